@@ -1,0 +1,3 @@
+from mmest.backbones.tuned_backbone import ESTBackbone, TunedBackbone, tuned_backbones
+
+__all__ = ['ESTBackbone', 'TunedBackbone', 'tuned_backbones']

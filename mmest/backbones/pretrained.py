@@ -1,0 +1,135 @@
+"""Loading the weights of a backbone, and the proof of how much of it the file covered."""
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Iterator, Optional, Set, Tuple
+
+from mmengine.model.weight_init import PretrainedInit
+from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from torch import Tensor, nn
+
+MIN_COVERAGE = 0.95
+# Of an ordinary backbone file, a detector or segmentor, and one whose backbone was wrapped already.
+PREFIXES = ('', 'backbone.', 'backbone.backbone.')
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of a backbone a pretrained file covered, counted in parameters."""
+    backbone: str
+    source: str
+    covered: int
+    total: int
+    missing: Tuple[str, ...]
+
+    @property
+    def share(self) -> float:
+        return self.covered / max(self.total, 1)
+
+    def __str__(self) -> str:
+        text = (f'{self.source} covers {self.share:.2%} of the parameters of {self.backbone} '
+                f'({self.covered:,} of {self.total:,})')
+        if self.missing:
+            more = f' and {len(self.missing) - 5} more' if len(self.missing) > 5 else ''
+            text += f'; not in it: {", ".join(self.missing[:5])}{more}'
+        return text
+
+
+def _pretrained_cfg(backbone: nn.Module) -> Optional[dict]:
+    cfgs = getattr(backbone, 'init_cfg', None) or []
+    for cfg in [cfgs] if isinstance(cfgs, dict) else cfgs:
+        if cfg.get('checkpoint') and (cfg['type'] is PretrainedInit or str(cfg['type']).startswith('Pretrained')):
+            return cfg
+    return None
+
+
+def pretrained_source(backbone: nn.Module) -> Optional[str]:
+    """The file or link in the backbone's ``init_cfg``, or None."""
+    cfg = _pretrained_cfg(backbone)
+    return cfg['checkpoint'] if cfg else None
+
+
+@contextmanager
+def _record_loaded(backbone: nn.Module) -> Iterator[Set[str]]:
+    """Collect the names of the parameters and buffers that a state dict gives values of the right shape.
+
+    Watches the modules, not the file, so it counts what arrives after any conversion that the backbone does itself.
+    """
+    loaded: Set[str] = set()
+    handles = []
+    for module_name, module in backbone.named_modules():
+        own = {**dict(module.named_parameters(recurse=False)), **dict(module.named_buffers(recurse=False))}
+
+        def see(module, state_dict, prefix, *_, own=own, module_name=module_name):
+            for name, tensor in own.items():
+                value = state_dict.get(prefix + name)
+                if value is not None and value.shape == tensor.shape:
+                    loaded.add(f'{module_name}.{name}' if module_name else name)
+
+        handles.append(module.register_load_state_dict_pre_hook(see))
+    try:
+        yield loaded
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _load_directly(backbone: nn.Module, cfg: dict) -> bool:
+    """Load a file whose keys are the backbone's own, with or without the prefix of a model around it.
+
+    Returns False, with nothing loaded, where the keys or shapes call for a conversion.
+    """
+    file = CheckpointLoader.load_checkpoint(cfg['checkpoint'], map_location='cpu')
+    state = file.get('state_dict', file.get('model', file))
+    state = {key[7:] if key.startswith('module.') else key: value for key, value in state.items()}
+    own = {name: tensor for name, tensor in backbone.state_dict().items()}
+    total = sum(p.numel() for p in backbone.parameters())
+    prefixes = (f"{cfg['prefix'].rstrip('.')}.", ) if cfg.get('prefix') else PREFIXES
+    for prefix in prefixes:
+        found = {name: state[prefix + name] for name in own if isinstance(state.get(prefix + name), Tensor)}
+        fits = all(value.shape == own[name].shape for name, value in found.items())
+        covered = sum(p.numel() for name, p in backbone.named_parameters() if name in found)
+        if fits and covered >= MIN_COVERAGE * total:
+            load_state_dict(backbone, found, strict=False)
+            backbone.is_init = True
+            return True
+    return False
+
+
+def load_pretrained(backbone: nn.Module) -> Optional[Coverage]:
+    """Load the weights that a backbone's ``init_cfg`` names; without one, initialise it as it does by itself.
+
+    Ordinary files of the backbone, detector or segmentor checkpoints and wrapped ones load alike; where keys or shapes
+    need conversion, the backbone's own ``init_weights`` does it.
+
+    Returns:
+        What the file covered, or None if no file was named.
+
+    Raises:
+        FileNotFoundError: the file is not there or cannot be fetched.
+        ValueError: it covers less than 95 % of the backbone's parameters.
+    """
+    cfg = _pretrained_cfg(backbone)
+    if cfg is None:
+        backbone.init_weights()
+        return None
+    kind, source = type(backbone).__name__, cfg['checkpoint']
+    with _record_loaded(backbone) as loaded:
+        try:
+            if not _load_directly(backbone, cfg):
+                backbone.is_init = False
+                backbone.init_weights()
+        except OSError as error:  # FileNotFoundError and the URLErrors of a download
+            raise FileNotFoundError(
+                f'The pretrained weights of {kind}, "{source}", could not be read: {error}. A frozen backbone is '
+                'nothing without them: put the file there, or name another in the init_cfg of the backbone '
+                '(--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE).') from error
+        except (IndexError, KeyError, AssertionError):
+            pass  # a backbone's own loader met keys that it does not know; the coverage below says which are missing
+    parameters = {name: p.numel() for name, p in backbone.named_parameters()}
+    missing = [name for name in parameters if name not in loaded]
+    total = sum(parameters.values())
+    coverage = Coverage(kind, source, total - sum(parameters[name] for name in missing), total, tuple(missing))
+    if coverage.share < MIN_COVERAGE:
+        raise ValueError(f'{coverage}. At least {MIN_COVERAGE:.0%} is needed: the file belongs to another backbone or '
+                         'another layout of keys; check the init_cfg and the arguments of the backbone.')
+    return coverage

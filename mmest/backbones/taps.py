@@ -1,0 +1,60 @@
+"""Reading the outputs of a backbone's blocks while it runs."""
+from functools import partial
+from typing import Dict, List, NamedTuple, Sequence, Tuple
+
+from torch import Tensor, nn
+
+from mmest.backbones.anatomy import Block, BlockCall, first_tensor, is_scaled, spatial_shape
+
+
+class Tap(NamedTuple):
+    """The output of one block: stage index, block index (both from 0 over the whole backbone), B×C×H×W feature."""
+    stage: int
+    block: int
+    feature: Tensor
+
+
+class TapReader:
+    """Records what the chosen blocks of a backbone return.
+
+    The hooks are registered once and are bound methods, so a deep copy of the model (EMA) reads its own blocks and a
+    compiled backbone is not traced anew at every step.
+
+    Args:
+        backbone: the module that holds the blocks.
+        blocks: every block of the backbone.
+        chosen: indices of the blocks to read, ascending.
+    """
+
+    def __init__(self, backbone: nn.Module, blocks: Sequence[Block], chosen: Sequence[int]) -> None:
+        self.blocks = {i: blocks[i] for i in chosen}
+        self.calls: Dict[int, BlockCall] = {}
+        for i, block in self.blocks.items():
+            backbone.get_submodule(block.name).register_forward_hook(partial(self._see, i), with_kwargs=True)
+
+    def _see(self, index, module, args, kwargs, output) -> None:
+        self.calls[index] = BlockCall(None, first_tensor(output), spatial_shape(args, kwargs))
+
+    def take(self, image: Tuple[int, int], features: Sequence[Tensor]) -> List[Tap]:
+        """Taps of the forward pass that has just ended; the reader keeps no reference to them.
+
+        Args:
+            image: height and width of the backbone's input.
+            features: the backbone's outputs, which tell the grid of tokens that come without one.
+        """
+        calls, self.calls = self.calls, {}
+        sizes = {tuple(f.shape[-2:]) for f in features}
+        return [Tap(block.stage, i, self._as_map(block, calls[i], image, sizes)) for i, block in self.blocks.items()]
+
+    @staticmethod
+    def _as_map(block: Block, call: BlockCall, image, sizes) -> Tensor:
+        x = call.output
+        if x.ndim == 4:
+            return x if x.shape[1] == block.channels and is_scaled(x.shape[2:], image) else x.permute(0, 3, 1, 2)
+        tokens = x.shape[1] - block.prefix_tokens
+        grids = [call.hw] if call.hw is not None else sizes
+        grid = next((g for g in grids if g[0] * g[1] == tokens), None)
+        if grid is None:
+            raise ValueError(f'Block "{block.name}" returned {tokens} spatial tokens, which fit none of the grids '
+                             f'{sorted(grids)} known for an image of {image[0]}×{image[1]}.')
+        return x[:, block.prefix_tokens:].unflatten(1, grid).permute(0, 3, 1, 2)

@@ -1,0 +1,153 @@
+"""The wrapper that holds a pretrained backbone and the method that tunes it."""
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+import torch
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+
+from mmest.backbones.anatomy import find_anatomy
+from mmest.backbones.pretrained import Coverage, load_pretrained, pretrained_source
+from mmest.backbones.taps import TapReader
+from mmest.engine.delta import check_and_complete, rename_plain_keys
+from mmest.engine.freeze import digests
+from mmest.tuning import build_tuning
+
+
+@MODELS.register_module()
+class TunedBackbone(BaseModule):
+    """A pretrained backbone, tuned by one method.
+
+    Takes a B×C×H×W image batch and returns a tuple of B×C_k×H_k×W_k maps of the shapes that the backbone has by itself,
+    so every neck and head works unchanged. What the method does not train is frozen from the start, stays in eval mode,
+    and is bit-identical after any number of optimizer steps.
+
+    Args:
+        backbone: config of any registered backbone. Its ``init_cfg`` of type ``Pretrained`` names the weights.
+        tuning: config of a registered tuning method, such as ``dict(type='EST')``.
+        init_cfg: must be None; checkpoints of the backbone belong to its own config, where inference finds them too.
+        pretrained: must be None, for the same reason.
+
+    Raises:
+        ValueError: weights were given to the wrapper; the method is unknown; the backbone does not suit the method.
+    """
+
+    def __init__(self, backbone: dict, tuning: dict, init_cfg: Optional[dict] = None,
+                 pretrained: Optional[str] = None) -> None:
+        if init_cfg is not None or pretrained is not None:
+            raise ValueError(
+                'TunedBackbone takes no weights of its own, but got '
+                f'{"init_cfg" if init_cfg is not None else "pretrained"}={init_cfg or pretrained!r}. Name them on the '
+                "backbone inside: backbone=dict(type='TunedBackbone', backbone=dict(..., "
+                "init_cfg=dict(type='Pretrained', checkpoint=...))).")
+        super().__init__()
+        self.backbone = MODELS.build(backbone)
+        self.method = build_tuning(tuning, self.backbone)
+        self.coverage: Optional[Coverage] = None
+        self._restorable: Dict[str, str] = {}
+        self._has_weights = pretrained_source(self.backbone) is None
+        self.taps = None
+        if self.method.tapped_blocks:
+            self.taps = TapReader(self.backbone, find_anatomy(self.backbone).blocks, self.method.tapped_blocks)
+        self._freeze()
+
+    def _freeze(self) -> None:
+        trained = {id(p) for p in self.method.trained_parameters(self.backbone)}
+        for name, p in self.backbone.named_parameters():
+            p.requires_grad_(id(p) in trained)
+            if self.taps is not None and p.requires_grad:
+                raise ValueError(
+                    f'{type(self.method).__name__} reads taps of a frozen backbone, but it also trains '
+                    f'"{name}" inside: the graph would run through the whole backbone at the memory of full '
+                    'fine-tuning. A method that reads taps must train nothing of the backbone.')
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> 'TunedBackbone':
+        """Set the mode of all that trains; what is frozen stays in eval mode (no drop path, no BatchNorm statistics)."""
+        super().train(mode)
+        self.backbone.eval()
+        for module in self.method.trained_modules(self.backbone):
+            module.train(mode)
+        return self
+
+    def frozen_state(self) -> Iterator[Tuple[str, Tensor]]:
+        """(name inside the backbone, tensor) of every parameter and persistent buffer that does not train."""
+        trained_ids = {id(p) for p in self.backbone.parameters() if p.requires_grad}
+        for module in self.method.trained_modules(self.backbone):
+            trained_ids |= {id(b) for b in module.buffers()}
+        for name, tensor in self.backbone.state_dict(keep_vars=True).items():
+            if id(tensor) not in trained_ids:
+                yield name, tensor.detach()
+
+    def restorable(self) -> Dict[str, str]:
+        """Digests of the frozen tensors as the pretrained file gives them: what a delta checkpoint can leave out."""
+        return self._restorable
+
+    def init_weights(self) -> None:
+        """Load the backbone's weights, as its ``init_cfg`` says, then initialise the method.
+
+        Raises:
+            FileNotFoundError: the pretrained file is not there.
+            ValueError: it covers less than 95 % of the backbone's parameters.
+        """
+        self.load_backbone()
+        self.method.init_weights()
+        self._is_init = True
+
+    def load_backbone(self) -> None:
+        """Give the backbone the weights that its ``init_cfg`` names (or a fresh start, if it names none)."""
+        self.coverage = load_pretrained(self.backbone)
+        self._has_weights = True
+        if self.coverage is None:
+            self._restorable = {}
+            return
+        print_log(str(self.coverage), logger='current')
+        lost = set(self.coverage.missing)
+        # What the file lacks is restorable all the same where every build gives it the same constant.
+        self._restorable = digests((name, tensor) for name, tensor in self.frozen_state()
+                                   if name not in lost or bool((tensor == tensor.flatten()[0]).all()))
+
+    def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
+        if not self._has_weights:
+            self._has_weights = True  # say it once
+            print_log(f'{type(self.backbone).__name__} runs with random weights: neither init_weights() nor a '
+                      f'checkpoint has given it "{pretrained_source(self.backbone)}".', logger='current', level=30)
+        if self.taps is None:
+            # Frozen parts build no graph by themselves: autograd starts at the first parameter that trains.
+            features, taps = self._as_tuple(self.backbone(x)), []
+        else:
+            with torch.no_grad():
+                features = self._as_tuple(self.backbone(x))
+            taps = self.taps.take(tuple(x.shape[-2:]), features)
+        return tuple(self.method(features, taps))
+
+    @staticmethod
+    def _as_tuple(outputs) -> Sequence[Tensor]:
+        return (outputs, ) if isinstance(outputs, Tensor) else outputs
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+                              error_msgs) -> None:
+        rename_plain_keys(self, state_dict, prefix)
+        check_and_complete(self, state_dict, prefix)
+        self._has_weights = self._has_weights or any(key.startswith(f'{prefix}backbone.') for key in state_dict)
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
+                                      error_msgs)
+
+
+@MODELS.register_module()
+class ESTBackbone(TunedBackbone):
+    """:class:`TunedBackbone` with EST chosen.
+
+    Args:
+        backbone: config of any registered backbone.
+        knobs: arguments of :class:`mmest.tuning.side.est.EST`.
+    """
+
+    def __init__(self, backbone: dict, **knobs) -> None:
+        super().__init__(backbone, tuning=dict(type='EST', **knobs))
+
+
+def tuned_backbones(model: nn.Module) -> List[Tuple[str, TunedBackbone]]:
+    """(name, module) of every TunedBackbone in a model."""
+    return [(name, m) for name, m in model.named_modules() if isinstance(m, TunedBackbone)]

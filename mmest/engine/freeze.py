@@ -1,0 +1,30 @@
+"""Proof that frozen tensors are what they were: digests of their bytes."""
+import hashlib
+from typing import Dict, Iterable, List, Tuple
+
+import torch
+from torch import Tensor
+
+
+def digest(tensor: Tensor) -> str:
+    """SHA-256 (first 16 hex digits) of a tensor's dtype, shape and bytes; the same on every device."""
+    tensor = tensor.detach().contiguous().cpu()
+    head = f'{tensor.dtype}{tuple(tensor.shape)}'.encode()
+    body = tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b''
+    return hashlib.sha256(head + body).hexdigest()[:16]
+
+
+def digests(named: Iterable[Tuple[str, Tensor]]) -> Dict[str, str]:
+    """Digest of each named tensor."""
+    return {name: digest(tensor) for name, tensor in named}
+
+
+def fingerprint(named_digests: Dict[str, str]) -> str:
+    """One digest over many, independent of their order."""
+    lines = '\n'.join(f'{name} {value}' for name, value in sorted(named_digests.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def changed(before: Dict[str, str], after: Dict[str, str]) -> List[str]:
+    """Names whose tensor changed, appeared or vanished."""
+    return [name for name in sorted({**before, **after}) if before.get(name) != after.get(name)]

@@ -1,0 +1,71 @@
+"""An optimizer over what trains, and nothing else."""
+import logging
+from contextlib import contextmanager
+from typing import Dict, Iterator, List, Optional, Union
+
+from mmengine.logging import MMLogger
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
+
+from mmest.backbones.tuned_backbone import tuned_backbones
+
+
+@contextmanager
+def _no_line_per_tensor() -> Iterator[None]:
+    """Keep mmengine from logging a line for every frozen tensor and every option of every parameter."""
+
+    def keep(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        return 'is skipped since its requires_grad' not in text and not text.startswith('paramwise_options')
+
+    logger = MMLogger.get_current_instance()
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
+
+
+def merge_groups(groups: List[dict]) -> List[dict]:
+    """Join parameter groups of equal options; the order of first appearance stays."""
+    merged: Dict[tuple, dict] = {}
+    for group in groups:
+        key = tuple(sorted((name, repr(value)) for name, value in group.items() if name != 'params'))
+        if key in merged:
+            merged[key]['params'] += group['params']
+        else:
+            merged[key] = {**group, 'params': list(group['params'])}
+    return list(merged.values())
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """mmengine's default constructor, over trainable parameters only.
+
+    All options of ``paramwise_cfg`` work as they do there. The ``lr_mult`` of a tuning method multiplies the learning
+    rate of what it trains in and beside the backbone. Groups of equal options are merged.
+
+    Args:
+        optim_wrapper_cfg: config of the optimizer wrapper with its optimizer.
+        paramwise_cfg: options by parameter, or None.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: Optional[dict] = None) -> None:
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
+        # mmengine hands model.parameters() to the optimizer, frozen ones too, where no option is set.
+        self.paramwise_cfg = self.paramwise_cfg or dict(custom_keys={})
+
+    def add_params(self, params: List[dict], module: nn.Module, prefix: str = '',
+                   is_dcn_module: Optional[Union[int, float]] = None) -> None:
+        if prefix:
+            super().add_params(params, module, prefix, is_dcn_module)
+            return
+        with _no_line_per_tensor():
+            super().add_params(params, module, prefix, is_dcn_module)
+        for _, tuned in tuned_backbones(module):
+            own = {id(p) for p in tuned.parameters()}
+            for group in params:
+                if tuned.method.lr_mult != 1 and id(group['params'][0]) in own:
+                    group['lr'] = group.get('lr', self.base_lr) * tuned.method.lr_mult
+        params[:] = merge_groups(params)

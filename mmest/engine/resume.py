@@ -1,0 +1,40 @@
+"""Resuming to the same losses as a run that was never interrupted."""
+from pathlib import Path
+from typing import Optional, Union
+
+import torch
+from mmengine.dist import get_rank
+from mmengine.runner import Runner, set_random_seed
+
+from mmest.engine.checkpoint_io import is_complete
+
+# A prime apart from iteration numbers, so that ranks and epochs draw different numbers.
+_STEP = 1_000_003
+
+
+def reseed_epoch(runner: Runner) -> None:
+    """Make the random numbers of an epoch's data depend on the seed, the epoch and the rank alone.
+
+    Only for training by epochs: training by iterations replays the data from its start when it resumes.
+    """
+    set_random_seed((runner.seed + _STEP * (runner.epoch + 1) + get_rank()) % 2**32)
+
+
+def reseed_iteration(runner: Runner) -> None:
+    """Make the random numbers of a training step (dropout, sampled anchors) depend on the seed, the iteration and the
+    rank alone."""
+    torch.manual_seed((runner.seed + _STEP * (runner.iter + 1) + get_rank()) % 2**63)
+
+
+def latest_complete_checkpoint(work_dir: Union[str, Path]) -> Optional[Path]:
+    """The checkpoint to resume from: the one that ``last_checkpoint`` names if it is whole, else the newest whole one."""
+    work_dir = Path(work_dir)
+    marker = work_dir / 'last_checkpoint'
+    if marker.is_file():
+        named = Path(marker.read_text().strip())
+        for path in (named, work_dir / named.name):  # the folder may have been moved
+            if path.is_file() and is_complete(path):
+                return path
+    numbered = [p for pattern in ('epoch_*.pth', 'iter_*.pth') for p in work_dir.glob(pattern)]
+    complete = [path for path in numbered if is_complete(path)]
+    return max(complete, key=lambda path: path.stat().st_mtime, default=None)

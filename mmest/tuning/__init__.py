@@ -1,0 +1,40 @@
+"""Tuning methods: one file each, chosen by name through one registry."""
+import importlib
+import pkgutil
+from typing import List
+
+from torch import nn
+
+from mmest.registry import TUNINGS
+from mmest.tuning.base import TuningMethod
+
+# Importing every file of this folder registers its method, so that a new method is one new file.
+for _module in pkgutil.walk_packages(__path__, f'{__name__}.'):
+    importlib.import_module(_module.name)
+
+
+def tuning_names() -> List[str]:
+    """Names of all registered methods."""
+    return sorted(TUNINGS.module_dict)
+
+
+def build_tuning(cfg: dict, backbone: nn.Module) -> TuningMethod:
+    """Build a tuning method for a backbone.
+
+    Args:
+        cfg: ``dict(type=NAME, ...)`` with the method's arguments.
+        backbone: the backbone that it will tune.
+
+    Raises:
+        ValueError: no method has that name.
+        TypeError: the method has no such argument.
+    """
+    if not isinstance(cfg, dict) or cfg.get('type') not in TUNINGS.module_dict:
+        found = cfg.get('type') if isinstance(cfg, dict) else cfg
+        raise ValueError(f'tuning should be dict(type=NAME, ...) with NAME one of {", ".join(tuning_names())}, '
+                         f'but it is {found!r}.')
+    arguments = {key: value for key, value in cfg.items() if key != 'type'}
+    return TUNINGS.get(cfg['type'])(backbone, **arguments)
+
+
+__all__ = ['TUNINGS', 'TuningMethod', 'build_tuning', 'tuning_names']

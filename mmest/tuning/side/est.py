@@ -1,0 +1,225 @@
+"""Efficient Side-Tuning (EST).
+
+H. Yu et al., "Efficient Side-Tuning for Remote Sensing: A Low-Memory Fine-Tuning Framework", IEEE JSTARS 18, 2025,
+doi 10.1109/JSTARS.2025.3563641. The abstract states a network parallel to the backbone whose main part, the EST Block,
+has a multichannel adapter fusion module, a gate layer and a depthwise convolution. How these are built and joined is
+the design of this package.
+"""
+import itertools
+from typing import List, Optional, Sequence, Tuple, Union
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint as recompute
+
+from mmest.backbones.anatomy import Anatomy, Block, find_anatomy
+from mmest.backbones.taps import Tap
+from mmest.registry import TUNINGS
+from mmest.tuning.base import TuningMethod
+
+MIN_WIDTH = 8
+DEFAULT_REDUCTION = 8
+MAX_SHARE = 0.03
+GATES = ('scalar', 'channel', 'dynamic')
+
+
+class GateLayer(nn.Module):
+    """Feature selection: z = g ⊙ a + (1 − g) ⊙ s with g in (0, 1), 0.5 at the start.
+
+    Args:
+        channels: width d of both inputs.
+        kind: ``scalar`` (one learnt g), ``channel`` (one per channel), ``dynamic`` (one per channel and image, from the
+            means of both inputs over the image).
+    """
+
+    def __init__(self, channels: int, kind: str = 'channel') -> None:
+        super().__init__()
+        if kind not in GATES:
+            raise ValueError(f'gate should be one of {", ".join(GATES)}, but it is {kind!r}.')
+        self.choose = nn.Linear(2 * channels, channels) if kind == 'dynamic' else None
+        if self.choose is None:
+            self.logit = nn.Parameter(torch.zeros(1 if kind == 'scalar' else channels))
+        else:
+            nn.init.zeros_(self.choose.weight)
+            nn.init.zeros_(self.choose.bias)
+
+    def forward(self, new: Tensor, state: Tensor) -> Tensor:
+        """Both inputs and the result are B×H×W×d."""
+        if self.choose is None:
+            logit = self.logit
+        else:
+            logit = self.choose(torch.cat([new.mean((1, 2)), state.mean((1, 2))], 1))[:, None, None]
+        return state + torch.sigmoid(logit) * (new - state)
+
+
+class MultiChannelAdapterFusion(nn.Module):
+    """Adapters of several bottleneck widths side by side: Σ_i w_i · U_i φ(V_i LN(z)), w = softmax of learnt logits.
+
+    The adapters run as one: their V_i are rows of one matrix and their U_i columns of another, scaled by w_i.
+
+    Args:
+        channels: width d.
+        ratios: bottleneck i has d / ratio_i channels, at least one.
+    """
+
+    def __init__(self, channels: int, ratios: Sequence[float] = (1, 2, 4)) -> None:
+        super().__init__()
+        widths = [max(1, int(channels / ratio)) for ratio in ratios]
+        self.norm = nn.LayerNorm(channels)
+        self.down = nn.Linear(channels, sum(widths))
+        self.up = nn.Linear(sum(widths), channels)
+        self.mix = nn.Parameter(torch.zeros(len(widths)))
+        self.register_buffer('adapter_of', torch.repeat_interleave(torch.arange(len(widths)), torch.tensor(widths)),
+                             persistent=False)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """B×H×W×d to B×H×W×d."""
+        weights = self.mix.softmax(0)[self.adapter_of]
+        return F.linear(F.gelu(self.down(self.norm(z))), self.up.weight * weights, self.up.bias)
+
+
+class ESTBlock(nn.Module):
+    """One EST Block: from a tap h and the side state s to the next state.
+
+    z = gate(D h, s);  s' = z + DWConv_k×k(fusion(z)). The first block has no state yet: z = D h, and no gate.
+
+    Args:
+        in_channels: channels C of the tap.
+        channels: width d of the side network at this stage.
+        first: whether no state comes in.
+        ratios: see :class:`MultiChannelAdapterFusion`.
+        gate: see :class:`GateLayer`.
+        kernel_size: of the depthwise convolution, odd.
+    """
+
+    def __init__(self, in_channels: int, channels: int, first: bool, ratios: Sequence[float], gate: str,
+                 kernel_size: int) -> None:
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ValueError(f'kernel_size should be odd, but it is {kernel_size}.')
+        self.reduce = nn.Linear(in_channels, channels)
+        self.gate = None if first else GateLayer(channels, gate)
+        self.fusion = MultiChannelAdapterFusion(channels, ratios)
+        self.dwconv = nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
+
+    def forward(self, h: Tensor, s: Optional[Tensor]) -> Tensor:
+        """h: B×H×W×C, normalised; s: B×H×W×d or None. Returns B×H×W×d."""
+        z = self.reduce(h)
+        if self.gate is not None:
+            z = self.gate(z, s)
+        return z + self.dwconv(self.fusion(z).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+class StageChange(nn.Module):
+    """Carries the side state to the next stage: average pooling to its resolution, then a projection to its width."""
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(in_channels, channels)
+
+    def forward(self, s: Tensor, size: Tuple[int, int]) -> Tensor:
+        """B×H×W×d to B×H'×W'×d', (H', W') = size, rounded up or down from H / stride as the backbone does."""
+        stride = max(1, round(s.shape[1] / size[0]))
+        if stride > 1:
+            pooled = F.avg_pool2d(s.permute(0, 3, 1, 2), stride, ceil_mode=True, count_include_pad=False)
+            s = pooled.permute(0, 2, 3, 1)
+        return self.project(s[:, :size[0], :size[1]])
+
+
+def choose_taps(anatomy: Anatomy, density: Union[str, int]) -> List[int]:
+    """Indices of the blocks to tap.
+
+    The last block of every stage and the block behind every output are always among them; ``stage`` takes no others,
+    ``block`` takes all, a number n every n-th, counted back from those.
+
+    Raises:
+        ValueError: the density is none of these.
+    """
+    if density not in ('block', 'stage') and not (isinstance(density, int) and density >= 1):
+        raise ValueError(f"taps should be 'block', 'stage' or a number n >= 1 (every n-th block), but it is {density!r}.")
+    used = range(max(output.block for output in anatomy.outputs) + 1)
+    step = {'block': 1, 'stage': len(used) + 1}.get(density, density)
+    feeding = {output.block for output in anatomy.outputs}
+    ends = [i for i in used if i in feeding or i == used[-1] or anatomy.blocks[i].stage != anatomy.blocks[i + 1].stage]
+    return [i for i in used if (next(end for end in ends if end >= i) - i) % step == 0]
+
+
+@TUNINGS.register_module()
+class EST(TuningMethod):
+    """Efficient Side-Tuning: EST Blocks beside a frozen backbone read its blocks and correct its outputs.
+
+    Output k becomes p_k = f_k + U_k s with U_k zero at the start, so training begins at the pretrained features. With
+    ``output_norms`` it is γ_k ⊙ f_k + β_k + U_k s, γ = 1 and β = 0 at the start, which is what training the norm layer
+    in front of the output would be.
+
+    Args:
+        backbone: the backbone, of any kind whose blocks can be found.
+        reduction: a stage's side width d is the width at which its blocks work (C for transformers, the 3×3
+            convolution's for ResNet bottlenecks) divided by this, at least 8. None: 8, or the least above it that keeps
+            the side network within 3 % of the backbone's parameters.
+        ratios: bottleneck ratios of the fused adapters.
+        gate: ``scalar``, ``channel`` or ``dynamic``.
+        taps: ``block``, ``stage``, or a number n: every n-th block.
+        kernel_size: of the depthwise convolutions.
+        output_norms: train a scale and a shift of each output; costs one map of the output's size.
+        recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.
+        lr_mult: factor on the learning rate of the side network.
+    """
+
+    def __init__(self, backbone: nn.Module, reduction: Optional[int] = None, ratios: Sequence[float] = (1, 2, 4),
+                 gate: str = 'channel', taps: Union[str, int] = 2, kernel_size: int = 3, output_norms: bool = False,
+                 recompute: bool = False, lr_mult: float = 1.0) -> None:
+        super().__init__(backbone, lr_mult)
+        anatomy = find_anatomy(backbone)
+        self.tapped_blocks = choose_taps(anatomy, taps)
+        self.recompute = recompute
+        tapped = [anatomy.blocks[i] for i in self.tapped_blocks]
+        limit = MAX_SHARE * sum(p.numel() for p in backbone.parameters())
+        for divisor in itertools.count(DEFAULT_REDUCTION) if reduction is None else [reduction]:
+            widths = [max(MIN_WIDTH, block.width // divisor) for block in tapped]
+            self._build(anatomy, tapped, widths, ratios, gate, kernel_size, output_norms)
+            if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MIN_WIDTH:
+                break
+
+    def _build(self, anatomy: Anatomy, tapped: Sequence[Block], widths: Sequence[int], ratios: Sequence[float],
+               gate: str, kernel_size: int, output_norms: bool) -> None:
+        self.blocks = nn.ModuleList(
+            ESTBlock(block.channels, width, i == 0, ratios, gate, kernel_size)
+            for i, (block, width) in enumerate(zip(tapped, widths)))
+        self.changes = nn.ModuleDict({
+            str(i): StageChange(widths[i - 1], widths[i])
+            for i in range(1, len(tapped)) if tapped[i].stage != tapped[i - 1].stage})
+        self.sources = [self.tapped_blocks.index(output.block) for output in anatomy.outputs]
+        self.expand = nn.ModuleList(nn.Linear(widths[source], output.channels)
+                                    for source, output in zip(self.sources, anatomy.outputs))
+        for layer in self.expand:  # so that training starts at the frozen backbone's outputs
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        self.scales = self.shifts = None
+        if output_norms:
+            self.scales = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in anatomy.outputs)
+            self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(o.channels, 1, 1)) for o in anatomy.outputs)
+
+    def forward(self, features: Sequence[Tensor], taps: Sequence[Tap]) -> List[Tensor]:
+        outputs = list(features)
+        state: Optional[Tensor] = None
+        for i, (tap, block) in enumerate(zip(taps, self.blocks)):
+            # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
+            h = F.layer_norm(tap.feature.permute(0, 2, 3, 1), tap.feature.shape[1:2])
+            if str(i) in self.changes:
+                state = self.changes[str(i)](state, tuple(h.shape[1:3]))
+            if self.recompute and self.training:
+                state = recompute(block, h, state, use_reentrant=False)
+            else:
+                state = block(h, state)
+            for k, source in enumerate(self.sources):
+                if source == i:
+                    outputs[k] = self._correct(k, features[k], state)
+        return outputs
+
+    def _correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
+        correction = self.expand[k](state).permute(0, 3, 1, 2).to(feature.dtype)
+        if self.scales is not None:
+            feature = feature * self.scales[k] + self.shifts[k]
+        return feature + correction
