@@ -1,0 +1,1 @@
+"""Data sets and metrics that mmdet and mmseg lack."""
