@@ -1,0 +1,124 @@
+"""What each live byte of a training step is for, and which part of the model it belongs to."""
+from contextlib import ExitStack, contextmanager
+from typing import Dict, Iterator
+
+import torch
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+from .live import (GRADIENTS, INPUTS, OPTIMIZER, SAVED_BACKBONE, SAVED_HEADS,
+                   SAVED_SIDE, TRANSIENT, WEIGHTS_FROZEN, WEIGHTS_TRAINABLE,
+                   LiveStorage, LiveTensorCounter, tensors_in)
+
+_SAVED_BY = dict(backbone=SAVED_BACKBONE, side=SAVED_SIDE, heads=SAVED_HEADS)
+
+
+def label_weights(counter: LiveTensorCounter, model: nn.Module) -> None:
+    """Parameters by ``requires_grad``; a buffer is of the kind of the
+    parameters beside it, and frozen where there are none."""
+    for module in model.modules():
+        own = list(module.parameters(recurse=False))
+        trains = any(p.requires_grad for p in own)
+        for buffer in module.buffers(recurse=False):
+            counter.label(buffer,
+                          WEIGHTS_TRAINABLE if trains else WEIGHTS_FROZEN)
+    for parameter in model.parameters():
+        counter.label(
+            parameter,
+            WEIGHTS_TRAINABLE if parameter.requires_grad else WEIGHTS_FROZEN)
+
+
+def label_survivors(counter: LiveTensorCounter,
+                     optim_wrapper: OptimWrapper) -> None:
+    """What the warm-up left behind: optimizer states, and cached constants
+    (anchors, say), which are inputs to the steps that follow."""
+    for state in optim_wrapper.optimizer.state.values():
+        for tensor in tensors_in(state):
+            counter.label(tensor, OPTIMIZER)
+    passing = (TRANSIENT, *_SAVED_BY.values())
+    counter.relabel(lambda live: INPUTS
+                    if live.category in passing else live.category)
+
+
+@contextmanager
+def attribution(counter: LiveTensorCounter, model: nn.Module,
+                 optim_wrapper: OptimWrapper) -> Iterator[None]:
+    """Keep ``counter`` told of the phase, of the part that runs, of what is
+    saved for backward and by whom, and of finished gradients."""
+
+    def pack(tensor: Tensor):
+        saved_by = counter.part
+        if saved_by in _SAVED_BY:
+            counter.label(tensor, _SAVED_BY[saved_by], only_if=TRANSIENT)
+        # Without history: a saved result must not own its own graph.
+        return tensor.detach(), saved_by
+
+    def unpack(packed) -> Tensor:
+        tensor, counter.part = packed  # its backward runs next
+        return tensor
+
+    def held(live: LiveStorage) -> str:
+        if live.category == TRANSIENT and live.part in _SAVED_BY:
+            return _SAVED_BY[live.part]
+        return live.category
+
+    def backward(loss: Tensor, **kwargs) -> None:
+        # Forward is over: what it made and still lives is kept for backward,
+        # by whatever way (checkpointing keeps tensors out of pack's sight).
+        counter.relabel(held)
+        counter.phase = 'backward'
+        type(optim_wrapper).backward(optim_wrapper, loss, **kwargs)
+
+    def start_optimizer(*_) -> None:
+        counter.phase = counter.part = 'optimizer'
+
+    with ExitStack() as undo:
+        for part, module in _parts(model).items():
+            for hook in _part_hooks(counter, module, part):
+                undo.callback(hook.remove)
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                undo.callback(
+                    parameter.register_post_accumulate_grad_hook(
+                        lambda p: counter.label(p.grad, GRADIENTS)).remove)
+        undo.callback(
+            optim_wrapper.optimizer.register_step_pre_hook(
+                start_optimizer).remove)
+        optim_wrapper.backward = backward
+        undo.callback(delattr, optim_wrapper, 'backward')
+        undo.enter_context(
+            torch.autograd.graph.saved_tensors_hooks(pack, unpack))
+        yield
+
+
+def _parts(model: nn.Module) -> Dict[str, nn.Module]:
+    parts = {}
+    backbone = getattr(model, 'backbone', None)
+    if backbone is not None:
+        inner = getattr(backbone, 'backbone', None)
+        if inner is not None:
+            parts.update(backbone=inner, side=backbone.method)
+        else:
+            parts.update(backbone=backbone)
+    preprocessor = getattr(model, 'data_preprocessor', None)
+    if preprocessor is not None:
+        parts.update(inputs=preprocessor)
+    return parts
+
+
+def _part_hooks(counter: LiveTensorCounter, module: nn.Module, part: str):
+    """While ``module`` runs forward, ``part`` is what runs."""
+    outside = []
+
+    def enter(*_) -> None:
+        outside.append(counter.part)
+        counter.part = part
+
+    def leave(*_) -> None:
+        if part == 'inputs':
+            counter.relabel(lambda live: INPUTS if live.part == part and live.
+                            category == TRANSIENT else live.category)
+        counter.part = outside.pop()
+
+    return (module.register_forward_pre_hook(enter),
+            module.register_forward_hook(leave, always_call=True))

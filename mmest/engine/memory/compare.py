@@ -1,0 +1,151 @@
+"""The memory of one config under several tuning methods."""
+import copy
+import platform
+from importlib import metadata
+from typing import Any, Callable, Dict, Optional, Tuple
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+
+from mmest.engine.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
+
+from .step import measure_training_step
+
+_ADAMW = dict(type='AdamW', lr=1e-4, weight_decay=0.05)
+_DISTRIBUTIONS = ('mmest', 'torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
+
+#: Shares are of this method's peak.
+FULL = 'full'
+
+
+def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int], batch_size: int,
+                    device: str = 'cpu', amp: bool = False,
+                    done: Callable[[str], Any] = lambda name: None) -> dict:
+    """Measure a training step of one config under each of several methods, on synthetic input.
+
+    The models start from random weights: no file is read and nothing is downloaded. Images keep the size asked for: the
+    data preprocessor's own crop size and batch augmentations are left out.
+
+    Args:
+        cfg: a config of mmdet or mmseg whose ``model.backbone`` is a ``TunedBackbone``. Its ``optim_wrapper`` is used,
+            or AdamW, if there is none; precision is what ``amp`` says, not what it says.
+        tunings: names, and the configs of the methods.
+        size: height and width of the images in pixels.
+        batch_size: number of images.
+        device: ``cpu`` or ``cuda``.
+        amp: mixed precision, on CUDA.
+        done: called with the name of each method that has been measured.
+
+    Returns:
+        The record that ``tools/measure_memory.py`` writes; its docstring has the keys.
+
+    Raises:
+        ValueError: the config has no TunedBackbone; the device is not there, or too small; a CPU is asked for mixed
+            precision.
+    """
+    _check(cfg, device, amp)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    optim_cfg = _optim_cfg(cfg, amp)
+    rows = {}
+    for name, tuning in tunings.items():
+        try:
+            rows[name] = _measure(cfg, tuning, optim_cfg, size, batch_size, device)
+        except torch.cuda.OutOfMemoryError as error:
+            raise ValueError(
+                f'The method "{name}" does not fit into the memory of this GPU at batch {batch_size} and '
+                f'{size[0]}×{size[1]}. Take a smaller batch or size, leave it out, or measure on the CPU.') from error
+        done(name)
+    full = rows.get(FULL)
+    for row in rows.values():
+        row['share_of_full'] = row['peak'] / full['peak'] if full else None
+    return dict(
+        size=list(size),
+        batch_size=batch_size,
+        boxes_per_image=BOXES_PER_IMAGE if cfg.get('default_scope') == 'mmdet' else None,
+        device=device,
+        precision='amp' if amp else 'fp32',
+        optimizer=optim_cfg['optimizer']['type'],
+        versions=_versions(),
+        tunings=rows)
+
+
+def _check(cfg: Config, device: str, amp: bool) -> None:
+    backbone = cfg.get('model', {}).get('backbone', {})
+    if backbone.get('type') not in ('TunedBackbone', 'ESTBackbone'):
+        raise ValueError(
+            'Expected a config whose model.backbone is a TunedBackbone, found '
+            f'{backbone.get("type", "no backbone")!r}. Wrap it: model = dict(backbone=dict('
+            "type='TunedBackbone', backbone=dict(...), tuning=dict(type='EST'))).")
+    if device == 'cuda' and not torch.cuda.is_available():
+        raise ValueError('Expected a CUDA device, but torch finds none. Use the CPU: the live peak is as exact there.')
+    if amp and device != 'cuda':
+        raise ValueError('Mixed precision needs CUDA here, because mmengine\'s AmpOptimWrapper does. Leave it out on '
+                         'the CPU.')
+
+
+def _optim_cfg(cfg: Config, amp: bool) -> dict:
+    optim_cfg = copy.deepcopy(dict(cfg.get('optim_wrapper') or {}))
+    optim_cfg.setdefault('optimizer', dict(_ADAMW))
+    for key in ('loss_scale', 'dtype', 'use_fp64'):
+        optim_cfg.pop(key, None)
+    optim_cfg['type'] = 'AmpOptimWrapper' if amp else 'OptimWrapper'
+    return optim_cfg
+
+
+def _measure(cfg: Config, tuning: dict, optim_cfg: dict, size: Tuple[int, int], batch_size: int, device: str) -> dict:
+    model_cfg = without_pretrained(copy.deepcopy(cfg.model))
+    model_cfg.backbone = ConfigDict(type='TunedBackbone', backbone=model_cfg.backbone.backbone, tuning=tuning)
+    preprocessor = model_cfg.get('data_preprocessor') or {}
+    preprocessor.pop('batch_augments', None)
+    if preprocessor.get('size'):
+        preprocessor['size'] = size
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = MODELS.build(model_cfg)
+        model.init_weights()
+    model.to(device)
+    optim_wrapper = build_optim_wrapper(model, copy.deepcopy(optim_cfg))
+    report = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper)
+    return dict(tuning=dict(tuning), parameters=_parameters(model), **report.to_dict())
+
+
+def without_pretrained(cfg: Any) -> Any:
+    """``cfg`` without the files that weights would come from; it is changed in place."""
+    if isinstance(cfg, dict):
+        if 'pretrained' in cfg:
+            cfg['pretrained'] = None
+        init = cfg.get('init_cfg')
+        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+            cfg['init_cfg'] = None
+        elif isinstance(init, (list, tuple)):
+            cfg['init_cfg'] = [one for one in init if one.get('type') != 'Pretrained']
+    for value in cfg.values() if isinstance(cfg, dict) else cfg if isinstance(cfg, (list, tuple)) else ():
+        without_pretrained(value)
+    return cfg
+
+
+def _parameters(model: nn.Module) -> Dict[str, int]:
+    """How many there are: in the wrapped backbone, and of those that train in or beside it, and in neck and heads."""
+
+    def trainable(module: nn.Module) -> int:
+        return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+    method = trainable(model.backbone)
+    return dict(
+        backbone=sum(p.numel() for p in model.backbone.backbone.parameters()),
+        trained_by_method=method,
+        trained_in_heads=trainable(model) - method)
+
+
+def _version(distribution: str) -> Optional[str]:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _versions() -> Dict[str, Optional[str]]:
+    return dict(python=platform.python_version(), **{name: _version(name) for name in _DISTRIBUTIONS})

@@ -1,0 +1,108 @@
+"""tools/measure_memory.py: from a config to a table and a file, without data and without weights."""
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DefaultScope, init_default_scope
+
+from mmest.engine.memory.compare import compare_tunings, without_pretrained
+from mmest.engine.memory.report import measure_and_show, memory_table
+
+pytest.importorskip('mmdet')
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'measure_memory.py'
+CONFIG = """
+_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
+model = dict(
+    backbone=dict(
+        _delete_=True,
+        type='TunedBackbone',
+        backbone=dict(
+            type='SwinTransformer', embed_dims=16, depths=(1, 1, 2, 1), num_heads=(1, 2, 2, 4),
+            init_cfg=dict(type='Pretrained', checkpoint='https://nowhere.invalid/swin.pth')),
+        tuning=dict(type='EST')),
+    neck=dict(in_channels=[16, 32, 64, 128], out_channels=32),
+    bbox_head=dict(num_classes=3, in_channels=32, feat_channels=32, stacked_convs=1))
+"""
+METHODS = dict(full=dict(type='Full'), frozen=dict(type='Frozen'), est=dict(type='EST'))
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / 'tiny.py'
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def scope_of_before():
+    before = DefaultScope.get_current_instance()
+    yield
+    if before is not None:
+        init_default_scope(before.scope_name)
+
+
+def test_tool_prints_a_table_and_writes_all_figures(config, tmp_path):
+    out = tmp_path / 'new' / 'memory.json'
+    command = [sys.executable, str(TOOL), str(config), '--tunings', 'full', 'est', '--size', '65', '97',
+               '--batch-size', '1', '--out', str(out)]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert 'est' in ran.stdout and '100.0%' in ran.stdout
+    record = json.loads(out.read_text())
+    assert (record['size'], record['batch_size'], record['precision']) == ([65, 97], 1, 'fp32')
+    assert record['config'] == str(config)
+    assert record['versions']['torch']
+    assert list(record['tunings']) == ['full', 'est']
+    for row in record['tunings'].values():
+        assert sum(row['attribution'].values()) == row['peak'] > 0
+    assert [path.name for path in out.parent.iterdir()] == ['memory.json']
+
+
+def test_methods_are_told_apart(config):
+    names = []
+    record = compare_tunings(Config.fromfile(config), METHODS, (64, 96), 1, done=names.append)
+    assert names == list(METHODS)
+    full, frozen, est = record['tunings'].values()
+    assert full['share_of_full'] == 1
+    assert frozen['share_of_full'] < est['share_of_full'] < 1
+    for row in (frozen, est):
+        assert row['attribution']['saved_backbone'] == 0
+        assert row['parameters']['trained_in_heads'] == full['parameters']['trained_in_heads']
+    assert frozen['attribution']['saved_side'] == frozen['parameters']['trained_by_method'] == 0
+    assert est['attribution']['saved_side'] > 0
+    assert full['parameters']['trained_by_method'] == full['parameters']['backbone']
+
+
+def test_same_figures_every_time_and_shares_only_beside_full(config):
+    cfg = Config.fromfile(config)
+    before = cfg.pretty_text
+    one, two = (compare_tunings(cfg, dict(est=METHODS['est']), (64, 64), 1) for _ in range(2))
+    assert one == two
+    assert one['tunings']['est']['share_of_full'] is None
+    assert cfg.pretty_text == before
+    assert memory_table(dict(config='tiny', **one)).row_count == 1
+
+
+def test_no_weights_are_named():
+    cfg = dict(pretrained='a', init_cfg=[dict(type='Pretrained', checkpoint='a'), dict(type='Kaiming')],
+               neck=[dict(init_cfg=dict(type='Pretrained', checkpoint='b'))])
+    assert without_pretrained(cfg) == dict(
+        pretrained=None, init_cfg=[dict(type='Kaiming')], neck=[dict(init_cfg=None)])
+
+
+def test_bad_input_is_a_sentence(config, tmp_path):
+    cfg = Config.fromfile(config)
+    with pytest.raises(ValueError, match='needs CUDA'):
+        compare_tunings(cfg, METHODS, (64, 64), 1, amp=True)
+    cfg.model.backbone = dict(type='ResNet', depth=50)
+    with pytest.raises(ValueError, match="found 'ResNet'"):
+        compare_tunings(cfg, METHODS, (64, 64), 1)
+    with pytest.raises(FileNotFoundError, match='nothing.py'):
+        measure_and_show(str(tmp_path / 'nothing.py'), ['full'], (64, 64), 1, 'cpu', False)
+    ran = subprocess.run([sys.executable, str(TOOL), str(config), '--tunings', 'ful'], capture_output=True, text=True)
+    assert ran.returncode == 1
+    assert 'no tuning method "ful"' in ran.stderr and 'Traceback' not in ran.stderr

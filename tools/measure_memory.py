@@ -1,0 +1,71 @@
+"""Measure what a training step of a config needs, method by method."""
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+EPILOG = """\
+examples:
+  # EST against full fine-tuning and the frozen floor, on the CPU: exact, no data set, nothing downloaded
+  python tools/measure_memory.py configs/detection/dior/faster-rcnn_swin-t_est.py --tunings full frozen est
+
+  # the same step on a GPU in mixed precision, with the allocator's figures beside, kept as JSON
+  python tools/measure_memory.py CONFIG --device cuda --amp --batch-size 4 --size 800 800 --out memory.json
+
+what is measured:
+  One whole training step (forward, losses, backward, optimizer) after a warm-up step, on random images with 16 boxes
+  each (detection) or a label map (segmentation). The live peak counts the bytes of all live tensors at the fullest
+  moment. Everything in a row of the table was alive at that moment, and adds up to the peak: "saved" is what is kept
+  for backward, and by whom; "heads" are neck and heads. MB = 1024 * 1024 bytes.
+
+what is written:
+  config, size [H, W], batch_size, boxes_per_image (null in segmentation), device, precision (fp32 | amp), optimizer,
+  versions, tunings: {NAME: {
+    tuning          the method's config
+    parameters      {backbone, trained_by_method (in or beside the backbone), trained_in_heads (neck too)}
+    peak            bytes
+    share_of_full   peak / peak of "full", null if full was not measured
+    attribution     bytes at the peak, adding up to it: weights_frozen, weights_trainable, gradients, optimizer,
+                    saved_backbone, saved_side, saved_heads, inputs, transient
+    phase, part, operator   when the peak was
+    allocator       on CUDA: max_allocated, max_reserved (bytes), card, driver, cuda, torch; null on the CPU}}
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', metavar='CONFIG', help='a config of mmdet or mmseg that uses TunedBackbone')
+    parser.add_argument('--tunings', nargs='+', default=['full', 'frozen', 'partial', 'est'], metavar='NAME',
+                        help='files of configs/_base_/tunings (default: full frozen partial est); '
+                        'shares need "full" among them')
+    parser.add_argument('--size', nargs=2, type=int, default=[512, 512], metavar=('H', 'W'),
+                        help='image size in pixels (default: 512 512)')
+    parser.add_argument('--batch-size', type=int, default=2, metavar='N', help='images in the batch (default: 2)')
+    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu', help='where to train (default: cpu)')
+    parser.add_argument('--amp', action='store_true', help='mixed precision, on CUDA')
+    parser.add_argument('--out', type=Path, metavar='FILE.json', help='also write all figures there')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from mmengine.logging import MMLogger
+
+    from mmest.engine.memory.report import measure_and_show
+    MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
+    try:
+        record = measure_and_show(args.config, args.tunings, tuple(args.size), args.batch_size, args.device, args.amp)
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        sys.exit(f'measure_memory: {error}')
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        beside = args.out.with_name(args.out.name + '.part')
+        beside.write_text(json.dumps(record, indent=1) + '\n')
+        os.replace(beside, args.out)
+        print(f'Wrote {args.out}')
+
+
+if __name__ == '__main__':
+    main()
