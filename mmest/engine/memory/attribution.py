@@ -95,9 +95,8 @@ def _parts(model: nn.Module) -> Dict[str, nn.Module]:
     parts = {}
     backbone = getattr(model, 'backbone', None)
     if backbone is not None:
-        inner = getattr(backbone, 'backbone', None)
-        if inner is not None:
-            parts.update(backbone=inner, side=backbone.method)
+        if hasattr(backbone, 'backbone') and hasattr(backbone, 'method'):
+            parts.update(backbone=backbone.backbone, side=backbone.method)
         else:
             parts.update(backbone=backbone)
     preprocessor = getattr(model, 'data_preprocessor', None)
