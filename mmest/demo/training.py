@@ -1,0 +1,94 @@
+"""One training of the demo: an ordinary mmengine run, quiet, watched by a progress bar."""
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmest.utils import configs_root
+
+
+class ProgressHook(Hook):
+    """Tells how far a training is, its evaluation included, and keeps the metrics of the latter."""
+
+    def __init__(self, progress: Callable[[float], None]) -> None:
+        self._progress = progress
+        self._done = 0
+        self.metrics: dict[str, float] = {}
+
+    def _advance(self, runner: Runner) -> None:
+        self._done += 1
+        self._progress(min(1.0, self._done / (runner.max_iters + len(runner.val_dataloader))))
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self._advance(runner)
+
+    def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self._advance(runner)
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        self.metrics = dict(metrics)
+
+
+@contextmanager
+def output_to(path: Path) -> Iterator[None]:
+    """Send all that libraries print, log and warn of to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    root = logging.getLogger()
+    with path.open('a') as log, redirect_stdout(log), redirect_stderr(log), warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        handler = logging.StreamHandler(log)
+        root.addHandler(handler)
+        try:
+            yield
+        finally:
+            root.removeHandler(handler)
+
+
+def load_config(name: str, work_dir: Path) -> Config:
+    """The config ``configs/demo/<name>.py``, its outputs in ``work_dir``."""
+    cfg = Config.fromfile(configs_root() / 'demo' / f'{name}.py')
+    cfg.work_dir = str(work_dir)
+    return cfg
+
+
+def train(cfg: Config, progress: Callable[[float], None]) -> tuple[Runner, dict[str, float]]:
+    """Train and evaluate as a config says.
+
+    Args:
+        cfg: Config of the run.
+        progress: Called with the share that is done, in [0, 1].
+
+    Returns:
+        The runner, with the trained model, and the metrics of the evaluation.
+    """
+    hook = ProgressHook(progress)
+    runner = Runner.from_cfg(cfg)
+    runner.register_hook(hook)
+    runner.train()
+    return runner, {key: float(value) for key, value in hook.metrics.items()}
+
+
+def predict(runner: Runner, indices: list[int]) -> dict[str, np.ndarray]:
+    """Predictions for some pictures of the validation set.
+
+    Returns:
+        Arrays per picture i: ``boxes_i`` (N, 4) as corners, ``labels_i``, ``scores_i``; or ``mask_i`` (H, W).
+    """
+    found = {}
+    for index in indices:
+        sample = runner.model.test_step(pseudo_collate([runner.val_dataloader.dataset[index]]))[0]
+        if 'pred_sem_seg' in sample:
+            found[f'mask_{index}'] = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
+        else:
+            instances = sample.pred_instances.cpu().numpy()
+            found[f'boxes_{index}'] = instances.bboxes
+            found[f'labels_{index}'] = instances.labels
+            found[f'scores_{index}'] = instances.scores
+    return found
