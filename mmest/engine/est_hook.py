@@ -115,7 +115,8 @@ class ESTHook(Hook):
     def _check_optimizer(runner: Runner, model: nn.Module) -> None:
         names = {id(p): name for name, p in model.named_parameters()}
         trains = {id(p) for p in model.parameters() if p.requires_grad}
-        held = {id(p) for group in runner.optim_wrapper.param_groups for p in group['params']}
+        # Not optim_wrapper.param_groups: it has a group more, for logging.
+        held = {id(p) for group in runner.optim_wrapper.optimizer.param_groups for p in group['params']}
         extra, absent = held - trains, trains - held
         if extra or absent:
             wrong = next(iter(extra or absent))

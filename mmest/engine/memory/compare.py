@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 import torch
 from mmengine.config import Config, ConfigDict
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
@@ -47,12 +47,10 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
             precision.
     """
     _check(cfg, device, amp)
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
-    optim_cfg = _optim_cfg(cfg, amp)
     rows = {}
     for name, tuning in tunings.items():
         try:
-            rows[name] = _measure(cfg, tuning, optim_cfg, size, batch_size, device)
+            rows[name] = _measure(cfg, tuning, size, batch_size, device, amp)
         except torch.cuda.OutOfMemoryError as error:
             raise ValueError(
                 f'The method "{name}" does not fit into the memory of this GPU at batch {batch_size} and '
@@ -67,8 +65,8 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
         boxes_per_image=BOXES_PER_IMAGE if cfg.get('default_scope') == 'mmdet' else None,
         device=device,
         precision='amp' if amp else 'fp32',
-        optimizer=optim_cfg['optimizer']['type'],
-        versions=_versions(),
+        optimizer=_optim_cfg(cfg, amp)['optimizer']['type'],
+        versions=versions(),
         tunings=rows)
 
 
@@ -95,7 +93,17 @@ def _optim_cfg(cfg: Config, amp: bool) -> dict:
     return optim_cfg
 
 
-def _measure(cfg: Config, tuning: dict, optim_cfg: dict, size: Tuple[int, int], batch_size: int, device: str) -> dict:
+def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu',
+            amp: bool = False) -> Tuple[nn.Module, OptimWrapper]:
+    """A model of the config under a method, from random weights, and its optimizer: ready for a synthetic batch.
+
+    Images keep the size asked for: the data preprocessor's own crop size and batch augmentations are left out.
+
+    Raises:
+        ValueError: the config has no TunedBackbone; the device is not there; mixed precision is asked of a CPU.
+    """
+    _check(cfg, device, amp)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
     model_cfg = without_pretrained(copy.deepcopy(cfg.model))
     model_cfg.backbone = ConfigDict(type='TunedBackbone', backbone=model_cfg.backbone.backbone, tuning=tuning)
     preprocessor = model_cfg.get('data_preprocessor') or {}
@@ -107,7 +115,11 @@ def _measure(cfg: Config, tuning: dict, optim_cfg: dict, size: Tuple[int, int], 
         model = MODELS.build(model_cfg)
         model.init_weights()
     model.to(device)
-    optim_wrapper = build_optim_wrapper(model, copy.deepcopy(optim_cfg))
+    return model, build_optim_wrapper(model, _optim_cfg(cfg, amp))
+
+
+def _measure(cfg: Config, tuning: dict, size: Tuple[int, int], batch_size: int, device: str, amp: bool) -> dict:
+    model, optim_wrapper = prepare(cfg, tuning, size, device, amp)
     report = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper)
     return dict(tuning=dict(tuning), parameters=_parameters(model), **report.to_dict())
 
@@ -147,5 +159,5 @@ def _version(distribution: str) -> Optional[str]:
         return None
 
 
-def _versions() -> Dict[str, Optional[str]]:
+def versions() -> Dict[str, Optional[str]]:
     return dict(python=platform.python_version(), **{name: _version(name) for name in _DISTRIBUTIONS})
