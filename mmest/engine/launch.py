@@ -1,0 +1,110 @@
+"""From a config file and the options of a command to a runner."""
+import difflib
+import importlib
+import os
+from pathlib import Path
+from typing import Optional
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmest.utils import available_tunings, configs_root, set_tuning
+
+_DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation')
+
+
+def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str] = None) -> Config:
+    """Read a config, swap its tuning method if one is named, and set single options last.
+
+    Args:
+        path: the config file.
+        options: values by dotted key, as ``--cfg-options`` gives them.
+        tuning: a file of ``configs/_base_/tunings``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it cannot be read; the method is unknown; the framework it needs is not installed.
+    """
+    if not Path(path).is_file():
+        root = configs_root()
+        known = {file.relative_to(root.parent).as_posix(): file for folder in ('detection', 'segmentation', 'demo')
+                 for file in (root / folder).rglob('*.py')}
+        stems = {Path(name).stem: name for name in known}
+        near = [stems[stem] for stem in difflib.get_close_matches(Path(path).stem, stems, n=3)]
+        hint = f'Did you mean {" or ".join(near)}?' if near else f'Those of mmest are in {root}.'
+        raise FileNotFoundError(f'There is no config "{path}". {hint}')
+    try:
+        cfg = Config.fromfile(path)
+    except (SyntaxError, KeyError, AttributeError, ImportError, OSError) as error:
+        raise ValueError(f'The config {path} cannot be read: {type(error).__name__}: {error}') from error
+    if tuning is not None:
+        set_tuning(cfg, tuning)
+    if options:
+        cfg.merge_from_dict(options)
+    scope = cfg.get('default_scope', 'mmengine')
+    try:
+        importlib.import_module(scope)
+    except ImportError as error:
+        raise ValueError(f'The config {path} is for {scope}, which cannot be imported ({error}). Install it: '
+                         f'pip install {_DISTRIBUTIONS.get(scope, scope)}') from error
+    return cfg
+
+
+def default_work_dir(config: str, tuning: Optional[str] = None) -> Path:
+    """``work_dirs/<dataset>_<config>``: the data set is the config's folder, the config ends with the method that runs."""
+    stem = Path(config).stem
+    if tuning is not None:
+        head, _, last = stem.rpartition('_')
+        stem = f'{head if last in available_tunings() else stem}_{tuning}'
+    return Path('work_dirs') / f'{Path(config).absolute().parent.name}_{stem}'
+
+
+def use_amp(cfg: Config) -> None:
+    """Train in mixed precision.
+
+    Raises:
+        ValueError: there is no CUDA device.
+    """
+    if not torch.cuda.is_available():
+        raise ValueError('--amp needs a CUDA device, and torch finds none. Leave it out on the CPU.')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def check_weights(cfg: Config) -> None:
+    """The pretrained file of the backbone is there, if it is a local one.
+
+    Raises:
+        FileNotFoundError: it is not.
+    """
+    init_cfg = cfg.model.backbone.get('backbone', {}).get('init_cfg') or {}
+    source = init_cfg.get('checkpoint')
+    if not source or '://' in source or Path(source).is_file():
+        return
+    variables = [name for name, value in (cfg.env_variables or {}).items() if value and source.startswith(str(value))]
+    way = f'Set the environment variable {variables[0]} to its folder' if variables else 'Put it there'
+    raise FileNotFoundError(f'The pretrained weights {Path(source).absolute()} are not there. {way}, or pass '
+                            '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.')
+
+
+def default_launcher() -> str:
+    """``pytorch`` under torchrun, which sets these variables; otherwise ``none``."""
+    return 'pytorch' if {'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR'} <= os.environ.keys() else 'none'
+
+
+def build_runner(cfg: Config, launcher: str) -> Runner:
+    """The runner of a config. Without CUDA, processes talk over gloo."""
+    cfg.launcher = launcher
+    if launcher != 'none' and not torch.cuda.is_available():
+        cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
+    return Runner.from_cfg(cfg)
+
+
+def draw_predictions(cfg: Config, folder: Path) -> None:
+    """Have testing draw every image with its prediction, beside its ground truth, into a folder."""
+    cfg.default_hooks.visualization.update(draw=True, interval=1)
+    if cfg.get('default_scope') == 'mmdet':
+        cfg.default_hooks.visualization.test_out_dir = str(folder.absolute())
+    else:
+        cfg.visualizer.save_dir = str(folder)

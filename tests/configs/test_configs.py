@@ -1,0 +1,104 @@
+"""Every shipped config can be read and built; no weights, no data."""
+import functools
+import importlib
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+
+from mmest.datasets.checks import check_data
+from mmest.utils import available_tunings, configs_root, set_tuning
+
+ROOT = configs_root()
+LEAVES = sorted(path.relative_to(ROOT).as_posix() for task in ('detection', 'segmentation')
+                for path in (ROOT / task).rglob('*.py'))
+# Backbones of one family differ in numbers only: the smallest of each stands for it.
+BUILT = [leaf for leaf in LEAVES if leaf.endswith('_est.py') and not any(
+    big in leaf for big in ('swin-s', 'swin-b', 'swin-l'))]
+
+
+@functools.lru_cache(maxsize=None)
+def read(leaf: str) -> Config:
+    return Config.fromfile(ROOT / leaf)
+
+
+def build(cfg: Config) -> torch.nn.Module:
+    pytest.importorskip(cfg.default_scope)
+    importlib.import_module(f'{cfg.default_scope}.models')
+    init_default_scope(cfg.default_scope)
+    return MODELS.build(cfg.model)
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_says_what_a_training_needs(leaf):
+    cfg = read(leaf)
+    method = Path(leaf).stem.rpartition('_')[2]
+    assert method in available_tunings()
+    assert cfg.model.backbone.type == 'TunedBackbone'
+    assert cfg.model.backbone.tuning.type.lower() == method
+    inner = cfg.model.backbone.backbone
+    assert inner.init_cfg.type == 'Pretrained' and inner.init_cfg.checkpoint
+    assert not inner.with_cp
+    assert cfg.model.get('pretrained') is None
+    assert dict(type='ESTHook') in cfg.custom_hooks
+    assert cfg.optim_wrapper.constructor == 'TrainableOptimWrapperConstructor'
+    assert cfg.default_hooks.checkpoint.max_keep_ckpts >= 2
+    assert not cfg.train_dataloader.persistent_workers, 'a resumed training would see other augmentation'
+    assert all(cfg.get(f'{split}_cfg') for split in ('train', 'val', 'test'))
+    assert len(cfg.optim_wrapper.paramwise_cfg) and len(cfg.param_scheduler)
+
+
+@pytest.mark.parametrize('leaf', LEAVES)
+def test_heads_have_the_classes_of_the_data(leaf):
+    cfg = read(leaf)
+    model = cfg.model
+    heads = [model[name] for name in ('decode_head', 'auxiliary_head', 'bbox_head') if name in model]
+    heads += [model.roi_head.bbox_head] if 'roi_head' in model else []
+    assert heads and all(head.num_classes == cfg.num_classes for head in heads)
+
+
+@pytest.mark.parametrize('leaf', BUILT)
+def test_builds_and_sends_a_gradient_to_all_that_trains(leaf):
+    cfg = read(leaf)
+    model = build(cfg).train()
+    # One level that reaches no loss would stop training on several GPUs.
+    features = model.extract_feat(torch.rand(1, 3, 64, 64))
+    sum(feature.square().mean() for feature in features).backward()
+    beneath = [module for module in (model.backbone, model.neck if model.with_neck else None) if module is not None]
+    idle = [name for module in beneath for name, p in module.named_parameters() if p.requires_grad and p.grad is None]
+    assert not idle
+
+
+def test_swin_sizes_fit_the_neck_and_heads():
+    for leaf in LEAVES:
+        cfg = read(leaf)
+        inner = cfg.model.backbone.backbone
+        if inner.type != 'SwinTransformer':
+            continue
+        widths = [inner.embed_dims * 2**stage for stage in inner.out_indices]
+        taken = cfg.model.neck.in_channels if 'neck' in cfg.model else cfg.model.decode_head.in_channels
+        assert list(taken) == widths, leaf
+
+
+def test_dubai_ignores_unlabelled_ground():
+    pytest.importorskip('mmseg')
+    from mmest.datasets.dubai import DubaiDataset
+    dataset = DubaiDataset(lazy_init=True, pipeline=[])
+    assert dataset.label_map == {5: 255}
+    assert len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == 5
+
+
+@pytest.mark.parametrize('name', ['full', 'frozen', 'partial'])
+def test_methods_can_be_swapped(name):
+    cfg = Config.fromfile(ROOT / 'detection/custom/retinanet_r50_est.py')
+    set_tuning(cfg, name)
+    assert build(cfg).backbone.method.__class__.__name__.lower() == name
+
+
+def test_missing_data_names_the_variable(monkeypatch, tmp_path):
+    monkeypatch.setenv('MMEST_DATA', str(tmp_path / 'nowhere'))
+    cfg = Config.fromfile(ROOT / 'segmentation/dubai/fpn_deit-t_est.py')
+    with pytest.raises(FileNotFoundError, match='nowhere/dubai_seg is not there.*MMEST_DATA.*data_root'):
+        check_data(cfg, ['train'])

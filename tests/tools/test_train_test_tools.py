@@ -1,0 +1,123 @@
+"""tools/train.py and tools/test.py: help, and sentences instead of tracebacks."""
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mmest.utils import configs_root
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONFIG = str(configs_root() / 'segmentation' / 'custom' / 'upernet_r50_est.py')
+
+pytest.importorskip('mmseg')
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """Runs a tool in this process that should refuse; returns its sentence."""
+
+    def call(tool: str, *args: str) -> str:
+        monkeypatch.setattr(sys, 'argv', [f'{tool}.py', *args])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(REPOSITORY / 'tools' / f'{tool}.py'), run_name='__main__')
+        return str(end.value.code)
+
+    return call
+
+
+@pytest.mark.parametrize('tool', ['train', 'test'])
+def test_help_teaches_with_examples(tool):
+    help_text = subprocess.run([sys.executable, REPOSITORY / 'tools' / f'{tool}.py', '--help'], capture_output=True,
+                               text=True, check=True).stdout
+    assert 'examples:' in help_text and 'torchrun' in help_text and '--cfg-options' in help_text
+
+
+def test_unknown_config_suggests_near_names(run):
+    said = run('train', 'configs/segmentation/custom/upernet_r50_set.py')
+    assert said.startswith('train: There is no config') and 'upernet_r50_est.py' in said
+
+
+def test_unknown_tuning_lists_them(run):
+    said = run('train', CONFIG, '--tuning', 'estt')
+    assert 'no tuning method "estt"' in said and 'frozen' in said
+
+
+def test_missing_data_names_folder_and_option(run, monkeypatch, tmp_path):
+    monkeypatch.setenv('MMEST_DATA', str(tmp_path / 'mine'))
+    said = run('train', CONFIG)
+    assert str(tmp_path / 'mine') in said and 'MMEST_DATA' in said and 'data_root=FOLDER' in said
+
+
+def test_missing_weights(run, tmp_path):
+    write_pairs(tmp_path)
+    said = run('train', CONFIG, '--cfg-options', f'train_dataloader.dataset.data_root={tmp_path}',
+               f'val_dataloader.dataset.data_root={tmp_path}', 'model.backbone.backbone.init_cfg.checkpoint=gone.pth')
+    assert 'pretrained weights' in said and 'gone.pth are not there' in said
+
+
+def test_missing_checkpoint(run):
+    said = run('test', CONFIG, 'gone.pth')
+    assert said == 'test: There is no checkpoint "gone.pth".'
+
+
+def test_resume_from_a_file_that_is_not_whole(run, tmp_path):
+    write_pairs(tmp_path)
+    (tmp_path / 'half.pth').write_bytes(b'PK\3\4 half of a checkpoint')
+    said = run('train', CONFIG, '--resume', str(tmp_path / 'half.pth'), '--cfg-options',
+               f'train_dataloader.dataset.data_root={tmp_path}', f'val_dataloader.dataset.data_root={tmp_path}',
+               'model.backbone.backbone.init_cfg.checkpoint=open-mmlab://resnet50_v1c')
+    assert 'half.pth" is not there, or is not a complete checkpoint' in said
+
+
+def write_pairs(folder: Path, size: int = 64) -> None:
+    rng = np.random.default_rng(0)
+    for split in ('train', 'val'):
+        for kind in ('images', 'masks'):
+            (folder / kind / split).mkdir(parents=True)
+        for i in range(2):
+            cv2.imwrite(str(folder / 'images' / split / f'{i}.png'), rng.integers(256, size=(size, size, 3), dtype=np.uint8))
+            cv2.imwrite(str(folder / 'masks' / split / f'{i}.png'), rng.integers(2, size=(size, size), dtype=np.uint8))
+
+
+def test_train_resume_and_test_end_to_end(tmp_path):
+    """Two iterations on two images, one more after resuming, then metrics and pictures."""
+    write_pairs(tmp_path / 'data')
+    config = tmp_path / 'tiny.py'
+    config.write_text(f'''
+_base_ = ['{configs_root()}/_base_/models/light-fpn.py', '{configs_root()}/_base_/datasets/folder_segmentation.py',
+          '{configs_root()}/_base_/schedules/adamw_short_segmentation.py']
+model = dict(
+    data_preprocessor=dict(size=(512, 512)),
+    backbone=dict(_delete_=True, type='TunedBackbone', tuning=dict(type='EST'), backbone=dict(
+        type='ResNet', depth=18, out_indices=(0, 1, 2, 3), norm_eval=True)),
+    neck=dict(_delete_=True, type='FPN', in_channels=[64, 128, 256, 512], out_channels=64, num_outs=4),
+    decode_head=dict(in_channels=[64] * 4, num_classes=2))
+train_dataloader = dict(num_workers=0, batch_size=2)
+val_dataloader = dict(num_workers=0)
+test_dataloader = dict(num_workers=0)
+''')
+
+    def call(tool: str, *args: str) -> str:
+        done = subprocess.run([sys.executable, REPOSITORY / 'tools' / f'{tool}.py', config, *args], cwd=tmp_path,
+                              env={**os.environ, 'MMEST_DATA': str(tmp_path / 'data'),
+                                   'PYTHONPATH': str(REPOSITORY)}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    work_dir = tmp_path / 'work'
+    short = ['--work-dir', str(work_dir), '--cfg-options', 'default_hooks.checkpoint.interval=1', 'train_cfg.val_interval=9']
+    call('train', *short, 'train_cfg.max_iters=2')
+    assert (work_dir / 'iter_2.pth').is_file()
+    assert 'resumed epoch' in call('train', '--resume', *short, 'train_cfg.max_iters=3')
+    assert (work_dir / 'iter_3.pth').is_file()
+    said = call('test', str(work_dir / 'iter_3.pth'), '--out', str(tmp_path / 'metrics.json'), '--show-dir',
+                str(tmp_path / 'pictures'))
+    assert 'mIoU' in said
+    assert 0 <= json.loads((tmp_path / 'metrics.json').read_text())['mIoU'] <= 100
+    assert len(list((tmp_path / 'pictures').rglob('*.png'))) == 2

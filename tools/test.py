@@ -1,0 +1,78 @@
+"""Evaluate a trained detector or segmentor, and draw its predictions."""
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+EPILOG = """\
+examples:
+  # metrics on the test data of the config
+  python tools/test.py configs/segmentation/dubai/fpn_deit-t_est.py work_dirs/dubai_fpn_deit-t_est/iter_300.pth
+
+  # keep the figures, and the predictions drawn into the images
+  python tools/test.py CONFIG CHECKPOINT --out metrics.json --show-dir predictions/
+
+  # on other data
+  python tools/test.py CONFIG CHECKPOINT --cfg-options test_dataloader.dataset.data_root=/data/other/
+
+  # four GPUs
+  torchrun --nproc_per_node 4 tools/test.py CONFIG CHECKPOINT
+
+CHECKPOINT may be a delta checkpoint, which holds only what was trained, or an ordinary one. The config has to name the
+tuning method that the checkpoint was trained with; --tuning swaps it as in tools/train.py.
+"""
+
+
+def parse_args() -> argparse.Namespace:
+    from mmengine.config import DictAction
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', metavar='CONFIG', help='the config that the model was trained with')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='what training wrote')
+    parser.add_argument('--tuning', metavar='NAME', help='the method it was trained with, if not that of the config')
+    parser.add_argument('--work-dir', type=Path, metavar='DIR',
+                        help='where logs go (default: work_dirs/<dataset>_<config>)')
+    parser.add_argument('--show-dir', type=Path, metavar='DIR', help='draw predictions beside the ground truth there')
+    parser.add_argument('--out', type=Path, metavar='FILE', help='write the metrics there as JSON: {name: value}')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='set single values of the config')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'],
+                        help='how processes were started (default: pytorch under torchrun, else none)')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    from mmengine.dist import is_main_process
+
+    from mmest.datasets.checks import check_data
+    from mmest.engine.launch import build_runner, default_launcher, default_work_dir, draw_predictions, read_config
+    from mmest.engine.metrics import metrics_table
+    try:
+        cfg = read_config(args.config, args.cfg_options, args.tuning)
+        cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config, args.tuning))
+        if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
+            raise FileNotFoundError(f'There is no checkpoint "{args.checkpoint}".')
+        cfg.load_from = args.checkpoint
+        check_data(cfg, ['test'])
+        if args.show_dir:
+            draw_predictions(cfg, args.show_dir)
+        runner = build_runner(cfg, args.launcher or default_launcher())
+        runner.load_or_resume()
+    except (ValueError, FileNotFoundError) as error:
+        sys.exit(f'test: {error}')
+    metrics = {name: float(value) for name, value in runner.test().items()}
+    if not is_main_process():
+        return
+    print(metrics_table(metrics))
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        beside = args.out.with_name(args.out.name + '.part')
+        beside.write_text(json.dumps(metrics, indent=1) + '\n')
+        os.replace(beside, args.out)
+        print(f'Wrote {args.out}')
+
+
+if __name__ == '__main__':
+    main()
