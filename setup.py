@@ -1,0 +1,57 @@
+"""Packaging of mmest: `pip install .`, `pip install -e .[det,seg]`."""
+import os
+import re
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+
+
+def version() -> str:
+    """The version that mmest/__init__.py states, without importing it."""
+    text = (ROOT / 'mmest' / '__init__.py').read_text(encoding='utf-8')
+    return re.search(r"^__version__ = '([^']+)'$", text, re.MULTILINE).group(1)
+
+
+class BuildWithMIM(build_py):
+    """Put configs and tools into mmest/.mim, where mim looks for them.
+
+    A wheel gets copies; an editable install gets links, so that an edited config is the one that runs.
+    """
+
+    def run(self) -> None:
+        super().run()
+        target = Path('mmest' if self.editable_mode else f'{self.build_lib}/mmest') / '.mim'
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for name in ('configs', 'tools'):
+            if self.editable_mode:
+                (target / name).symlink_to(os.path.relpath(ROOT / name, target), target_is_directory=True)
+            else:
+                shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns('__pycache__', 'environment', 'setup_env.py'))
+
+
+DETECTION = ['mmcv>=2.0.0rc4,<2.2', 'mmdet>=3.3,<4']
+SEGMENTATION = ['mmcv>=2.0.0rc4,<2.2', 'mmsegmentation>=1.2,<2', 'ftfy', 'regex']
+
+setup(
+    name='mmest',
+    version=version(),
+    description='Efficient Side-Tuning for remote sensing, for MMDetection and MMSegmentation',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8') if (ROOT / 'README.md').exists() else '',
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['mmest', 'mmest.*']),
+    cmdclass={'build_py': BuildWithMIM},
+    python_requires='>=3.10',
+    install_requires=['torch>=2.4', 'mmengine>=0.10.4,<1', 'matplotlib', 'numpy', 'opencv-python', 'pillow', 'rich'],
+    extras_require={
+        'det': DETECTION,
+        'seg': SEGMENTATION,
+        'tests': [*DETECTION, *SEGMENTATION, 'pytest'],
+    },
+    zip_safe=False,
+)

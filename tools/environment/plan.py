@@ -1,0 +1,124 @@
+"""The steps of the set-up, in order."""
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict
+
+from .commands import run
+from .console import Steps, note
+from .mmcv_wheel import MMCVInstaller
+from .torch_choice import existing_torch, install_torch
+from .venv import Venv
+
+TITLES = {
+    'venv': 'a virtual environment in .venv',
+    'torch': 'torch',
+    'packages': 'mmengine, mmdet, mmsegmentation and what they need',
+    'mmcv': 'mmcv with its compiled ops',
+    'mmest': 'mmest, and a look at whether all of it imports',
+}
+
+
+def step_inputs(root: Path, choices: Dict[str, str]) -> Dict[str, str]:
+    """For each step a hash of what it depends on, the steps before it included: a change of it means to run the step again."""
+    files = {name: (root / 'requirements' / f'{name}.txt').read_text() for name in ('build', 'torch', 'runtime', 'tests', 'mmcv')}
+    depends = {
+        'venv': [str(root), choices['PYTHON'], choices['MMEST_TORCH'] == 'existing'],
+        'torch': [files['build'], files['torch'], choices['MMEST_TORCH'], choices['MMEST_CUDA']],
+        'packages': [files['runtime'], files['tests']],
+        'mmcv': [files['mmcv']],
+        'mmest': [(root / name).read_text() for name in ('setup.py', 'pyproject.toml')],
+    }
+    inputs, digest = {}, hashlib.sha256()
+    for step, values in depends.items():
+        digest.update(repr(values).encode())
+        inputs[step] = digest.hexdigest()[:16]
+    return inputs
+
+
+class Plan:
+    """What each step does.
+
+    Args:
+        root: The project's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.requirements = root, root / 'requirements'
+        self.venv = Venv(root / '.venv')
+        self.inputs = step_inputs(root, self.venv.choices)
+        self.torch = self.venv.choices['MMEST_TORCH']
+
+    def make_venv(self) -> str:
+        existing = None
+        if self.torch == 'existing':
+            version, existing = existing_torch()
+            note(f'with the torch {version} of {sys.executable}')
+        self.venv.create(self.inputs['venv'], existing)
+        return f'Python {sys.version.split()[0]}'
+
+    def install_torch(self) -> str:
+        run([self.venv.python, '-m', 'pip', 'install', '-r', self.requirements / 'build.txt'], 'Installing pip and ninja', self.venv.log)
+        if self.torch == 'existing':
+            version, _ = existing_torch(str(self.venv.python))
+            return f'torch {version}, found outside'
+        requirement = self.torch or pinned(self.requirements / 'torch.txt', 'torch')
+        install_torch(self.venv, requirement, self.requirements / 'torch.txt' if not self.torch else self.requirements / 'runtime.txt')
+        version, _ = existing_torch(str(self.venv.python))
+        return f'torch {version}'
+
+    def install_packages(self) -> str:
+        self.venv.pip_install(['-r', str(self.requirements / 'runtime.txt'), '-r', str(self.requirements / 'tests.txt')], 'packages')
+        imports = subprocess.run([str(self.venv.python), '-c', 'import cv2'], capture_output=True, text=True)
+        if imports.returncode:
+            # Without a desktop libGL and its like are missing, and root would be needed to install them.
+            note(f'opencv-python does not import here ({imports.stderr.strip().splitlines()[-1]}): its build without windows replaces it')
+            version = pinned(self.requirements / 'runtime.txt', 'opencv-python').partition('==')[2]
+            self.venv.pip_install(['--no-deps', '--force-reinstall', f'opencv-python-headless=={version}'], 'opencv-python-headless')
+        return 'installed'
+
+    def install_mmcv(self) -> str:
+        return MMCVInstaller(self.venv, pinned(self.requirements / 'mmcv.txt', 'mmcv')).install()
+
+    def install_mmest(self) -> str:
+        self.venv.pip_install(['--no-build-isolation', '--no-deps', '-e', str(self.root)], 'mmest')
+        answer = run([self.venv.python, '-W', 'ignore', '-c', 'import mmcv.ops, mmdet.apis, mmseg.apis, mmest, torch; '
+                      'print("versions: torch", torch.__version__, "mmcv", mmcv.__version__, "mmdet", mmdet.__version__, "mmseg", '
+                      'mmseg.__version__, "mmest", mmest.__version__)'], 'Importing what was installed', self.venv.log)
+        return answer.rpartition('versions: ')[2].strip()
+
+
+def pinned(file: Path, name: str) -> str:
+    """The requirement of one package in a requirements file.
+
+    Raises:
+        LookupError: the file does not pin it.
+    """
+    for line in file.read_text().splitlines():
+        if line.startswith(f'{name}=='):
+            return line.split(';')[0].strip()
+    raise LookupError(f'{file} pins no {name}.')
+
+
+def set_up(root: Path) -> None:
+    """Bring the environment of the project in `root` up to date.
+
+    Raises:
+        SetupError: a step failed; the message says what to do.
+    """
+    plan = Plan(root)
+    if all(plan.venv.finished(step, plan.inputs[step]) for step in TITLES):
+        print('The set-up is done already (.venv).')
+        return
+    actions = (plan.make_venv, plan.install_torch, plan.install_packages, plan.install_mmcv, plan.install_mmest)
+    steps = Steps(list(TITLES.values()))
+    for step, action in zip(TITLES, actions):
+        steps.begin()
+        if plan.venv.finished(step, plan.inputs[step]):
+            steps.end('done before')
+            continue
+        result = action()
+        plan.venv.finish(step, plan.inputs[step])
+        steps.end(result)
+    print('The set-up is done. Activate it with: source .venv/bin/activate', flush=True)

@@ -1,0 +1,41 @@
+"""Make .venv: torch, OpenMMLab's packages with mmcv's compiled ops, and mmest itself.
+
+Run through `make setup`; `make demo` and `make test` do so by themselves. What is done already is not done again.
+
+Examples:
+    make setup
+    PYTHON=python3.12 make setup               # another Python than the first suitable one
+    MMEST_TORCH=torch==2.9.1 make setup        # another torch than the pinned one
+    MMEST_TORCH=existing make setup            # the torch that PYTHON can import already
+    MMEST_CUDA=0 make setup                    # no CUDA ops, although there is a GPU (1: CUDA ops, although there is none)
+    MMEST_FIND_LINKS=/path/to/wheels make setup    # a ready wheel of mmcv: a folder, a page of links, or the wheel
+    MAX_JOBS=1 make setup                      # compile one file at a time: less memory
+"""
+import sys
+
+if sys.version_info < (3, 10):
+    sys.exit('mmest needs Python 3.10 or later, but %s is Python %d.%d. Install one, or name one with the variable PYTHON '
+             '(PYTHON=/path/to/python3 make setup).' % ((sys.executable,) + tuple(sys.version_info[:2])))
+
+import argparse
+import signal
+from pathlib import Path
+
+from environment.failures import SetupError
+from environment.plan import set_up
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit('Stopped. Run the command again to go on.'))
+    try:
+        set_up(Path(__file__).resolve().parents[1])
+    except SetupError as error:
+        sys.exit(f'\nThe set-up stopped. {error}')
+    except KeyboardInterrupt:
+        sys.exit('\nStopped. Run the command again to go on.')
+
+
+if __name__ == '__main__':
+    main()
