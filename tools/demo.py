@@ -8,10 +8,14 @@ Examples:
 It ends with one table and with pictures in the work dir. A run that was stopped goes on at the part where it stopped.
 """
 import argparse
+import os
 import sys
 from pathlib import Path
 
-from mmest.demo import run_demo
+# Read when torch is imported: threads that wait by spinning make small steps many times slower on a machine that is busy.
+os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
+
+from mmest.demo import run_demo  # noqa: E402
 
 
 def main() -> None:

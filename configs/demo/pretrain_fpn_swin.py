@@ -16,3 +16,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=iterations // 10),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=iterations // 10, end=iterations)]
 default_hooks = dict(checkpoint=dict(interval=iterations))
+optim_wrapper = dict(optimizer=dict(lr=2e-3))

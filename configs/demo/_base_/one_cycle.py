@@ -1,5 +1,5 @@
 # A short schedule: the rate rises over the first tenth and falls to nothing.
-iterations = 300
+iterations = 360
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations, val_interval=iterations)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=iterations // 10),

@@ -29,3 +29,4 @@ val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
+optim_wrapper = dict(optimizer=dict(lr=4e-3))
