@@ -78,7 +78,8 @@ def check_weights(cfg: Config) -> None:
     Raises:
         FileNotFoundError: it is not.
     """
-    init_cfg = cfg.model.backbone.get('backbone', {}).get('init_cfg') or {}
+    outer = cfg.get('model', {}).get('backbone') or {}
+    init_cfg = outer.get('backbone', {}).get('init_cfg') or {}
     source = init_cfg.get('checkpoint')
     if not source or '://' in source or Path(source).is_file():
         return
@@ -94,10 +95,13 @@ def default_launcher() -> str:
 
 
 def build_runner(cfg: Config, launcher: str) -> Runner:
-    """The runner of a config. Without CUDA, processes talk over gloo."""
+    """The runner of a config. Under torchrun without CUDA, processes talk over gloo."""
     cfg.launcher = launcher
-    if launcher != 'none' and not torch.cuda.is_available():
-        cfg.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
+    if launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
+        # mmengine by itself would ask CUDA for a device, and bind the model to it.
+        torch.distributed.init_process_group('gloo')
+        cfg.merge_from_dict(dict(model_wrapper_cfg=dict(
+            type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)))
     return Runner.from_cfg(cfg)
 
 
