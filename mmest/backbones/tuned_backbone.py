@@ -2,6 +2,7 @@
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import torch
+from mmengine.config import ConfigDict
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
@@ -42,8 +43,11 @@ class TunedBackbone(BaseModule):
                 "backbone inside: backbone=dict(type='TunedBackbone', backbone=dict(..., "
                 "init_cfg=dict(type='Pretrained', checkpoint=...))).")
         super().__init__()
-        self.backbone = MODELS.build(backbone)
-        self.method = build_tuning(tuning, self.backbone)
+        # mmdet's Swin reads its init_cfg by attribute.
+        self.backbone = MODELS.build(ConfigDict(backbone))
+        # Without touching the random numbers that neck and head start from: methods are compared from the same start.
+        with torch.random.fork_rng():
+            self.method = build_tuning(tuning, self.backbone)
         self.coverage: Optional[Coverage] = None
         self._restorable: Dict[str, str] = {}
         self._has_weights = pretrained_source(self.backbone) is None

@@ -1,1 +1,2 @@
-tuning = dict(type='EST')
+# Schedules give the rate of full fine-tuning; a side network starts from nothing and wants ten times as much.
+tuning = dict(type='EST', lr_mult=10.0)

@@ -1,5 +1,5 @@
 _base_ = ['../../_base_/models/light-fpn_r50-c4.py', '../../_base_/datasets/dubai_segmentation.py',
           '../../_base_/schedules/adamw_short_segmentation.py', '../../_base_/tunings/full.py']
 model = dict(
-    data_preprocessor=dict(size=_base_.crop_size), backbone=dict(tuning=dict(_base_.tuning, lr_mult=0.1)),
+    data_preprocessor=dict(size=_base_.crop_size), backbone=dict(tuning=_base_.tuning),
     decode_head=dict(num_classes=_base_.num_classes))

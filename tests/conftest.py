@@ -1,0 +1,34 @@
+import os
+import sys
+import warnings
+from pathlib import Path
+
+os.environ.setdefault('OMP_NUM_THREADS', '1')
+sys.path.insert(0, str(Path(__file__).parent))
+warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
+
+import pytest  # noqa: E402
+import torch  # noqa: E402
+from mmengine.logging import MMLogger, MessageHub  # noqa: E402
+from mmengine.registry import DefaultScope, init_default_scope  # noqa: E402
+from mmengine.visualization import Visualizer  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def isolated():
+    """Each test starts from the same seed and leaves none of mmengine's global instances behind."""
+    import toy  # noqa: F401
+    torch.manual_seed(0)
+    init_default_scope('mmdet')
+    yield
+    for manager in (MMLogger, MessageHub, DefaultScope, Visualizer):
+        manager._instance_dict.clear()
+
+
+@pytest.fixture(scope='session')
+def weights(tmp_path_factory):
+    """A pretrained file for each tiny backbone: path by name."""
+    import toy
+    return {name: toy.write_weights(name, tmp_path_factory.mktemp('weights')) for name in toy.BACKBONES}

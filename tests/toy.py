@@ -1,0 +1,120 @@
+"""Tiny backbones of several kinds, and a model and data that train in seconds."""
+import copy
+from pathlib import Path
+
+import mmdet.models  # noqa: F401
+import mmseg.models  # noqa: F401
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config, ConfigDict
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, MODELS, init_default_scope
+from torch import nn
+from torch.utils.data import Dataset
+
+import mmest  # noqa: F401
+
+# A method is one line here.
+METHODS = {
+    'full': dict(type='Full'),
+    'frozen': dict(type='Frozen'),
+    'partial': dict(type='Partial'),
+    'est': dict(type='EST'),
+}
+SIDE = ('est', )
+
+# With drop path, BatchNorm and class tokens among them: what breaks a backbone that is only half frozen.
+BACKBONES = {
+    'swin': dict(type='mmdet.SwinTransformer', embed_dims=16, depths=(2, 2, 2, 2), num_heads=(1, 2, 2, 4), window_size=4,
+                 drop_path_rate=0.3),
+    'swin_mmseg': dict(type='mmseg.SwinTransformer', embed_dims=16, depths=(1, 1, 2, 1), num_heads=(1, 2, 2, 4),
+                       window_size=4, drop_path_rate=0.3),
+    'resnet': dict(type='mmdet.ResNet', depth=50, base_channels=8, norm_eval=False),
+    'vit': dict(type='mmseg.VisionTransformer', img_size=64, embed_dims=32, num_layers=4, num_heads=2, out_indices=(1, 3),
+                final_norm=True, drop_path_rate=0.3, drop_rate=0.1),
+    'pvt': dict(type='mmdet.PyramidVisionTransformerV2', embed_dims=8, num_layers=[1, 1, 2, 1]),
+}
+
+
+def build(name: str, tuning: dict = None, checkpoint: str = None) -> nn.Module:
+    """A backbone by itself, or wrapped if a tuning is given."""
+    cfg = ConfigDict(copy.deepcopy(BACKBONES[name]))
+    if checkpoint:
+        cfg['init_cfg'] = dict(type='Pretrained', checkpoint=str(checkpoint))
+    return MODELS.build(cfg if tuning is None else dict(type='TunedBackbone', backbone=cfg, tuning=dict(tuning)))
+
+
+def write_weights(name: str, folder: Path) -> Path:
+    """Random weights, BatchNorm statistics included, as a pretrained file."""
+    init_default_scope('mmdet')
+    torch.manual_seed(1)
+    backbone = build(name)
+    for tensor in backbone.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.add_(torch.rand_like(tensor) * 0.05)
+    path = folder / f'{name}.pth'
+    # mmdet's Swin takes only keys with this prefix.
+    torch.save(dict(state_dict={f'backbone.{key}': value for key, value in backbone.state_dict().items()}), path)
+    return path
+
+
+def image(*size: int, batch: int = 2) -> torch.Tensor:
+    return torch.rand(batch, 3, *(size or (64, 64)), generator=torch.Generator().manual_seed(5))
+
+
+@MODELS.register_module(force=True)
+class ToyModel(BaseModel):
+    """Any backbone, a 1×1 convolution per output as its head, dropout."""
+
+    def __init__(self, backbone: dict, classes: int = 2) -> None:
+        super().__init__()
+        self.backbone = MODELS.build(backbone)
+        with torch.no_grad():
+            training = self.backbone.training
+            channels = [f.shape[1] for f in self.backbone.eval()(image(batch=1))]
+            self.backbone.train(training)
+        self.head = nn.ModuleList(nn.Conv2d(c, classes, 1) for c in channels)
+        self.norm = nn.BatchNorm2d(classes)
+        self.drop = nn.Dropout(0.2)
+
+    def forward(self, inputs, target=None, mode='tensor'):
+        features = self.backbone(inputs)
+        size = inputs.shape[-2:]
+        maps = [F.interpolate(h(f), size=size) for h, f in zip(self.head, features)]
+        scores = self.drop(self.norm(sum(maps)))
+        return dict(loss=F.cross_entropy(scores, target)) if mode == 'loss' else scores
+
+
+@DATASETS.register_module(force=True)
+class ToyData(Dataset):
+    """Twelve noise images, jittered at random, and whether a pixel is bright."""
+    metainfo = dict(classes=('dark', 'bright'), palette=[[0, 0, 0], [255, 255, 255]])
+
+    def __len__(self) -> int:
+        return 12
+
+    def __getitem__(self, index: int) -> dict:
+        x = np.random.RandomState(index).rand(3, 64, 64) + 0.1 * np.random.rand()
+        x = torch.from_numpy(x.astype('float32'))
+        return dict(inputs=x, target=(x[0] > 0.5).long())
+
+
+def runner_cfg(name: str, tuning: dict, checkpoint, work_dir, epochs: int = 2, **changes) -> Config:
+    """A training of the toy model by mmengine's Runner, three steps an epoch."""
+    backbone = dict(copy.deepcopy(BACKBONES[name]), init_cfg=dict(type='Pretrained', checkpoint=str(checkpoint)))
+    cfg = Config(dict(
+        default_scope='mmdet', work_dir=str(work_dir), experiment_name=str(work_dir), log_level='WARNING',
+        randomness=dict(seed=3),
+        model=dict(type='ToyModel', backbone=dict(type='TunedBackbone', backbone=backbone, tuning=dict(tuning))),
+        train_dataloader=dict(batch_size=4, num_workers=0, dataset=dict(type='ToyData'),
+                              sampler=dict(type='DefaultSampler', shuffle=True), collate_fn=dict(type='default_collate')),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        optim_wrapper=dict(constructor='TrainableOptimWrapperConstructor', optimizer=dict(type='AdamW', lr=1e-3),
+                           paramwise_cfg=dict(norm_decay_mult=0.0)),
+        param_scheduler=[dict(type='LinearLR', start_factor=0.5, by_epoch=True, begin=0, end=epochs)],
+        default_hooks=dict(logger=dict(type='LoggerHook', interval=1),
+                           checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2)),
+        custom_hooks=[dict(type='ESTHook')]))
+    cfg.merge_from_dict(changes)
+    return cfg
