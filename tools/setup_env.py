@@ -28,7 +28,8 @@ from environment.plan import set_up
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit('Stopped. Run the command again to go on.'))
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave a compilation behind
+        signal.signal(number, lambda *_: sys.exit('Stopped. Run the command again to go on.'))
     try:
         set_up(Path(__file__).resolve().parents[1])
     except SetupError as error:

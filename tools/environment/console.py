@@ -2,7 +2,7 @@
 import shutil
 import sys
 import time
-from typing import Optional, Sequence, TextIO
+from typing import Optional, Sequence, TextIO, Tuple
 
 
 def clock(seconds: float) -> str:
@@ -23,6 +23,7 @@ class Progress:
         self.label, self.stream = label, stream
         self.start = time.monotonic()
         self._next_share = 0.0
+        self._first: Optional[Tuple[float, float]] = None  # time and count of the first update
         self._next_status = 15.0
         self._open = False
 
@@ -30,7 +31,10 @@ class Progress:
         """Show that `done` of `total` is finished; the rest is estimated from the time spent so far."""
         share, elapsed = done / total, time.monotonic() - self.start
         counts = f'{done:.0f}/{total:.0f}'.rjust(2 * len(f'{total:.0f}') + 1)
-        left = f', about {clock(elapsed * (1 - share) / share)} left' if done and share < 1 else ''
+        self._first = self._first or (elapsed, done)
+        gone, gained = elapsed - self._first[0], done - self._first[1]
+        # The first few say little about the rest.
+        left = f', about {clock(gone * (total - done) / gained)} left' if gained >= 4 and done < total else ''
         text = f'{counts} {share:4.0%}  {clock(elapsed)}{left}'
         if self.stream.isatty():
             filled = int(24 * share)

@@ -182,6 +182,7 @@ def build(python: Path, requirement: str, torch: Torch, cuda: bool, folder: Path
     note(f'compiling with {standard}, {"CUDA " + torch.cuda if cuda else "CPU ops"}, {env["MAX_JOBS"]} files at a time (MAX_JOBS); '
          'about 30 minutes of one core without CUDA')
     progress = Progress('compiling mmcv')
+    progress.status('counting the files')
 
     def show(line: str) -> None:
         match = re.match(r'\s*\[(\d+)/(\d+)\] ', line)

@@ -2,7 +2,6 @@
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Optional
 
@@ -104,25 +103,31 @@ class MMCVInstaller:
         Raises:
             SetupError: a wheel that was asked for does not work, or none could be built.
         """
-        cache_root().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix='mmest-mmcv-') as temporary:
-            folder = Path(temporary)
-            links = os.environ.get('MMEST_FIND_LINKS', '').split()
-            if links:
-                return self._install_given(links, folder / 'given')
-            if self.cache.get():
-                if not self._problem(self.cache.get()):
-                    return f'from the cache: {self.cache.folder}'
-                note('the cached wheel does not work and is removed')
-                self.cache.discard()
-            offered = self._offered(folder / 'offered')
-            if offered:
-                problem = self._problem(offered)
-                if not problem:
-                    self.cache.put(offered)
-                    return 'a wheel that the sources of pip offer'
-                note(f'the wheel that the sources of pip offer does not work here: {problem}')
-            return self._install_built(folder / 'built')
+        scratch = self.venv.root / 'mmcv'
+        shutil.rmtree(scratch, ignore_errors=True)  # of a run that was killed
+        try:
+            return self._install(scratch / str(os.getpid()))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def _install(self, folder: Path) -> str:
+        folder.mkdir(parents=True)
+        links = os.environ.get('MMEST_FIND_LINKS', '').split()
+        if links:
+            return self._install_given(links, folder)
+        if self.cache.get():
+            if not self._problem(self.cache.get()):
+                return f'from the cache: {self.cache.folder}'
+            note('the cached wheel does not work and is removed')
+            self.cache.discard()
+        offered = self._offered(folder)
+        if offered:
+            problem = self._problem(offered)
+            if not problem:
+                self.cache.put(offered)
+                return 'a wheel that the sources of pip offer'
+            note(f'the wheel that the sources of pip offer does not work here: {problem}')
+        return self._install_built(folder / 'build')
 
     def _install_given(self, links: list, folder: Path) -> str:
         where = ' '.join(links)
@@ -166,8 +171,8 @@ class MMCVInstaller:
 
     def _problem(self, wheel: Path) -> Optional[str]:
         """Install a wheel and run its ops; what is wrong with it, or None."""
-        self.venv.pip_install(['--no-deps', '--force-reinstall', str(wheel)], 'mmcv')
         try:
+            self.venv.pip_install(['--no-deps', '--force-reinstall', str(wheel)], 'mmcv')
             run([self.venv.python, '-c', VERIFY.format(cuda=self.cuda)], 'Running the ops of mmcv', self.venv.log)
         except SetupError as error:
             named = re.findall(r'^\w*Error[^\n]*', error.output, re.MULTILINE)
