@@ -175,7 +175,8 @@ def build(python: Path, requirement: str, torch: Torch, cuda: bool, folder: Path
     run([*pip, 'download', '--no-deps', '--no-binary', ':all:', '--no-build-isolation', '--dest', folder, requirement],
         f'Fetching the sources of {requirement}', log, env=env)
     with tarfile.open(next(folder.glob('mmcv-*.tar.gz'))) as archive:
-        archive.extractall(folder)
+        # Python releases before 3.10.12 and 3.11.4 know no filters, later ones ask for one.
+        archive.extractall(folder, **({'filter': 'data'} if hasattr(tarfile, 'data_filter') else {}))
     sources = next(path for path in folder.glob('mmcv-*') if path.is_dir())
     setup = sources / 'setup.py'
     setup.write_text(patch_setup(setup.read_text(encoding='utf-8'), standard), encoding='utf-8')
