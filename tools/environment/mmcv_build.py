@@ -169,7 +169,8 @@ def build(python: Path, requirement: str, torch: Torch, cuda: bool, folder: Path
     standard = cpp_standard(torch.version)
     check_compiler(python, standard)
     cuda_home = find_cuda_home(torch.cuda) if cuda else None
-    env = build_environment(python, standard, cuda_home)
+    # Temporary files of a build that is killed lie in its folder, too, and go with it.
+    env = dict(build_environment(python, standard, cuda_home), TMPDIR=str(folder))
     pip = [python, '-m', 'pip']
     note(f'fetching the sources of {requirement}')
     run([*pip, 'download', '--no-deps', '--no-binary', ':all:', '--no-build-isolation', '--dest', folder, requirement],
@@ -183,7 +184,7 @@ def build(python: Path, requirement: str, torch: Torch, cuda: bool, folder: Path
     note(f'compiling with {standard}, {"CUDA " + torch.cuda if cuda else "CPU ops"}, {env["MAX_JOBS"]} files at a time (MAX_JOBS); '
          'about 30 minutes of one core without CUDA')
     progress = Progress('compiling mmcv')
-    progress.status('counting the files')
+    progress.status('the first files; then it is known how far it is')
 
     def show(line: str) -> None:
         match = re.match(r'\s*\[(\d+)/(\d+)\] ', line)

@@ -59,7 +59,9 @@ class Plan:
         return f'Python {sys.version.split()[0]}'
 
     def install_torch(self) -> str:
-        run([self.venv.python, '-m', 'pip', 'install', '-r', self.requirements / 'build.txt'], 'Installing pip and ninja', self.venv.log)
+        with self.venv.installing():  # pip replaces itself here: cut off, it would not run again
+            run([self.venv.python, '-m', 'pip', 'install', '-r', self.requirements / 'build.txt'], 'Installing pip and ninja',
+                self.venv.log)
         if self.torch == 'existing':
             version, _ = existing_torch(str(self.venv.python))
             return f'torch {version}, found outside'
