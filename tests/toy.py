@@ -110,7 +110,7 @@ def runner_cfg(name: str, tuning: dict, checkpoint, work_dir, epochs: int = 2, *
         train_dataloader=dict(batch_size=4, num_workers=0, dataset=dict(type='ToyData'),
                               sampler=dict(type='DefaultSampler', shuffle=True), collate_fn=dict(type='default_collate')),
         train_cfg=dict(by_epoch=True, max_epochs=epochs),
-        optim_wrapper=dict(constructor='TrainableOptimWrapperConstructor', optimizer=dict(type='AdamW', lr=1e-3),
+        optim_wrapper=dict(constructor='TrainableOptimWrapperConstructor', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
                            paramwise_cfg=dict(norm_decay_mult=0.0)),
         param_scheduler=[dict(type='LinearLR', start_factor=0.5, by_epoch=True, begin=0, end=epochs)],
         default_hooks=dict(logger=dict(type='LoggerHook', interval=1),

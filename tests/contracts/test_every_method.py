@@ -48,9 +48,11 @@ class TestEveryMethod:
     def test_starts_where_the_frozen_backbone_is(self, name, method, tuned, weights):
         tuned.eval()
         reference = plain(name, weights)
+        for p, own in zip(reference.parameters(), tuned.backbone.parameters()):
+            p.requires_grad_(own.requires_grad)  # torch takes other kernels, with other rounding, where nothing trains
         for size in ((64, 64), (75, 101), (33, 47)):
             for batch in (1, 2):
-                with torch.no_grad():  # torch's attention takes another path where anything requires a gradient
+                with torch.no_grad():
                     expected = reference(image(*size, batch=batch))
                     found = tuned(image(*size, batch=batch))
                 assert len(found) == len(expected)

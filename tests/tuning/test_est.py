@@ -1,0 +1,158 @@
+"""EST against a reference written from the formulas of docs/est.md, adapter by adapter."""
+import pytest
+import torch
+import torch.nn.functional as F
+from toy import build, image
+
+from mmest.backbones.anatomy import find_anatomy
+from mmest.tuning.side.est import EST, ESTBlock, GateLayer, MultiChannelAdapterFusion, StageChange, choose_taps
+
+
+def randomised(module):
+    for p in module.parameters():
+        torch.nn.init.normal_(p, std=0.3)
+    return module
+
+
+def layer_norm(x, norm=None):
+    x = (x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    return x if norm is None else x * norm.weight + norm.bias
+
+
+def reference_fusion(m, ratios, z):
+    normed, widths, total, start = layer_norm(z, m.norm), [max(1, int(z.shape[-1] / r)) for r in ratios], 0, 0
+    for weight, width in zip(m.mix.softmax(0), widths):
+        rows = slice(start, start + width)
+        hidden = F.gelu(normed @ m.down.weight[rows].T + m.down.bias[rows])
+        total = total + weight * (hidden @ m.up.weight[:, rows].T)
+        start += width
+    return total + m.up.bias
+
+
+def reference_gate(m, kind, new, state):
+    if kind == 'dynamic':
+        means = torch.cat([new.mean((1, 2)), state.mean((1, 2))], 1)
+        g = torch.sigmoid(means @ m.choose.weight.T + m.choose.bias)[:, None, None]
+    else:
+        g = torch.sigmoid(m.logit)
+    return g * new + (1 - g) * state
+
+
+@pytest.mark.parametrize('ratios', [(1, 2, 4), (2, ), (1, 3, 100)])
+def test_fusion(ratios):
+    m, z = randomised(MultiChannelAdapterFusion(12, ratios)), torch.randn(2, 3, 5, 12)
+    torch.testing.assert_close(m(z), reference_fusion(m, ratios, z))
+
+
+@pytest.mark.parametrize('kind', ['scalar', 'channel', 'dynamic'])
+def test_gate(kind):
+    m, new, state = GateLayer(8, kind), torch.randn(2, 3, 5, 8), torch.randn(2, 3, 5, 8)
+    torch.testing.assert_close(m(new, state), (new + state) / 2)
+    randomised(m)
+    torch.testing.assert_close(m(new, state), reference_gate(m, kind, new, state))
+
+
+@pytest.mark.parametrize('size', [(4, 6), (5, 7)])
+def test_stage_change_pools_by_two(size):
+    m, s = randomised(StageChange(4, 6)), torch.randn(1, *size, 4)
+    half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+    corner = s[:, :2, :2].mean((1, 2))
+    out = m(s, half)
+    assert out.shape == (1, *half, 6)
+    torch.testing.assert_close(out[:, 0, 0], m.project(corner))
+    if size[0] % 2:  # the last row has no neighbour: it is averaged over what there is
+        torch.testing.assert_close(out[:, -1, 0], m.project(s[:, -1:, :2].mean((1, 2))))
+
+
+@pytest.mark.parametrize('knobs', [{}, dict(gate='scalar', taps='block'), dict(gate='dynamic', ratios=(2, 8), taps='stage'),
+                                   dict(kernel_size=5, reduction=2), dict(output_norms=True)])
+@pytest.mark.parametrize('name', ['swin', 'resnet', 'vit'])
+def test_whole_network(name, knobs):
+    tuned = build(name, dict(type='EST', **knobs))
+    method = randomised(tuned.method)
+    seen = []
+    method.register_forward_pre_hook(lambda module, args: seen.append(args))
+    outputs = tuned(image())
+    features, taps = seen[0]
+    ratios, gate = knobs.get('ratios', (1, 2, 4)), knobs.get('gate', 'channel')
+    expected, s = list(features), None
+    for i, (tap, block) in enumerate(zip(taps, method.blocks)):
+        h = layer_norm(tap.feature.permute(0, 2, 3, 1))
+        z = h @ block.reduce.weight.T + block.reduce.bias
+        if s is not None:
+            if s.shape[1:3] != h.shape[1:3]:
+                s = F.avg_pool2d(s.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+            if str(i) in method.changes:
+                s = method.changes[str(i)].project(s)
+            z = reference_gate(block.gate, gate, z, s)
+        a = reference_fusion(block.fusion, ratios, z).permute(0, 3, 1, 2)
+        s = z + block.dwconv(a).permute(0, 2, 3, 1)
+        for k, output in enumerate(find_anatomy(tuned.backbone).outputs):
+            if output.block == tap.block:
+                f = features[k]
+                if method.scales is not None:
+                    f = f * method.scales[k] + method.shifts[k]
+                expected[k] = f + (s @ method.expand[k].weight.T + method.expand[k].bias).permute(0, 3, 1, 2)
+    for found, wanted in zip(outputs, expected):
+        torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_recomputation_gives_the_same_gradients():
+    tuned = build('swin', dict(type='EST'))
+    randomised(tuned.method).train()
+    tuned.train()
+
+    def gradients():
+        tuned.zero_grad()
+        sum(f.square().mean() for f in tuned(image())).backward()
+        return [p.grad.clone() for p in tuned.method.parameters()]
+
+    plain = gradients()
+    tuned.method.recompute = True
+    for a, b in zip(plain, gradients()):
+        torch.testing.assert_close(a, b)
+
+
+def test_tap_density():
+    anatomy = find_anatomy(build('swin'))  # two blocks in each of four stages, an output behind each second one
+    assert choose_taps(anatomy, 'block') == list(range(8))
+    assert choose_taps(anatomy, 'stage') == choose_taps(anatomy, 2) == [1, 3, 5, 7]
+    assert choose_taps(find_anatomy(build('vit')), 2) == [1, 3]
+    assert choose_taps(find_anatomy(build('vit')), 1) == [0, 1, 2, 3]
+
+
+def test_parameter_count_in_closed_form():
+    c, r = (16, 32, 64, 128), 2
+    d = [max(8, width // r) for width in c]
+    hidden = [n + n // 2 + n // 4 for n in d]
+    fusion = sum(2 * n + n * h + h + h * n + n + 3 for n, h in zip(d, hidden))  # norm, down, up, mixture
+    blocks = sum(width * n + n for width, n in zip(c, d)) + fusion + sum(9 * n + n for n in d) + sum(d[1:])  # gates
+    changes = sum(a * b + b for a, b in zip(d, d[1:]))
+    expand = sum(n * width + width for width, n in zip(c, d))
+    method = build('swin', dict(type='EST', reduction=r)).method
+    assert sum(p.numel() for p in method.parameters()) == blocks + changes + expand
+
+
+@pytest.mark.parametrize('cfg', [
+    dict(type='SwinTransformer'), dict(type='SwinTransformer', embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32)),
+    dict(type='ResNet', depth=50), dict(type='ResNet', depth=18), dict(type='ResNeXt', depth=50, groups=32, base_width=4),
+    dict(type='mmseg.VisionTransformer', embed_dims=192, num_heads=3, out_indices=(2, 5, 8, 11))],
+    ids=['swin-t', 'swin-b', 'r50', 'r18', 'x50', 'vit-t'])
+def test_default_trains_at_most_three_percent(cfg):
+    from mmengine.registry import MODELS
+    backbone = MODELS.build(cfg)
+    method = EST(backbone)
+    share = sum(p.numel() for p in method.parameters()) / sum(p.numel() for p in backbone.parameters())
+    assert 0.005 < share <= 0.03
+
+
+@pytest.mark.parametrize('knobs, message', [
+    (dict(gate='soft'), 'gate should be one of scalar, channel, dynamic'), (dict(taps='all'), "taps should be 'block'"),
+    (dict(taps=0), "taps should be 'block'"), (dict(kernel_size=4), 'kernel_size should be odd')])
+def test_bad_knobs_get_a_sentence(knobs, message):
+    with pytest.raises(ValueError, match=message):
+        build('swin', dict(type='EST', **knobs))
+
+
+def test_block_without_a_state_has_no_gate():
+    assert ESTBlock(8, 4, True, (1, ), 'channel', 3).gate is None
