@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EPILOG = """\
 examples:
   # the four methods on one config; runs that have a result already are not repeated
-  MMEST_DATA=data MMEST_WEIGHTS=weights python benchmarks/accuracy.py configs/segmentation/dubai/fpn_deit-t_est.py
+  MMEST_DATA=data MMEST_WEIGHTS=weights python benchmarks/accuracy.py configs/segmentation/dubai/segformer_deit-t_est.py
 
   # a sweep of one method's learning rate; its results carry the factor in their names
   python benchmarks/accuracy.py CONFIG --tunings est --lr-mults 0.3 1 3 --out benchmarks/sweeps

@@ -5,8 +5,8 @@ from pathlib import Path
 
 EPILOG = """\
 examples:
-  # what the config says; the result is in work_dirs/dubai_fpn_deit-t_est
-  python tools/train.py configs/segmentation/dubai/fpn_deit-t_est.py
+  # what the config says; the result is in work_dirs/dubai_segformer_deit-t_est
+  python tools/train.py configs/segmentation/dubai/segformer_deit-t_est.py
 
   # the same with full fine-tuning and another seed, in mixed precision
   python tools/train.py CONFIG --tuning full --seed 1 --amp

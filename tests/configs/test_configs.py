@@ -99,6 +99,6 @@ def test_methods_can_be_swapped(name):
 
 def test_missing_data_names_the_variable(monkeypatch, tmp_path):
     monkeypatch.setenv('MMEST_DATA', str(tmp_path / 'nowhere'))
-    cfg = Config.fromfile(ROOT / 'segmentation/dubai/fpn_deit-t_est.py')
+    cfg = Config.fromfile(ROOT / 'segmentation/dubai/segformer_deit-t_est.py')
     with pytest.raises(FileNotFoundError, match='nowhere/dubai_seg is not there.*MMEST_DATA.*data_root'):
         check_data(cfg, ['train'])

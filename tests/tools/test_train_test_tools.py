@@ -90,14 +90,13 @@ def test_train_resume_and_test_end_to_end(tmp_path):
     write_pairs(tmp_path / 'data')
     config = tmp_path / 'tiny.py'
     config.write_text(f'''
-_base_ = ['{configs_root()}/_base_/models/light-fpn.py', '{configs_root()}/_base_/datasets/folder_segmentation.py',
+_base_ = ['{configs_root()}/_base_/models/light-segformer.py', '{configs_root()}/_base_/datasets/folder_segmentation.py',
           '{configs_root()}/_base_/schedules/adamw_short_segmentation.py']
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
     backbone=dict(_delete_=True, type='TunedBackbone', tuning=dict(type='EST'), backbone=dict(
         type='ResNet', depth=18, out_indices=(0, 1, 2, 3), norm_eval=True)),
-    neck=dict(_delete_=True, type='FPN', in_channels=[64, 128, 256, 512], out_channels=64, num_outs=4),
-    decode_head=dict(in_channels=[64] * 4, num_classes=2))
+    decode_head=dict(in_channels=[64, 128, 256, 512], in_index=[0, 1, 2, 3], num_classes=2))
 train_dataloader = dict(num_workers=0, batch_size=2)
 val_dataloader = dict(num_workers=0)
 test_dataloader = dict(num_workers=0)

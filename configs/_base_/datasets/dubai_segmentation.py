@@ -17,7 +17,7 @@ test_pipeline = [
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs')]
 train_dataloader = dict(
-    batch_size=4, num_workers=2, persistent_workers=False,
+    batch_size=8, num_workers=2, persistent_workers=False,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(
         type='DubaiDataset', data_root=data_root, data_prefix=dict(img_path='img_dir/train', seg_map_path='ann_dir/train'),

@@ -1,4 +1,4 @@
-_base_ = ['../../_base_/models/light-fpn_r50-c4.py', '../../_base_/datasets/dubai_segmentation.py',
+_base_ = ['../../_base_/models/light-segformer_r50-c4.py', '../../_base_/datasets/dubai_segmentation.py',
           '../../_base_/schedules/adamw_short_segmentation.py', '../../_base_/tunings/partial.py']
 model = dict(
     data_preprocessor=dict(size=_base_.crop_size), backbone=dict(tuning=_base_.tuning),
