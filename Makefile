@@ -22,5 +22,5 @@ test: setup  ## run the tests
 	@.venv/bin/python -m pytest
 
 clean:  ## remove .venv and caches; results, data and the cached wheel of mmcv stay
-	rm -rf .venv build dist *.egg-info mmest/.mim .pytest_cache
+	rm -rf .venv .venv.* build dist *.egg-info mmest/.mim .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

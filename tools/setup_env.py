@@ -21,7 +21,7 @@ import argparse
 import signal
 from pathlib import Path
 
-from environment.failures import SetupError
+from environment.failures import SetupError, explain
 from environment.plan import set_up
 
 
@@ -34,6 +34,8 @@ def main() -> None:
         set_up(Path(__file__).resolve().parents[1])
     except SetupError as error:
         sys.exit(f'\nThe set-up stopped. {error}')
+    except OSError as error:  # of our own files: those of the commands are explained by what they print
+        sys.exit(f'\nThe set-up stopped. {explain(str(error)) or f"{error}. Put right what it names, and run the command again."}')
     except KeyboardInterrupt:
         sys.exit('\nStopped. Run the command again to go on.')
 

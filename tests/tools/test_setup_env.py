@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -16,7 +17,7 @@ from environment.console import Progress, clock  # noqa: E402
 from environment.failures import SetupError, explain, failure  # noqa: E402
 from environment.mmcv_build import Torch  # noqa: E402
 from environment.mmcv_wheel import WheelCache, cache_key, cache_root  # noqa: E402
-from environment.venv import CHOICES, Venv  # noqa: E402
+from environment.venv import CHOICES, Venv, alone  # noqa: E402
 
 ROOT = TOOLS.parent
 CPU = Torch('2.13.0+cpu', '', '')
@@ -207,8 +208,31 @@ class TestRecord:
 
     def test_foreign_environment_is_left_alone(self, tmp_path):
         (tmp_path / '.venv').mkdir()
+        (tmp_path / '.venv' / 'pyvenv.cfg').touch()
         with pytest.raises(SetupError, match='not made by this set-up'):
             Venv(tmp_path / '.venv')
+
+    def test_removal_that_was_cut_off_is_finished(self, tmp_path, monkeypatch):
+        venv = self.venv(tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr('shutil.rmtree', Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                venv.create('a', None)
+        commands = Mock()
+        monkeypatch.setattr('environment.venv.run', commands)
+        self.venv(tmp_path).create('a', None)
+        assert commands.called and not (tmp_path / '.venv.discarded').exists()
+
+    def test_second_waits_for_the_commands_of_a_killed_first(self, tmp_path, capsys):
+        code = ('import os, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from environment.venv import alone; '
+                'from environment.commands import run; root = Path(sys.argv[2])\n'
+                'with alone(root / ".venv"): run(["sh", "-c", "echo on; sleep 1.5; touch ended"], "x", root / "log", '
+                'lambda _: os.kill(os.getpid(), 9), cwd=root)')
+        subprocess.run([sys.executable, '-c', code, str(TOOLS), str(tmp_path)], stderr=subprocess.DEVNULL)
+        assert not (tmp_path / 'ended').exists(), 'the first was not killed amid its command'
+        with alone(tmp_path / '.venv'):
+            assert (tmp_path / 'ended').exists()
+        assert 'another set-up' in capsys.readouterr().out
 
     def test_step_is_finished_for_its_inputs_alone(self, tmp_path):
         self.venv(tmp_path).finish('torch', 'a')

@@ -27,9 +27,10 @@ def run(command: Sequence[str], what: str, log: Path, on_line: Optional[Callable
     lines = []
     with log.open('a', encoding='utf-8') as file:
         file.write(f'$ {" ".join(map(str, command))}\n')
-        # A group of its own: a compilation is a tree of processes, and all of it has to end when we do.
+        # A group of its own: a compilation is a tree of processes, and all of it has to end when we do. Where we are killed and
+        # cannot see to that, the command keeps our lock open until it has ended.
         process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   errors='replace', env=env, cwd=cwd, start_new_session=True)
+                                   errors='replace', env=env, cwd=cwd, start_new_session=True, close_fds=False)
         try:
             for line in process.stdout:
                 file.write(line)

@@ -9,7 +9,7 @@ from .commands import run
 from .console import Steps, note
 from .mmcv_wheel import MMCVInstaller
 from .torch_choice import existing_torch, install_torch
-from .venv import Venv
+from .venv import Venv, alone
 
 TITLES = {
     'venv': 'a virtual environment in .venv',
@@ -49,6 +49,28 @@ class Plan:
         self.venv = Venv(root / '.venv')
         self.inputs = step_inputs(root, self.venv.choices)
         self.torch = self.venv.choices['MMEST_TORCH']
+
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return all(self.venv.finished(step, self.inputs[step]) for step in TITLES)
+
+    def run(self) -> None:
+        """Take every step that is not finished.
+
+        Raises:
+            SetupError: a step failed; the message says what to do.
+        """
+        actions = (self.make_venv, self.install_torch, self.install_packages, self.install_mmcv, self.install_mmest)
+        steps = Steps(list(TITLES.values()))
+        for step, action in zip(TITLES, actions):
+            steps.begin()
+            if self.venv.finished(step, self.inputs[step]):
+                steps.end('done before')
+                continue
+            result = action()
+            self.venv.finish(step, self.inputs[step])
+            steps.end(result)
+        print('The set-up is done. Activate it with: source .venv/bin/activate', flush=True)
 
     def make_venv(self) -> str:
         existing = None
@@ -109,18 +131,8 @@ def set_up(root: Path) -> None:
     Raises:
         SetupError: a step failed; the message says what to do.
     """
-    plan = Plan(root)
-    if all(plan.venv.finished(step, plan.inputs[step]) for step in TITLES):
+    if Plan(root).finished():
         print('The set-up is done already (.venv).')
         return
-    actions = (plan.make_venv, plan.install_torch, plan.install_packages, plan.install_mmcv, plan.install_mmest)
-    steps = Steps(list(TITLES.values()))
-    for step, action in zip(TITLES, actions):
-        steps.begin()
-        if plan.venv.finished(step, plan.inputs[step]):
-            steps.end('done before')
-            continue
-        result = action()
-        plan.venv.finish(step, plan.inputs[step])
-        steps.end(result)
-    print('The set-up is done. Activate it with: source .venv/bin/activate', flush=True)
+    with alone(root / '.venv'):
+        Plan(root).run()  # anew: the one that was waited for may have finished all or some of it

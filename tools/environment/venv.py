@@ -1,5 +1,6 @@
 """The virtual environment and the record of what was finished in it."""
 import contextlib
+import fcntl
 import functools
 import json
 import os
@@ -10,11 +11,28 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional
 
 from .commands import run
-from .console import Progress
+from .console import Progress, note
 from .failures import NO_VENV, SetupError
 
 CHOICES = ('PYTHON', 'MMEST_TORCH', 'MMEST_CUDA')
 """Variables that say what is installed."""
+
+
+@contextlib.contextmanager
+def alone(root: Path) -> Iterator[None]:
+    """Wait until nobody else sets up this environment, the commands of a set-up that was killed included.
+
+    Args:
+        root: Folder of the environment; the lock is a file beside it.
+    """
+    with root.with_name(f'{root.name}.lock').open('w') as lock:
+        os.set_inheritable(lock.fileno(), True)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note(f'another set-up, or a command that one left behind, is still at work on {root}; waiting for it to end')
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class Venv:
@@ -29,7 +47,7 @@ class Venv:
         self.python = root / 'bin' / 'python'
         self.log = root / 'setup.log'
         self._record = root / 'setup.json'
-        if root.exists() and not self._record.exists():
+        if root.exists() and not self._record.exists() and {path.name for path in root.iterdir()} - {'setup.tmp'}:
             raise SetupError(f'{root} exists, but not made by this set-up. Move it away or remove it (make clean), and run the '
                              'command again.')
         try:
@@ -66,7 +84,7 @@ class Venv:
             inputs: What the record keeps for the step 'venv'.
             existing_torch: The folder that holds the torch to be used, where one outside is asked for.
         """
-        shutil.rmtree(self.root, ignore_errors=True)
+        self._discard()
         self.root.mkdir(parents=True)
         self.done = {}
         self._write()
@@ -82,13 +100,22 @@ class Venv:
         self.__dict__.pop('_runs', None)
         self.finish('venv', inputs)
 
+    def _discard(self) -> None:
+        # Renamed first: were we killed amid the removal, the rest would look like an environment that is not ours.
+        discarded = self.root.with_name(f'{self.root.name}.discarded')
+        if discarded.exists():
+            shutil.rmtree(discarded)
+        if self.root.exists():
+            os.replace(self.root, discarded)
+            shutil.rmtree(discarded)
+
     def _create_without_ensurepip(self, command: List[str]) -> None:
         # Debian splits ensurepip off; pip can be put into the environment by the pip outside.
         try:
             run(command + ['--without-pip'], 'Making the virtual environment', self.log)
             run([sys.executable, '-m', 'pip', '--python', str(self.python), 'install', 'pip'], 'Installing pip', self.log)
         except SetupError as error:
-            shutil.rmtree(self.root, ignore_errors=True)
+            self._discard()
             raise SetupError(NO_VENV.format(python=sys.executable)) from error
 
     @contextlib.contextmanager
