@@ -1,6 +1,6 @@
 # Two commands are all: `make demo` and `make test`. Both set everything up first, once.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test clean
+.PHONY: help setup demo test tables clean
 
 # The first Python that the pinned packages are made for; PYTHON=/path/to/python3 overrides it.
 FIND_PYTHON = for python in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -24,3 +24,6 @@ test: setup  ## run the tests
 clean:  ## remove .venv and caches; results, data and the cached wheel of mmcv stay
 	rm -rf .venv .venv.* build dist *.egg-info mmest/.mim .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+tables: setup  ## make docs/results.md from benchmarks/results
+	@.venv/bin/python benchmarks/make_tables.py

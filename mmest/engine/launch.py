@@ -42,13 +42,22 @@ def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str]
         set_tuning(cfg, tuning)
     if options:
         cfg.merge_from_dict(options)
+    import_framework(cfg)
+    return cfg
+
+
+def import_framework(cfg: Config) -> None:
+    """Import the framework that a config is for.
+
+    Raises:
+        ValueError: it is not installed.
+    """
     scope = cfg.get('default_scope', 'mmengine')
     try:
         importlib.import_module(scope)
     except ImportError as error:
-        raise ValueError(f'The config {path} is for {scope}, which cannot be imported ({error}). Install it: '
-                         f'pip install {_DISTRIBUTIONS.get(scope, scope)}') from error
-    return cfg
+        raise ValueError(f'The config {cfg.filename or "of the checkpoint"} is for {scope}, which cannot be imported '
+                         f'({error}). Install it: pip install {_DISTRIBUTIONS.get(scope, scope)}') from error
 
 
 def default_work_dir(config: str, tuning: Optional[str] = None) -> Path:

@@ -115,7 +115,7 @@ def test_refuses_a_missing_pretrained_file(trained, tmp_path):
         load_checkpoint(model, str(delta_of(trained)))
 
 
-@pytest.mark.parametrize('share', [0, 0.01, 0.5, 0.9, 0.9999])
+@pytest.mark.parametrize('share', [0, 0.01, 0.04, 0.2, 0.5, 0.9, 0.9999])
 def test_refuses_a_truncated_file(trained, weights, tmp_path, share):
     data = delta_of(trained).read_bytes()
     (tmp_path / 'cut.pth').write_bytes(data[:int(len(data) * share)])

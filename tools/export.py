@@ -1,0 +1,37 @@
+"""Join a delta checkpoint and the pretrained weights of its backbone to one ordinary checkpoint."""
+import argparse
+import sys
+from pathlib import Path
+
+EPILOG = """\
+examples:
+  # writes work_dirs/dubai_segformer_deit-t_est/iter_250_whole.pth
+  python tools/export.py work_dirs/dubai_segformer_deit-t_est/iter_250.pth
+
+  python tools/export.py DELTA --config configs/segmentation/dubai/segformer_deit-t_est.py --out model.pth
+
+Of methods without modules of their own (full, frozen, partial) the result loads in plain mmdet or mmseg, without mmest; of
+the others it loads in the same config, and needs no pretrained file any more. Averaged weights (EMA) are exported where
+there are some.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('delta', metavar='DELTA', type=Path, help='a checkpoint that training wrote')
+    parser.add_argument('--config', type=Path, metavar='CONFIG',
+                        help='the config that it was trained with (default: the copy inside the checkpoint)')
+    parser.add_argument('--out', type=Path, metavar='FILE', help='where to write (default: DELTA_whole.pth)')
+    args = parser.parse_args()
+    from mmest.engine.export import export
+    out = args.out or args.delta.with_name(f'{args.delta.stem}_whole.pth')
+    try:
+        state = export(args.delta, out, args.config)
+    except (ValueError, FileNotFoundError, RuntimeError) as error:
+        sys.exit(f'export: {error}')
+    print(f'Wrote {out}: {len(state)} tensors, {out.stat().st_size / 2**20:.1f} MB')
+
+
+if __name__ == '__main__':
+    main()
