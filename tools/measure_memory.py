@@ -1,7 +1,5 @@
 """Measure what a training step of a config needs, method by method."""
 import argparse
-import json
-import os
 import sys
 from pathlib import Path
 
@@ -53,6 +51,7 @@ def main() -> None:
     args = parse_args()
     from mmengine.logging import MMLogger
 
+    from mmest.engine.atomic import write_json
     from mmest.engine.memory.report import measure_and_show
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     try:
@@ -60,10 +59,7 @@ def main() -> None:
     except (ValueError, TypeError, FileNotFoundError) as error:
         sys.exit(f'measure_memory: {error}')
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        beside = args.out.with_name(args.out.name + '.part')
-        beside.write_text(json.dumps(record, indent=1) + '\n')
-        os.replace(beside, args.out)
+        write_json(args.out, record)
         print(f'Wrote {args.out}')
 
 

@@ -1,7 +1,5 @@
 """Evaluate a trained detector or segmentor, and draw its predictions."""
 import argparse
-import json
-import os
 import sys
 from pathlib import Path
 
@@ -47,6 +45,7 @@ def main() -> None:
     from mmengine.dist import is_main_process
 
     from mmest.datasets.checks import check_data
+    from mmest.engine.atomic import write_json
     from mmest.engine.launch import build_runner, default_launcher, default_work_dir, draw_predictions, read_config
     from mmest.engine.metrics import metrics_table
     try:
@@ -67,10 +66,7 @@ def main() -> None:
         return
     print(metrics_table(metrics))
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        beside = args.out.with_name(args.out.name + '.part')
-        beside.write_text(json.dumps(metrics, indent=1) + '\n')
-        os.replace(beside, args.out)
+        write_json(args.out, metrics)
         print(f'Wrote {args.out}')
 
 

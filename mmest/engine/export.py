@@ -1,12 +1,10 @@
 """From a delta checkpoint to an ordinary one."""
-import os
 from pathlib import Path
 from typing import Dict, Optional
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
-from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict, save_checkpoint
 from torch import Tensor, nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
@@ -43,10 +41,7 @@ def export(delta: Path, out: Path, config: Optional[Path] = None) -> Dict[str, T
             prefix = f'{path}.' if path else ''
             inner = f'{prefix}backbone.'
             state = {prefix + key[len(inner):] if key.startswith(inner) else key: value for key, value in state.items()}
-    beside = out.with_name(f'{out.name}.part{os.getpid()}')
-    out.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(dict(meta=checkpoint.get('meta', {}), state_dict=state), beside)
-    os.replace(beside, out)
+    save_checkpoint(dict(meta=checkpoint.get('meta', {}), state_dict=state), str(out))  # atomic: see checkpoint_io
     return state
 
 
