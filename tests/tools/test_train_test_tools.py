@@ -9,7 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+from mmengine.config import Config
 
+from mmest.engine import launch
 from mmest.utils import configs_root
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -43,6 +46,23 @@ def test_unknown_config_suggests_near_names(run):
     assert said.startswith('train: There is no config') and 'upernet_r50_est.py' in said
 
 
+@pytest.mark.parametrize('content, sentence', [
+    ('x = (', 'cannot be read: SyntaxError'),
+    ('x = 1 / 0', 'cannot be read: ZeroDivisionError'),
+    ("tuning = dict(type='EST')", 'holds no model: it is a part that others build on'),
+    ("model = dict(backbone=dict(type='TunedBackbone'))", 'names no tuning method. Pass --tuning NAME, one of est'),
+    ("model = dict(type='X')", 'has no train_dataloader, train_cfg, optim_wrapper. Add a data set')])
+def test_configs_that_cannot_be_trained(run, tmp_path, content, sentence):
+    (tmp_path / 'config.py').write_text(content)
+    assert sentence in run('train', str(tmp_path / 'config.py'))
+
+
+def test_options_that_do_not_fit(run, capsys):
+    assert '--cfg-options does not fit' in run('train', CONFIG, '--cfg-options', 'train_dataloader.batch_size.x=2')
+    run('train', CONFIG, '--cfg-options', 'batch_size')
+    assert 'takes KEY=VALUE pairs' in capsys.readouterr().err
+
+
 def test_unknown_tuning_lists_them(run):
     said = run('train', CONFIG, '--tuning', 'estt')
     assert 'no tuning method "estt"' in said and 'frozen' in said
@@ -59,6 +79,25 @@ def test_missing_weights(run, tmp_path):
     said = run('train', CONFIG, '--cfg-options', f'train_dataloader.dataset.data_root={tmp_path}',
                f'val_dataloader.dataset.data_root={tmp_path}', 'model.backbone.backbone.init_cfg.checkpoint=gone.pth')
     assert 'pretrained weights' in said and 'gone.pth are not there' in said
+
+
+def test_weights_of_another_backbone(run, tmp_path):
+    write_pairs(tmp_path)
+    torch.save({'fc.weight': torch.zeros(3)}, tmp_path / 'other.pth')
+    said = run('train', CONFIG, '--cfg-options', f'train_dataloader.dataset.data_root={tmp_path}',
+               f'val_dataloader.dataset.data_root={tmp_path}',
+               f'model.backbone.backbone.init_cfg.checkpoint={tmp_path}/other.pth')
+    assert 'covers 0.00%' in said and 'belongs to another backbone' in said
+
+
+def test_processes_on_the_cpu_normalise_each_their_batch(monkeypatch):
+    """torch synchronises BatchNorm between CUDA devices only."""
+    cfg = Config.fromfile(CONFIG)
+    assert cfg.model.decode_head.norm_cfg.type == 'SyncBN'
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    monkeypatch.setattr(torch.distributed, 'init_process_group', lambda backend: None)
+    monkeypatch.setattr(launch.Runner, 'from_cfg', lambda cfg: cfg)
+    assert 'SyncBN' not in str(launch.build_runner(cfg, 'pytorch').model)
 
 
 def test_missing_checkpoint(run):

@@ -1,0 +1,62 @@
+"""A training that is killed at any moment resumes from its last complete checkpoint to the same losses."""
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from toy import METHODS, runner_cfg
+
+from mmest.engine.checkpoint_io import is_complete
+from mmest.engine.resume import latest_complete_checkpoint
+
+EPOCHS = 12
+PROGRAM = '''
+import sys, torch
+sys.path[:0] = {path!r}
+torch.set_num_threads(1)
+from mmengine.config import Config
+from mmengine.runner import Runner
+import toy
+from mmest.engine.resume import latest_complete_checkpoint
+cfg = Config.fromfile(sys.argv[1])
+last = latest_complete_checkpoint(cfg.work_dir)
+if last:
+    cfg.resume, cfg.load_from = True, str(last)
+Runner.from_cfg(cfg).train()
+'''
+
+
+def start(config: Path, log: Path) -> subprocess.Popen:
+    here = Path(__file__).resolve().parents[1]
+    program = PROGRAM.format(path=[str(here), str(here.parent)])
+    return subprocess.Popen([sys.executable, '-W', 'ignore', '-c', program, str(config)], stdout=log.open('a'),
+                            stderr=subprocess.STDOUT)
+
+
+def run(folder: Path, checkpoint: Path, kills: int) -> dict:
+    """Train in a process of its own, killing it at random moments; returns the last checkpoint."""
+    config, work_dir, log = folder / 'config.py', folder / 'work', folder / 'log.txt'
+    folder.mkdir()
+    runner_cfg('swin', METHODS['est'], checkpoint, work_dir, epochs=EPOCHS).dump(config)
+    for seed in range(kills):
+        process = start(config, log)
+        had = latest_complete_checkpoint(work_dir)
+        while process.poll() is None and latest_complete_checkpoint(work_dir) == had:
+            time.sleep(0.01)
+        time.sleep(random.Random(seed).random())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert all(is_complete(path) for path in work_dir.glob('*.pth'))
+    assert start(config, log).wait() == 0, log.read_text()[-2000:]
+    return torch.load(work_dir / f'epoch_{EPOCHS}.pth')
+
+
+def test_the_curve_is_that_of_a_run_never_interrupted(weights, tmp_path):
+    whole = run(tmp_path / 'whole', weights['swin'], kills=0)
+    killed = run(tmp_path / 'killed', weights['swin'], kills=3)
+    losses = [file['message_hub']['log_scalars']['train/loss']['history_buffer'][0] for file in (whole, killed)]
+    assert len(losses[0]) == 3 * EPOCHS and torch.equal(*losses)
+    assert all(torch.equal(value, killed['state_dict'][key]) for key, value in whole['state_dict'].items())
