@@ -37,7 +37,10 @@ def parse_args() -> argparse.Namespace:
                         help='set single values of the config')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'],
                         help='how processes were started (default: pytorch under torchrun, else none)')
-    return parser.parse_args()
+    try:
+        return parser.parse_args()
+    except ValueError:  # of DictAction
+        parser.error('--cfg-options takes KEY=VALUE pairs, such as test_dataloader.batch_size=2')
 
 
 def main() -> None:
@@ -46,7 +49,8 @@ def main() -> None:
 
     from mmest.datasets.checks import check_data
     from mmest.engine.atomic import write_json
-    from mmest.engine.launch import build_runner, default_launcher, default_work_dir, draw_predictions, read_config
+    from mmest.engine.launch import (build_runner, check_parts, default_launcher, default_work_dir, draw_predictions,
+                                     read_config)
     from mmest.engine.metrics import metrics_table
     try:
         cfg = read_config(args.config, args.cfg_options, args.tuning)
@@ -54,6 +58,7 @@ def main() -> None:
         if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
             raise FileNotFoundError(f'There is no checkpoint "{args.checkpoint}".')
         cfg.load_from = args.checkpoint
+        check_parts(cfg, ['test_dataloader', 'test_cfg', 'test_evaluator'])
         check_data(cfg, ['test'])
         if args.show_dir:
             draw_predictions(cfg, args.show_dir)

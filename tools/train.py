@@ -42,21 +42,24 @@ def parse_args() -> argparse.Namespace:
                         help='set single values of the config')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'],
                         help='how processes were started (default: pytorch under torchrun, else none)')
-    return parser.parse_args()
+    try:
+        return parser.parse_args()
+    except ValueError:  # of DictAction
+        parser.error('--cfg-options takes KEY=VALUE pairs, such as train_dataloader.batch_size=2')
 
 
 def main() -> None:
     args = parse_args()
     from mmest.datasets.checks import check_data
     from mmest.engine.checkpoint_io import is_complete
-    from mmest.engine.launch import (build_runner, check_weights, default_launcher, default_work_dir, read_config,
-                                     use_amp)
+    from mmest.engine.launch import (build_runner, check_parts, check_weights, default_launcher, default_work_dir,
+                                     read_config, use_amp)
     from mmest.engine.resume import latest_complete_checkpoint
     try:
         cfg = read_config(args.config, args.cfg_options, args.tuning)
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config, args.tuning))
+        check_parts(cfg, ['train_dataloader', 'train_cfg', 'optim_wrapper'])
         check_data(cfg, ['train', 'val'])
-        check_weights(cfg)
         if args.amp:
             use_amp(cfg)
         if args.seed is not None:
@@ -68,6 +71,7 @@ def main() -> None:
             if not checkpoint:
                 print(f'No complete checkpoint in {cfg.work_dir}: training starts from the beginning.')
             cfg.resume, cfg.load_from = bool(checkpoint), str(checkpoint) if checkpoint else None
+        check_weights(cfg)
         runner = build_runner(cfg, args.launcher or default_launcher())
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f'train: {error}')

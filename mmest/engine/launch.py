@@ -3,12 +3,14 @@ import difflib
 import importlib
 import os
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional, Sequence
 
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
+from mmest.backbones.pretrained import load_pretrained
 from mmest.utils import available_tunings, configs_root, set_tuning
 
 _DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation')
@@ -24,7 +26,8 @@ def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str]
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read; the method is unknown; the framework it needs is not installed.
+        ValueError: it cannot be read; it holds no model; the method is unknown or missing; an option does not fit; the
+            framework it needs is not installed.
     """
     if not Path(path).is_file():
         root = configs_root()
@@ -36,14 +39,36 @@ def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str]
         raise FileNotFoundError(f'There is no config "{path}". {hint}')
     try:
         cfg = Config.fromfile(path)
-    except (SyntaxError, KeyError, AttributeError, ImportError, OSError) as error:
+    except Exception as error:  # a config is code of its author's: anything may go wrong in it
         raise ValueError(f'The config {path} cannot be read: {type(error).__name__}: {error}') from error
     if tuning is not None:
         set_tuning(cfg, tuning)
     if options:
-        cfg.merge_from_dict(options)
+        try:
+            cfg.merge_from_dict(options)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f'--cfg-options does not fit {path}: {error}') from error
+    if not isinstance(cfg.get('model'), dict):
+        raise ValueError(f'The config {path} holds no model: it is a part that others build on (_base_). Those to train '
+                         f'are in {configs_root()}.')
+    backbone = cfg.model.get('backbone') or {}
+    if backbone.get('type') == 'TunedBackbone' and not backbone.get('tuning'):
+        raise ValueError(f'The config {path} names no tuning method. Pass --tuning NAME, one of '
+                         f'{", ".join(available_tunings())}, or set model.backbone.tuning in it.')
     import_framework(cfg)
     return cfg
+
+
+def check_parts(cfg: Config, names: Sequence[str]) -> None:
+    """A config has the parts that a command needs.
+
+    Raises:
+        ValueError: some are missing.
+    """
+    missing = [name for name in names if not cfg.get(name)]
+    if missing:
+        raise ValueError(f'The config {cfg.filename} has no {", ".join(missing)}. Add a data set and a schedule, such as '
+                         'those of configs/_base_/datasets and configs/_base_/schedules, to its _base_.')
 
 
 def import_framework(cfg: Config) -> None:
@@ -82,15 +107,24 @@ def use_amp(cfg: Config) -> None:
 
 
 def check_weights(cfg: Config) -> None:
-    """The pretrained file of the backbone is there, if it is a local one.
+    """The pretrained file of the backbone is there, or can be fetched, and fits the backbone. Of the processes of
+    torchrun only the first of a machine looks; the others wait for it where they meet.
 
     Raises:
-        FileNotFoundError: it is not.
+        FileNotFoundError: it is not there.
+        ValueError: it belongs to another backbone, or what reads it is not installed.
     """
-    outer = cfg.get('model', {}).get('backbone') or {}
-    init_cfg = outer.get('backbone', {}).get('init_cfg') or {}
-    source = init_cfg.get('checkpoint')
-    if not source or '://' in source or Path(source).is_file():
+    outer = cfg.model.get('backbone') or {}
+    source = (outer.get('backbone', {}).get('init_cfg') or {}).get('checkpoint')
+    if not source or os.environ.get('LOCAL_RANK', '0') != '0':
+        return
+    if '://' in source or Path(source).is_file():
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
+            try:
+                load_pretrained(MODELS.build(outer.backbone))
+            except ImportError as error:
+                raise ValueError(f'The pretrained weights {source} cannot be loaded: {error}. Install what is missing, or '
+                                 'pass a file: --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.') from error
         return
     variables = [name for name, value in (cfg.env_variables or {}).items() if value and source.startswith(str(value))]
     way = f'Set the environment variable {variables[0]} to its folder' if variables else 'Put it there'
@@ -104,14 +138,26 @@ def default_launcher() -> str:
 
 
 def build_runner(cfg: Config, launcher: str) -> Runner:
-    """The runner of a config. Under torchrun without CUDA, processes talk over gloo."""
+    """The runner of a config. Under torchrun without CUDA, processes talk over gloo, and BatchNorm is that of each process,
+    as torch synchronises it between CUDA devices only."""
     cfg.launcher = launcher
     if launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
         # mmengine by itself would ask CUDA for a device, and bind the model to it.
         torch.distributed.init_process_group('gloo')
         cfg.merge_from_dict(dict(model_wrapper_cfg=dict(
             type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)))
+        _replace_sync_bn(cfg.model)
     return Runner.from_cfg(cfg)
+
+
+def _replace_sync_bn(part: Any) -> None:
+    if isinstance(part, dict):
+        if part.get('type') == 'SyncBN':
+            part['type'] = 'BN'
+        part = list(part.values())
+    if isinstance(part, (list, tuple)):
+        for inner in part:
+            _replace_sync_bn(inner)
 
 
 def draw_predictions(cfg: Config, folder: Path) -> None:
