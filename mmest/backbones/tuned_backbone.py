@@ -106,8 +106,12 @@ class TunedBackbone(BaseModule):
         if self.coverage is None:
             self._restorable = {}
             return
-        print_log(str(self.coverage), logger='current')
         lost = set(self.coverage.missing)
+        random = [name for name, p in self.backbone.named_parameters() if name in lost and not p.requires_grad and p.ndim > 1]
+        print_log(str(self.coverage), logger='current')
+        if random:
+            print_log(f'{len(random)} frozen weights of {self.coverage.backbone} stay random, because the file lacks them, '
+                      f'first {random[0]}. Is it the file of this very backbone?', logger='current', level=30)
         # What the file lacks is restorable all the same where every build gives it the same constant.
         self._restorable = digests((name, tensor) for name, tensor in self.frozen_state()
                                    if name not in lost or bool((tensor == tensor.flatten()[0]).all()))

@@ -65,7 +65,7 @@ def load_from_local(filename: str, map_location: Any) -> dict:
         if 'Unsupported' in str(error) or 'Weights only' in str(error) and is_complete(path):
             raise ValueError(f'"{filename}" holds Python objects that are not safe to load: {error}') from error
         raise ValueError(f'"{filename}" ({path.stat().st_size:,} bytes) is not a checkpoint, or is damaged.') from error
-    except (RuntimeError, EOFError, OSError) as error:  # by where the file ends
+    except Exception as error:  # torch raises whatever its unpickler meets, by what is there and where it ends
         raise ValueError(f'"{filename}" ({path.stat().st_size:,} bytes) is truncated or damaged and cannot be loaded; '
                          'copy it again or take an earlier checkpoint.') from error
 

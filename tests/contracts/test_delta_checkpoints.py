@@ -124,6 +124,13 @@ def test_refuses_a_truncated_file(trained, weights, tmp_path, share):
         load_checkpoint(model, str(tmp_path / 'cut.pth'))
 
 
+def test_refuses_what_is_no_checkpoint(weights, tmp_path):
+    (tmp_path / 'text.pth').write_text('junk')
+    model = runner('swin', METHODS['est'], weights['swin'], tmp_path).model
+    with pytest.raises(ValueError, match='text.pth" .* (truncated or damaged|not a checkpoint, or is damaged)'):
+        load_checkpoint(model, str(tmp_path / 'text.pth'))
+
+
 def _other_version(state):
     info = decode_info(state[f'backbone.{DELTA_KEY}'])
     state[f'backbone.{DELTA_KEY}'] = encode_info({**info, 'version': 99})
