@@ -1,14 +1,15 @@
 """From a delta checkpoint to an ordinary one."""
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, Optional, Union
 
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict, save_checkpoint
 from torch import Tensor, nn
 
+from mmest.backbones.pretrained import pretrained_source
 from mmest.backbones.tuned_backbone import tuned_backbones
-from mmest.engine.launch import import_framework
+from mmest.engine.launch import import_framework, read_config
 
 
 def export(delta: Path, out: Path, config: Optional[Path] = None) -> Dict[str, Tensor]:
@@ -28,12 +29,15 @@ def export(delta: Path, out: Path, config: Optional[Path] = None) -> Dict[str, T
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: the delta is damaged or belongs to another backbone; ``out`` is the delta itself; no config is known.
+        ValueError: the delta is no checkpoint of a training, is damaged or belongs to another backbone; ``out`` is the
+            delta, the config or the pretrained file; no config is known, or it cannot be read.
     """
-    if out.resolve() == delta.resolve():
-        raise ValueError(f'The result would overwrite its source {delta}; name another file.')
+    _refuse_to_overwrite(out, delta, config)
     checkpoint = CheckpointLoader.load_checkpoint(str(delta), map_location='cpu')
+    if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
+        raise ValueError(f'{delta} has no state_dict: it is not a checkpoint that training wrote. Name one of work_dirs/.')
     model = _build(checkpoint, config, delta)
+    _refuse_to_overwrite(out, *(pretrained_source(tuned.backbone) for _, tuned in tuned_backbones(model)))
     load_state_dict(model, checkpoint['state_dict'], strict=True)
     state = model.state_dict()
     for path, tuned in tuned_backbones(model):
@@ -45,15 +49,19 @@ def export(delta: Path, out: Path, config: Optional[Path] = None) -> Dict[str, T
     return state
 
 
+def _refuse_to_overwrite(out: Path, *sources: Union[str, Path, None]) -> None:
+    for source in sources:
+        if source is not None and Path(source).resolve() == out.resolve():
+            raise ValueError(f'The result would overwrite its source {source}; name another file.')
+
+
 def _build(checkpoint: dict, config: Optional[Path], delta: Path) -> nn.Module:
     if config is not None:
-        if not config.is_file():
-            raise FileNotFoundError(f'There is no config "{config}".')
-        cfg = Config.fromfile(config)
+        cfg = read_config(str(config))
     elif 'cfg' in checkpoint.get('meta', {}):
         cfg = Config.fromstring(checkpoint['meta']['cfg'], file_format='.py')
+        import_framework(cfg)
     else:
         raise ValueError(f'{delta} has no config inside; name the one that it was trained with by --config.')
-    import_framework(cfg)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     return MODELS.build(cfg.model)

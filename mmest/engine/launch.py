@@ -141,9 +141,10 @@ def build_runner(cfg: Config, launcher: str) -> Runner:
     """The runner of a config. Under torchrun without CUDA, processes talk over gloo, and BatchNorm is that of each process,
     as torch synchronises it between CUDA devices only."""
     cfg.launcher = launcher
-    if launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
+    if launcher == 'pytorch' and not torch.cuda.is_available():
         # mmengine by itself would ask CUDA for a device, and bind the model to it.
-        torch.distributed.init_process_group('gloo')
+        if not torch.distributed.is_initialized():
+            torch.distributed.init_process_group('gloo')
         cfg.merge_from_dict(dict(model_wrapper_cfg=dict(
             type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)))
         _replace_sync_bn(cfg.model)

@@ -1,4 +1,5 @@
 """Resuming to the same losses as a run that was never interrupted."""
+import re
 from pathlib import Path
 from typing import Optional, Union
 
@@ -35,6 +36,7 @@ def latest_complete_checkpoint(work_dir: Union[str, Path]) -> Optional[Path]:
         for path in (named, work_dir / named.name):  # the folder may have been moved
             if path.is_file() and is_complete(path):
                 return path
-    numbered = [p for pattern in ('epoch_*.pth', 'iter_*.pth') for p in work_dir.glob(pattern)]
+    # Not iter_250_whole.pth and the like, which tools and people put beside: they lack the optimizer.
+    numbered = [path for path in work_dir.glob('*.pth') if re.fullmatch(r'(epoch|iter)_\d+', path.stem)]
     complete = [path for path in numbered if is_complete(path)]
     return max(complete, key=lambda path: path.stat().st_mtime, default=None)

@@ -12,7 +12,7 @@ from toy import METHODS, runner_cfg
 from mmest.engine.checkpoint_io import is_complete
 from mmest.engine.resume import latest_complete_checkpoint
 
-EPOCHS = 12
+EPOCHS = 16
 PROGRAM = '''
 import sys, torch
 sys.path[:0] = {path!r}
@@ -36,8 +36,9 @@ def start(config: Path, log: Path) -> subprocess.Popen:
                             stderr=subprocess.STDOUT)
 
 
-def run(folder: Path, checkpoint: Path, kills: int) -> dict:
-    """Train in a process of its own, killing it at random moments; returns the last checkpoint."""
+def run(folder: Path, checkpoint: Path, kills: int = 0, epoch: float = 0) -> Path:
+    """Train in a process of its own, killing it at random moments up to two epochs (of so many seconds) after its first
+    checkpoint; returns the work dir."""
     config, work_dir, log = folder / 'config.py', folder / 'work', folder / 'log.txt'
     folder.mkdir()
     runner_cfg('swin', METHODS['est'], checkpoint, work_dir, epochs=EPOCHS).dump(config)
@@ -46,17 +47,21 @@ def run(folder: Path, checkpoint: Path, kills: int) -> dict:
         had = latest_complete_checkpoint(work_dir)
         while process.poll() is None and latest_complete_checkpoint(work_dir) == had:
             time.sleep(0.01)
-        time.sleep(random.Random(seed).random())
+        time.sleep(2 * epoch * random.Random(seed).random())
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        assert process.wait() == -signal.SIGKILL, log.read_text()[-2000:]
+        assert not (work_dir / f'epoch_{EPOCHS}.pth').exists(), 'it was over before it was killed'
         assert all(is_complete(path) for path in work_dir.glob('*.pth'))
     assert start(config, log).wait() == 0, log.read_text()[-2000:]
-    return torch.load(work_dir / f'epoch_{EPOCHS}.pth')
+    return work_dir
 
 
 def test_the_curve_is_that_of_a_run_never_interrupted(weights, tmp_path):
-    whole = run(tmp_path / 'whole', weights['swin'], kills=0)
-    killed = run(tmp_path / 'killed', weights['swin'], kills=3)
+    folders = [run(tmp_path / 'whole', weights['swin'])]
+    last_two = [(folders[0] / f'epoch_{number}.pth').stat().st_mtime for number in (EPOCHS - 1, EPOCHS)]
+    folders.append(run(tmp_path / 'killed', weights['swin'], kills=3, epoch=last_two[1] - last_two[0]))
+    whole, killed = (torch.load(folder / f'epoch_{EPOCHS}.pth') for folder in folders)
     losses = [file['message_hub']['log_scalars']['train/loss']['history_buffer'][0] for file in (whole, killed)]
     assert len(losses[0]) == 3 * EPOCHS and torch.equal(*losses)
+    assert whole['state_dict'].keys() == killed['state_dict'].keys()
     assert all(torch.equal(value, killed['state_dict'][key]) for key, value in whole['state_dict'].items())

@@ -1,0 +1,138 @@
+"""tools/export.py: its sentences, averaged weights, and what its result must not be taken for."""
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.runner import Runner
+from toy import BACKBONES, METHODS, runner_cfg
+
+from mmest.engine.export import export
+from mmest.engine.resume import latest_complete_checkpoint
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'export.py'
+
+
+def train(folder: Path, weights: dict, tuning: str = 'est', **changes) -> Runner:
+    runner = Runner.from_cfg(runner_cfg('swin', METHODS[tuning], weights['swin'], folder, **changes))
+    runner.train()
+    return runner
+
+
+@pytest.fixture(scope='module')
+def delta(weights, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('export') / 'work'
+    train(folder, weights)
+    return folder / 'epoch_2.pth'
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    """Runs the tool in this process; returns its exit code: a sentence where it refuses."""
+
+    def call(*args) -> object:
+        monkeypatch.setattr(sys, 'argv', ['export.py', *map(str, args)])
+        try:
+            runpy.run_path(str(TOOL), run_name='__main__')
+        except SystemExit as end:
+            return end.code
+        return 0
+
+    return call
+
+
+def config(folder: Path, text: str) -> Path:
+    path = folder / 'config.py'
+    path.write_text(text)
+    return path
+
+
+def test_help_teaches_with_examples(tool, capsys):
+    assert tool('--help') == 0
+    assert 'examples:' in capsys.readouterr().out
+
+
+def test_writes_beside_the_delta_by_default(tool, delta, capsys):
+    assert tool(delta) == 0
+    out = delta.with_name('epoch_2_whole.pth')
+    assert f'Wrote {out}' in capsys.readouterr().out
+    held = torch.load(out, weights_only=True)
+    assert set(held) == {'meta', 'state_dict'}
+    assert any(key.startswith('backbone.backbone.') for key in held['state_dict'])
+    assert any(key.startswith('backbone.method.') for key in held['state_dict'])
+    assert not list(delta.parent.glob('*.part*'))
+
+
+def test_resume_does_not_take_an_export(delta):
+    """It is newer than any checkpoint, whole, and lacks the optimizer."""
+    export(delta, delta.with_name('epoch_2_whole.pth'))
+    marker = delta.with_name('last_checkpoint')
+    named = marker.read_text()
+    marker.unlink()
+    try:
+        assert latest_complete_checkpoint(delta.parent) == delta
+    finally:
+        marker.write_text(named)
+
+
+@pytest.mark.parametrize('tuning', ['est', 'partial'])
+def test_averaged_weights_are_exported(weights, tmp_path, tuning):
+    runner = train(tmp_path, weights, tuning, custom_hooks=[dict(type='ESTHook'), dict(type='EMAHook', momentum=0.3)])
+    state = export(tmp_path / 'epoch_2.pth', tmp_path / 'whole.pth')
+    ema = next(hook for hook in runner.hooks if type(hook).__name__ == 'EMAHook').ema_model.module.state_dict()
+    wrapped = {key if key in ema else key.replace('backbone.', 'backbone.backbone.', 1): value
+               for key, value in state.items()}
+    assert wrapped.keys() == ema.keys()
+    trained = [name for name, p in runner.model.named_parameters() if p.requires_grad]
+    assert all(torch.equal(wrapped[name], ema[name]) for name in ema if 'num_batches' not in name)
+    assert any(not torch.equal(wrapped[name], runner.model.state_dict()[name]) for name in trained)
+
+
+@pytest.mark.parametrize('content, sentence', [
+    ([1, 2], 'has no state_dict'), (dict(model=dict(a=torch.ones(1))), 'has no state_dict'),
+    (dict(state_dict={}), 'has no config inside; name the one that it was trained with by --config')])
+def test_what_is_no_checkpoint_of_a_training(tool, tmp_path, content, sentence):
+    torch.save(content, tmp_path / 'file.pth')
+    assert sentence in tool(tmp_path / 'file.pth')
+    assert not (tmp_path / 'file_whole.pth').exists()
+
+
+@pytest.mark.parametrize('text, sentence', [
+    (None, 'There is no config'), ('x = (', 'cannot be read: SyntaxError'), ('x = 1', 'holds no model'),
+    ("model = dict(backbone=dict(type='TunedBackbone'))", 'names no tuning method')])
+def test_configs_that_hold_no_model(tool, delta, tmp_path, text, sentence):
+    path = tmp_path / 'config.py' if text is None else config(tmp_path, text)
+    assert sentence in tool(delta, '--config', path, '--out', tmp_path / 'out.pth')
+
+
+def test_a_config_of_another_backbone(tool, delta, weights, tmp_path):
+    other = runner_cfg('swin', METHODS['est'], weights['swin'], tmp_path)
+    other.model.backbone.backbone = dict(BACKBONES['resnet'], init_cfg=dict(type='Pretrained', checkpoint=str(weights['resnet'])))
+    other.dump(tmp_path / 'config.py')
+    assert 'belongs to SwinTransformer' in tool(delta, '--config', tmp_path / 'config.py', '--out', tmp_path / 'out.pth')
+    assert not (tmp_path / 'out.pth').exists()
+
+
+@pytest.mark.parametrize('share', [0.01, 0.5, 0.99])
+def test_truncated_deltas(tool, delta, tmp_path, share):
+    whole = delta.read_bytes()
+    (tmp_path / 'cut.pth').write_bytes(whole[:int(len(whole) * share)])
+    said = tool(tmp_path / 'cut.pth')
+    assert said.startswith('export: ') and 'damaged' in said
+
+
+def test_missing_files(tool, delta, weights, tmp_path):
+    assert 'There is no checkpoint file' in tool(tmp_path / 'nowhere.pth')
+    lost = runner_cfg('swin', METHODS['est'], tmp_path / 'nowhere.pth', tmp_path)
+    lost.dump(tmp_path / 'config.py')
+    assert 'nowhere.pth' in tool(delta, '--config', tmp_path / 'config.py', '--out', tmp_path / 'out.pth')
+
+
+def test_refuses_to_overwrite_any_of_its_sources(tool, delta, weights, tmp_path):
+    cfg = runner_cfg('swin', METHODS['est'], weights['swin'], tmp_path)
+    cfg.dump(tmp_path / 'config.py')
+    for source in (delta, tmp_path / 'config.py', weights['swin']):
+        before = source.read_bytes()
+        assert 'would overwrite its source' in tool(delta, '--config', tmp_path / 'config.py', '--out', source)
+        assert source.read_bytes() == before
