@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import torch
+from mmengine.runner import Runner
 from toy import METHODS, runner_cfg
 
 from mmest.engine.checkpoint_io import is_complete
@@ -65,3 +66,22 @@ def test_the_curve_is_that_of_a_run_never_interrupted(weights, tmp_path):
     assert len(losses[0]) == 3 * EPOCHS and torch.equal(*losses)
     assert whole['state_dict'].keys() == killed['state_dict'].keys()
     assert all(torch.equal(value, killed['state_dict'][key]) for key, value in whole['state_dict'].items())
+
+
+def test_training_by_iterations_resumes_in_the_middle_of_an_epoch(weights, tmp_path):
+    """There only what reseeds every step gives dropout the numbers that it had."""
+
+    def train(folder, **changes):
+        cfg = runner_cfg('swin', METHODS['est'], weights['swin'], folder, **changes)
+        cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=8, val_interval=99)
+        cfg.param_scheduler, cfg.log_processor = [], dict(by_epoch=False)
+        cfg.default_hooks.checkpoint = dict(type='CheckpointHook', by_epoch=False, interval=4)
+        Runner.from_cfg(cfg).train()
+        return torch.load(folder / 'iter_8.pth')
+
+    whole = train(tmp_path / 'whole')
+    resumed = train(tmp_path / 'resumed', resume=True, load_from=str(tmp_path / 'whole' / 'iter_4.pth'))
+    losses = [file['message_hub']['log_scalars']['train/loss']['history_buffer'][0] for file in (whole, resumed)]
+    assert len(losses[0]) == 8 and torch.equal(*losses)
+    assert whole['state_dict'].keys() == resumed['state_dict'].keys()
+    assert all(torch.equal(value, resumed['state_dict'][key]) for key, value in whole['state_dict'].items())
