@@ -108,7 +108,8 @@ def test_configs_that_hold_no_model(tool, delta, tmp_path, text, sentence):
 
 def test_a_config_of_another_backbone(tool, delta, weights, tmp_path):
     other = runner_cfg('swin', METHODS['est'], weights['swin'], tmp_path)
-    other.model.backbone.backbone = dict(BACKBONES['resnet'], init_cfg=dict(type='Pretrained', checkpoint=str(weights['resnet'])))
+    other.model.backbone.backbone = dict(
+        BACKBONES['resnet'], init_cfg=dict(type='Pretrained', checkpoint=str(weights['resnet'])))
     other.dump(tmp_path / 'config.py')
     assert 'belongs to SwinTransformer' in tool(delta, '--config', tmp_path / 'config.py', '--out', tmp_path / 'out.pth')
     assert not (tmp_path / 'out.pth').exists()
