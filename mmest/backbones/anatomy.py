@@ -271,6 +271,11 @@ def find_anatomy(backbone: nn.Module) -> Anatomy:
                 failure = failure or error
         else:
             raise ValueError(f'{kind}: a trial forward pass on a blank image failed: {failure}') from failure
+        for k, output in enumerate(outputs):
+            if not isinstance(output, Tensor) or output.ndim != 4:
+                raise ValueError(f'{kind}: output {k} should be a B×C×H×W map, but it is a {type(output).__name__}'
+                                 f'{" of shape " + str(tuple(output.shape)) if isinstance(output, Tensor) else ""}. '
+                                 'Set the arguments of the backbone so that it returns maps alone, without class tokens.')
         blocks = _describe_blocks(backbone, calls, outputs, shape[1:])
         order = [calls[b.name] for b in blocks]
         stops = {call.output.grad_fn: i for i, call in enumerate(order)}

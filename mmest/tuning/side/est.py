@@ -165,6 +165,9 @@ class EST(TuningMethod):
         output_norms: train a scale and a shift of each output; costs one map of the output's size.
         recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.
         lr_mult: factor on the learning rate of the side network.
+
+    Raises:
+        ValueError: a knob has no such value; the blocks of the backbone cannot be found, or their resolution rises.
     """
 
     def __init__(self, backbone: nn.Module, reduction: Optional[int] = None, ratios: Sequence[float] = (1, 2, 4),
@@ -175,12 +178,22 @@ class EST(TuningMethod):
         self.tapped_blocks = choose_taps(anatomy, taps)
         self.recompute = recompute
         tapped = [anatomy.blocks[i] for i in self.tapped_blocks]
+        self._refuse_rising_resolution(type(backbone).__name__, tapped)
         limit = MAX_SHARE * sum(p.numel() for p in backbone.parameters())
         for divisor in itertools.count(DEFAULT_REDUCTION) if reduction is None else [reduction]:
             widths = [max(MIN_WIDTH, block.width // divisor) for block in tapped]
             self._build(anatomy, tapped, widths, ratios, gate, kernel_size, output_norms)
             if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MIN_WIDTH:
                 break
+
+    @staticmethod
+    def _refuse_rising_resolution(kind: str, tapped: Sequence[Block]) -> None:
+        for last, block in zip(tapped, tapped[1:]):
+            if any(after > before for before, after in zip(last.size, block.size)):
+                raise ValueError(
+                    f'EST carries its state to equal or lower resolutions, but the resolution of {kind} rises from '
+                    f'{last.size[0]}×{last.size[1]} behind block "{last.name}" to {block.size[0]}×{block.size[1]} behind '
+                    f'"{block.name}". Use a method that reads no taps, such as Full, Partial or Frozen.')
 
     def _build(self, anatomy: Anatomy, tapped: Sequence[Block], widths: Sequence[int], ratios: Sequence[float],
                gate: str, kernel_size: int, output_norms: bool) -> None:
