@@ -30,8 +30,10 @@ def export(delta: Path, out: Path, config: Optional[Path] = None) -> Dict[str, T
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: the delta is no checkpoint of a training, is damaged or belongs to another backbone; ``out`` is the
-            delta, the config or the pretrained file; no config is known, or it cannot be read.
+            delta, the config, the pretrained file or a folder; no config is known, or it cannot be read.
     """
+    if out.is_dir():
+        raise ValueError(f'{out} is a folder; name the file to write, such as {out / "model.pth"}.')
     _refuse_to_overwrite(out, delta, config)
     checkpoint = CheckpointLoader.load_checkpoint(str(delta), map_location='cpu')
     if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
