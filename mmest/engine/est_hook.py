@@ -44,6 +44,7 @@ class ESTHook(Hook):
             raise ValueError('ESTHook found no TunedBackbone in the model. Wrap the backbone in the config: '
                              "backbone=dict(type='TunedBackbone', backbone=dict(...), tuning=dict(type='EST')).")
         self._check_order(runner)
+        self._warn_of_lasting_workers(runner)
         self._check_recomputation(runner, model)
         self._check_optimizer(runner, model)
         self._frozen = self._frozen_digests(model)
@@ -100,6 +101,13 @@ class ESTHook(Hook):
         if any(isinstance(hook, EMAHook) for hook in hooks[hooks.index(self):]):
             raise ValueError('EMAHook must run before ESTHook, so that averaged weights are in the checkpoint when the '
                              'frozen ones are taken out. Give EMAHook a priority below 55, or its default.')
+
+    @staticmethod
+    def _warn_of_lasting_workers(runner: Runner) -> None:
+        if isinstance(runner.train_loop, EpochBasedTrainLoop) and runner.train_dataloader.persistent_workers:
+            runner.logger.warning(
+                'train_dataloader.persistent_workers is True: the workers carry their random numbers from epoch to epoch, so '
+                'a resumed training augments otherwise than one that was never interrupted. Set it to False to repeat losses.')
 
     @staticmethod
     def _check_recomputation(runner: Runner, model: nn.Module) -> None:

@@ -221,6 +221,15 @@ def test_hook_refuses_reentrant_recomputation_of_the_backbone(weights, tmp_path)
         runner('swin', METHODS['est'], weights['swin'], tmp_path, activation_checkpointing=['backbone']).train()
 
 
+@pytest.mark.parametrize('lasting', [True, False])
+def test_hook_warns_of_workers_that_outlive_an_epoch(weights, tmp_path, lasting):
+    r = runner('swin', METHODS['est'], weights['swin'], tmp_path, epochs=1,
+               train_dataloader=dict(num_workers=1, persistent_workers=lasting))
+    r.train()
+    said = ''.join(path.read_text() for path in tmp_path.rglob('*.log'))
+    assert ('persistent_workers is True' in said) == lasting
+
+
 def test_hook_notices_a_frozen_tensor_that_changed(weights, tmp_path):
     from mmengine.hooks import Hook
 
