@@ -6,7 +6,6 @@ import platform
 import subprocess
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Dict, Iterator, List
 
@@ -77,8 +76,8 @@ def describe(cell: Dict, work_dir: Path) -> Dict:
     from mmengine.config import Config
     from mmengine.registry import MODELS, init_default_scope
 
-    from mmest.engine.memory.compare import without_pretrained
-    from mmest.engine.report import trainable
+    from mmest.engine.memory.compare import versions, without_pretrained
+    from mmest.engine.report import parameter_counts
     cfg = Config.fromfile(next(work_dir.glob('*.py')))
     init_default_scope(cfg.default_scope)
     model = MODELS.build(without_pretrained(cfg.model))
@@ -88,16 +87,13 @@ def describe(cell: Dict, work_dir: Path) -> Dict:
         task='detection' if cfg.default_scope == 'mmdet' else 'segmentation', dataset=cell['config'].parent.name,
         head_and_backbone=cell['config'].stem.rpartition('_')[0], method=cell['tuning'],
         learning_rate=cfg.optim_wrapper.optimizer.lr,
-        parameters=dict(backbone=sum(p.numel() for p in model.backbone.backbone.parameters()),
-                        trained_by_method=trainable(model.backbone),
-                        trained_in_heads=trainable(model) - trainable(model.backbone)),
+        parameters=parameter_counts(model),
         hardware=f'{platform.machine()}, {os.environ.get("OMP_NUM_THREADS", os.cpu_count())} CPU threads', commit=commit,
-        versions={name: metadata.version(name) for name in ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')})
+        versions=versions())
 
 
 def main() -> None:
     args = parse_args()
-    import mmest
     from mmest.engine.atomic import write_json
     args.out.mkdir(parents=True, exist_ok=True)
     grid = list(cells(args))
@@ -110,7 +106,7 @@ def main() -> None:
         work_dir = ROOT / 'work_dirs' / 'benchmarks' / cell['name']
         result = train(cell, args.cfg_options, work_dir)
         described = dict(name=cell['name']) if result['failed'] else describe(cell, work_dir)
-        write_json(path, {**described, 'mmest': mmest.__version__, **result})
+        write_json(path, {**described, **result})
         print(f'    {result.get("metrics") or result["error"]} in {result["wall_seconds"]:.0f} s', flush=True)
 
 

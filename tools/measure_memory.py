@@ -1,7 +1,7 @@
 """Measure what a training step of a config needs, method by method."""
-import argparse
 import sys
-from pathlib import Path
+
+from options import add_step_options, command
 
 EPILOG = """\
 examples:
@@ -31,24 +31,10 @@ what is written:
 """
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', metavar='CONFIG', help='a config of mmdet or mmseg that uses TunedBackbone')
-    parser.add_argument('--tunings', nargs='+', default=['full', 'frozen', 'partial', 'est'], metavar='NAME',
-                        help='files of configs/_base_/tunings (default: full frozen partial est); '
-                        'shares need "full" among them')
-    parser.add_argument('--size', nargs=2, type=int, default=[512, 512], metavar=('H', 'W'),
-                        help='image size in pixels (default: 512 512)')
-    parser.add_argument('--batch-size', type=int, default=2, metavar='N', help='images in the batch (default: 2)')
-    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu', help='where to train (default: cpu)')
-    parser.add_argument('--amp', action='store_true', help='mixed precision, on CUDA')
-    parser.add_argument('--out', type=Path, metavar='FILE.json', help='also write all figures there')
-    return parser.parse_args()
-
-
 def main() -> None:
-    args = parse_args()
+    parser = command(__doc__, EPILOG)
+    add_step_options(parser)
+    args = parser.parse_args()
     from mmengine.logging import MMLogger
 
     from mmest.engine.atomic import write_json

@@ -3,6 +3,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from options import add_run_options, command, parse_run
+
 EPILOG = """\
 examples:
   # metrics on the test data of the config
@@ -23,24 +25,14 @@ tuning method that the checkpoint was trained with; --tuning swaps it as in tool
 
 
 def parse_args() -> argparse.Namespace:
-    from mmengine.config import DictAction
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__, EPILOG)
     parser.add_argument('config', metavar='CONFIG', help='the config that the model was trained with')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='what training wrote')
     parser.add_argument('--tuning', metavar='NAME', help='the method it was trained with, if not that of the config')
-    parser.add_argument('--work-dir', type=Path, metavar='DIR',
-                        help='where logs go (default: work_dirs/<dataset>_<config>)')
     parser.add_argument('--show-dir', type=Path, metavar='DIR', help='draw predictions beside the ground truth there')
     parser.add_argument('--out', type=Path, metavar='FILE', help='write the metrics there as JSON: {name: value}')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='set single values of the config')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'],
-                        help='how processes were started (default: pytorch under torchrun, else none)')
-    try:
-        return parser.parse_args()
-    except ValueError:  # of DictAction
-        parser.error('--cfg-options takes KEY=VALUE pairs, such as test_dataloader.batch_size=2')
+    add_run_options(parser)
+    return parse_run(parser)
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
 """Train a detector or a segmentor whose backbone is tuned by one method."""
 import argparse
 import sys
-from pathlib import Path
+
+from options import add_run_options, command, parse_run
 
 EPILOG = """\
 examples:
@@ -26,26 +27,16 @@ Methods are the files of configs/_base_/tunings. Options win over --tuning, and 
 
 
 def parse_args() -> argparse.Namespace:
-    from mmengine.config import DictAction
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command(__doc__, EPILOG)
     parser.add_argument('config', metavar='CONFIG', help='a config of mmdet or mmseg that uses TunedBackbone')
     parser.add_argument('--tuning', metavar='NAME', help="tune the backbone by this method instead of the config's")
-    parser.add_argument('--work-dir', type=Path, metavar='DIR',
-                        help='where checkpoints and logs go (default: work_dirs/<dataset>_<config>)')
     parser.add_argument('--amp', action='store_true', help='mixed precision, on CUDA')
     parser.add_argument('--resume', nargs='?', const='', metavar='FILE',
                         help='go on from a checkpoint; without FILE from the newest complete one of the working folder, '
                         'or from the start if there is none')
     parser.add_argument('--seed', type=int, metavar='N', help='seed of all random numbers')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='set single values of the config')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'],
-                        help='how processes were started (default: pytorch under torchrun, else none)')
-    try:
-        return parser.parse_args()
-    except ValueError:  # of DictAction
-        parser.error('--cfg-options takes KEY=VALUE pairs, such as train_dataloader.batch_size=2')
+    add_run_options(parser)
+    return parse_run(parser)
 
 
 def main() -> None:

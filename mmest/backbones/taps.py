@@ -1,6 +1,6 @@
 """Reading the outputs of a backbone's blocks while it runs."""
 from functools import partial
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from torch import Tensor, nn
 
@@ -22,12 +22,11 @@ class TapReader:
 
     Args:
         backbone: the module that holds the blocks.
-        blocks: every block of the backbone.
-        chosen: indices of the blocks to read, ascending.
+        blocks: the blocks to read, by their index in the backbone, ascending.
     """
 
-    def __init__(self, backbone: nn.Module, blocks: Sequence[Block], chosen: Sequence[int]) -> None:
-        self.blocks = {i: blocks[i] for i in chosen}
+    def __init__(self, backbone: nn.Module, blocks: Mapping[int, Block]) -> None:
+        self.blocks = dict(blocks)
         self.calls: Dict[int, BlockCall] = {}
         for i, block in self.blocks.items():
             backbone.get_submodule(block.name).register_forward_hook(partial(self._see, i), with_kwargs=True)

@@ -8,7 +8,6 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from mmest.backbones.anatomy import find_anatomy
 from mmest.backbones.pretrained import Coverage, load_pretrained, pretrained_source
 from mmest.backbones.taps import TapReader
 from mmest.engine.delta import check_and_complete, rename_plain_keys
@@ -53,7 +52,7 @@ class TunedBackbone(BaseModule):
         self._has_weights = pretrained_source(self.backbone) is None
         self.taps = None
         if self.method.tapped_blocks:
-            self.taps = TapReader(self.backbone, find_anatomy(self.backbone).blocks, self.method.tapped_blocks)
+            self.taps = TapReader(self.backbone, self.method.tapped_blocks)
         self._freeze()
 
     def _freeze(self) -> None:

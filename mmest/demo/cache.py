@@ -3,6 +3,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from mmest.engine.atomic import write_json
+
 
 def key_of(*ingredients) -> str:
     """A short hash of all that a result depends on (anything that JSON can hold)."""
@@ -20,12 +22,4 @@ def load(folder: Path, key: str) -> dict | None:
 
 def store(folder: Path, key: str, result: dict) -> None:
     """Store a result; the file is never seen half-written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / 'result.json', json.dumps(dict(key=key, result=result), indent=2) + '\n')
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file beside its place, then rename it."""
-    beside = path.with_name(f'.{path.name}.part')
-    beside.write_text(text)
-    beside.replace(path)
+    write_json(folder / 'result.json', dict(key=key, result=result))

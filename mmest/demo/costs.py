@@ -10,6 +10,7 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 
 from mmest.engine.memory import measure_training_step
+from mmest.engine.report import parameter_counts
 from mmest.engine.step_time import alternating_step_times
 
 WARM_UP, STEPS = 3, 20
@@ -47,10 +48,10 @@ def measure(cfgs: dict[str, Config], progress: Callable[[float], None]) -> dict[
         model.to(device)
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
         report = measure_training_step(model, batch, wrapper)
-        backbone = sum(p.numel() for p in model.backbone.parameters() if p.requires_grad)
+        counts = parameter_counts(model)
         results[method] = dict(
-            peak=report.peak, attribution=dict(report.attribution), trainable_backbone=backbone,
-            trainable_rest=sum(p.numel() for p in model.parameters() if p.requires_grad) - backbone)
+            peak=report.peak, attribution=dict(report.attribution), trainable_backbone=counts['trained_by_method'],
+            trainable_rest=counts['trained_in_heads'])
         models[method] = model, wrapper
         advance(MEMORY_STEPS)
     for method, seconds in alternating_step_times(models, batch, WARM_UP, STEPS, advance).items():

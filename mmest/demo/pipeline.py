@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.runner import save_checkpoint
+from mmengine.runner.checkpoint import weights_to_cpu
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import mmest
 from mmest.datasets.synthetic import MARKER, OBJECT_CLASSES, VERSION, is_complete, write_dataset
+from mmest.engine.atomic import write_json
 
 from . import cache, costs, pictures
 from .parts import IMAGES, METHODS, PRETRAIN_CONFIG, SIZE, TASKS, Task
@@ -121,9 +124,7 @@ class Demo:
         runner, metrics = train(load_config(PRETRAIN_CONFIG, self.root / 'pretrain'), progress)
         # An ordinary backbone file, as a model zoo would give it.
         state = runner.model.backbone.backbone.state_dict()
-        beside = self.root / 'pretrain' / '.pretrained.part'
-        torch.save(dict(state_dict={key: value.cpu() for key, value in state.items()}), beside)
-        beside.replace(self.root / 'pretrain' / 'pretrained.pth')
+        save_checkpoint(dict(state_dict=weights_to_cpu(state)), str(self.root / 'pretrain' / 'pretrained.pth'))
         return metrics
 
     def _adapt(self, task: Task, method: str, progress) -> dict:
@@ -155,12 +156,12 @@ class Demo:
 
     def _report(self) -> None:
         rows = table_rows(self.results, {task.name: self.results[f'costs/{task.name}'] for task in TASKS})
-        cache.write_atomically(self.root / 'results.json', json.dumps(dict(
+        write_json(self.root / 'results.json', dict(
             rows=rows, images=IMAGES, size=SIZE,
             pretraining=self.results['pretrain'],
             memory_attribution={task.name: {method: self.results[f'costs/{task.name}'][method]['attribution']
                                             for method in METHODS} for task in TASKS},
-            versions=dict(mmest=mmest.__version__, torch=torch.__version__)), indent=2) + '\n')
+            versions=dict(mmest=mmest.__version__, torch=torch.__version__)))
         target, sheets = self._data_folder / 'target', (pictures.detection_sheet, pictures.segmentation_sheet)
         for task, sheet in zip(TASKS, sheets):
             predictions = {title: np.load(self.root / task.name / method / 'predictions.npz')

@@ -52,11 +52,16 @@ def describe(tuned: 'TunedBackbone') -> str:
             f'"{pretrained_source(tuned.backbone) or "no file"}", tuned by {type(tuned.method).__name__}')
 
 
-def strip_frozen(model: nn.Module, checkpoint: dict) -> List[str]:
+def strip_frozen(model: nn.Module, checkpoint: dict, frozen: Dict[str, Dict[str, str]]) -> List[str]:
     """Turn an mmengine checkpoint of a model into a delta checkpoint, in place.
 
     Frozen tensors that the pretrained file does not give back (because ``load_from`` changed them, or there is no file)
     stay in, so a delta checkpoint is always whole.
+
+    Args:
+        model: the model.
+        checkpoint: its checkpoint, with ``state_dict`` and perhaps ``ema_state_dict``.
+        frozen: digests of the frozen tensors of each tuned backbone, by its path.
 
     Returns:
         Keys of the frozen tensors that had to stay.
@@ -65,7 +70,7 @@ def strip_frozen(model: nn.Module, checkpoint: dict) -> List[str]:
     kept: List[str] = []
     for path, tuned in tuned_backbones(model):
         prefix = f'{path}.' if path else ''
-        current, known = digests(tuned.frozen_state()), tuned.restorable()
+        current, known = frozen[path], tuned.restorable()
         left_out = {name: value for name, value in current.items() if known.get(name) == value}
         kept += [f'{prefix}backbone.{name}' for name in current if name not in left_out]
         if not left_out:

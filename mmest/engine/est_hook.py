@@ -63,8 +63,7 @@ class ESTHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         model = _bare(runner)
-        self._prove_frozen(model)
-        kept = strip_frozen(model, checkpoint)
+        kept = strip_frozen(model, checkpoint, self._prove_frozen(model))
         if kept:
             runner.logger.warning(
                 f'{len(kept)} frozen tensors are stored in the checkpoint, first {kept[0]}: the init_cfg of the backbone '
@@ -89,12 +88,14 @@ class ESTHook(Hook):
     def _frozen_digests(model: nn.Module) -> Dict[str, Dict[str, str]]:
         return {path: digests(tuned.frozen_state()) for path, tuned in tuned_backbones(model)}
 
-    def _prove_frozen(self, model: nn.Module) -> None:
-        for path, after in self._frozen_digests(model).items():
+    def _prove_frozen(self, model: nn.Module) -> Dict[str, Dict[str, str]]:
+        now = self._frozen_digests(model)
+        for path, after in now.items():
             names = changed(self._frozen[path], after)
             if names:
                 raise RuntimeError(f'{len(names)} frozen tensors of {path}.backbone have changed during training, first '
                                    f'{names[0]}. Something outside mmest writes to the backbone; the run is not valid.')
+        return now
 
     def _check_order(self, runner: Runner) -> None:
         hooks = runner.hooks

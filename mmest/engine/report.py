@@ -1,6 +1,6 @@
 """One table that tells what of a model is frozen and what trains."""
 import io
-from typing import Iterable
+from typing import Dict, Iterable
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +17,13 @@ def count(parameters: Iterable[nn.Parameter]) -> int:
 def trainable(module: nn.Module) -> int:
     """Number of values that train in a module."""
     return count(p for p in module.parameters() if p.requires_grad)
+
+
+def parameter_counts(model: nn.Module) -> Dict[str, int]:
+    """Values in the wrapped backbone, and of those that train: in or beside it, and in neck and heads."""
+    by_method = trainable(model.backbone)
+    return dict(backbone=count(model.backbone.backbone.parameters()), trained_by_method=by_method,
+                trained_in_heads=trainable(model) - by_method)
 
 
 def render(table: Table) -> str:

@@ -1,8 +1,9 @@
 """What a tuning method is."""
-from typing import Iterator, List, Sequence
+from typing import Iterator, List, Mapping, Sequence
 
 from torch import Tensor, nn
 
+from mmest.backbones.anatomy import Block
 from mmest.backbones.taps import Tap
 
 
@@ -17,8 +18,8 @@ class TuningMethod(nn.Module):
         lr_mult: factor on the learning rate of all that this method trains in or beside the backbone.
     """
 
-    #: Indices of the blocks whose outputs ``forward`` wants to see; empty for methods that read no taps.
-    tapped_blocks: Sequence[int] = ()
+    #: The blocks whose outputs ``forward`` wants to see, by index and ascending; empty for methods that read no taps.
+    tapped_blocks: Mapping[int, Block] = {}
 
     def __init__(self, backbone: nn.Module, lr_mult: float = 1.0) -> None:
         super().__init__()

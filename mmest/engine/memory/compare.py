@@ -10,6 +10,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from mmest.engine.report import parameter_counts
 from mmest.engine.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
 
 from .step import measure_training_step
@@ -121,7 +122,7 @@ def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu
 def _measure(cfg: Config, tuning: dict, size: Tuple[int, int], batch_size: int, device: str, amp: bool) -> dict:
     model, optim_wrapper = prepare(cfg, tuning, size, device, amp)
     report = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper)
-    return dict(tuning=dict(tuning), parameters=_parameters(model), **report.to_dict())
+    return dict(tuning=dict(tuning), parameters=parameter_counts(model), **report.to_dict())
 
 
 def without_pretrained(cfg: Any) -> Any:
@@ -139,19 +140,6 @@ def without_pretrained(cfg: Any) -> Any:
     return cfg
 
 
-def _parameters(model: nn.Module) -> Dict[str, int]:
-    """How many there are: in the wrapped backbone, and of those that train in or beside it, and in neck and heads."""
-
-    def trainable(module: nn.Module) -> int:
-        return sum(p.numel() for p in module.parameters() if p.requires_grad)
-
-    method = trainable(model.backbone)
-    return dict(
-        backbone=sum(p.numel() for p in model.backbone.backbone.parameters()),
-        trained_by_method=method,
-        trained_in_heads=trainable(model) - method)
-
-
 def _version(distribution: str) -> Optional[str]:
     try:
         return metadata.version(distribution)
@@ -160,4 +148,5 @@ def _version(distribution: str) -> Optional[str]:
 
 
 def versions() -> Dict[str, Optional[str]]:
+    """Versions of Python and of what a figure depends on; None for what is not installed."""
     return dict(python=platform.python_version(), **{name: _version(name) for name in _DISTRIBUTIONS})

@@ -175,9 +175,9 @@ class EST(TuningMethod):
                  recompute: bool = False, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, lr_mult)
         anatomy = find_anatomy(backbone)
-        self.tapped_blocks = choose_taps(anatomy, taps)
+        self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, taps)}
         self.recompute = recompute
-        tapped = [anatomy.blocks[i] for i in self.tapped_blocks]
+        tapped = list(self.tapped_blocks.values())
         self._refuse_rising_resolution(type(backbone).__name__, tapped)
         limit = MAX_SHARE * sum(p.numel() for p in backbone.parameters())
         for divisor in itertools.count(DEFAULT_REDUCTION) if reduction is None else [reduction]:
@@ -203,7 +203,8 @@ class EST(TuningMethod):
         self.changes = nn.ModuleDict({
             str(i): StageChange(widths[i - 1], widths[i])
             for i in range(1, len(tapped)) if tapped[i].stage != tapped[i - 1].stage})
-        self.sources = [self.tapped_blocks.index(output.block) for output in anatomy.outputs]
+        order = list(self.tapped_blocks)
+        self.sources = [order.index(output.block) for output in anatomy.outputs]
         self.expand = nn.ModuleList(nn.Linear(widths[source], output.channels)
                                     for source, output in zip(self.sources, anatomy.outputs))
         for layer in self.expand:  # so that training starts at the frozen backbone's outputs
