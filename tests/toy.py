@@ -20,9 +20,22 @@ METHODS = {
     'full': dict(type='Full'),
     'frozen': dict(type='Frozen'),
     'partial': dict(type='Partial'),
+    'bitfit': dict(type='BitFit'),
+    'norm': dict(type='NormTuning'),
+    'ssf': dict(type='SSF'),
+    'lora': dict(type='LoRA', rank=2),
+    'adapter': dict(type='Adapter', hidden=4),
+    'adaptformer': dict(type='AdaptFormer', hidden=4),
+    'convpass': dict(type='Convpass', hidden=4),
+    'lorand': dict(type='LoRand', rank=2),
+    'mona': dict(type='Mona', hidden=4),
+    'side-tuning': dict(type='SideTuning', width=8),
+    'lst': dict(type='LST', window=4),
+    'e3va': dict(type='E3VA', rank=2),
+    'dtl': dict(type='DTL'),
     'est': dict(type='EST'),
 }
-SIDE = ('est', )
+SIDE = ('side-tuning', 'lst', 'e3va', 'dtl', 'est')
 
 # With drop path, BatchNorm and class tokens among them: what breaks a backbone that is only half frozen.
 BACKBONES = {

@@ -1,9 +1,9 @@
 """Methods that train parameters which the backbone has already."""
-from typing import List
+from typing import Iterator, List
 
 from torch import nn
 
-from mmest.backbones.anatomy import find_anatomy
+from mmest.backbones.anatomy import find_anatomy, is_norm
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
 
@@ -11,6 +11,8 @@ from mmest.tuning.base import TuningMethod
 @TUNINGS.register_module()
 class Full(TuningMethod):
     """Full fine-tuning: everything trains that the backbone itself does not freeze (``frozen_stages``)."""
+    acts_on = 'all parameters'
+    source = 'the reference of every comparison'
 
     def __init__(self, backbone: nn.Module, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, lr_mult)
@@ -20,13 +22,15 @@ class Full(TuningMethod):
     def trained_modules(self, backbone: nn.Module) -> List[nn.Module]:
         return [backbone]
 
-    def trained_parameters(self, backbone: nn.Module):
+    def trained_parameters(self, backbone: nn.Module) -> Iterator[nn.Parameter]:
         return (p for p, trains in zip(backbone.parameters(), self._own_choice) if trains)
 
 
 @TUNINGS.register_module()
 class Frozen(TuningMethod):
     """Nothing of the backbone trains: the floor of memory, and of accuracy."""
+    acts_on = 'nothing'
+    source = 'the floor of every comparison'
 
 
 @TUNINGS.register_module()
@@ -41,6 +45,8 @@ class Partial(TuningMethod):
     Raises:
         ValueError: the backbone has fewer blocks.
     """
+    acts_on = 'last blocks, output norms'
+    source = 'Yosinski et al., NeurIPS 2014'
 
     def __init__(self, backbone: nn.Module, blocks: int = 1, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, lr_mult)
@@ -53,3 +59,48 @@ class Partial(TuningMethod):
 
     def trained_modules(self, backbone: nn.Module) -> List[nn.Module]:
         return [backbone.get_submodule(name) for name in self.names]
+
+
+class _NamedParameters(TuningMethod):
+    """Trains some parameters of the backbone, among those that an output depends on. All modules stay in eval mode: drop
+    path is off, BatchNorm keeps its statistics."""
+
+    def __init__(self, backbone: nn.Module, lr_mult: float = 1.0) -> None:
+        super().__init__(backbone, lr_mult)
+        used = set(find_anatomy(backbone).parameters)
+        self.names = [name for name in self._choose(backbone) if name in used]
+        if not self.names:
+            raise ValueError(f'{type(self).__name__} finds nothing to train in {type(backbone).__name__}: it acts on '
+                             f'{self.acts_on}, and no output depends on any.')
+
+    @staticmethod
+    def _choose(backbone: nn.Module) -> Iterator[str]:
+        raise NotImplementedError
+
+    def trained_parameters(self, backbone: nn.Module) -> Iterator[nn.Parameter]:
+        return (backbone.get_parameter(name) for name in self.names)
+
+
+@TUNINGS.register_module()
+class BitFit(_NamedParameters):
+    """All biases train, those of normalisation layers among them."""
+    acts_on = 'biases'
+    source = 'Ben Zaken et al., ACL 2022'
+
+    @staticmethod
+    def _choose(backbone: nn.Module) -> Iterator[str]:
+        # "in_proj_bias" is how nn.MultiheadAttention calls the bias of its queries, keys and values, "q_bias" and "v_bias"
+        # how BEiT does; tables of relative positions are matrices.
+        return (name for name, p in backbone.named_parameters() if name.endswith('bias') and p.ndim == 1)
+
+
+@TUNINGS.register_module()
+class NormTuning(_NamedParameters):
+    """The weights and biases of all normalisation layers train."""
+    acts_on = 'normalisation layers'
+    source = 'Giannou et al., ICLR 2023; LN-tuning, Qi et al., 2022'
+
+    @staticmethod
+    def _choose(backbone: nn.Module) -> Iterator[str]:
+        return (f'{name}.{parameter}' for name, module in backbone.named_modules() if is_norm(module)
+                for parameter, _ in module.named_parameters(recurse=False))

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from toy import build, image
 
 from mmest.backbones.anatomy import find_anatomy
-from mmest.tuning.side.est import EST, ESTBlock, GateLayer, MultiChannelAdapterFusion, StageChange, choose_taps
+from mmest.tuning.side.est import EST, ESTBlock, GateLayer, MultiChannelAdapterFusion
+from mmest.tuning.side.network import StageChange, choose_taps
 
 
 def randomised(module):
@@ -73,7 +74,7 @@ def test_whole_network(name, knobs):
     seen = []
     method.register_forward_pre_hook(lambda module, args: seen.append(args))
     outputs = tuned(image())
-    features, taps = seen[0]
+    features, taps, _ = seen[0]
     ratios, gate = knobs.get('ratios', (1, 2, 4)), knobs.get('gate', 'channel')
     expected, s = list(features), None
     for i, (tap, block) in enumerate(zip(taps, method.blocks)):

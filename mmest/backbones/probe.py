@@ -1,0 +1,149 @@
+"""One small forward pass through a backbone, whose calls and autograd graph tell what the backbone is made of."""
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Collection, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+import torch
+from torch import Tensor, nn
+
+# Not square, so that height, width and channels can be told apart; every common stride divides both.
+PROBE_SIZE = (64, 96)
+
+
+@dataclass
+class ModuleCall:
+    """What a forward hook saw of one module: input, output, the (H, W) it was given, if any, the graph nodes of input and
+    output, and how often it was called.
+
+    The nodes are kept apart from the tensors because an operation in place gives a tensor another node later.
+    """
+    source: Optional[Tensor]
+    output: Optional[Tensor]
+    hw: Optional[Tuple[int, int]]
+    source_fn: Any = None
+    output_fn: Any = None
+    times: int = 1
+
+
+class Probe(NamedTuple):
+    """A forward pass: calls by module name in the order in which they ended, outputs, height and width of the image."""
+    calls: Dict[str, ModuleCall]
+    outputs: List[Tensor]
+    image: Tuple[int, int]
+
+
+def first_tensor(value: Any) -> Optional[Tensor]:
+    """The tensor that a block takes or returns, be it alone or the first of a tuple."""
+    if isinstance(value, (tuple, list)):
+        return next((v for v in value if isinstance(v, Tensor)), None)
+    return value if isinstance(value, Tensor) else None
+
+
+def spatial_shape(args: Sequence[Any], kwargs: Dict[str, Any]) -> Optional[Tuple[int, int]]:
+    """The (H, W) that hierarchical transformers hand to their blocks beside the tokens, or None."""
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, (tuple, list, torch.Size)) and len(value) == 2 and all(isinstance(v, int) for v in value):
+            return int(value[0]), int(value[1])
+    return None
+
+
+@contextmanager
+def _all_trainable(module: nn.Module) -> Iterator[None]:
+    flags = [(p, p.requires_grad) for p in module.parameters()]
+    training = module.training
+    module.eval()
+    try:
+        with torch.enable_grad():
+            for p, _ in flags:
+                p.requires_grad_(p.is_floating_point())
+            yield
+    finally:
+        for p, flag in flags:
+            p.requires_grad_(flag)
+        module.train(training)
+
+
+def _probe_shapes(backbone: nn.Module) -> List[Tuple[int, int, int]]:
+    """Channels, height and width of images to try."""
+    stem = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
+    channels = stem.in_channels if stem else 3
+    shapes = [(channels, *PROBE_SIZE), (3, *PROBE_SIZE)]
+    for attribute in ('img_size', 'pretrain_img_size'):  # backbones with a fixed position table take only their own
+        size = getattr(backbone, attribute, None)
+        if size is not None:
+            shapes.append((channels, size, size) if isinstance(size, int) else (channels, *size))
+    return shapes
+
+
+def _run(backbone: nn.Module, names: Sequence[str], shape: Tuple[int, int, int]) -> Probe:
+    calls: Dict[str, ModuleCall] = {}
+
+    def see(name, module, args, kwargs, output):
+        source = first_tensor(args) if args else first_tensor(tuple(kwargs.values()))
+        out = first_tensor(output)
+        earlier = calls.pop(name, None)  # of a module that is called twice, the later call counts
+        calls[name] = ModuleCall(source, out, spatial_shape(args, kwargs), getattr(source, 'grad_fn', None),
+                                 getattr(out, 'grad_fn', None), 1 + (earlier.times if earlier else 0))
+
+    weight = next(p for p in backbone.parameters() if p.is_floating_point())
+    image = torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device)
+    handles = [backbone.get_submodule(name).register_forward_hook(partial(see, name), with_kwargs=True)
+               for name in names]
+    try:
+        outputs = backbone(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return Probe(calls, [outputs] if isinstance(outputs, Tensor) else list(outputs), shape[1:])
+
+
+def probe(backbone: nn.Module, names: Sequence[str]) -> Probe:
+    """Run a backbone on a small blank image, in eval mode, with a graph over all its parameters.
+
+    Parameters, buffers, flags and modes are left as they were.
+
+    Args:
+        backbone: the backbone.
+        names: the modules whose calls are recorded.
+
+    Raises:
+        ValueError: it takes no image of any size tried, or returns something other than maps.
+    """
+    kind = type(backbone).__name__
+    failure = None
+    with _all_trainable(backbone):
+        for shape in _probe_shapes(backbone):
+            try:
+                found = _run(backbone, names, shape)
+                break
+            except Exception as error:  # the backbone's own complaint about this size; the next one may fit
+                failure = failure or error
+        else:
+            raise ValueError(f'{kind}: a trial forward pass on a blank image failed: {failure}') from failure
+    for k, output in enumerate(found.outputs):
+        if not isinstance(output, Tensor) or output.ndim != 4:
+            raise ValueError(f'{kind}: output {k} should be a B×C×H×W map, but it is a {type(output).__name__}'
+                             f'{" of shape " + str(tuple(output.shape)) if isinstance(output, Tensor) else ""}. '
+                             'Set the arguments of the backbone so that it returns maps alone, without class tokens.')
+    return found
+
+
+def walk_back(start: Any, stops: Collection[Any]) -> Tuple[Set[Any], Set[int]]:
+    """The nodes among ``stops`` first met on the way back from a node, and ids of the parameters met before them."""
+    met: Set[Any] = set()
+    parameters: Set[int] = set()
+    queue, seen = deque([start]), set()
+    while queue:
+        node = queue.popleft()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node in stops:
+            met.add(node)
+        elif hasattr(node, 'variable'):
+            parameters.add(id(node.variable))
+        else:
+            queue.extend(fn for fn, _ in node.next_functions)
+    return met, parameters
