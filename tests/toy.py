@@ -49,10 +49,13 @@ BACKBONES = {
     'pvt': dict(type='mmdet.PyramidVisionTransformerV2', embed_dims=8, num_layers=[1, 1, 2, 1]),
 }
 
+# Its attention uses the weight of a layer that it never calls.
+BEIT = dict(type='mmseg.BEiT', img_size=64, embed_dims=32, num_layers=2, num_heads=2, out_indices=(0, 1))
+
 
 def build(name: str, tuning: dict = None, checkpoint: str = None) -> nn.Module:
     """A backbone by itself, or wrapped if a tuning is given."""
-    cfg = ConfigDict(copy.deepcopy(BACKBONES[name]))
+    cfg = ConfigDict(copy.deepcopy(BEIT if name == 'beit' else BACKBONES[name]))
     if checkpoint:
         cfg['init_cfg'] = dict(type='Pretrained', checkpoint=str(checkpoint))
     return MODELS.build(cfg if tuning is None else dict(type='TunedBackbone', backbone=cfg, tuning=dict(tuning)))

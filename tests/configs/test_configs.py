@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
 from mmest.datasets.checks import check_data
+from mmest.tuning import tuning_names
 from mmest.utils import available_tunings, configs_root, set_tuning
 
 ROOT = configs_root()
@@ -91,11 +92,16 @@ def test_dubai_ignores_unlabelled_ground():
     assert len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == 5
 
 
-@pytest.mark.parametrize('name', ['full', 'frozen', 'partial'])
-def test_methods_can_be_swapped(name):
-    cfg = Config.fromfile(ROOT / 'detection/custom/retinanet_r50_est.py')
+@pytest.mark.parametrize('leaf', ['detection/custom/retinanet_r50_est.py', 'segmentation/dubai/segformer_deit-t_est.py'])
+@pytest.mark.parametrize('name', available_tunings())
+def test_methods_can_be_swapped(leaf, name):
+    cfg = Config.fromfile(ROOT / leaf)
     set_tuning(cfg, name)
-    assert build(cfg).backbone.method.__class__.__name__.lower() == name
+    assert type(build(cfg).backbone.method).__name__.lower() == name.replace('_', '')
+
+
+def test_every_method_has_a_config_and_every_config_a_method():
+    assert {name.replace('_', '') for name in available_tunings()} == {name.lower() for name in tuning_names()}
 
 
 def test_missing_data_names_the_variable(monkeypatch, tmp_path):
