@@ -8,6 +8,7 @@ from mmengine.registry import MODELS
 from torch import nn
 from toy import METHODS, build, image
 
+from mmest.tuning import build_tuning
 from mmest.tuning.adapter import Bottleneck
 from mmest.tuning.adaptformer import ScaledBottleneck
 from mmest.tuning.convpass import ConvBottleneck
@@ -15,6 +16,7 @@ from mmest.tuning.lora import LowRankUpdate
 from mmest.tuning.lorand import LowRankAdapter
 from mmest.tuning.mona import MultiCognitiveAdapter
 from mmest.tuning.side.dtl import swish
+from mmest.tuning.side.lst import WindowAttention
 from mmest.tuning.ssf import ScaleShift
 
 
@@ -208,7 +210,6 @@ def test_lst_gates_each_rung():
 
 
 def test_attention_in_windows_is_attention_within_each_window():
-    from mmest.tuning.side.lst import WindowAttention
     m = randomised(WindowAttention(64, 4))
     assert m.heads == 2
     reference = nn.MultiheadAttention(64, 2, batch_first=True)
@@ -258,14 +259,9 @@ COUNTS = {
 }
 
 
-@pytest.fixture(scope='module')
-def swin_b():
-    return MODELS.build(SWIN_B)
-
-
 @pytest.mark.parametrize('method', COUNTS)
-def test_parameter_counts_on_swin_b(method, swin_b):
-    from mmest.tuning import build_tuning
+def test_parameter_counts_on_swin_b(method):
+    swin_b = MODELS.build(SWIN_B)
     built = build_tuning(dict(type=method), swin_b)
     trained = [*built.parameters(), *built.trained_parameters(swin_b)]
     assert sum(p.numel() for p in trained) == COUNTS[method]
