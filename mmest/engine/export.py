@@ -2,14 +2,13 @@
 from pathlib import Path
 from typing import Dict, Optional, Union
 
-from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict, save_checkpoint
 from torch import Tensor, nn
 
 from mmest.backbones.pretrained import pretrained_source
 from mmest.backbones.tuned_backbone import tuned_backbones
-from mmest.engine.launch import import_framework, read_config
+from mmest.engine.checkpoint_config import config_of
 
 
 def export(delta: Path, out: Path, config: Optional[Path] = None, merge: bool = False) -> Dict[str, Tensor]:
@@ -65,12 +64,6 @@ def _refuse_to_overwrite(out: Path, *sources: Union[str, Path, None]) -> None:
 
 
 def _build(checkpoint: dict, config: Optional[Path], delta: Path) -> nn.Module:
-    if config is not None:
-        cfg = read_config(str(config))
-    elif 'cfg' in checkpoint.get('meta', {}):
-        cfg = Config.fromstring(checkpoint['meta']['cfg'], file_format='.py')
-        import_framework(cfg)
-    else:
-        raise ValueError(f'{delta} has no config inside; name the one that it was trained with by --config.')
+    cfg = config_of(checkpoint, config, delta)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     return MODELS.build(cfg.model)

@@ -225,22 +225,26 @@ def test_attention_in_windows_is_attention_within_each_window():
         assert m(x[:, :5, :7]).shape == (2, 5, 7, 64)
 
 
-def test_e3va_sums_adapters_along_the_highway():
-    tuned = build('swin', METHODS['e3va'])
+@pytest.mark.parametrize('name', ['swin', 'vit'])
+def test_e3va_sums_adapters_along_the_highway(name):
+    tuned = build(name, METHODS['e3va'])
     method = randomised(tuned.method)
     outputs, features, taps, _ = taps_of(tuned)
-    s = None
+    s, k, last = None, 0, None
     for i, tap in enumerate(taps):
-        if str(i) in method.changes:
-            s = F.avg_pool2d(images(s), 2).permute(0, 2, 3, 1) @ method.changes[str(i)].weight.T
-        a = method.adapters[i]
-        h = tap.feature.permute(0, 2, 3, 1) @ a.down[0].weight.T @ a.down[1].weight.T + a.down[1].bias
-        h = F.gelu(h) @ a.up[0].weight.T @ a.up[1].weight.T + a.up[1].bias
-        s = h if s is None else s + h
-        if i % 2:
-            k = i // 2
+        a, h = method.adapters[i], tap.feature.permute(0, 2, 3, 1)
+        if last is not None and tap.stage != last.stage:
+            down, hw = tuned.backbone.stages[last.stage].downsample, tuple(last.feature.shape[-2:])
+            highway, old = (x.flatten(1, 2) for x in (last.feature.permute(0, 2, 3, 1) + s, last.feature.permute(0, 2, 3, 1)))
+            s = (down(highway, hw)[0] - down(old, hw)[0]).unflatten(1, h.shape[1:3])
+        y = F.gelu(h @ a.down[0].weight.T @ a.down[1].weight.T + a.down[1].bias)
+        y = y @ a.up[0].weight.T @ a.up[1].weight.T + a.up[1].bias
+        s, last = y if s is None else s + y, tap
+        if i in method.sources:
             wanted = method.gains[k] * (features[k] + images(s)) + method.biases[k]
             torch.testing.assert_close(outputs[k], wanted, rtol=1e-4, atol=1e-4)
+            k += 1
+    assert k == len(outputs) and len(method.changes) == 0
 
 
 SWIN_B = dict(type='mmdet.SwinTransformer', embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32), window_size=7)

@@ -1,10 +1,14 @@
 """E³VA, adapters on a gradient highway."""
-from typing import Optional, Tuple
+from functools import partial
+from typing import Dict, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmest.backbones.anatomy import find_anatomy
+from mmest.backbones.downsampling import find_downsampling
+from mmest.backbones.probe import first_tensor
 from mmest.registry import TUNINGS
 from mmest.tuning.side.network import SideNetwork, pool_to
 
@@ -34,11 +38,11 @@ class E3VA(SideNetwork):
     """Low-rank adapters on the output of every block, whose sum runs beside the backbone as its gradient highway (Yin et
     al., 2024).
 
-    Within a stage s ← s + A_j(h_j), s of the block's width C; the highway takes the backbone's downsampling along: its
-    resolution and width follow the stages, by average pooling and a linear map without bias. Output k becomes
-    γ_k ⊙ (f_k + s) + β_k, γ = 1 and β = 0 at the start: the trainable norm in front of the neck, reduced to its gain and
-    bias, because f_k is normalised already. The source has an adapter for attention and one for the MLP of each block, and
-    runs the highway through the backbone's own frozen downsampling layers.
+    Within a stage s ← s + A_j(h_j), s of the block's width C, so that h + s is the highway. It inherits the backbone's
+    downsampling: s ← down(h + s) − down(h) with the backbone's own frozen layer, or, in backbones without one, average
+    pooling and a linear map. Output k becomes γ_k ⊙ (f_k + s) + β_k, γ = 1 and β = 0 at the start: the trainable norm in
+    front of the neck, reduced to its gain and bias, because f_k is normalised already. The source has an adapter for
+    attention and one for the MLP of each block.
 
     Args:
         backbone: the backbone to tune.
@@ -56,14 +60,31 @@ class E3VA(SideNetwork):
         super().__init__(backbone, 'block', lr_mult)
         self.adapters = nn.ModuleList(
             LowRankAdapter(block.channels, max(8, block.channels // reduction), rank) for block in self.tapped)
+        inherited = find_downsampling(backbone, find_anatomy(backbone))
         self.changes = nn.ModuleDict({
             str(i): nn.Linear(self.tapped[i - 1].channels, block.channels, bias=False)
-            for i, block in enumerate(self.tapped) if self.starts_stage(i)})
+            for i, block in enumerate(self.tapped) if self.starts_stage(i) and i not in inherited})
         self.gains = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in self.outputs)
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(o.channels, 1, 1)) for o in self.outputs)
+        self._calls: Dict[int, Tuple[nn.Module, tuple, dict]] = {}
+        for i, name in inherited.items():
+            if i < len(self.tapped):
+                backbone.get_submodule(name).register_forward_pre_hook(partial(self._see, i), with_kwargs=True)
+
+    def _see(self, i: int, module: nn.Module, args: tuple, kwargs: dict) -> None:
+        self._calls[i] = (module, args, kwargs)
 
     def change_stage(self, i: int, state: Tensor, size: Tuple[int, int]) -> Tensor:
-        return self.changes[str(i)](pool_to(state, size))
+        if str(i) in self.changes:
+            return self.changes[str(i)](pool_to(state, size))
+        module, (h, *rest), kwargs = self._calls.pop(i)
+        step = state.flatten(1, 2) if h.ndim == 3 else state.permute(0, 3, 1, 2) if (
+            h.shape[1] == state.shape[3] and h.shape[2:] == state.shape[1:3]) else state
+        change = first_tensor(module(h + step, *rest, **kwargs)) - first_tensor(module(h, *rest, **kwargs))
+        del self._calls[i]  # these calls were seen too
+        if change.ndim == 3:
+            return change.unflatten(1, size)
+        return change.permute(0, 2, 3, 1) if tuple(change.shape[2:]) == size else change
 
     def advance(self, i: int, h: Tensor, state: Optional[Tensor]) -> Tensor:
         s = self.adapters[i](h)
