@@ -62,13 +62,18 @@ def build(name: str, tuning: dict = None, checkpoint: str = None) -> nn.Module:
 
 
 def write_weights(name: str, folder: Path) -> Path:
-    """Random weights, BatchNorm statistics included, as a pretrained file."""
+    """Random weights, and BatchNorm statistics that fit them, as a pretrained file."""
     init_default_scope('mmdet')
     torch.manual_seed(1)
     backbone = build(name)
-    for tensor in backbone.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.add_(torch.rand_like(tensor) * 0.05)
+    for p in backbone.parameters():
+        p.data.add_((torch.rand_like(p) - 0.5) * 0.05)
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # so that one batch gives the statistics
+    with torch.no_grad():
+        backbone.train()
+        backbone(image(batch=8))
     path = folder / f'{name}.pth'
     # mmdet's Swin takes only keys with this prefix.
     torch.save(dict(state_dict={f'backbone.{key}': value for key, value in backbone.state_dict().items()}), path)
