@@ -9,7 +9,7 @@ from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from torch import Tensor, nn
 
-from mmest.backbones.probe import ModuleCall, probe, walk_back
+from mmest.backbones.probe import ModuleCall, is_scaled, probe, walk_back
 
 MAX_PREFIX_TOKENS = 16
 
@@ -101,15 +101,6 @@ def _inner_width(block: nn.Module, channels: int) -> int:
     return min([channels, *widths])
 
 
-def is_scaled(size: Sequence[int], image: Sequence[int]) -> bool:
-    """Whether a H×W map can be an image of the given size, reduced by one stride for both sides."""
-    low, high = [], []
-    for small, large in zip(size, image):
-        low.append(large / (small + 1))
-        high.append(large / max(small - 1, 0.5))
-    return max(low) < min(high) and all(s <= i for s, i in zip(size, image))
-
-
 def token_grid(tokens: int, candidates: Sequence[Tuple[int, int]]) -> Optional[Tuple[int, int]]:
     """The (H, W) among the candidates that fits a number of tokens with the fewest prefix tokens over."""
     fitting = [(tokens - h * w, (h, w)) for h, w in candidates if 0 <= tokens - h * w <= MAX_PREFIX_TOKENS]
@@ -183,7 +174,8 @@ def find_anatomy(backbone: nn.Module) -> Anatomy:
     for k, output in enumerate(outputs):
         sources, parameters = walk_back(output.grad_fn, stops)
         if not sources:
-            raise ValueError(f'{kind}: output {k} depends on no block, so a side network cannot reach it.')
+            raise ValueError(f'{kind}: output {k} depends on no block, so no tuning method can reach it. Leave it out of '
+                             'out_indices.')
         found.append(Output(output.shape[1], max(stops[node] for node in sources), tuple(output.shape[-2:])))
         after |= parameters - between
         used |= walk_back(output.grad_fn, ())[1]

@@ -8,8 +8,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from torch import nn
 
-from mmest.backbones.anatomy import Anatomy, is_norm, is_scaled
-from mmest.backbones.probe import ModuleCall, probe, walk_back
+from mmest.backbones.anatomy import Anatomy, is_norm
+from mmest.backbones.probe import ModuleCall, is_scaled, probe, walk_back
 
 ATTENTION, MLP, CONV = 'attention', 'mlp', 'conv'
 
@@ -138,7 +138,9 @@ def _norm_before(backbone: nn.Module, block: str, name: str, calls: Dict[str, Mo
 
 def _weights(backbone: nn.Module, name: str, end: str, calls: Dict[str, ModuleCall]) -> Tuple[Weight, ...]:
     source, result = calls[name].source_fn, calls[end].output_fn
-    used = {id(p) for node in _nodes(result, source) for p in _parameter_operands(node)}
+    # Tables of positions go through layers too, but not the features.
+    used = {id(p) for node in _nodes(result, source) for p in _parameter_operands(node)
+            if p.ndim >= 2 and source in set(_nodes(node, source))}
 
     def takes_matrix(node: Any) -> bool:
         return any(p.ndim >= 2 for p in _parameter_operands(node))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 # Not square, so that height, width and channels can be told apart; every common stride divides both.
 PROBE_SIZE = (64, 96)
+LARGE_PROBE_SIZE = (224, 320)  # for windows that must fit into the smallest map
 
 
 @dataclass
@@ -50,10 +51,12 @@ def spatial_shape(args: Sequence[Any], kwargs: Dict[str, Any]) -> Optional[Tuple
 
 
 @contextmanager
-def _all_trainable(module: nn.Module) -> Iterator[None]:
-    flags = [(p, p.requires_grad) for p in module.parameters()]
-    training = module.training
-    module.eval()
+def _all_trainable(backbone: nn.Module) -> Iterator[None]:
+    """Eval mode and a graph over all parameters; flags, modes, and what a forward pass may leave in a module (rotary
+    embeddings of the last image size, say) are put back afterwards."""
+    flags = [(p, p.requires_grad) for p in backbone.parameters()]
+    before = [(module, dict(module.__dict__), dict(module._buffers)) for module in backbone.modules()]
+    backbone.eval()
     try:
         with torch.enable_grad():
             for p, _ in flags:
@@ -62,7 +65,12 @@ def _all_trainable(module: nn.Module) -> Iterator[None]:
     finally:
         for p, flag in flags:
             p.requires_grad_(flag)
-        module.train(training)
+        for module, attributes, buffers in before:
+            for name in module.__dict__.keys() - attributes.keys():
+                del module.__dict__[name]
+            module.__dict__.update(attributes)
+            module._buffers.clear()
+            module._buffers.update(buffers)
 
 
 def _probe_shapes(backbone: nn.Module) -> List[Tuple[int, int, int]]:
@@ -70,11 +78,13 @@ def _probe_shapes(backbone: nn.Module) -> List[Tuple[int, int, int]]:
     stem = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
     channels = stem.in_channels if stem else 3
     shapes = [(channels, *PROBE_SIZE), (3, *PROBE_SIZE)]
-    for attribute in ('img_size', 'pretrain_img_size'):  # backbones with a fixed position table take only their own
-        size = getattr(backbone, attribute, None)
-        if size is not None:
-            shapes.append((channels, size, size) if isinstance(size, int) else (channels, *size))
-    return shapes
+    for module in backbone.modules():  # backbones with a fixed position table take only their own size
+        for attribute in ('img_size', 'pretrain_img_size'):
+            size = getattr(module, attribute, None)
+            size = (size, size) if isinstance(size, int) else size
+            if isinstance(size, (tuple, list)) and len(size) == 2 and (channels, *size) not in shapes:
+                shapes.append((channels, *size))
+    return [*shapes, (channels, *LARGE_PROBE_SIZE)]
 
 
 def _run(backbone: nn.Module, names: Sequence[str], shape: Tuple[int, int, int]) -> Probe:
@@ -127,7 +137,20 @@ def probe(backbone: nn.Module, names: Sequence[str]) -> Probe:
             raise ValueError(f'{kind}: output {k} should be a B×C×H×W map, but it is a {type(output).__name__}'
                              f'{" of shape " + str(tuple(output.shape)) if isinstance(output, Tensor) else ""}. '
                              'Set the arguments of the backbone so that it returns maps alone, without class tokens.')
+        if is_scaled(output.shape[1:3], found.image) and not is_scaled(output.shape[2:], found.image):
+            raise ValueError(f'{kind}: output {k} should be a B×C×H×W map, but for an image of {found.image[0]}×'
+                             f'{found.image[1]} it is {tuple(output.shape)}, channels last: necks and heads would take '
+                             'rows for channels. Set the arguments of the backbone so that channels come first.')
     return found
+
+
+def is_scaled(size: Sequence[int], image: Sequence[int]) -> bool:
+    """Whether a H×W map can be an image of the given size, reduced by one stride for both sides."""
+    low, high = [], []
+    for small, large in zip(size, image):
+        low.append(large / (small + 1))
+        high.append(large / max(small - 1, 0.5))
+    return max(low) < min(high) and all(s <= i for s, i in zip(size, image))
 
 
 def walk_back(start: Any, stops: Collection[Any]) -> Tuple[Set[Any], Set[int]]:

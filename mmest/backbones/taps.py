@@ -4,8 +4,8 @@ from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from torch import Tensor, nn
 
-from mmest.backbones.anatomy import Block, is_scaled
-from mmest.backbones.probe import first_tensor, spatial_shape
+from mmest.backbones.anatomy import Block
+from mmest.backbones.probe import first_tensor, is_scaled, spatial_shape
 
 
 class Tap(NamedTuple):

@@ -56,9 +56,15 @@ class Partial(TuningMethod):
             raise ValueError(f'Partial: blocks should lie between 1 and {len(used)}, the number of blocks of '
                              f'{type(backbone).__name__}, but it is {blocks}.')
         self.names = [block.name for block in used[-blocks:]] + list(anatomy.output_norms)
+        self._used = set(anatomy.parameters)
 
     def trained_modules(self, backbone: nn.Module) -> List[nn.Module]:
         return [backbone.get_submodule(name) for name in self.names]
+
+    def trained_parameters(self, backbone: nn.Module) -> Iterator[nn.Parameter]:
+        # Some blocks hold a layer that they never run, which would wait for a gradient in vain.
+        chosen = {id(p) for p in super().trained_parameters(backbone)}
+        return (p for name, p in backbone.named_parameters() if id(p) in chosen and name in self._used)
 
 
 class _NamedParameters(TuningMethod):

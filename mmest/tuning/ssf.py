@@ -5,9 +5,9 @@ from typing import Dict, List, NamedTuple, Optional
 import torch
 from torch import Tensor, nn
 
-from mmest.backbones.anatomy import find_anatomy, is_norm, is_scaled
+from mmest.backbones.anatomy import find_anatomy, is_norm
 from mmest.backbones.branches import find_branches
-from mmest.backbones.probe import probe
+from mmest.backbones.probe import is_scaled, probe
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
 from mmest.tuning.substitution import Place, Substitution
