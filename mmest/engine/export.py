@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mmest.backbones.pretrained import pretrained_source
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.engine.launch import import_framework, read_config
+from mmest.utils import explain_build_errors
 
 
 def export(delta: Path, out: Path, config: Optional[Path] = None) -> Dict[str, Tensor]:
@@ -30,7 +31,7 @@ def export(delta: Path, out: Path, config: Optional[Path] = None) -> Dict[str, T
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: the delta is no checkpoint of a training, is damaged or belongs to another backbone; ``out`` is the
-            delta, the config, the pretrained file or a folder; no config is known, or it cannot be read.
+            delta, the config, the pretrained file or a folder; no config is known, or it cannot be read or built.
     """
     if out.is_dir():
         raise ValueError(f'{out} is a folder; name the file to write, such as {out / "model.pth"}.')
@@ -66,4 +67,5 @@ def _build(checkpoint: dict, config: Optional[Path], delta: Path) -> nn.Module:
     else:
         raise ValueError(f'{delta} has no config inside; name the one that it was trained with by --config.')
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    return MODELS.build(cfg.model)
+    with explain_build_errors(cfg):
+        return MODELS.build(cfg.model)

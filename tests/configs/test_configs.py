@@ -98,6 +98,15 @@ def test_methods_can_be_swapped(name):
     assert build(cfg).backbone.method.__class__.__name__.lower() == name
 
 
+def test_est_backbone_can_be_swapped_too():
+    inner = dict(type='ResNet', depth=50)
+    cfg = Config(dict(model=dict(backbone=dict(type='ESTBackbone', backbone=inner, taps='block'))))
+    set_tuning(cfg, 'full')
+    assert cfg.model.backbone == dict(type='TunedBackbone', backbone=inner, tuning=dict(type='Full'))
+    with pytest.raises(ValueError, match='it is ResNet. Wrap it'):
+        set_tuning(Config(dict(model=dict(backbone=inner))), 'full')
+
+
 def test_missing_data_names_the_variable(monkeypatch, tmp_path):
     monkeypatch.setenv('MMEST_DATA', str(tmp_path / 'nowhere'))
     cfg = Config.fromfile(ROOT / 'segmentation/dubai/segformer_deit-t_est.py')
