@@ -10,6 +10,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from mmest import __version__
 from mmest.engine.report import parameter_counts
 from mmest.engine.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
 from mmest.utils import explain_build_errors, set_tuning, tuned_backbone_of
@@ -17,7 +18,7 @@ from mmest.utils import explain_build_errors, set_tuning, tuned_backbone_of
 from .step import measure_training_step
 
 _ADAMW = dict(type='AdamW', lr=1e-4, weight_decay=0.05)
-_DISTRIBUTIONS = ('mmest', 'torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
+_DISTRIBUTIONS = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
 
 #: Shares are of this method's peak.
 FULL = 'full'
@@ -148,4 +149,4 @@ def _version(distribution: str) -> Optional[str]:
 
 def versions() -> Dict[str, Optional[str]]:
     """Versions of Python and of what a figure depends on; None for what is not installed."""
-    return dict(python=platform.python_version(), **{name: _version(name) for name in _DISTRIBUTIONS})
+    return dict(python=platform.python_version(), mmest=__version__, **{name: _version(name) for name in _DISTRIBUTIONS})
