@@ -89,12 +89,14 @@ def memory(records: List[Dict]) -> str:
 
 
 def times(records: List[Dict]) -> str:
-    """Medians of a training step as shares of full fine-tuning."""
+    """Medians of a training step, and its quartiles, as shares of the median of full fine-tuning."""
     parts = []
     for record in records:
-        medians, (height, width) = record['median_seconds'], record['size']
-        rows = [{'method': name, 'share of full': f'{value / medians["full"]:.2f}',
-                 'share of frozen': f'{value / medians["frozen"]:.2f}'} for name, value in medians.items()]
+        full, (height, width) = record['median_seconds']['full'], record['size']
+        rows = []
+        for name, seconds in record['seconds'].items():
+            low, median, high = (value / full for value in statistics.quantiles(seconds, n=4, method='inclusive'))
+            rows.append({'method': name, 'share of full': f'{median:.2f}', 'quartiles': f'{low:.2f} to {high:.2f}'})
         where = record['card'] or f'CPU, {record["threads"]} threads'
         title = f'{Path(record["config"]).stem.rpartition("_")[0]}, {record["batch_size"]} × {height}×{width}, {where}'
         parts.append(f'### {title}\n\n{markdown(rows)}')

@@ -33,16 +33,15 @@ def main() -> None:
 
     from mmest.engine.launch import read_config
     from mmest.engine.overview import overview
-    from mmest.utils import available_tunings, configs_root, load_tuning
+    from mmest.utils import available_tunings, configs_root, load_tuning, tuned_backbone_of
     MMLogger.get_current_instance().setLevel(logging.ERROR)
     try:
         cfg = read_config(args.config or str(configs_root() / 'detection' / 'custom' / 'faster-rcnn_swin-b_est.py'))
-        if cfg.model.get('backbone', {}).get('type') not in ('TunedBackbone', 'ESTBackbone'):
-            raise ValueError('the backbone of this config is no TunedBackbone; README.md shows how to wrap one')
+        backbone = tuned_backbone_of(cfg)['backbone']
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f'list_tunings: {error}')
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    backbone, found, refused = cfg.model.backbone.backbone, {}, {}
+    found, refused = {}, {}
     for name in track(available_tunings(), 'methods', transient=True, console=Console(stderr=True)):
         try:
             found[name] = overview(backbone, load_tuning(name))

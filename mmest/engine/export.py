@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from mmest.backbones.pretrained import pretrained_source
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.engine.checkpoint_config import config_of
+from mmest.utils import explain_build_errors
 
 
 def export(delta: Path, out: Path, config: Optional[Path] = None, merge: bool = False) -> Dict[str, Tensor]:
@@ -31,8 +32,8 @@ def export(delta: Path, out: Path, config: Optional[Path] = None, merge: bool = 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: the delta is no checkpoint of a training, is damaged or belongs to another backbone; ``out`` is the
-            delta, the config, the pretrained file or a folder; no config is known, or it cannot be read; the method
-            cannot be merged.
+            delta, the config, the pretrained file or a folder; no config is known, or it cannot be read or
+            built; the method cannot be merged.
     """
     if out.is_dir():
         raise ValueError(f'{out} is a folder; name the file to write, such as {out / "model.pth"}.')
@@ -66,4 +67,5 @@ def _refuse_to_overwrite(out: Path, *sources: Union[str, Path, None]) -> None:
 def _build(checkpoint: dict, config: Optional[Path], delta: Path) -> nn.Module:
     cfg = config_of(checkpoint, config, delta)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    return MODELS.build(cfg.model)
+    with explain_build_errors(cfg):
+        return MODELS.build(cfg.model)

@@ -11,7 +11,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
 from mmest.backbones.pretrained import load_pretrained
-from mmest.utils import available_tunings, configs_root, set_tuning
+from mmest.utils import available_tunings, configs_root, explain_build_errors, set_tuning
 
 _DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation')
 
@@ -112,7 +112,7 @@ def check_weights(cfg: Config) -> None:
 
     Raises:
         FileNotFoundError: it is not there.
-        ValueError: it belongs to another backbone, or what reads it is not installed.
+        ValueError: it belongs to another backbone, which may be one that cannot be built; or what reads it is not installed.
     """
     outer = cfg.model.get('backbone') or {}
     source = (outer.get('backbone', {}).get('init_cfg') or {}).get('checkpoint')
@@ -121,7 +121,9 @@ def check_weights(cfg: Config) -> None:
     if '://' in source or Path(source).is_file():
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
             try:
-                load_pretrained(MODELS.build(outer.backbone))
+                with explain_build_errors(cfg):
+                    backbone = MODELS.build(outer.backbone)
+                load_pretrained(backbone)
             except ImportError as error:
                 raise ValueError(f'The pretrained weights {source} cannot be loaded: {error}. Install what is missing, or '
                                  'pass a file: --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.') from error
@@ -139,7 +141,11 @@ def default_launcher() -> str:
 
 def build_runner(cfg: Config, launcher: str) -> Runner:
     """The runner of a config. Under torchrun without CUDA, processes talk over gloo, and BatchNorm is that of each process,
-    as torch synchronises it between CUDA devices only."""
+    as torch synchronises it between CUDA devices only.
+
+    Raises:
+        ValueError: the config names a type that is not registered, or an argument that its class does not take.
+    """
     cfg.launcher = launcher
     if launcher == 'pytorch' and not torch.cuda.is_available():
         # mmengine by itself would ask CUDA for a device, and bind the model to it.
@@ -148,7 +154,8 @@ def build_runner(cfg: Config, launcher: str) -> Runner:
         cfg.merge_from_dict(dict(model_wrapper_cfg=dict(
             type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)))
         _replace_sync_bn(cfg.model)
-    return Runner.from_cfg(cfg)
+    with explain_build_errors(cfg):
+        return Runner.from_cfg(cfg)
 
 
 def _replace_sync_bn(part: Any) -> None:

@@ -43,6 +43,10 @@ class TuningMethod(nn.Module):
         for module in self.trained_modules(backbone):
             yield from module.parameters()
 
+    def lr_factor(self, name: str) -> float:
+        """Factor on the learning rate of a parameter, named as in the TunedBackbone (``backbone.x``, ``method.x``)."""
+        return self.lr_mult
+
     def init_weights(self) -> None:
         """Give the method's own modules their starting values. Called after the backbone has its weights."""
 

@@ -1,5 +1,5 @@
 """Methods that train parameters which the backbone has already."""
-from typing import Iterator, List
+from typing import Dict, Iterator, List
 
 from torch import nn
 
@@ -10,14 +10,37 @@ from mmest.tuning.base import TuningMethod
 
 @TUNINGS.register_module()
 class Full(TuningMethod):
-    """Full fine-tuning: everything trains that the backbone itself does not freeze (``frozen_stages``)."""
+    """Full fine-tuning: everything trains that the backbone itself does not freeze (``frozen_stages``).
+
+    Args:
+        backbone: the backbone to tune.
+        lr_mult: factor on the learning rate of the backbone; 0.1 is common.
+        layer_decay: factor on the learning rate from each block to the one before it; what comes in front of the first
+            block counts as one more, output norms as none (Clark et al., ICLR 2020; Bao et al., ICLR 2022).
+    """
     acts_on = 'all parameters'
     source = 'the reference of every comparison'
 
-    def __init__(self, backbone: nn.Module, lr_mult: float = 1.0) -> None:
+    def __init__(self, backbone: nn.Module, lr_mult: float = 1.0, layer_decay: float = 1.0) -> None:
         super().__init__(backbone, lr_mult)
         backbone.train()  # some backbones freeze only here; the optimizer and DDP must see it from the start
         self._own_choice = [p.requires_grad for p in backbone.parameters()]
+        self.layer_decay = layer_decay
+        self._depth = {} if layer_decay == 1 else self._depths(backbone)
+
+    @staticmethod
+    def _depths(backbone: nn.Module) -> Dict[str, int]:
+        """By parameter: how many blocks lie behind it, itself counted. Layers between stages go with the block before."""
+        anatomy = find_anatomy(backbone)
+        depths, current = {}, len(anatomy.blocks) + 1
+        for name, _ in backbone.named_parameters():
+            inside = [i for i, block in enumerate(anatomy.blocks) if name.startswith(f'{block.name}.')]
+            current = len(anatomy.blocks) - inside[0] if inside else current
+            depths[name] = 0 if name.startswith(tuple(f'{norm}.' for norm in anatomy.output_norms)) else current
+        return depths
+
+    def lr_factor(self, name: str) -> float:
+        return self.lr_mult * self.layer_decay**self._depth.get(name.removeprefix('backbone.'), 0)
 
     def trained_modules(self, backbone: nn.Module) -> List[nn.Module]:
         return [backbone]

@@ -104,6 +104,15 @@ def test_every_method_has_a_config_and_every_config_a_method():
     assert {name.replace('_', '') for name in available_tunings()} == {name.lower() for name in tuning_names()}
 
 
+def test_est_backbone_can_be_swapped_too():
+    inner = dict(type='ResNet', depth=50)
+    cfg = Config(dict(model=dict(backbone=dict(type='ESTBackbone', backbone=inner, taps='block'))))
+    set_tuning(cfg, 'full')
+    assert cfg.model.backbone == dict(type='TunedBackbone', backbone=inner, tuning=dict(type='Full'))
+    with pytest.raises(ValueError, match='it is ResNet. Wrap it'):
+        set_tuning(Config(dict(model=dict(backbone=inner))), 'full')
+
+
 def test_missing_data_names_the_variable(monkeypatch, tmp_path):
     monkeypatch.setenv('MMEST_DATA', str(tmp_path / 'nowhere'))
     cfg = Config.fromfile(ROOT / 'segmentation/dubai/segformer_deit-t_est.py')

@@ -27,6 +27,7 @@ def run(monkeypatch):
 
     def call(tool: str, *args: str) -> str:
         monkeypatch.setattr(sys, 'argv', [f'{tool}.py', *args])
+        monkeypatch.syspath_prepend(REPOSITORY / 'tools')  # as Python does for a script
         with pytest.raises(SystemExit) as end:
             runpy.run_path(str(REPOSITORY / 'tools' / f'{tool}.py'), run_name='__main__')
         return str(end.value.code)

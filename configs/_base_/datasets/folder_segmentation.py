@@ -23,20 +23,18 @@ test_pipeline = [
     dict(type='Resize', scale=crop_size, keep_ratio=True),
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs')]
+dataset = dict(
+    type='BaseSegDataset', data_root=data_root, metainfo=dict(classes=classes, palette=palette), img_suffix=img_suffix,
+    seg_map_suffix=seg_map_suffix, reduce_zero_label=False)
+loader = dict(num_workers=2, persistent_workers=False)
 train_dataloader = dict(
-    batch_size=4, num_workers=2, persistent_workers=False,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type='BaseSegDataset', data_root=data_root, metainfo=dict(classes=classes, palette=palette),
-        data_prefix=dict(img_path='images/train', seg_map_path='masks/train'), img_suffix=img_suffix,
-        seg_map_suffix=seg_map_suffix, reduce_zero_label=False, pipeline=train_pipeline))
+    batch_size=4, sampler=dict(type='InfiniteSampler', shuffle=True),
+    dataset=dict(data_prefix=dict(img_path='images/train', seg_map_path='masks/train'), pipeline=train_pipeline, **dataset),
+    **loader)
 val_dataloader = dict(
-    batch_size=1, num_workers=2, persistent_workers=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='BaseSegDataset', data_root=data_root, metainfo=dict(classes=classes, palette=palette),
-        data_prefix=dict(img_path='images/val', seg_map_path='masks/val'), img_suffix=img_suffix,
-        seg_map_suffix=seg_map_suffix, reduce_zero_label=False, pipeline=test_pipeline))
+    batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(data_prefix=dict(img_path='images/val', seg_map_path='masks/val'), pipeline=test_pipeline, **dataset),
+    **loader)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
