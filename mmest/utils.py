@@ -5,7 +5,6 @@ from typing import List, Optional
 from mmengine.config import Config, ConfigDict
 
 
-
 def configs_root() -> Path:
     """The folder of mmest's configs: of the repository, or of the installed package.
 
@@ -22,6 +21,12 @@ def configs_root() -> Path:
 def available_tunings() -> List[str]:
     """Names that ``--tuning`` takes: the files of ``configs/_base_/tunings``."""
     return sorted(path.stem for path in (configs_root() / '_base_' / 'tunings').glob('*.py'))
+
+
+def head_and_backbone(stem: str) -> str:
+    """The name of a config without the tuning method at its end, if there is one."""
+    head, _, last = stem.rpartition('_')
+    return head if head and last in available_tunings() else stem
 
 
 def load_tuning(name: str) -> ConfigDict:

@@ -9,7 +9,7 @@ examples:
   python tools/measure_memory.py configs/detection/dior/faster-rcnn_swin-t_est.py --tunings full frozen est
 
   # the same step on a GPU in mixed precision, with the allocator's figures beside, kept as JSON
-  python tools/measure_memory.py CONFIG --device cuda --amp --batch-size 4 --size 800 800 --out memory.json
+  python tools/measure_memory.py CONFIG --device cuda --precision bf16 --batch-size 4 --size 800 800 --out memory.json
 
 what is measured:
   One whole training step (forward, losses, backward, optimizer) after a warm-up step, on random images with 16 boxes
@@ -18,7 +18,7 @@ what is measured:
   for backward, and by whom; "heads" are neck and heads. MB = 1024 * 1024 bytes.
 
 what is written:
-  config, size [H, W], batch_size, boxes_per_image (null in segmentation), device, precision (fp32 | amp), optimizer,
+  config, size [H, W], batch_size, boxes_per_image (null in segmentation), device, precision, optimizer,
   versions, tunings: {NAME: {
     tuning          the method's config
     parameters      {backbone, trained_by_method (in or beside the backbone), trained_in_heads (neck too)}
@@ -41,7 +41,7 @@ def main() -> None:
     from mmest.engine.memory.report import measure_and_show
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     try:
-        record = measure_and_show(args.config, args.tunings, tuple(args.size), args.batch_size, args.device, args.amp)
+        record = measure_and_show(args.config, args.tunings, tuple(args.size), args.batch_size, args.device, args.precision)
     except (ValueError, TypeError, FileNotFoundError) as error:
         sys.exit(f'measure_memory: {error}')
     if args.out:

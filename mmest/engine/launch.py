@@ -11,7 +11,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
 from mmest.backbones.pretrained import load_pretrained
-from mmest.utils import available_tunings, configs_root, set_tuning
+from mmest.utils import available_tunings, configs_root, head_and_backbone, set_tuning
 
 _DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation')
 
@@ -89,8 +89,7 @@ def default_work_dir(config: str, tuning: Optional[str] = None) -> Path:
     """``work_dirs/<dataset>_<config>``: the data set is the config's folder, the config ends with the method that runs."""
     stem = Path(config).stem
     if tuning is not None:
-        head, _, last = stem.rpartition('_')
-        stem = f'{head if last in available_tunings() else stem}_{tuning}'
+        stem = f'{head_and_backbone(stem)}_{tuning}'
     return Path('work_dirs') / f'{Path(config).absolute().parent.name}_{stem}'
 
 

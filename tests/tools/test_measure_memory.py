@@ -97,12 +97,12 @@ def test_no_weights_are_named():
 def test_bad_input_is_a_sentence(config, tmp_path):
     cfg = Config.fromfile(config)
     with pytest.raises(ValueError, match='needs CUDA'):
-        compare_tunings(cfg, METHODS, (64, 64), 1, amp=True)
+        compare_tunings(cfg, METHODS, (64, 64), 1, precision='bf16')
     cfg.model.backbone = dict(type='ResNet', depth=50)
     with pytest.raises(ValueError, match="found 'ResNet'"):
         compare_tunings(cfg, METHODS, (64, 64), 1)
     with pytest.raises(FileNotFoundError, match='nothing.py'):
-        measure_and_show(str(tmp_path / 'nothing.py'), ['full'], (64, 64), 1, 'cpu', False)
+        measure_and_show(str(tmp_path / 'nothing.py'), ['full'], (64, 64), 1, 'cpu', 'fp32')
     ran = subprocess.run([sys.executable, str(TOOL), str(config), '--tunings', 'ful'], capture_output=True, text=True)
     assert ran.returncode == 1
     assert 'no tuning method "ful"' in ran.stderr and 'Traceback' not in ran.stderr

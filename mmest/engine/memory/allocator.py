@@ -17,12 +17,13 @@ def allocator_figures(device: torch.device) -> dict:
         max_allocated=torch.cuda.max_memory_allocated(device),
         max_reserved=torch.cuda.max_memory_reserved(device),
         card=torch.cuda.get_device_name(device),
-        driver=_driver_version(),
+        driver=driver_version(),
         cuda=torch.version.cuda,
         torch=torch.__version__)
 
 
-def _driver_version() -> Optional[str]:
+def driver_version() -> Optional[str]:
+    """The version of NVIDIA's driver, None if ``nvidia-smi`` does not say."""
     query = ['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader']
     try:
         answer = subprocess.run(

@@ -20,10 +20,12 @@ _DISTRIBUTIONS = ('mmest', 'torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation
 
 #: Shares are of this method's peak.
 FULL = 'full'
+#: Of the forward pass; the last two by torch's autocast, on CUDA.
+PRECISIONS = ('fp32', 'fp16', 'bf16')
 
 
 def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int], batch_size: int,
-                    device: str = 'cpu', amp: bool = False,
+                    device: str = 'cpu', precision: str = 'fp32',
                     done: Callable[[str], Any] = lambda name: None) -> dict:
     """Measure a training step of one config under each of several methods, on synthetic input.
 
@@ -32,12 +34,12 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
 
     Args:
         cfg: a config of mmdet or mmseg whose ``model.backbone`` is a ``TunedBackbone``. Its ``optim_wrapper`` is used,
-            or AdamW, if there is none; precision is what ``amp`` says, not what it says.
+            or AdamW, if there is none; its precision is not.
         tunings: names, and the configs of the methods.
         size: height and width of the images in pixels.
         batch_size: number of images.
         device: ``cpu`` or ``cuda``.
-        amp: mixed precision, on CUDA.
+        precision: one of :data:`PRECISIONS`.
         done: called with the name of each method that has been measured.
 
     Returns:
@@ -47,11 +49,11 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
         ValueError: the config has no TunedBackbone; the device is not there, or too small; a CPU is asked for mixed
             precision.
     """
-    _check(cfg, device, amp)
+    _check(cfg, device, precision)
     rows = {}
     for name, tuning in tunings.items():
         try:
-            rows[name] = _measure(cfg, tuning, size, batch_size, device, amp)
+            rows[name] = _measure(cfg, tuning, size, batch_size, device, precision)
         except torch.cuda.OutOfMemoryError as error:
             raise ValueError(
                 f'The method "{name}" does not fit into the memory of this GPU at batch {batch_size} and '
@@ -65,13 +67,13 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
         batch_size=batch_size,
         boxes_per_image=BOXES_PER_IMAGE if cfg.get('default_scope') == 'mmdet' else None,
         device=device,
-        precision='amp' if amp else 'fp32',
-        optimizer=_optim_cfg(cfg, amp)['optimizer']['type'],
+        precision=precision,
+        optimizer=_optim_cfg(cfg, precision)['optimizer']['type'],
         versions=versions(),
         tunings=rows)
 
 
-def _check(cfg: Config, device: str, amp: bool) -> None:
+def _check(cfg: Config, device: str, precision: str) -> None:
     backbone = cfg.get('model', {}).get('backbone', {})
     if backbone.get('type') not in ('TunedBackbone', 'ESTBackbone'):
         raise ValueError(
@@ -80,22 +82,24 @@ def _check(cfg: Config, device: str, amp: bool) -> None:
             "type='TunedBackbone', backbone=dict(...), tuning=dict(type='EST'))).")
     if device == 'cuda' and not torch.cuda.is_available():
         raise ValueError('Expected a CUDA device, but torch finds none. Use the CPU: the live peak is as exact there.')
-    if amp and device != 'cuda':
+    if precision != 'fp32' and device != 'cuda':
         raise ValueError('Mixed precision needs CUDA here, because mmengine\'s AmpOptimWrapper does. Leave it out on '
                          'the CPU.')
 
 
-def _optim_cfg(cfg: Config, amp: bool) -> dict:
+def _optim_cfg(cfg: Config, precision: str) -> dict:
     optim_cfg = copy.deepcopy(dict(cfg.get('optim_wrapper') or {}))
     optim_cfg.setdefault('optimizer', dict(_ADAMW))
     for key in ('loss_scale', 'dtype', 'use_fp64'):
         optim_cfg.pop(key, None)
-    optim_cfg['type'] = 'AmpOptimWrapper' if amp else 'OptimWrapper'
+    optim_cfg['type'] = 'OptimWrapper'
+    if precision != 'fp32':
+        optim_cfg.update(type='AmpOptimWrapper', dtype=dict(fp16='float16', bf16='bfloat16')[precision])
     return optim_cfg
 
 
 def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu',
-            amp: bool = False) -> Tuple[nn.Module, OptimWrapper]:
+            precision: str = 'fp32') -> Tuple[nn.Module, OptimWrapper]:
     """A model of the config under a method, from random weights, and its optimizer: ready for a synthetic batch.
 
     Images keep the size asked for: the data preprocessor's own crop size and batch augmentations are left out.
@@ -103,7 +107,7 @@ def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu
     Raises:
         ValueError: the config has no TunedBackbone; the device is not there; mixed precision is asked of a CPU.
     """
-    _check(cfg, device, amp)
+    _check(cfg, device, precision)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     model_cfg = without_pretrained(copy.deepcopy(cfg.model))
     model_cfg.backbone = ConfigDict(type='TunedBackbone', backbone=model_cfg.backbone.backbone, tuning=tuning)
@@ -116,11 +120,12 @@ def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu
         model = MODELS.build(model_cfg)
         model.init_weights()
     model.to(device)
-    return model, build_optim_wrapper(model, _optim_cfg(cfg, amp))
+    return model, build_optim_wrapper(model, _optim_cfg(cfg, precision))
 
 
-def _measure(cfg: Config, tuning: dict, size: Tuple[int, int], batch_size: int, device: str, amp: bool) -> dict:
-    model, optim_wrapper = prepare(cfg, tuning, size, device, amp)
+def _measure(cfg: Config, tuning: dict, size: Tuple[int, int], batch_size: int, device: str,
+             precision: str) -> dict:
+    model, optim_wrapper = prepare(cfg, tuning, size, device, precision)
     report = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper)
     return dict(tuning=dict(tuning), parameters=parameter_counts(model), **report.to_dict())
 

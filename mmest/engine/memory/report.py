@@ -27,7 +27,7 @@ _COLUMNS = (
 
 
 def measure_and_show(config: str, tunings: Sequence[str], size: Tuple[int, int], batch_size: int, device: str,
-                     amp: bool) -> dict:
+                     precision: str) -> dict:
     """Run :func:`compare_tunings` for a config file with a progress bar, print the table, and return the record.
 
     Args:
@@ -36,7 +36,7 @@ def measure_and_show(config: str, tunings: Sequence[str], size: Tuple[int, int],
         size: height and width in pixels.
         batch_size: number of images.
         device: ``cpu`` or ``cuda``.
-        amp: mixed precision, on CUDA.
+        precision: of the forward pass.
     """
     cfg = Config.fromfile(config)
     methods = {name: load_tuning(name) for name in tunings}
@@ -45,7 +45,7 @@ def measure_and_show(config: str, tunings: Sequence[str], size: Tuple[int, int],
     with Progress(*columns) as progress:
         task = progress.add_task('', total=len(methods), last='')
         record = compare_tunings(
-            cfg, methods, size, batch_size, device, amp,
+            cfg, methods, size, batch_size, device, precision,
             done=lambda name: progress.update(task, advance=1, last=f'{name} done'))
     record = dict(config=config, **record)
     table = memory_table(record)
