@@ -41,10 +41,12 @@ def main() -> None:
     parser.add_argument('grid', metavar='GRID', help='a grid file')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where the JSON files go')
     args = parser.parse_args()
+    from mmengine.logging import MMLogger
     from rich.console import Console
 
     from mmest.benchmark.grid import read_grid
     from mmest.benchmark.run import run_grid
+    MMLogger.get_current_instance().setLevel('ERROR')  # it would tell of every environment variable in a config
     console = Console()
     try:
         with console.status('reading the grid'):

@@ -27,8 +27,11 @@ def main() -> None:
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where tables and figures go')
     parser.add_argument('--notes', type=Path, metavar='FILE.md', help='text that ends the page')
     args = parser.parse_args()
+    from mmengine.logging import MMLogger
+
     from mmest.benchmark.tables.page import PAGE, Page
     from mmest.benchmark.tables.results import read_results
+    MMLogger.get_current_instance().setLevel('ERROR')  # it would tell of every environment variable in a config
     try:
         notes = args.notes.read_text() if args.notes else None
         results = read_results(args.sources)

@@ -1,12 +1,14 @@
 """A config as one text that repeats a measurement on any machine."""
+import copy
 import json
+from functools import lru_cache
 from typing import Any, Dict, Sequence, Tuple
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 
-from mmest.engine.launch import read_config
-
-_texts: Dict[Tuple[str, str, Tuple[str, ...]], str] = {}
+from mmest.engine.launch import read_config, set_options
+from mmest.engine.memory.compare import FULL
+from mmest.utils import set_tuning
 
 
 def config_text(path: str, options: Dict[str, Any], tuning: str, parts: Sequence[str] = ()) -> Tuple[str, dict]:
@@ -23,20 +25,25 @@ def config_text(path: str, options: Dict[str, Any], tuning: str, parts: Sequence
     Raises:
         FileNotFoundError, ValueError: see :func:`mmest.engine.launch.read_config`.
     """
-    cfg = read_config(path, options, tuning)
-    method = _plain(cfg.model.backbone.pop('tuning'))
-    # Formatting takes a second, and the text without the method is that of all methods.
-    key = path, json.dumps(options, sort_keys=True, default=repr), tuple(parts)
-    if key not in _texts:
-        variables = cfg.env_variables
-        if parts:
-            cfg = Config({name: cfg[name] for name in parts if name in cfg})
-        text = cfg.pretty_text
-        for name, value in variables.items():
-            text = text.replace(f"'{value}/", f"'{{{{${name}:}}}}/")
-        _texts[key] = text
-    return f"{_texts[key]}model['backbone']['tuning'] = {method!r}\n", method
+    # Reading a config takes a while, formatting it a second: once for all methods.
+    cfg = copy.deepcopy(_read(path))
+    set_tuning(cfg, tuning)
+    set_options(cfg, options)
+    method = cfg.model.backbone.tuning.to_dict()
+    return f"{_text(path, json.dumps(options), tuple(parts))}model['backbone']['tuning'] = {method!r}\n", method
 
 
-def _plain(value: Any) -> Any:
-    return value.to_dict() if isinstance(value, ConfigDict) else value
+@lru_cache(maxsize=None)
+def _read(path: str) -> Config:
+    return read_config(path, tuning=FULL)
+
+
+@lru_cache(maxsize=None)
+def _text(path: str, options: str, parts: Tuple[str, ...]) -> str:
+    cfg = copy.deepcopy(_read(path))
+    set_options(cfg, json.loads(options))
+    del cfg.model.backbone['tuning']
+    text = (Config({name: cfg[name] for name in parts if name in cfg}) if parts else cfg).pretty_text
+    for name, value in _read(path).env_variables.items():
+        text = text.replace(f"'{value}/", f"'{{{{${name}:}}}}/")
+    return text

@@ -65,10 +65,11 @@ def _dataset(run: Path, model: str, cfg: Config) -> str:
 
 
 def _method(tuning: dict) -> str:
-    """The name of a method, with the arguments that differ from those of its file."""
+    """The name of a method, with the arguments that differ from those of its file; its learning rate has a column."""
     for name in available_tunings():
         shipped = load_tuning(name)
         if shipped.type == tuning['type']:
-            other = [f'{key}={value}' for key, value in tuning.items() if shipped.get(key) != value]
+            other = [f'{key}={value}' for key, value in sorted(tuning.items())
+                     if key != 'lr_mult' and shipped.get(key) != value]
             return f'{name} ({", ".join(other)})' if other else name
     return tuning['type']
