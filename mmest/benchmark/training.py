@@ -54,6 +54,9 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
     runner.train()
     if not evaluations.metrics:  # cut off between the end of the training and that of its evaluation
         runner.val_loop.run()
+    if not evaluations.metrics:
+        raise RuntimeError('The evaluation found no metrics; a detector that finds nothing at all has none. Train longer, or with '
+                           'another learning rate.')
     return dict(described(cfg), **chosen, learning_rate=cfg.optim_wrapper.optimizer.lr, metrics=evaluations.metrics,
                 losses=losses(folder))
 

@@ -2,6 +2,7 @@
 import pytest
 from mmengine.config import Config
 
+from mmest.benchmark import config_text
 from mmest.benchmark.grid import read_grid
 from mmest.utils import available_tunings, configs_root
 
@@ -10,6 +11,9 @@ FPN = str(configs_root() / 'demo' / 'fpn_swin_est.py')
 
 @pytest.fixture
 def grid(tmp_path):
+    for remembered in (config_text._read, config_text._text):
+        remembered.cache_clear()  # each test has an environment of its own
+
     def write(text: str):
         path = tmp_path / 'grid.py'
         path.write_text(text)
