@@ -48,7 +48,7 @@ def scope_of_before():
 def test_tool_prints_a_table_and_writes_all_figures(config, tmp_path):
     out = tmp_path / 'new' / 'memory.json'
     command = [sys.executable, str(TOOL), str(config), '--tunings', 'full', 'est', '--size', '65', '97',
-               '--batch-size', '1', '--out', str(out)]
+               '--batch-size', '1', '--out', str(out), '--per-module', '2', '--pictures', str(tmp_path / 'pictures')]
     ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert 'est' in ran.stdout and '100.0%' in ran.stdout
@@ -59,12 +59,15 @@ def test_tool_prints_a_table_and_writes_all_figures(config, tmp_path):
     assert list(record['tunings']) == ['full', 'est']
     for row in record['tunings'].values():
         assert sum(row['attribution'].values()) == row['peak'] > 0
+        assert sum(sum(module.values()) for module in row['modules'].values()) == row['peak']
+    assert 'backbone.method' in ran.stdout
+    assert {path.name for path in (tmp_path / 'pictures').iterdir()} == {'tiny_full.png', 'tiny_est.png'}
     assert [path.name for path in out.parent.iterdir()] == ['memory.json']
 
 
 def test_methods_are_told_apart(config):
     names = []
-    record = compare_tunings(Config.fromfile(config), METHODS, (64, 96), 1, done=names.append)
+    record = compare_tunings(Config.fromfile(config), METHODS, (64, 96), 1, done=lambda name, *_: names.append(name))
     assert names == list(METHODS)
     full, frozen, est = record['tunings'].values()
     assert full['share_of_full'] == 1

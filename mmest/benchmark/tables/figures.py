@@ -8,15 +8,12 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from mmest.benchmark.metrics import main_metric
+from mmest.engine.memory.picture import STYLE
 
 from .comparison import methods_in_order, scores
 from .results import Result
 
 _MB = 2**20
-_PARTS = (('weights_frozen', 'frozen weights', '#c7c7c7'), ('weights_trainable', 'trained weights', '#7f7f7f'),
-          ('gradients', 'gradients', '#8c564b'), ('optimizer', 'optimizer', '#c49c94'),
-          ('saved_backbone', 'saved by backbone', '#c44e52'), ('saved_side', 'saved by side network', '#2a6fbb'),
-          ('saved_heads', 'saved by neck and head', '#dd8452'), ('inputs', 'inputs', '#55a868'), ('transient', 'transient', '#e5d67b'))
 
 
 @contextmanager
@@ -84,7 +81,7 @@ def attribution_bars(path: Path, results: Sequence[Result], model: str, setting:
     methods = methods_in_order(mine)[::-1]
     with _figure(path, 8, 1.4 + 0.32 * len(methods)) as figure:
         axes, left = figure.subplots(), [0.0] * len(methods)
-        for key, label, colour in _PARTS:
+        for key, (label, colour) in STYLE.items():
             sizes = [by_method[method][key] / _MB for method in methods]
             if any(sizes):
                 axes.barh(methods, sizes, left=left, color=colour, label=label, height=0.7)

@@ -5,6 +5,16 @@ from typing import Optional
 import torch
 
 
+#: The allocator hands out blocks of 512 bytes and counts what operators take for themselves (workspaces of cuBLAS and cuDNN,
+#: scratch of sorting and NMS), which no tensor shows.
+_SHARE, _WORKSPACES = 1.05, 96 * 2**20
+
+
+def within_bound(live_peak: int, max_allocated: int) -> bool:
+    """Whether the allocator's peak is that of the live tensors, up to 5 % and 96 MiB more; it is never less."""
+    return live_peak <= max_allocated <= _SHARE * live_peak + _WORKSPACES
+
+
 def allocator_figures(device: torch.device) -> dict:
     """Peaks since the last reset, and the machine that they belong to.
 

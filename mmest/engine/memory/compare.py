@@ -13,7 +13,8 @@ from torch import nn
 from mmest.engine.report import parameter_counts
 from mmest.engine.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
 
-from .step import measure_training_step
+from .step import MemoryReport, measure_training_step
+from .timeline import Timeline
 
 _ADAMW = dict(type='AdamW', lr=1e-4, weight_decay=0.05)
 _DISTRIBUTIONS = ('mmest', 'torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
@@ -26,7 +27,7 @@ PRECISIONS = ('fp32', 'fp16', 'bf16')
 
 def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int], batch_size: int,
                     device: str = 'cpu', precision: str = 'fp32',
-                    done: Callable[[str], Any] = lambda name: None) -> dict:
+                    done: Callable[[str, MemoryReport, Timeline], Any] = lambda *_: None) -> dict:
     """Measure a training step of one config under each of several methods, on synthetic input.
 
     The models start from random weights: no file is read and nothing is downloaded. Images keep the size asked for: the
@@ -40,7 +41,7 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
         batch_size: number of images.
         device: ``cpu`` or ``cuda``.
         precision: one of :data:`PRECISIONS`.
-        done: called with the name of each method that has been measured.
+        done: called with the name of each method that has been measured, its report and its timeline.
 
     Returns:
         The record that ``tools/measure_memory.py`` writes; its docstring has the keys.
@@ -53,12 +54,13 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
     rows = {}
     for name, tuning in tunings.items():
         try:
-            rows[name] = _measure(cfg, tuning, size, batch_size, device, precision)
+            report, timeline, parameters = _measure(cfg, tuning, size, batch_size, device, precision)
         except torch.cuda.OutOfMemoryError as error:
             raise ValueError(
                 f'The method "{name}" does not fit into the memory of this GPU at batch {batch_size} and '
                 f'{size[0]}×{size[1]}. Take a smaller batch or size, leave it out, or measure on the CPU.') from error
-        done(name)
+        rows[name] = dict(tuning=dict(tuning), parameters=parameters, **report.to_dict())
+        done(name, report, timeline)
     full = rows.get(FULL)
     for row in rows.values():
         row['share_of_full'] = row['peak'] / full['peak'] if full else None
@@ -124,10 +126,11 @@ def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu
 
 
 def _measure(cfg: Config, tuning: dict, size: Tuple[int, int], batch_size: int, device: str,
-             precision: str) -> dict:
+             precision: str) -> Tuple[MemoryReport, Timeline, Dict[str, int]]:
     model, optim_wrapper = prepare(cfg, tuning, size, device, precision)
-    report = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper)
-    return dict(tuning=dict(tuning), parameters=parameter_counts(model), **report.to_dict())
+    timeline = Timeline()
+    report = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper, timeline)
+    return report, timeline, parameter_counts(model)
 
 
 def without_pretrained(cfg: Any) -> Any:
