@@ -7,7 +7,7 @@ from options import command
 EPILOG = """\
 examples:
   # what our tables are made of, as far as a CPU goes; run it again after an interruption and it goes on
-  python tools/benchmark.py benchmarks/cpu.py --out benchmarks/results
+  python tools/benchmark.py benchmarks/grids/accuracy.py --out benchmarks/results
 
   # tables and figures from what it wrote
   python tools/make_tables.py benchmarks/results --out tables/
