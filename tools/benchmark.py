@@ -1,5 +1,6 @@
 """Measure a grid of memory, time and accuracy: configs × methods × seeds, one JSON file per cell."""
 import sys
+import warnings
 from pathlib import Path
 
 from options import command
@@ -47,6 +48,7 @@ def main() -> None:
     from mmest.benchmark.grid import read_grid
     from mmest.benchmark.run import run_grid
     MMLogger.get_current_instance().setLevel('ERROR')  # it would tell of every environment variable in a config
+    warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # of mmengine, at every config
     console = Console()
     try:
         with console.status('reading the grid'):

@@ -26,18 +26,24 @@ def main() -> None:
     parser.add_argument('sources', nargs='+', type=Path, metavar='RESULTS', help='JSON files, folders of them, or work folders')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where tables and figures go')
     parser.add_argument('--notes', type=Path, metavar='FILE.md', help='text that ends the page')
+    parser.add_argument('--texts', nargs='+', type=Path, default=[], metavar='FILE.md',
+                        help='texts with figures to fill in, such as benchmarks/memory.md, written to DIR')
     args = parser.parse_args()
     from mmengine.logging import MMLogger
 
     from mmest.benchmark.tables.page import PAGE, Page
     from mmest.benchmark.tables.results import read_results
+    from mmest.benchmark.tables.texts import fill
     MMLogger.get_current_instance().setLevel('ERROR')  # it would tell of every environment variable in a config
     try:
         notes = args.notes.read_text() if args.notes else None
         results = read_results(args.sources)
+        texts = {path.name: fill(path.read_text(), results) for path in args.texts}
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f'make_tables: {error}')
     Page(results, notes).write(args.out)
+    for name, text in texts.items():
+        (args.out / name).write_text(text)
     print(f'Wrote {args.out / PAGE} and what it shows.')
 
 

@@ -101,7 +101,7 @@ def _setting_name(setting: dict) -> str:
 
 def _model_name(request: dict) -> str:
     path = Path(request['config'])
-    variant = f'_{request["variant"]}' if request['variant'] else ''
+    variant = f'_{request["variant"].replace(" ", "-")}' if request['variant'] else ''
     return f'{path.absolute().parent.name}_{head_and_backbone(path.stem)}{variant}'
 
 

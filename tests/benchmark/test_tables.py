@@ -14,6 +14,7 @@ from mmest.benchmark.tables.page import Page
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.standing import where_est_does_not_win
 from mmest.benchmark.tables.table import Column, Spread, Table
+from mmest.benchmark.tables.texts import fill
 from mmest.utils import configs_root
 
 CATEGORIES = ('weights_frozen', 'weights_trainable', 'gradients', 'optimizer', 'saved_backbone', 'saved_side', 'saved_heads',
@@ -161,3 +162,18 @@ def test_bad_sources_get_a_sentence(tmp_path):
     (tmp_path / 'half.json').write_text('{"config": "a.py", "kind": "memory"}')
     with pytest.raises(ValueError, match='half.json'):
         read_results([tmp_path])
+
+
+def test_texts_are_filled_from_results(folder):
+    text = ('{{peak net_small | 2 × 64², fp32 | full}}, {{part net_small | 2 × 64², fp32 | est | optimizer}}, '
+            '{{saves net_small | 2 × 64², fp32 | est | 2 × 64², fp32 | full}}, {{peak net_small | 2 × 64², fp32 | mona}}, '
+            '{{peak net_small | 2 × 64², fp32 | lora}}')
+    assert fill(text, read_results([folder])) == '100, 3, 75 MB (75%), —, failed'
+    with pytest.raises(ValueError, match='price'):
+        fill('{{price net_small | a | b}}', read_results([folder]))
+
+
+def test_two_records_of_the_same_are_refused(folder):
+    (folder / 'twice.json').write_text((folder / 'memory_est.json').read_text())
+    with pytest.raises(ValueError, match='several records of the memory of est for net_small'):
+        read_results([folder])

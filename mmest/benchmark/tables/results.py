@@ -1,6 +1,7 @@
 """Results from the JSON files of ``tools/benchmark.py``, ``measure_memory.py`` and ``measure_time.py``, and from work folders."""
 import json
 import statistics
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
@@ -40,9 +41,9 @@ def read_results(sources: Sequence[Path]) -> List[Result]:
 
     Raises:
         FileNotFoundError: a source is not there.
-        ValueError: a file cannot be read; there is nothing in the sources.
+        ValueError: a file cannot be read; two say different things of the same; there is nothing in the sources.
     """
-    results = []
+    results: List[Result] = []
     for source in sources:
         if not source.exists():
             raise FileNotFoundError(f'There is no "{source}".')
@@ -54,7 +55,16 @@ def read_results(sources: Sequence[Path]) -> List[Result]:
     if not results:
         raise ValueError(f'There are neither records nor trainings in {", ".join(map(str, sources))}. Records are the JSON files '
                          'of tools/benchmark.py, measure_memory.py and measure_time.py.')
+    _refuse_doubles(results)
     return results
+
+
+def _refuse_doubles(results: Sequence[Result]) -> None:
+    cells = Counter((r.kind, r.model, r.setting, r.method) for r in results if r.kind != 'accuracy')
+    doubles = [cell for cell, times in cells.items() if times > 1]
+    if doubles:
+        raise ValueError(f'There are several records of the {doubles[0][0]} of {doubles[0][3]} for {doubles[0][1]}, {doubles[0][2]}'
+                         f'{f", and of {len(doubles) - 1} more" if len(doubles) > 1 else ""}. Keep one of each.')
 
 
 def _of_file(path: Path) -> List[Result]:
