@@ -25,5 +25,5 @@ clean:  ## remove .venv and caches; results, data and the cached wheel of mmcv s
 	rm -rf .venv .venv.* build dist *.egg-info mmest/.mim .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-tables: setup  ## make docs/results.md from benchmarks/results
-	@.venv/bin/python benchmarks/make_tables.py
+tables: setup  ## make docs/benchmarks.md and docs/memory.md from benchmarks/results
+	@.venv/bin/python tools/make_tables.py benchmarks/results --notes benchmarks/notes.md --texts benchmarks/memory.md --out docs

@@ -24,6 +24,12 @@ def available_tunings() -> List[str]:
     return sorted(path.stem for path in (configs_root() / '_base_' / 'tunings').glob('*.py'))
 
 
+def head_and_backbone(stem: str) -> str:
+    """The name of a config without the tuning method at its end, if there is one."""
+    head, _, last = stem.rpartition('_')
+    return head if head and last in available_tunings() else stem
+
+
 def load_tuning(name: str) -> ConfigDict:
     """The config of a tuning method by the name of its file in ``configs/_base_/tunings``.
 

@@ -22,15 +22,15 @@ def main() -> None:
     add_step_options(parser)
     parser.add_argument('--steps', type=int, default=20, metavar='N', help='steps of each method (default: 20)')
     args = parser.parse_args()
-    import torch
     from mmengine.config import Config
     from mmengine.logging import MMLogger
     from rich.console import Console
     from rich.progress import Progress
     from rich.table import Table
 
+    from mmest.benchmark.surroundings import surroundings
     from mmest.engine.atomic import write_json
-    from mmest.engine.memory.compare import FULL, prepare, versions
+    from mmest.engine.memory.compare import FULL, prepare
     from mmest.engine.step_time import alternating_step_times
     from mmest.engine.synthetic_batch import synthetic_batch
     from mmest.utils import load_tuning
@@ -38,7 +38,7 @@ def main() -> None:
     size = tuple(args.size)
     try:
         cfg = Config.fromfile(args.config)
-        models = {name: prepare(cfg, load_tuning(name), size, args.device, args.amp) for name in args.tunings}
+        models = {name: prepare(cfg, load_tuning(name), size, args.device, args.precision) for name in args.tunings}
         batch = synthetic_batch(next(iter(models.values()))[0], size, args.batch_size)
     except (ValueError, TypeError, FileNotFoundError) as error:
         sys.exit(f'measure_time: {error}')
@@ -54,11 +54,9 @@ def main() -> None:
         table.add_row(name, f'{medians[name]:.3f}', share, f'{low:.3f}–{high:.3f}')
     Console().print(table)
     if args.out:
-        card = torch.cuda.get_device_name() if args.device == 'cuda' else None
         write_json(args.out, dict(
-            config=args.config, size=list(size), batch_size=args.batch_size, device=args.device, card=card,
-            threads=torch.get_num_threads(), precision='amp' if args.amp else 'fp32', versions=versions(),
-            median_seconds=medians, seconds=times))
+            config=args.config, size=list(size), batch_size=args.batch_size, device=args.device,
+            precision=args.precision, seconds=times, **surroundings(args.device)))
         print(f'Wrote {args.out}')
 
 

@@ -38,5 +38,6 @@ def add_step_options(parser: argparse.ArgumentParser) -> None:
                         help='image size in pixels (default: 512 512)')
     parser.add_argument('--batch-size', type=int, default=2, metavar='N', help='images in the batch (default: 2)')
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu', help='where to train (default: cpu)')
-    parser.add_argument('--amp', action='store_true', help='mixed precision, on CUDA')
+    parser.add_argument('--precision', choices=['fp32', 'fp16', 'bf16'], default='fp32',
+                        help='of the forward pass; fp16 and bf16 on CUDA (default: fp32)')
     parser.add_argument('--out', type=Path, metavar='FILE.json', help='also write all figures there')

@@ -11,7 +11,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
 from mmest.backbones.pretrained import load_pretrained
-from mmest.utils import available_tunings, configs_root, explain_build_errors, set_tuning
+from mmest.utils import available_tunings, configs_root, explain_build_errors, head_and_backbone, set_tuning
 
 _DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation')
 
@@ -44,10 +44,7 @@ def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str]
     if tuning is not None:
         set_tuning(cfg, tuning)
     if options:
-        try:
-            cfg.merge_from_dict(options)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f'--cfg-options does not fit {path}: {error}') from error
+        set_options(cfg, options)
     if not isinstance(cfg.get('model'), dict):
         raise ValueError(f'The config {path} holds no model: it is a part that others build on (_base_). Those to train '
                          f'are in {configs_root()}.')
@@ -57,6 +54,18 @@ def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str]
                          f'{", ".join(available_tunings())}, or set model.backbone.tuning in it.')
     import_framework(cfg)
     return cfg
+
+
+def set_options(cfg: Config, options: dict) -> None:
+    """Set values by dotted key, in place.
+
+    Raises:
+        ValueError: one does not fit the config.
+    """
+    try:
+        cfg.merge_from_dict(options)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f'The options {options} do not fit {cfg.filename}: {error}') from error
 
 
 def check_parts(cfg: Config, names: Sequence[str]) -> None:
@@ -89,8 +98,7 @@ def default_work_dir(config: str, tuning: Optional[str] = None) -> Path:
     """``work_dirs/<dataset>_<config>``: the data set is the config's folder, the config ends with the method that runs."""
     stem = Path(config).stem
     if tuning is not None:
-        head, _, last = stem.rpartition('_')
-        stem = f'{head if last in available_tunings() else stem}_{tuning}'
+        stem = f'{head_and_backbone(stem)}_{tuning}'
     return Path('work_dirs') / f'{Path(config).absolute().parent.name}_{stem}'
 
 

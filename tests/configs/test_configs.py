@@ -57,7 +57,8 @@ def test_heads_have_the_classes_of_the_data(leaf):
     cfg = read(leaf)
     model = cfg.model
     heads = [model[name] for name in ('decode_head', 'auxiliary_head', 'bbox_head') if name in model]
-    heads += [model.roi_head.bbox_head] if 'roi_head' in model else []
+    stages = model.roi_head.bbox_head if 'roi_head' in model else []
+    heads += stages if isinstance(stages, list) else [stages]
     assert heads and all(head.num_classes == cfg.num_classes for head in heads)
 
 

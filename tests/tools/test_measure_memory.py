@@ -48,7 +48,7 @@ def scope_of_before():
 def test_tool_prints_a_table_and_writes_all_figures(config, tmp_path):
     out = tmp_path / 'new' / 'memory.json'
     command = [sys.executable, str(TOOL), str(config), '--tunings', 'full', 'est', '--size', '65', '97',
-               '--batch-size', '1', '--out', str(out)]
+               '--batch-size', '1', '--out', str(out), '--per-module', '2', '--pictures', str(tmp_path / 'pictures')]
     ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert 'est' in ran.stdout and '100.0%' in ran.stdout
@@ -59,12 +59,15 @@ def test_tool_prints_a_table_and_writes_all_figures(config, tmp_path):
     assert list(record['tunings']) == ['full', 'est']
     for row in record['tunings'].values():
         assert sum(row['attribution'].values()) == row['peak'] > 0
+        assert sum(sum(module.values()) for module in row['modules'].values()) == row['peak']
+    assert 'backbone.method' in ran.stdout
+    assert {path.name for path in (tmp_path / 'pictures').iterdir()} == {'tiny_full.png', 'tiny_est.png'}
     assert [path.name for path in out.parent.iterdir()] == ['memory.json']
 
 
 def test_methods_are_told_apart(config):
     names = []
-    record = compare_tunings(Config.fromfile(config), METHODS, (64, 96), 1, done=names.append)
+    record = compare_tunings(Config.fromfile(config), METHODS, (64, 96), 1, done=lambda name, *_: names.append(name))
     assert names == list(METHODS)
     full, frozen, est = record['tunings'].values()
     assert full['share_of_full'] == 1
@@ -105,12 +108,12 @@ def test_no_weights_are_named():
 def test_bad_input_is_a_sentence(config, tmp_path):
     cfg = Config.fromfile(config)
     with pytest.raises(ValueError, match='needs CUDA'):
-        compare_tunings(cfg, METHODS, (64, 64), 1, amp=True)
+        compare_tunings(cfg, METHODS, (64, 64), 1, precision='bf16')
     cfg.model.backbone = dict(type='ResNet', depth=50)
     with pytest.raises(ValueError, match='it is ResNet. Wrap it'):
         compare_tunings(cfg, METHODS, (64, 64), 1)
     with pytest.raises(FileNotFoundError, match='nothing.py'):
-        measure_and_show(str(tmp_path / 'nothing.py'), ['full'], (64, 64), 1, 'cpu', False)
+        measure_and_show(str(tmp_path / 'nothing.py'), ['full'], (64, 64), 1, 'cpu', 'fp32')
     ran = subprocess.run([sys.executable, str(TOOL), str(config), '--tunings', 'ful'], capture_output=True, text=True)
     assert ran.returncode == 1
     assert 'no tuning method "ful"' in ran.stderr and 'Traceback' not in ran.stderr

@@ -5,6 +5,16 @@ from typing import Optional
 import torch
 
 
+#: The allocator hands out blocks of 512 bytes and counts what operators take for themselves (workspaces of cuBLAS and cuDNN,
+#: scratch of sorting and NMS), which no tensor shows.
+_SHARE, _WORKSPACES = 1.05, 96 * 2**20
+
+
+def within_bound(live_peak: int, max_allocated: int) -> bool:
+    """Whether the allocator's peak is that of the live tensors, up to 5 % and 96 MiB more; it is never less."""
+    return live_peak <= max_allocated <= _SHARE * live_peak + _WORKSPACES
+
+
 def allocator_figures(device: torch.device) -> dict:
     """Peaks since the last reset, and the machine that they belong to.
 
@@ -17,12 +27,13 @@ def allocator_figures(device: torch.device) -> dict:
         max_allocated=torch.cuda.max_memory_allocated(device),
         max_reserved=torch.cuda.max_memory_reserved(device),
         card=torch.cuda.get_device_name(device),
-        driver=_driver_version(),
+        driver=driver_version(),
         cuda=torch.version.cuda,
         torch=torch.__version__)
 
 
-def _driver_version() -> Optional[str]:
+def driver_version() -> Optional[str]:
+    """The version of NVIDIA's driver, None if ``nvidia-smi`` does not say."""
     query = ['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader']
     try:
         answer = subprocess.run(

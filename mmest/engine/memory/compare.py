@@ -15,18 +15,21 @@ from mmest.engine.report import parameter_counts
 from mmest.engine.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
 from mmest.utils import explain_build_errors, set_tuning, tuned_backbone_of
 
-from .step import measure_training_step
+from .step import MemoryReport, measure_training_step
+from .timeline import Timeline
 
 _ADAMW = dict(type='AdamW', lr=1e-4, weight_decay=0.05)
 _DISTRIBUTIONS = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
 
 #: Shares are of this method's peak.
 FULL = 'full'
+#: Of the forward pass; the last two by torch's autocast, on CUDA.
+PRECISIONS = ('fp32', 'fp16', 'bf16')
 
 
 def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int], batch_size: int,
-                    device: str = 'cpu', amp: bool = False,
-                    done: Callable[[str], Any] = lambda name: None) -> dict:
+                    device: str = 'cpu', precision: str = 'fp32',
+                    done: Callable[[str, MemoryReport, Timeline], Any] = lambda *_: None) -> dict:
     """Measure a training step of one config under each of several methods, on synthetic input.
 
     The models start from random weights: no file is read and nothing is downloaded. Images keep the size asked for: the
@@ -34,13 +37,13 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
 
     Args:
         cfg: a config of mmdet or mmseg whose ``model.backbone`` is a ``TunedBackbone``. Its ``optim_wrapper`` is used,
-            or AdamW, if there is none; precision is what ``amp`` says, not what it says.
+            or AdamW, if there is none; its precision is not.
         tunings: names, and the configs of the methods.
         size: height and width of the images in pixels.
         batch_size: number of images.
         device: ``cpu`` or ``cuda``.
-        amp: mixed precision, on CUDA.
-        done: called with the name of each method that has been measured.
+        precision: one of :data:`PRECISIONS`.
+        done: called with the name of each method that has been measured, its report and its timeline.
 
     Returns:
         The record that ``tools/measure_memory.py`` writes; its docstring has the keys.
@@ -49,16 +52,17 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
         ValueError: the config has no TunedBackbone; the device is not there, or too small; a CPU is asked for mixed
             precision.
     """
-    _check(cfg, device, amp)
+    _check(cfg, device, precision)
     rows = {}
     for name, tuning in tunings.items():
         try:
-            rows[name] = _measure(cfg, tuning, size, batch_size, device, amp)
+            report, timeline, parameters = _measure(cfg, tuning, size, batch_size, device, precision)
         except torch.cuda.OutOfMemoryError as error:
             raise ValueError(
                 f'The method "{name}" does not fit into the memory of this GPU at batch {batch_size} and '
                 f'{size[0]}×{size[1]}. Take a smaller batch or size, leave it out, or measure on the CPU.') from error
-        done(name)
+        rows[name] = dict(tuning=dict(tuning), parameters=parameters, **report.to_dict())
+        done(name, report, timeline)
     full = rows.get(FULL)
     for row in rows.values():
         row['share_of_full'] = row['peak'] / full['peak'] if full else None
@@ -67,32 +71,34 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
         batch_size=batch_size,
         boxes_per_image=BOXES_PER_IMAGE if cfg.get('default_scope') == 'mmdet' else None,
         device=device,
-        precision='amp' if amp else 'fp32',
-        optimizer=_optim_cfg(cfg, amp)['optimizer']['type'],
+        precision=precision,
+        optimizer=_optim_cfg(cfg, precision)['optimizer']['type'],
         versions=versions(),
         tunings=rows)
 
 
-def _check(cfg: Config, device: str, amp: bool) -> None:
+def _check(cfg: Config, device: str, precision: str) -> None:
     tuned_backbone_of(cfg)
     if device == 'cuda' and not torch.cuda.is_available():
         raise ValueError('Expected a CUDA device, but torch finds none. Use the CPU: the live peak is as exact there.')
-    if amp and device != 'cuda':
+    if precision != 'fp32' and device != 'cuda':
         raise ValueError('Mixed precision needs CUDA here, because mmengine\'s AmpOptimWrapper does. Leave it out on '
                          'the CPU.')
 
 
-def _optim_cfg(cfg: Config, amp: bool) -> dict:
+def _optim_cfg(cfg: Config, precision: str) -> dict:
     optim_cfg = copy.deepcopy(dict(cfg.get('optim_wrapper') or {}))
     optim_cfg.setdefault('optimizer', dict(_ADAMW))
     for key in ('loss_scale', 'dtype', 'use_fp64'):
         optim_cfg.pop(key, None)
-    optim_cfg['type'] = 'AmpOptimWrapper' if amp else 'OptimWrapper'
+    optim_cfg['type'] = 'OptimWrapper'
+    if precision != 'fp32':
+        optim_cfg.update(type='AmpOptimWrapper', dtype=dict(fp16='float16', bf16='bfloat16')[precision])
     return optim_cfg
 
 
 def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu',
-            amp: bool = False) -> Tuple[nn.Module, OptimWrapper]:
+            precision: str = 'fp32') -> Tuple[nn.Module, OptimWrapper]:
     """A model of the config under a method, from random weights, and its optimizer: ready for a synthetic batch.
 
     Images keep the size asked for: the data preprocessor's own crop size and batch augmentations are left out.
@@ -101,7 +107,7 @@ def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu
         ValueError: the config has no TunedBackbone, or cannot be built; the device is not there; mixed precision is asked of
             a CPU.
     """
-    _check(cfg, device, amp)
+    _check(cfg, device, precision)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     cfg = copy.deepcopy(cfg)
     set_tuning(cfg, tuning)
@@ -116,13 +122,15 @@ def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu
             model = MODELS.build(model_cfg)
         model.init_weights()
     model.to(device)
-    return model, build_optim_wrapper(model, _optim_cfg(cfg, amp))
+    return model, build_optim_wrapper(model, _optim_cfg(cfg, precision))
 
 
-def _measure(cfg: Config, tuning: dict, size: Tuple[int, int], batch_size: int, device: str, amp: bool) -> dict:
-    model, optim_wrapper = prepare(cfg, tuning, size, device, amp)
-    report = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper)
-    return dict(tuning=dict(tuning), parameters=parameter_counts(model), **report.to_dict())
+def _measure(cfg: Config, tuning: dict, size: Tuple[int, int], batch_size: int, device: str,
+             precision: str) -> Tuple[MemoryReport, Timeline, Dict[str, int]]:
+    model, optim_wrapper = prepare(cfg, tuning, size, device, precision)
+    timeline = Timeline()
+    report = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper, timeline)
+    return report, timeline, parameter_counts(model)
 
 
 def without_pretrained(cfg: Any) -> Any:

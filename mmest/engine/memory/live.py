@@ -2,7 +2,7 @@
 import weakref
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, Optional, Union
+from typing import Any, Callable, Dict, Iterator, Optional, Tuple, Union
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -38,11 +38,13 @@ def tensors_in(data: Any) -> Iterator[torch.Tensor]:
 
 @dataclass
 class LiveStorage:
-    """One storage that is alive: its size in bytes, its category, and the
-    part of the model that was running when it was first seen."""
+    """One storage that is alive: its size in bytes, its category, the part of
+    the model that was running when it was first seen, and the module that it
+    is counted for: that one, or the one that owns or saved it."""
     nbytes: int
     category: str
     part: str
+    module: str
     reference: weakref.ref
 
 
@@ -50,12 +52,14 @@ class LiveStorage:
 class Peak:
     """The totals at the moment when most was alive.
 
-    ``by_category`` adds up to ``total`` (bytes). ``phase`` and ``part`` are
+    ``by_category`` and ``by_module`` (keys are pairs of module and category)
+    each add up to ``total`` (bytes). ``phase`` and ``part`` are
     what the counter was told last, ``operator`` the ATen operator that had
     just returned.
     """
     total: int
     by_category: Dict[str, int]
+    by_module: Dict[Tuple[str, str], int]
     phase: str
     part: str
     operator: str
@@ -83,16 +87,21 @@ class LiveTensorCounter(TorchDispatchMode):
         self.device_type = torch.device(device).type
         self.phase = ''
         self.part = ''
+        self.module = ''
+        self.operator = ''
         self.total = 0
         self.totals: Counter = Counter()
-        self.peak = Peak(0, {}, '', '', '')
+        self.peak = Peak(0, {}, {}, '', '', '')
+        #: Called when an operator has returned.
+        self.after_operator: Callable[[], None] = lambda: None
         self._live: Dict[int, LiveStorage] = {}
-        self._operator = ''
+        self._by_module: Counter = Counter()
 
     def label(self,
               tensor: torch.Tensor,
               category: str,
-              only_if: Optional[str] = None) -> None:
+              only_if: Optional[str] = None,
+              module: Optional[str] = None) -> None:
         """Say what the storage of ``tensor`` is, known so far or not.
 
         Args:
@@ -100,19 +109,20 @@ class LiveTensorCounter(TorchDispatchMode):
             category (str): One of :data:`CATEGORIES`.
             only_if (str, optional): Leave it as it is unless it is of this
                 category now.
+            module (str, optional): Count it for this module from now on.
         """
         live = self._see(tensor, category)
         if live is not None and only_if in (None, live.category):
-            self._move(live, category)
+            self._move(live, category, module)
 
     def relabel(self, rule: Callable[[LiveStorage], str]) -> None:
         """Give every live storage the category that ``rule`` returns."""
         for live in list(self._live.values()):
-            self._move(live, rule(live))
+            self._move(live, rule(live), None)
 
     def restart_peak(self) -> None:
         """Forget the peak so far; the next begins with what is alive now."""
-        self._operator = ''
+        self.operator = ''
         self._note_peak()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
@@ -120,9 +130,10 @@ class LiveTensorCounter(TorchDispatchMode):
         for tensor in tensors_in((args, kwargs)):
             self._see(tensor, INPUTS)
         result = func(*args, **kwargs)
-        self._operator = str(func)
+        self.operator = str(func)
         for tensor in tensors_in(result):
             self._see(tensor, TRANSIENT)
+        self.after_operator()
         return result
 
     def _see(self, tensor: torch.Tensor,
@@ -136,11 +147,11 @@ class LiveTensorCounter(TorchDispatchMode):
         live = self._live.get(key)
         if live is None:
             reference = weakref.ref(storage, lambda _: self._forget(key))
-            live = LiveStorage(0, category, self.part, reference)
+            live = LiveStorage(0, category, self.part, self.module, reference)
             self._live[key] = live
         nbytes = storage.nbytes()
         if nbytes != live.nbytes:  # new, or resized since
-            self._add(live.category, nbytes - live.nbytes)
+            self._add(live, nbytes - live.nbytes)
             live.nbytes = nbytes
             if self.total > self.peak.total:
                 self._note_peak()
@@ -148,18 +159,21 @@ class LiveTensorCounter(TorchDispatchMode):
 
     def _forget(self, key: int) -> None:
         live = self._live.pop(key)
-        self._add(live.category, -live.nbytes)
+        self._add(live, -live.nbytes)
 
-    def _move(self, live: LiveStorage, category: str) -> None:
-        self._add(live.category, -live.nbytes)
-        self._add(category, live.nbytes)
+    def _move(self, live: LiveStorage, category: str,
+              module: Optional[str]) -> None:
+        self._add(live, -live.nbytes)
         live.category = category
+        live.module = live.module if module is None else module
+        self._add(live, live.nbytes)
 
-    def _add(self, category: str, nbytes: int) -> None:
-        self.totals[category] += nbytes
+    def _add(self, live: LiveStorage, nbytes: int) -> None:
+        self.totals[live.category] += nbytes
+        self._by_module[live.module, live.category] += nbytes
         self.total += nbytes
 
     def _note_peak(self) -> None:
         by_category = {name: self.totals[name] for name in CATEGORIES}
-        self.peak = Peak(self.total, by_category, self.phase, self.part,
-                         self._operator)
+        self.peak = Peak(self.total, by_category, dict(self._by_module),
+                         self.phase, self.part, self.operator)

@@ -1,5 +1,7 @@
 """Memory figures as a table in the terminal."""
-from typing import Sequence, Tuple
+from collections import Counter
+from pathlib import Path
+from typing import Dict, Iterable, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 from rich.box import SIMPLE
@@ -10,9 +12,15 @@ from rich.table import Table
 
 from mmest.utils import load_tuning
 
+from .allocator import within_bound
 from .compare import FULL, compare_tunings
+from .modules import to_depth
+from .picture import draw_timeline
+from .step import MemoryReport
+from .timeline import Timeline
 
 _MB = 2**20
+_SMALL = 0.005  # of the peak: modules below are one row
 #: Heading, and the categories that are summed below it.
 _COLUMNS = (
     ('weights', ('weights_frozen', 'weights_trainable')),
@@ -27,7 +35,7 @@ _COLUMNS = (
 
 
 def measure_and_show(config: str, tunings: Sequence[str], size: Tuple[int, int], batch_size: int, device: str,
-                     amp: bool) -> dict:
+                     precision: str, depth: Optional[int] = None, pictures: Optional[Path] = None) -> dict:
     """Run :func:`compare_tunings` for a config file with a progress bar, print the table, and return the record.
 
     Args:
@@ -36,7 +44,9 @@ def measure_and_show(config: str, tunings: Sequence[str], size: Tuple[int, int],
         size: height and width in pixels.
         batch_size: number of images.
         device: ``cpu`` or ``cuda``.
-        amp: mixed precision, on CUDA.
+        precision: of the forward pass.
+        depth: also print what each module holds at the peak, modules below this depth joined, and add it to the record.
+        pictures: also draw live memory over the step into this folder, one picture per method.
     """
     cfg = Config.fromfile(config)
     methods = {name: load_tuning(name) for name in tunings}
@@ -44,19 +54,33 @@ def measure_and_show(config: str, tunings: Sequence[str], size: Tuple[int, int],
                TextColumn('{task.fields[last]}'))
     with Progress(*columns) as progress:
         task = progress.add_task('', total=len(methods), last='')
-        record = compare_tunings(
-            cfg, methods, size, batch_size, device, amp,
-            done=lambda name: progress.update(task, advance=1, last=f'{name} done'))
+        modules = {}
+
+        def done(name: str, report: MemoryReport, timeline: Timeline) -> None:
+            modules[name] = to_depth(report.modules, depth or 1)
+            if pictures:
+                draw_timeline(pictures / f'{Path(config).stem}_{name}.png', timeline, f'{Path(config).stem}, {name}')
+            progress.update(task, advance=1, last=f'{name} done')
+
+        record = compare_tunings(cfg, methods, size, batch_size, device, precision, done)
     record = dict(config=config, **record)
-    table = memory_table(record)
+    _print_whole(memory_table(record))
+    if depth:
+        for name, row in record['tunings'].items():
+            row['modules'] = modules[name]
+            _print_whole(modules_table(name, modules[name]))
+    if pictures:
+        print(f'Drew {len(methods)} pictures into {pictures}')
+    if FULL not in methods:
+        print('Shares are of full fine-tuning in the same run: add "full" to --tunings to see them.')
+    return record
+
+
+def _print_whole(table: Table) -> None:
     console = Console()
     # Lines that the terminal wraps are better than figures cut short.
     natural = Measurement.get(console, console.options.update(max_width=1000), table).maximum
-    console = Console(width=max(console.width, natural))
-    console.print(table)
-    if FULL not in methods:
-        console.print('Shares are of full fine-tuning in the same run: add "full" to --tunings to see them.')
-    return record
+    Console(width=max(console.width, natural)).print(table)
 
 
 def memory_table(record: dict) -> Table:
@@ -78,7 +102,35 @@ def memory_table(record: dict) -> Table:
         cells += [f'{row["peak"] / _MB:.0f}', 'n/a' if share is None else f'{share:.1%}']
         cells += [f'{sum(row["attribution"][c] for c in categories) / _MB:.0f}' for _, categories in _COLUMNS]
         if on_cuda:
-            cells += [f'{row["allocator"][key] / _MB:.0f}' for key in ('max_allocated', 'max_reserved')]
+            allocated, reserved = (row['allocator'][key] for key in ('max_allocated', 'max_reserved'))
+            mark = '' if within_bound(row['peak'], allocated) else ' (!)'
+            cells += [f'{allocated / _MB:.0f}{mark}', f'{reserved / _MB:.0f}']
         cells.append(row['phase'] if row['phase'] == row['part'] else f'{row["phase"]}, {row["part"]}')
         table.add_row(name, *cells)
+    return table
+
+
+def modules_table(method: str, modules: Dict[str, Dict[str, int]]) -> Table:
+    """What each module holds at the peak, in MB, the largest first; the last row adds up to the peak."""
+    table = Table(title=f'{method}: MB at the peak by module', box=SIMPLE)
+    table.add_column('module')
+    for heading in ('all', *(heading for heading, _ in _COLUMNS)):
+        table.add_column(heading, justify='right')
+
+    def add(name: str, row: Dict[str, int]) -> None:
+        cells = [sum(row.values()), *(sum(row.get(category, 0) for category in categories) for _, categories in _COLUMNS)]
+        table.add_row(name, *(f'{nbytes / _MB:.1f}' for nbytes in cells))
+
+    def together(rows: Iterable[Dict[str, int]]) -> Dict[str, int]:
+        return sum(map(Counter, rows), Counter())
+
+    peak = together(modules.values())
+    small = [name for name, row in modules.items() if sum(row.values()) < _SMALL * sum(peak.values())]
+    for name, row in modules.items():
+        if name not in small:
+            add(name, row)
+    if small:
+        add(f'{len(small)} smaller ones', together(modules[name] for name in small))
+    table.add_section()
+    add('all', peak)
     return table

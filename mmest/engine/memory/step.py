@@ -14,6 +14,8 @@ from torch import nn
 from .allocator import allocator_figures
 from .attribution import attribution, label_survivors, label_weights
 from .live import INPUTS, LiveTensorCounter, tensors_in
+from .modules import by_module
+from .timeline import Timeline
 
 _SEED = 0
 # GradScaler starts at a scale of 2**16 and halves it per skipped step.
@@ -33,6 +35,9 @@ class MemoryReport:
         part (str): Whose operators ran: ``inputs`` (the data preprocessor),
             ``backbone``, ``side``, ``heads``, or ``optimizer``.
         operator (str): The ATen operator that had just returned.
+        modules (dict[str, dict[str, int]]): Bytes per module and category at
+            that moment, adding up to ``peak`` as well; see
+            :func:`mmest.engine.memory.modules.by_module`.
         allocator (dict, optional): CUDA only, see
             :func:`mmest.engine.memory.allocator.allocator_figures`.
     """
@@ -41,14 +46,19 @@ class MemoryReport:
     phase: str
     part: str
     operator: str
+    modules: Dict[str, Dict[str, int]]
     allocator: Optional[dict] = None
 
     def to_dict(self) -> dict:
-        return asdict(self)
+        """All but the figures per module, of which there are hundreds."""
+        report = asdict(self)
+        del report['modules']
+        return report
 
 
 def measure_training_step(model: nn.Module, data_batch: Any,
-                          optim_wrapper: OptimWrapper) -> MemoryReport:
+                          optim_wrapper: OptimWrapper,
+                          timeline: Optional[Timeline] = None) -> MemoryReport:
     """Train one step to warm up, then measure one.
 
     A step is ``model.train_step``: data preprocessor, losses, backward,
@@ -67,6 +77,7 @@ def measure_training_step(model: nn.Module, data_batch: Any,
         data_batch (Any): What the data loader would yield. It is copied for
             every step and left as it is.
         optim_wrapper (OptimWrapper): Over the parameters of ``model``.
+        timeline (Timeline, optional): Filled with every moment of the step.
 
     Returns:
         MemoryReport: Bytes, and the moment of the peak.
@@ -82,16 +93,18 @@ def measure_training_step(model: nn.Module, data_batch: Any,
             label_weights(counter, model)
             _train_until_update(counter, model, data_batch, optim_wrapper)
             gc.collect()
-            label_survivors(counter, optim_wrapper)
+            label_survivors(counter, model, optim_wrapper)
             counter.restart_peak()
             if device.type == 'cuda':
                 torch.cuda.empty_cache()  # else "reserved" is of all before
                 torch.cuda.reset_peak_memory_stats(device)
+            if timeline is not None:
+                timeline.follow(counter)
             _train_until_update(counter, model, data_batch, optim_wrapper)
     peak = counter.peak
     allocator = allocator_figures(device) if device.type == 'cuda' else None
     return MemoryReport(peak.total, peak.by_category, peak.phase, peak.part,
-                        peak.operator, allocator)
+                        peak.operator, by_module(peak), allocator)
 
 
 @contextmanager
@@ -126,6 +139,7 @@ def _train_until_update(counter: LiveTensorCounter, model: nn.Module,
             # Preprocessors pad and convert the samples in place.
             batch = copy.deepcopy(data_batch)
             counter.phase, counter.part = 'forward', 'heads'
+            counter.module = ''
             with counter:
                 for tensor in tensors_in(batch):
                     counter.label(tensor, INPUTS)

@@ -1,0 +1,104 @@
+"""A part of the training data to choose learning rates on, so that the validation data stays unseen until the end."""
+import hashlib
+import json
+from pathlib import Path
+from typing import Dict, Iterable, List, Tuple
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
+
+_WRAPPERS = ('RepeatDataset', 'ClassBalancedDataset', 'MultiImageMixDataset')
+
+
+def is_held_out(identity: object, share: float) -> bool:
+    """Whether an image of this id or name is held out: always the same, whatever the others are."""
+    digest = hashlib.sha256(str(identity).encode()).digest()
+    return int.from_bytes(digest[:8], 'big') < share * 2**64
+
+
+def hold_out(cfg: Config, share: float, folder: Path) -> None:
+    """Have a config train on one part of its training data and validate on the other, in place.
+
+    Annotation files in COCO format are split by image id, lists of names and folders by name. The two parts are files in
+    ``folder``, which the data sets read by their own option ``ann_file``. The pipelines stay what they are.
+
+    Args:
+        cfg: a config with a training and a validation data set.
+        share: of the images that are held out, between 0 and 1.
+        folder: where the files go; the data itself is only read.
+
+    Raises:
+        ValueError: the training data cannot be split, or one part would be empty.
+    """
+    train, validation = _innermost(cfg.train_dataloader.dataset), cfg.val_dataloader.dataset
+    fit, held = _split(cfg, train, share, folder)
+    pipeline, kept = validation.pipeline, {key: validation[key] for key in ('type', 'test_mode') if key in validation}
+    for key in ('filter_cfg', 'indices'):
+        validation.pop(key, None)
+    for key, value in train.items():
+        if key not in ('pipeline', 'filter_cfg', 'indices'):
+            validation[key] = value
+    validation.update(kept, pipeline=pipeline, ann_file=str(held))
+    train.ann_file = str(fit)
+    evaluators = cfg.val_evaluator if isinstance(cfg.val_evaluator, (list, tuple)) else [cfg.val_evaluator]
+    for evaluator in evaluators:
+        if evaluator.get('ann_file'):
+            evaluator['ann_file'] = str(held)
+
+
+def _innermost(dataset: dict) -> dict:
+    while dataset.get('type', '').rpartition('.')[2] in _WRAPPERS:
+        dataset = dataset['dataset']
+    if 'datasets' in dataset or 'dataset' in dataset:
+        raise ValueError(f'A part of the training data cannot be held out of a {dataset.type}. Sweep on one of its data sets '
+                         'by a config of its own, or set sweep=None and choose the rate by hand.')
+    return dataset
+
+
+def _split(cfg: Config, dataset: dict, share: float, folder: Path) -> Tuple[Path, Path]:
+    ann_file = dataset.get('ann_file') or ''
+    path = Path(dataset.get('data_root') or '', ann_file)
+    if path.suffix == '.json':
+        content = json.loads(path.read_text())
+        parts = {part: json.dumps(_of_images(content, images)) for part, images in _parts(
+            content['images'], [image['id'] for image in content['images']], share).items()}
+        return _write(folder, '.json', parts)
+    names = path.read_text().split() if ann_file and path.is_file() else _names_in_folder(cfg, dataset)
+    parts = _parts(names, names, share)
+    return _write(folder, '.txt', {part: '\n'.join(some) + '\n' for part, some in parts.items()})
+
+
+def _parts(items: Iterable, identities: List, share: float) -> Dict[str, list]:
+    parts: Dict[str, list] = dict(fit=[], held=[])
+    for item, identity in zip(items, identities):
+        parts['held' if is_held_out(identity, share) else 'fit'].append(item)
+    if not all(parts.values()):
+        raise ValueError(f'Of {len(identities)} training images, holding out {share:.0%} leaves one part without any. Choose '
+                         'another share.')
+    return parts
+
+
+def _of_images(content: dict, images: List[dict]) -> dict:
+    ids = {image['id'] for image in images}
+    return dict(content, images=images, annotations=[a for a in content['annotations'] if a['image_id'] in ids])
+
+
+def _names_in_folder(cfg: Config, dataset: dict) -> List[str]:
+    """Names of the images of a data set that is a folder, as its list of names would have them."""
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        built = DATASETS.build(dict(dataset, lazy_init=True))
+    folder, suffix = built.data_prefix.get('img_path'), getattr(built, 'img_suffix', None)
+    if not folder or not suffix:
+        raise ValueError(f'{dataset["type"]} names neither an annotation file nor a folder of images (img_path) with an '
+                         'ending (img_suffix): its training data cannot be split. Set sweep=None and choose the rate by hand.')
+    return sorted(path.relative_to(folder).as_posix()[:-len(suffix)] for path in Path(folder).rglob(f'*{suffix}'))
+
+
+def _write(folder: Path, suffix: str, parts: Dict[str, str]) -> Tuple[Path, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for part in ('fit', 'held'):
+        path = (folder / f'{part}{suffix}').absolute()
+        path.write_text(parts[part])
+        paths.append(path)
+    return paths[0], paths[1]

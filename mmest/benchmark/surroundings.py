@@ -1,0 +1,42 @@
+"""What a figure was measured with."""
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Optional
+
+import torch
+
+from mmest.engine.memory.allocator import driver_version
+from mmest.engine.memory.compare import versions
+
+
+def commit() -> Optional[str]:
+    """The commit of mmest's sources, with "-dirty" if tracked files were changed since; None outside of a repository."""
+    command = ['git', 'describe', '--always', '--dirty', '--exclude', '*', '--abbrev=40']
+    try:
+        ran = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return ran.stdout.strip()
+
+
+def hardware(device: str) -> str:
+    """The card and its driver, or the processor and the number of threads."""
+    if device == 'cuda':
+        return f'{torch.cuda.get_device_name()}, driver {driver_version()}'
+    return f'{_processor()}, {torch.get_num_threads()} thread{"s" if torch.get_num_threads() > 1 else ""}'
+
+
+def _processor() -> str:
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def surroundings(device: str) -> dict:
+    """Hardware and versions, as records have them."""
+    return dict(hardware=hardware(device), versions=versions())

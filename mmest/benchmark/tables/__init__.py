@@ -1,0 +1,1 @@
+"""Tables and figures from records of measurements; whatever was not measured is seen to be missing."""

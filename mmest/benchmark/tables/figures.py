@@ -1,0 +1,116 @@
+"""Figures: accuracy over memory, what the peak is made of, curves of the loss."""
+import statistics
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from mmest.benchmark.metrics import main_metric
+from mmest.engine.memory.picture import STYLE
+
+from .comparison import methods_in_order, scores
+from .results import Result
+
+_MB = 2**20
+
+
+@contextmanager
+def _figure(path: Path, width: float, height: float) -> Iterator[Figure]:
+    """A figure that is written as SVG and PDF, byte for byte the same for the same contents."""
+    style = {'svg.hashsalt': path.name, 'axes.spines.top': False, 'axes.spines.right': False, 'font.size': 10}
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(width, height), layout='constrained')
+        yield figure
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path.with_suffix('.svg'), metadata=dict(Date=None))
+        figure.savefig(path.with_suffix('.pdf'), metadata=dict(CreationDate=None))
+
+
+def _colours(methods: Iterable[str]) -> Dict[str, Any]:
+    """The frame in black and grey, EST in blue, the others in whatever is left."""
+    fixed = dict(full='black', frozen='#8c8c8c', est='#1f77b4')
+    left = [colour for number, colour in enumerate(matplotlib.colormaps['tab20'].colors) if number not in (0, 14, 15)]
+    others = iter(left * 4)
+    return {method: fixed.get(method) or next(others) for method in methods}
+
+
+def pareto_front(points: Dict[str, Tuple[float, float]]) -> List[str]:
+    """Names of the points (memory, accuracy) that no other beats in both, by rising memory."""
+    front, best = [], float('-inf')
+    for name, (_, accuracy) in sorted(points.items(), key=lambda item: (item[1][0], -item[1][1])):
+        if accuracy > best:
+            front.append(name)
+            best = accuracy
+    return front
+
+
+def accuracy_over_memory(path: Path, results: Sequence[Result], model: str, dataset: str, setting: str) -> bool:
+    """Accuracy of each method over its live peak, and the Pareto front; False, and no file, where fewer than two have both."""
+    mine = [r for r in results if r.model == model and not r.error]
+    peaks = {r.method: r.values['peak'] / _MB for r in mine if r.kind == 'memory' and r.setting == setting}
+    runs = [r for r in mine if r.kind == 'accuracy' and r.dataset == dataset]
+    spreads = {method: scores(runs, method) for method in methods_in_order(runs) if method in peaks} if runs else {}
+    if len(spreads) < 2:
+        return False
+    points = {method: (peaks[method], spread.mean) for method, spread in spreads.items()}
+    metric = main_metric(runs[0].values['metrics'])[0]
+    with _figure(path, 7.4, 4.4) as figure:
+        axes = figure.subplots()
+        front = pareto_front(points)
+        axes.plot(*zip(*(points[method] for method in front)), color='#999999', linestyle=':', zorder=1, label='Pareto front')
+        for method, colour in _colours(points).items():
+            memory, accuracy = points[method]
+            axes.errorbar(memory, accuracy, yerr=spreads[method].std, fmt='o', color=colour, capsize=3, label=method)
+            if method in front:
+                axes.annotate(method, (memory, accuracy), xytext=(6, 6), textcoords='offset points', color=colour)
+        axes.margins(0.15, 0.2)
+        axes.set(title=f'{model} on {dataset}', xlabel=f'live peak of a training step, MB ({setting})', ylabel=f'{metric}, %')
+        axes.grid(alpha=0.3)
+        figure.legend(loc='outside right upper', frameon=False)
+    return True
+
+
+def attribution_bars(path: Path, results: Sequence[Result], model: str, setting: str) -> bool:
+    """What the live peak of each method is made of; False, and no file, without a measurement."""
+    mine = [r for r in results if r.kind == 'memory' and r.model == model and r.setting == setting and not r.error]
+    if not mine:
+        return False
+    by_method = {r.method: r.values['attribution'] for r in mine}
+    methods = methods_in_order(mine)[::-1]
+    with _figure(path, 8, 1.4 + 0.32 * len(methods)) as figure:
+        axes, left = figure.subplots(), [0.0] * len(methods)
+        for key, (label, colour) in STYLE.items():
+            sizes = [by_method[method][key] / _MB for method in methods]
+            if any(sizes):
+                axes.barh(methods, sizes, left=left, color=colour, label=label, height=0.7)
+                left = [start + size for start, size in zip(left, sizes)]
+        for method, total in zip(methods, left):
+            axes.annotate(f'{total:.0f}', (total, method), xytext=(4, 0), textcoords='offset points', va='center')
+        axes.set(title=f'{model}, {setting}', xlabel='MB at the fullest moment of a training step')
+        axes.margins(y=0.02)
+        axes.set_xlim(0, 1.1 * max(left))
+        figure.legend(loc='outside right upper', frameon=False)
+    return True
+
+
+def loss_curves(path: Path, results: Sequence[Result], model: str, dataset: str) -> bool:
+    """The training loss of each method, the mean over seeds; False, and no file, without a curve."""
+    runs = [r for r in results if r.kind == 'accuracy' and r.model == model and r.dataset == dataset and not r.error
+            and r.values.get('losses')]
+    if not runs:
+        return False
+    with _figure(path, 7.4, 4) as figure:
+        axes = figure.subplots()
+        for method, colour in _colours(methods_in_order(runs)).items():
+            by_step: Dict[int, List[float]] = {}
+            for run in runs:
+                for step, loss in run.values['losses'] if run.method == method else ():
+                    by_step.setdefault(step, []).append(loss)
+            steps = sorted(by_step)
+            axes.plot(steps, [statistics.mean(by_step[step]) for step in steps], label=method, color=colour)
+        axes.set(title=f'{model} on {dataset}', xlabel='step', ylabel='training loss')
+        axes.grid(alpha=0.3)
+        figure.legend(loc='outside right upper', frameon=False)
+    return True

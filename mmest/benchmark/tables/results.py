@@ -1,0 +1,121 @@
+"""Results from the JSON files of ``tools/benchmark.py``, ``measure_memory.py`` and ``measure_time.py``, and from work folders."""
+import json
+import statistics
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+from mmest.utils import head_and_backbone
+
+from .work_dirs import records_of_trainings
+
+
+@dataclass(frozen=True)
+class Result:
+    """One figure of one method, or its failure.
+
+    Attributes:
+        kind: memory, time, largest_batch or accuracy.
+        model: head and backbone, by the name of the config.
+        dataset: by the folder of the config.
+        method: name of the method, and its variant.
+        setting: in words: size, batch, precision, hardware. Empty for accuracy.
+        error: last line, if it failed.
+        values: what was found; see :func:`_results`.
+    """
+    kind: str
+    model: str
+    dataset: str
+    method: str
+    setting: str = ''
+    error: Optional[str] = None
+    values: Dict[str, Any] = field(default_factory=dict)
+
+
+def read_results(sources: Sequence[Path]) -> List[Result]:
+    """All results in files and folders.
+
+    Args:
+        sources: JSON files, folders of them, and work folders of trainings (or folders that hold some).
+
+    Raises:
+        FileNotFoundError: a source is not there.
+        ValueError: a file cannot be read; two say different things of the same; there is nothing in the sources.
+    """
+    results: List[Result] = []
+    for source in sources:
+        if not source.exists():
+            raise FileNotFoundError(f'There is no "{source}".')
+        for path in [source] if source.is_file() else sorted(source.glob('*.json')):
+            results += _of_file(path)
+        if source.is_dir():
+            for record in records_of_trainings(source):
+                results += _results(record)
+    if not results:
+        raise ValueError(f'There are neither records nor trainings in {", ".join(map(str, sources))}. Records are the JSON files '
+                         'of tools/benchmark.py, measure_memory.py and measure_time.py.')
+    _refuse_doubles(results)
+    return results
+
+
+def _refuse_doubles(results: Sequence[Result]) -> None:
+    cells = Counter((r.kind, r.model, r.setting, r.method) for r in results if r.kind != 'accuracy')
+    doubles = [cell for cell, times in cells.items() if times > 1]
+    if doubles:
+        raise ValueError(f'There are several records of the {doubles[0][0]} of {doubles[0][3]} for {doubles[0][1]}, {doubles[0][2]}'
+                         f'{f", and of {len(doubles) - 1} more" if len(doubles) > 1 else ""}. Keep one of each.')
+
+
+def _of_file(path: Path) -> List[Result]:
+    try:
+        record = json.loads(path.read_text())
+        # Work folders hold other JSON files too.
+        return _results(record) if isinstance(record, dict) and 'config' in record else []
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f'{path} is no record that can be read ({type(error).__name__}: {error}). Remove it, or measure it '
+                         'again.') from error
+
+
+def _kind(record: dict) -> str:
+    """The measuring commands do not say it."""
+    return record.get('kind') or ('memory' if 'tunings' in record else 'time' if 'seconds' in record else 'accuracy')
+
+
+def _results(record: dict) -> List[Result]:
+    kind, path = _kind(record), Path(record['config'])
+    about = dict(kind=kind, model=record.get('head_and_backbone') or head_and_backbone(path.stem),
+                 dataset=record.get('dataset') or path.parent.name)
+    variant = f', {record["variant"]}' if record.get('variant') else ''
+    if kind == 'sweep':
+        return []
+    if kind != 'accuracy':
+        about['setting'] = _setting(kind, record)
+    if record.get('failed'):
+        methods = [record['method']] if 'method' in record else record['tunings']
+        return [Result(**about, method=method + variant, error=record['error'][-1]) for method in methods]
+    if kind == 'memory':
+        optimizer = dict(optimizer=record['optimizer'])
+        return [Result(**about, method=method + variant, values={**optimizer, **row}) for method, row in record['tunings'].items()]
+    if kind == 'time':
+        failed = [Result(**about, method=method + variant, error=error) for method, error in record.get('failures', {}).items()]
+        return failed + [Result(**about, method=method + variant, values=dict(
+            median=statistics.median(seconds), steps=len(seconds))) for method, seconds in record['seconds'].items()]
+    return [Result(**about, method=record['method'] + variant, values=record)]
+
+
+def _setting(kind: str, record: dict) -> str:
+    height, width = record['size']
+    size = f'{height}²' if height == width else f'{height}×{width}'
+    if kind == 'largest_batch':
+        return f'{size}, {record["precision"]}, {record["budget_gib"]} GiB'
+    setting = f'{record["batch_size"]} × {size}, {record["precision"]}'
+    if kind == 'time':
+        return f'{setting}, {_hardware(record)}'
+    return f'{setting}, CUDA' if record['device'] == 'cuda' else setting
+
+
+def _hardware(record: dict) -> str:
+    if 'hardware' in record:
+        return record['hardware']
+    return record.get('card') or f'CPU, {record["threads"]} threads'

@@ -1,0 +1,111 @@
+"""A table of values, and its forms: Markdown, CSV, LaTeX."""
+import csv
+import io
+import statistics
+from dataclasses import dataclass, field
+from typing import Any, List, Optional, Sequence
+
+MISSING = '—'
+
+
+class Failed:
+    """Stands where a measurement failed."""
+
+    def __str__(self) -> str:
+        return 'failed'
+
+
+FAILED = Failed()
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation over seeds; the latter is None for one seed."""
+    mean: float
+    std: Optional[float]
+    seeds: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> 'Spread':
+        return cls(statistics.mean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading, how its numbers are written, and whether the largest one is bold."""
+    heading: str
+    format: str = '{}'
+    largest_bold: bool = False
+
+    def text(self, value: Any) -> str:
+        if value is None:
+            return MISSING
+        if isinstance(value, Spread):
+            mean = self.format.format(value.mean)
+            return mean if value.std is None else f'{mean} ± {self.format.format(value.std)}'
+        return str(value) if isinstance(value, (str, Failed)) else self.format.format(value)
+
+
+@dataclass
+class Table:
+    """Rows of values: numbers, texts, :class:`Spread`, :data:`FAILED`, or None for what is missing."""
+    title: str
+    columns: List[Column]
+    rows: List[List[Any]] = field(default_factory=list)
+
+    def markdown(self) -> str:
+        lines = ['| ' + ' | '.join(column.heading for column in self.columns) + ' |',
+                 '|---|' + '---:|' * (len(self.columns) - 1)]
+        lines += ['| ' + ' | '.join(row) + ' |' for row in self._texts('**{}**')]
+        return '\n'.join(lines) + '\n'
+
+    def latex(self) -> str:
+        """A tabular with the rules of booktabs."""
+        head = ' & '.join(_escaped(column.heading) for column in self.columns)
+        body = [' & '.join(_escaped(text) for text in row) + r' \\' for row in self._texts('@{}@')]
+        lines = [f'% {self.title}', rf'\begin{{tabular}}{{l{"r" * (len(self.columns) - 1)}}}', r'\toprule', rf'{head} \\',
+                 r'\midrule', *body, r'\bottomrule', r'\end{tabular}']
+        return '\n'.join(lines) + '\n'
+
+    def csv(self) -> str:
+        """Values in full precision; a spread has three columns, what is missing is empty."""
+        spreads = [any(isinstance(row[i], Spread) for row in self.rows) for i in range(len(self.columns))]
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator='\n')
+        writer.writerow([name for column, spread in zip(self.columns, spreads) for name in (
+            [f'{column.heading} {part}' for part in ('mean', 'std', 'seeds')] if spread else [column.heading])])
+        for row in self.rows:
+            writer.writerow([cell for value, spread in zip(row, spreads) for cell in _cells(value, spread)])
+        return stream.getvalue()
+
+    def _texts(self, bold: str) -> List[List[str]]:
+        best = [self._best(i) if column.largest_bold else None for i, column in enumerate(self.columns)]
+        return [[bold.format(column.text(value)) if best[i] is not None and _number(value) == best[i] else column.text(value)
+                 for i, (column, value) in enumerate(zip(self.columns, row))] for row in self.rows]
+
+    def _best(self, index: int) -> Optional[float]:
+        numbers = [_number(row[index]) for row in self.rows if _number(row[index]) is not None]
+        return max(numbers) if len(numbers) > 1 else None
+
+
+def _number(value: Any) -> Optional[float]:
+    if isinstance(value, Spread):
+        return value.mean
+    return value if isinstance(value, (int, float)) else None
+
+
+def _cells(value: Any, spread: bool) -> list:
+    if not spread:
+        return [value]
+    if isinstance(value, Spread):
+        return [value.mean, value.std, value.seeds]
+    return [value, None, None]
+
+
+_LATEX = {'&': r'\&', '%': r'\%', '_': r'\_', '#': r'\#', '±': r'$\pm$', '×': r'$\times$', '²': '$^2$', '—': '---'}
+
+
+def _escaped(text: str) -> str:
+    if text.startswith('@') and text.endswith('@'):
+        return rf'\textbf{{{_escaped(text[1:-1])}}}'
+    return ''.join(_LATEX.get(letter, letter) for letter in text)

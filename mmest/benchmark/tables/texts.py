@@ -1,0 +1,42 @@
+"""Texts whose figures come from results."""
+import re
+from typing import Sequence
+
+from .comparison import find
+from .results import Result
+from .table import MISSING
+
+_MB = 2**20
+_FIGURE = re.compile(r'\{\{(\w+) ([^{}]+)\}\}')
+
+
+def fill(text: str, results: Sequence[Result]) -> str:
+    """Replace the figures that a text asks for; what was not measured is seen to be missing.
+
+    ``{{peak MODEL | SETTING | METHOD}}``: the live peak in MB.
+    ``{{part MODEL | SETTING | METHOD | CATEGORY}}``: the bytes of one category at the peak, in MB.
+    ``{{saves MODEL | SETTING | METHOD | SETTING | METHOD}}``: how much less the first needs than the second, in MB and per cent.
+
+    Raises:
+        ValueError: the text asks for something else.
+    """
+    def peak(model: str, setting: str, method: str, category: str = '') -> object:
+        some = [r for r in results if (r.kind, r.model, r.setting) == ('memory', model, setting)]
+        return find(some, method, lambda r: (r.values['attribution'][category] if category else r.values['peak']) / _MB)
+
+    def figure(found: re.Match) -> str:
+        kind, words = found.group(1), [word.strip() for word in found.group(2).split('|')]
+        if (kind, len(words)) in (('peak', 3), ('part', 4)):
+            return _rounded(peak(*words))
+        if (kind, len(words)) == ('saves', 5):
+            ours, other = peak(*words[:3]), peak(words[0], *words[3:])
+            if not isinstance(ours, float) or not isinstance(other, float):
+                return MISSING
+            return f'{other - ours:.0f} MB ({1 - ours / other:.0%})'
+        raise ValueError(f'{found.group(0)} is no figure that can be filled in.')
+
+    return _FIGURE.sub(figure, text)
+
+
+def _rounded(value: object) -> str:
+    return f'{value:.0f}' if isinstance(value, float) else MISSING if value is None else str(value)

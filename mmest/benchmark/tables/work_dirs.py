@@ -1,0 +1,75 @@
+"""Records of trainings that ``tools/train.py`` left in work folders."""
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Iterator, Optional
+
+from mmengine.config import Config
+
+from mmest.benchmark.training import described, losses
+from mmest.utils import available_tunings, head_and_backbone, load_tuning
+
+_NO_METRICS = ('lr', 'base_lr', 'data_time', 'time', 'step', 'epoch', 'iter', 'memory', 'loss')
+
+
+def records_of_trainings(folder: Path) -> Iterator[dict]:
+    """One record per work folder, the folder itself or one below it, in which a training of mmest was scored; it is like that of
+    an accuracy cell."""
+    runs = {path.parents[2] for path in folder.glob('**/vis_data/scalars.json')}
+    for run in sorted(runs):
+        record = _record(run)
+        if record:
+            yield record
+
+
+def _record(run: Path) -> Optional[dict]:
+    metrics = _last_metrics(run)
+    configs = sorted(run.glob('*.py'))  # mmengine puts the config there
+    if not metrics or not configs:
+        return None
+    cfg = Config.fromfile(configs[0])
+    backbone = cfg.model.get('backbone', {})
+    if backbone.get('type') != 'TunedBackbone':
+        return None
+    model = head_and_backbone(configs[0].stem)
+    return dict(
+        kind='accuracy', config=configs[0].name, head_and_backbone=model, dataset=_dataset(run, model, cfg),
+        method=_method(backbone.tuning), tuning=backbone.tuning.to_dict(), seed=(cfg.get('randomness') or {}).get('seed'),
+        learning_rate=cfg.optim_wrapper.optimizer.lr, metrics=metrics, losses=losses(run), failed=False,
+        **_described(configs[0]))
+
+
+@lru_cache(maxsize=None)
+def _described(config: Path) -> dict:
+    return described(Config.fromfile(config))
+
+
+def _last_metrics(run: Path) -> dict:
+    metrics: dict = {}
+    for path in sorted(run.glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            values = json.loads(line)
+            if 'loss' not in values:
+                metrics = {name: value for name, value in values.items()
+                           if name not in _NO_METRICS and isinstance(value, (int, float))}
+    return metrics
+
+
+def _dataset(run: Path, model: str, cfg: Config) -> str:
+    """tools/train.py names the folder ``<dataset>_<config>``; other folders tell by the data."""
+    before, found, _ = run.name.partition(f'_{model}')
+    if found and before:
+        return before
+    dataset = cfg.train_dataloader.dataset
+    return Path(dataset.get('data_root') or dataset.type).name
+
+
+def _method(tuning: dict) -> str:
+    """The name of a method, with the arguments that differ from those of its file; its learning rate has a column."""
+    for name in available_tunings():
+        shipped = load_tuning(name)
+        if shipped.type == tuning['type']:
+            other = [f'{key}={value}' for key, value in sorted(tuning.items())
+                     if key != 'lr_mult' and shipped.get(key) != value]
+            return f'{name} ({", ".join(other)})' if other else name
+    return tuning['type']

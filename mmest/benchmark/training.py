@@ -1,0 +1,97 @@
+"""The cells that train and score."""
+import json
+import math
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import MODELS, init_default_scope
+
+from mmest.datasets.checks import check_data
+from mmest.engine.launch import build_runner, check_parts, check_weights, default_launcher, read_config
+from mmest.engine.memory.compare import without_pretrained
+from mmest.engine.report import parameter_counts
+from mmest.engine.resume import latest_complete_checkpoint
+
+from .held_out import hold_out
+from .metrics import main_metric
+
+
+class _Evaluations(Hook):
+    """Keeps what each evaluation found."""
+
+    def __init__(self) -> None:
+        self.metrics: Dict[str, float] = {}
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        self.metrics = {name: float(value) for name, value in metrics.items()}
+
+
+def train_and_score(request: dict, folder: Path, records: Path) -> dict:
+    """Train from the newest complete checkpoint in ``folder``, or from the start, and score.
+
+    Args:
+        request: of an accuracy cell or of one of its sweep.
+        folder: work folder of this cell alone.
+        records: folder of the records, where those of the sweep are.
+    """
+    cfg = read_config(request['config'], request['options'], request['method'])
+    cfg.work_dir = str(folder)
+    check_parts(cfg, ['train_dataloader', 'val_dataloader', 'val_evaluator', 'train_cfg', 'optim_wrapper'])
+    if 'held_out' in request:
+        hold_out(cfg, request['held_out'], folder / 'held_out')
+    chosen = chosen_factor(request, records) if request.get('sweep') else dict(factor=request.get('factor'))
+    if chosen['factor'] is not None:
+        cfg.optim_wrapper.optimizer.lr *= chosen['factor']
+    check_data(cfg, ['train', 'val'])
+    check_weights(cfg)
+    cfg.merge_from_dict(dict(randomness=dict(seed=request['seed'])))
+    checkpoint = latest_complete_checkpoint(folder)
+    cfg.resume, cfg.load_from = checkpoint is not None, str(checkpoint) if checkpoint else None
+    runner, evaluations = build_runner(cfg, default_launcher()), _Evaluations()
+    runner.register_hook(evaluations)
+    runner.train()
+    if not evaluations.metrics:  # cut off between the end of the training and that of its evaluation
+        runner.val_loop.run()
+    if not evaluations.metrics:
+        raise RuntimeError('The evaluation found no metrics; a detector that finds nothing at all has none. Train longer, or with '
+                           'another learning rate.')
+    return dict(described(cfg), **chosen, learning_rate=cfg.optim_wrapper.optimizer.lr, metrics=evaluations.metrics,
+                losses=losses(folder))
+
+
+def described(cfg: Config) -> dict:
+    """What of a training its config tells: task, and numbers of parameters."""
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(without_pretrained(cfg.copy().model))
+    return dict(task='detection' if cfg.default_scope == 'mmdet' else 'segmentation', parameters=parameter_counts(model))
+
+
+def losses(folder: Path) -> List[Tuple[int, float]]:
+    """The curve of the loss by step; where a resumed training repeats steps, the later ones count."""
+    curve = {}
+    for path in sorted(folder.glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            values = json.loads(line)
+            if 'loss' in values:
+                curve[values['step']] = values['loss']
+    return sorted(curve.items())
+
+
+def chosen_factor(request: dict, records: Path) -> dict:
+    """The factor on the learning rate that scored best on the held-out data, and all scores.
+
+    Raises:
+        RuntimeError: no run of the sweep has a score.
+    """
+    scores: Dict[str, Optional[float]] = {}
+    for factor, cell in zip(request['sweep']['factors'], request['sweep']['cells']):
+        path = records / f'{cell}.json'
+        record = json.loads(path.read_text()) if path.is_file() else dict(failed=True)
+        score = None if record['failed'] else main_metric(record['metrics'])[1]
+        scores[f'{factor:g}'] = None if score is None or math.isnan(score) else score
+    known = {factor: score for factor, score in scores.items() if score is not None}
+    if not known:
+        raise RuntimeError('No run of the sweep over learning rates has a score: see the records named sweep_*.')
+    return dict(factor=float(max(known, key=known.get)), sweep_scores=scores)

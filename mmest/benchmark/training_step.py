@@ -1,0 +1,84 @@
+"""The cells that measure a training step on synthetic images: memory, times, the largest batch."""
+from pathlib import Path
+from typing import Callable
+
+import torch
+from mmengine.config import Config
+
+from mmest.engine.launch import read_config
+from mmest.engine.memory.compare import compare_tunings, prepare
+from mmest.engine.step_time import alternating_step_times
+from mmest.engine.synthetic_batch import synthetic_batch
+
+WARM_UP = 3
+
+
+def _config(request: dict, tuning: str) -> Config:
+    return read_config(request['config'], request['options'], tuning)
+
+
+def measure_memory(request: dict, folder: Path) -> dict:
+    """The live peak of one method, and what it is made of."""
+    return compare_tunings(
+        _config(request, request['method']), {request['method']: request['tuning']}, tuple(request['size']),
+        request['batch_size'], request['device'], request['precision'])
+
+
+def measure_time(request: dict, folder: Path) -> dict:
+    """The times of several methods, which take turns. One that cannot be built is left out and told of."""
+    size, models, failures, batch = tuple(request['size']), {}, {}, None
+    for name, tuning in request['tunings'].items():
+        try:
+            model, optim_wrapper = prepare(_config(request, name), tuning, size, request['device'], request['precision'])
+            batch = batch or synthetic_batch(model, size, request['batch_size'])
+            # A step here, so that a method that cannot train does not stop the others later.
+            alternating_step_times({name: (model, optim_wrapper)}, batch, warm_up=0, steps=1)
+            models[name] = model, optim_wrapper
+        except Exception as error:  # of whatever method, user's ones included
+            failures[name] = f'{type(error).__name__}: {error}'
+            model = optim_wrapper = None
+            torch.cuda.empty_cache()
+    if not models:
+        raise RuntimeError(f'None of the methods trains: {failures}')
+    seconds = alternating_step_times(models, batch, WARM_UP, request['steps'])
+    return dict(seconds=seconds, failures=failures)
+
+
+def largest_batch(fits: Callable[[int], bool]) -> int:
+    """The largest batch that fits: by doubling, then by halves in between; 0 if not even one image does."""
+    if not fits(1):
+        return 0
+    low = 1
+    while fits(2 * low):
+        low *= 2
+    high = 2 * low
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
+
+
+def measure_largest_batch(request: dict, folder: Path) -> dict:
+    """How many images train on a card of so much memory: the allocator may take no more than the budget of this one."""
+    device, size = torch.device('cuda'), tuple(request['size'])
+    if request['device'] != 'cuda' or not torch.cuda.is_available():
+        raise ValueError('The largest batch is found by running out of memory: it needs a CUDA device.')
+    share = request['budget_gib'] * 2**30 / torch.cuda.mem_get_info(device)[1]
+    if share > 1:
+        raise ValueError(f'The card has less than {request["budget_gib"]} GiB.')
+    torch.cuda.set_per_process_memory_fraction(share)
+    cfg = _config(request, request['method'])
+
+    def fits(batch_size: int) -> bool:
+        try:
+            model, optim_wrapper = prepare(cfg, request['tuning'], size, 'cuda', request['precision'])
+            batch = synthetic_batch(model, size, batch_size)
+            alternating_step_times({'': (model, optim_wrapper)}, batch, warm_up=1, steps=1)
+            return True
+        except torch.cuda.OutOfMemoryError:
+            return False
+        finally:
+            model = optim_wrapper = batch = None
+            torch.cuda.empty_cache()
+
+    return dict(batch_size=largest_batch(fits))

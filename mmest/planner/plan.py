@@ -1,0 +1,123 @@
+"""Which tuning methods fit into a memory budget, and with which batch and image size."""
+import re
+from typing import Callable, Dict, NamedTuple, Optional, Tuple
+
+from mmengine.config import Config
+
+from mmest.engine.memory import measure_training_step
+from mmest.engine.memory.compare import prepare
+from mmest.engine.memory.timeline import Timeline
+from mmest.engine.synthetic_batch import synthetic_batch
+
+from .fake_backbone import FakeBackbone
+from .fit import Run, StepFit
+
+#: Batches and sizes that run for real: small, but large enough that every level of a detector's pyramid has its proposals, and that
+#: BatchNorm behind global pooling has more than one value.
+SMALL_RUNS = ((2, (192, 192)), (2, (288, 288)), (3, (192, 192)), (3, (256, 256)))
+_SIDE, _LARGEST_SIDE, _LARGEST_BATCH = 32, 4096, 1024
+_UNITS = dict(B=1, KB=10**3, MB=10**6, GB=10**9, KIB=2**10, MIB=2**20, GIB=2**30, K=2**10, M=2**20, G=2**30)
+
+
+class Plan(NamedTuple):
+    """What fits of one method.
+
+    Attributes:
+        peak: live bytes at the batch and size asked for.
+        largest_batch: at that size; 0 if not even one image fits.
+        largest_side: of square images at that batch, a multiple of 32; 0 if not even 64 fits.
+        error: why the method could not be planned; the rest is None then.
+    """
+    peak: Optional[int] = None
+    largest_batch: Optional[int] = None
+    largest_side: Optional[int] = None
+    error: Optional[str] = None
+
+
+def parse_bytes(text: str) -> int:
+    """Bytes from a text such as "8GiB" or "24 GB".
+
+    Raises:
+        ValueError: it is none.
+    """
+    found = re.fullmatch(r'\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*', text)
+    unit = found and (found.group(2).upper() or 'B')
+    if not found or unit not in _UNITS:
+        raise ValueError(f'"{text}" is no amount of memory. Write it like 8GiB (2**30 bytes each) or 24GB (10**9).')
+    return int(float(found.group(1)) * _UNITS[unit])
+
+
+def fit_step(cfg: Config, tuning: dict, done: Callable[[], None] = lambda: None) -> StepFit:
+    """Measure small training steps of a config under a method, on the CPU, and fit its memory.
+
+    Args:
+        cfg: a config of mmdet or mmseg that uses TunedBackbone.
+        tuning: config of the method.
+        done: called after each step that was measured.
+    """
+    runs = []
+    for batch_size, size in SMALL_RUNS:
+        model, optim_wrapper = prepare(cfg, tuning, size)
+        timeline = Timeline()
+        measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper, timeline)
+        runs.append(Run(batch_size, size, timeline))
+        done()
+    model = prepare(cfg, tuning, SMALL_RUNS[0][1])[0]
+    return StepFit(FakeBackbone(model.backbone.train()), runs)
+
+
+def plan(cfg: Config, tunings: Dict[str, dict], budget: int, size: Tuple[int, int], batch_size: int,
+         done: Callable[[str], None] = lambda name: None) -> Dict[str, Plan]:
+    """Plan each of several methods.
+
+    Args:
+        cfg: a config of mmdet or mmseg that uses TunedBackbone.
+        tunings: names, and the configs of the methods.
+        budget: bytes.
+        size: height and width to find the largest batch for.
+        batch_size: to find the largest size for.
+        done: called with the name of the method after each part of its work, ``PARTS`` times per method.
+    """
+    plans = {}
+    for name, tuning in tunings.items():
+        parts = iter(range(PARTS))
+
+        def advance() -> None:
+            if next(parts, None) is not None:
+                done(name)
+
+        try:
+            step = fit_step(cfg, tuning, advance)
+            peak = step.peak(batch_size, size)
+            largest_batch = _largest(lambda batch: step.peak(batch, size) <= budget, 1, _LARGEST_BATCH)
+            advance()
+            side = _largest(lambda units: step.peak(batch_size, (units * _SIDE, ) * 2) <= budget, 2, _LARGEST_SIDE // _SIDE)
+            plans[name] = Plan(peak, largest_batch, side * _SIDE)
+        except (ValueError, TypeError):
+            raise
+        except Exception as error:  # of whatever method and backbone
+            plans[name] = Plan(error=f'{type(error).__name__}: {str(error).strip().splitlines()[0]}')
+        for _ in parts:
+            done(name)
+    return plans
+
+
+#: How often ``plan`` calls ``done`` for one method.
+PARTS = len(SMALL_RUNS) + 2
+
+
+def _largest(fits: Callable[[int], bool], low: int, high: int) -> int:
+    """The largest number from ``low`` to ``high`` that fits, 0 if none; what fits has to fit when less is asked."""
+    if not fits(low):
+        return 0
+    # By doubling first: large sizes take long to look at.
+    step = low
+    while low < high:
+        up = min(low + step, high)
+        if fits(up):
+            low, step = up, 2 * step
+        elif step == 1:
+            break
+        else:
+            high, step = up - 1, 1 if up - low <= 2 else (up - low) // 2
+    return low

@@ -1,0 +1,72 @@
+"""From a grid file to cells."""
+import pytest
+from mmengine.config import Config
+
+from mmest.benchmark import config_text
+from mmest.benchmark.grid import read_grid
+from mmest.utils import available_tunings, configs_root
+
+FPN = str(configs_root() / 'demo' / 'fpn_swin_est.py')
+
+
+@pytest.fixture
+def grid(tmp_path):
+    for remembered in (config_text._read, config_text._text):
+        remembered.cache_clear()  # each test has an environment of its own
+
+    def write(text: str):
+        path = tmp_path / 'grid.py'
+        path.write_text(text)
+        return read_grid(str(path))
+    return write
+
+
+def test_every_combination_is_one_cell(grid):
+    cells = grid(f"""
+here = ['{FPN}']
+memory = [dict(configs=here, sizes=[(64, 64), (64, 96)], batch_sizes=[1, 2]),
+          dict(configs=here, tunings=['est'], options={{'model.backbone.tuning.recompute': True}}, variant='recompute')]
+time = [dict(configs=here, tunings=['full', 'est'])]
+largest_batch = [dict(configs=here, tunings=['full'], device='cuda')]
+accuracy = [dict(configs=here, tunings=['est', 'full'], seeds=[0, 1], sweep=dict(factors=[0.5, 2]))]
+""")
+    kinds = [cell.kind for cell in cells]
+    methods = len(available_tunings())
+    assert {kind: kinds.count(kind) for kind in kinds} == dict(
+        memory=4 * methods + 1, time=1, largest_batch=2, sweep=2 * 2, accuracy=2 * 2)
+    assert len({cell.name for cell in cells}) == len(cells)
+    variant = next(cell for cell in cells if cell.request['variant'])
+    assert variant.request['tuning'] == dict(type='EST', lr_mult=10.0, recompute=True)
+    assert kinds.index('sweep') < kinds.index('accuracy')
+    final = cells[-1].request
+    assert {cell.name for cell in cells if cell.kind == 'sweep' and cell.request['method'] == 'full'} == set(final['sweep']['cells'])
+
+
+def test_the_text_of_a_cell_is_a_config_that_repeats_it(grid, tmp_path, monkeypatch):
+    monkeypatch.setenv('MMEST_DEMO_DIR', str(tmp_path / 'mine'))
+    cell = grid(f"accuracy = [dict(configs=['{FPN}'], tunings=['partial'], options={{'optim_wrapper.optimizer.lr': 0.5}})]")[-1]
+    text = cell.request['config_text']
+    assert str(tmp_path) not in text
+    monkeypatch.setenv('MMEST_DEMO_DIR', 'elsewhere')
+    (tmp_path / 'again.py').write_text(text)
+    again, original = Config.fromfile(tmp_path / 'again.py'), Config.fromfile(FPN)
+    assert again.model.backbone.tuning == dict(type='Partial')
+    assert again.optim_wrapper.optimizer.lr == 0.5
+    assert again.train_dataloader.dataset == original.train_dataloader.dataset
+    assert again.model.decode_head == original.model.decode_head
+
+
+@pytest.mark.parametrize('text, message', [
+    ('memry = [dict(configs=["a"])]', 'memry'),
+    ('pass', 'found'),
+    ('memory = [dict(sizes=[(64, 64)])]', 'needs "configs"'),
+    ('memory = [dict(configs=["a"], size=3)]', 'found configs, size'),
+    ('memory = [dict(configs=["nothing.py"])]', 'nothing.py'),
+    (f'memory = [dict(configs=["{FPN}"], tunings=["lorra"])]', 'no tuning method "lorra"'),
+    (f'memory = [dict(configs=["{FPN}"], precisions=["amp"])]', '"amp"'),
+    (f'memory = [dict(configs=["{FPN}"]), dict(configs=["{FPN}"], options=dict(a=1))]', 'differ'),
+    ('memory = [nothing]', 'NameError'),
+])
+def test_bad_grids_get_a_sentence(grid, text, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        grid(text)

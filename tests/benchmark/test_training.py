@@ -1,0 +1,117 @@
+"""Sweeps see held-out training data only; trainings go on, and their scores are those of the evaluation."""
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
+
+from mmest.benchmark.held_out import hold_out, is_held_out
+from mmest.benchmark.training import chosen_factor, train_and_score
+from mmest.datasets.synthetic import write_dataset
+from mmest.utils import configs_root
+
+SMALL = """
+_base_ = '{base}'
+model = dict(backbone=dict(backbone=dict(init_cfg=None, depths=[1, 1, 1, 1])))
+train_dataloader = dict(batch_size=2)
+train_cfg = dict(max_iters=3, val_interval=3)
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=3, save_optimizer=True))
+"""
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp('demo')
+    write_dataset(root / 'data', dict(target=dict(train=24, val=3)), size=64, workers=1)
+    return root
+
+
+@pytest.fixture
+def config(data, tmp_path, monkeypatch):
+    monkeypatch.setenv('MMEST_DEMO_DIR', str(data))
+
+    def write(name: str) -> Path:
+        path = tmp_path / f'{name}.py'
+        path.write_text(SMALL.format(base=configs_root() / 'demo' / f'{name}.py'))
+        return path
+    return write
+
+
+def contents(folder: Path) -> dict:
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob('*') if path.is_file()}
+
+
+@pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
+def test_held_out_images_are_not_trained_on(config, data, tmp_path, name):
+    before = contents(data)
+    cfg, original = (Config.fromfile(config(name)) for _ in range(2))
+    hold_out(cfg, 0.3, tmp_path / 'parts')
+
+    def images(dataset: dict) -> list:
+        with DefaultScope.overwrite_default_scope(cfg.default_scope):
+            built = DATASETS.build(dataset)
+        assert len(built[0]) == 2  # inputs and data_samples: the pipeline still works
+        return [built.get_data_info(i)['img_path'] for i in range(len(built))]
+
+    fit, held, everything = (images(dataset) for dataset in (
+        cfg.train_dataloader.dataset, cfg.val_dataloader.dataset, original.train_dataloader.dataset))
+    assert sorted(fit + held) == sorted(everything) and not set(fit) & set(held)
+    assert 2 <= len(held) <= 14
+    assert cfg.val_dataloader.dataset.pipeline == original.val_dataloader.dataset.pipeline
+    if name.startswith('retinanet'):
+        judged = json.loads(Path(cfg.val_evaluator.ann_file).read_text())
+        assert sorted(image['file_name'] for image in judged['images']) == sorted(Path(path).name for path in held)
+        assert {a['image_id'] for a in judged['annotations']} <= {image['id'] for image in judged['images']}
+    assert contents(data) == before
+
+
+def test_an_image_stays_on_its_side_when_others_come():
+    ids = range(2000)
+    held = [i for i in ids if is_held_out(i, 0.2)]
+    assert abs(len(held) - 400) < 80
+    assert held[:10] == [i for i in range(held[9] + 1) if is_held_out(i, 0.2)]
+    assert set(held) < {i for i in ids if is_held_out(i, 0.5)}
+
+
+def test_lists_of_names_are_split_and_other_data_gets_a_sentence(config, data, tmp_path):
+    names = [f'{i:05d}' for i in range(24)]
+    (tmp_path / 'list.txt').write_text('\n'.join(names))
+    cfg = Config.fromfile(config('fpn_swin_est'))
+    dataset = cfg.train_dataloader.dataset
+    dataset.ann_file = str(tmp_path / 'list.txt')
+    cfg.train_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=dataset)
+    hold_out(cfg, 0.3, tmp_path / 'parts')
+    parts = [(tmp_path / 'parts' / f'{part}.txt').read_text().split() for part in ('fit', 'held')]
+    assert sorted(sum(parts, [])) == names and all(parts)
+    assert cfg.train_dataloader.dataset.dataset.ann_file.endswith('fit.txt')
+    with pytest.raises(ValueError, match='leaves one part without any'):
+        hold_out(Config.fromfile(config('fpn_swin_est')), 1e-9, tmp_path / 'parts')
+    cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=[dataset])
+    with pytest.raises(ValueError, match='cannot be held out of a ConcatDataset'):
+        hold_out(cfg, 0.3, tmp_path / 'parts')
+
+
+def test_the_best_factor_by_the_held_out_score_is_taken(tmp_path):
+    sweep = dict(factors=[0.3, 1.0, 3.0], cells=['a', 'b', 'c'])
+    for cell, score in dict(a=0.1, b=0.4).items():
+        (tmp_path / f'{cell}.json').write_text(json.dumps(dict(failed=False, metrics={'coco/bbox_mAP': score})))
+    (tmp_path / 'c.json').write_text(json.dumps(dict(failed=True, error=['diverged'])))
+    assert chosen_factor(dict(sweep=sweep), tmp_path) == dict(
+        factor=1.0, sweep_scores={'0.3': 10.0, '1': 40.0, '3': None})
+    (tmp_path / 'a.json').unlink()
+    (tmp_path / 'b.json').unlink()
+    with pytest.raises(RuntimeError, match='No run of the sweep'):
+        chosen_factor(dict(sweep=sweep), tmp_path)
+
+
+def test_a_training_is_scored_and_not_repeated(config, tmp_path):
+    asked = dict(kind='accuracy', config=str(config('fpn_swin_est')), options={}, method='est', seed=1)
+    result = train_and_score(dict(asked, factor=0.5, held_out=0.3), tmp_path / 'work', tmp_path)
+    assert result['learning_rate'] == 0.5 * 4e-3
+    assert [step for step, _ in result['losses']] == [1, 2, 3]
+    assert 0 <= result['metrics']['mIoU'] <= 100 and result['task'] == 'segmentation'
+    assert result['parameters']['trained_by_method'] > 0
+    # As if it had been killed after its last checkpoint, before its record was written.
+    again = train_and_score(dict(asked, factor=0.5, held_out=0.3), tmp_path / 'work', tmp_path)
+    assert again['metrics'] == result['metrics'] and again['losses'] == result['losses']
