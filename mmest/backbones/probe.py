@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Collection, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
 
 # Not square, so that height, width and channels can be told apart; every common stride divides both.
@@ -48,6 +49,21 @@ def spatial_shape(args: Sequence[Any], kwargs: Dict[str, Any]) -> Optional[Tuple
         if isinstance(value, (tuple, list, torch.Size)) and len(value) == 2 and all(isinstance(v, int) for v in value):
             return int(value[0]), int(value[1])
     return None
+
+
+def _call(function, *args, use_reentrant=None, preserve_rng_state=None, **kwargs):
+    return function(*args, **kwargs)
+
+
+@contextmanager
+def _without_recomputation() -> Iterator[None]:
+    """Activation checkpointing (``with_cp``) hides the graph inside a block."""
+    checkpoint = torch.utils.checkpoint.checkpoint
+    torch.utils.checkpoint.checkpoint = _call
+    try:
+        yield
+    finally:
+        torch.utils.checkpoint.checkpoint = checkpoint
 
 
 @contextmanager
@@ -123,7 +139,7 @@ def probe(backbone: nn.Module, names: Sequence[str]) -> Probe:
     """
     kind = type(backbone).__name__
     failure = None
-    with _all_trainable(backbone):
+    with _all_trainable(backbone), _without_recomputation():
         for shape in _probe_shapes(backbone):
             try:
                 found = _run(backbone, names, shape)

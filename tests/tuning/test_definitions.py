@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import nn
-from toy import METHODS, build, image
+from toy import BACKBONES, METHODS, build, image
 
 from mmest.tuning import build_tuning
 from mmest.tuning.adapter import Bottleneck
@@ -285,3 +285,17 @@ def test_targets_of_lora():
     assert names('resnet', targets=['conv2'])[0] == 'layer1.0.conv2.weight'
     with pytest.raises(ValueError, match=r"targets \['qkv'\] match no layer in the blocks of ResNet.*conv1, conv2, conv3"):
         names('resnet', targets=['qkv'])
+
+
+@pytest.mark.parametrize('method', ['adapter', 'adaptformer', 'mona', 'lora', 'ssf'])
+def test_recomputed_blocks_give_the_same_gradients(method):
+    gradients = []
+    for with_cp in (False, True):
+        cfg = dict(BACKBONES['swin'], with_cp=with_cp, drop_path_rate=0.0)
+        torch.manual_seed(0)
+        tuned = MODELS.build(dict(type='TunedBackbone', backbone=cfg, tuning=dict(METHODS[method])))
+        randomised(tuned.method)
+        sum(f.square().mean() for f in tuned(image())).backward()
+        gradients.append([p.grad for p in tuned.method.parameters()])
+    for a, b in zip(*gradients):
+        torch.testing.assert_close(a, b)
