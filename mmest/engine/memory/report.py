@@ -1,13 +1,13 @@
 """Memory figures as a table in the terminal."""
 from typing import Sequence, Tuple
 
-from mmengine.config import Config
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from mmest.engine.launch import open_config
 from mmest.utils import load_tuning
 
 from .compare import FULL, compare_tunings
@@ -38,7 +38,7 @@ def measure_and_show(config: str, tunings: Sequence[str], size: Tuple[int, int],
         device: ``cpu`` or ``cuda``.
         amp: mixed precision, on CUDA.
     """
-    cfg = Config.fromfile(config)
+    cfg = open_config(config)
     methods = {name: load_tuning(name) for name in tunings}
     columns = (TextColumn('measuring'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TextColumn('{task.fields[last]}'))
