@@ -1,7 +1,9 @@
 """Where the shipped configs are, the switch between tuning methods, and a sentence for what cannot be built."""
+import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List, Union
+from typing import Iterator, List, Optional, Union
 
 from mmengine.config import Config, ConfigDict
 
@@ -70,6 +72,14 @@ def tuned_backbone_of(cfg: Config) -> dict:
             f'is {backbone.get("type", "missing")}. Wrap it: model = dict(backbone=dict(type=\'TunedBackbone\', '
             'backbone=dict(...), tuning=dict(type=\'EST\'))).')
     return backbone
+
+
+def variable_behind(cfg: Config, path: str) -> Optional[str]:
+    """The environment variable that the beginning of a path comes from, set or not: ``{{$NAME:default}}`` in the config."""
+    for name, default in re.findall(r'\{\{\s*\$(\w+)\s*:\s*([^}\s]*)\s*\}\}', cfg.text):
+        if path.startswith(os.environ.get(name) or default):
+            return name
+    return None
 
 
 @contextmanager

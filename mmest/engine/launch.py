@@ -11,9 +11,30 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
 from mmest.backbones.pretrained import load_pretrained
-from mmest.utils import available_tunings, configs_root, explain_build_errors, head_and_backbone, set_tuning
+from mmest.utils import available_tunings, configs_root, explain_build_errors, head_and_backbone, set_tuning, variable_behind
 
 _DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation')
+
+
+def open_config(path: str) -> Config:
+    """Read a config file.
+
+    Raises:
+        FileNotFoundError: there is no such file; near names are suggested.
+        ValueError: it cannot be read.
+    """
+    if not Path(path).is_file():
+        root = configs_root()
+        known = {file.relative_to(root.parent).as_posix(): file for folder in ('detection', 'segmentation', 'demo')
+                 for file in (root / folder).rglob('*.py')}
+        stems = {Path(name).stem: name for name in known}
+        near = [stems[stem] for stem in difflib.get_close_matches(Path(path).stem, stems, n=3)]
+        hint = f'Did you mean {" or ".join(near)}?' if near else f'Those of mmest are in {root}.'
+        raise FileNotFoundError(f'There is no config "{path}". {hint}')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is code of its author's: anything may go wrong in it
+        raise ValueError(f'The config {path} cannot be read: {type(error).__name__}: {error}') from error
 
 
 def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str] = None) -> Config:
@@ -29,18 +50,7 @@ def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str]
         ValueError: it cannot be read; it holds no model; the method is unknown or missing; an option does not fit; the
             framework it needs is not installed.
     """
-    if not Path(path).is_file():
-        root = configs_root()
-        known = {file.relative_to(root.parent).as_posix(): file for folder in ('detection', 'segmentation', 'demo')
-                 for file in (root / folder).rglob('*.py')}
-        stems = {Path(name).stem: name for name in known}
-        near = [stems[stem] for stem in difflib.get_close_matches(Path(path).stem, stems, n=3)]
-        hint = f'Did you mean {" or ".join(near)}?' if near else f'Those of mmest are in {root}.'
-        raise FileNotFoundError(f'There is no config "{path}". {hint}')
-    try:
-        cfg = Config.fromfile(path)
-    except Exception as error:  # a config is code of its author's: anything may go wrong in it
-        raise ValueError(f'The config {path} cannot be read: {type(error).__name__}: {error}') from error
+    cfg = open_config(path)
     if tuning is not None:
         set_tuning(cfg, tuning)
     if options:
@@ -136,8 +146,8 @@ def check_weights(cfg: Config) -> None:
                 raise ValueError(f'The pretrained weights {source} cannot be loaded: {error}. Install what is missing, or '
                                  'pass a file: --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.') from error
         return
-    variables = [name for name, value in (cfg.env_variables or {}).items() if value and source.startswith(str(value))]
-    way = f'Set the environment variable {variables[0]} to its folder' if variables else 'Put it there'
+    variable = variable_behind(cfg, source)
+    way = f'Set the environment variable {variable}, with which the path begins' if variable else 'Put it there'
     raise FileNotFoundError(f'The pretrained weights {Path(source).absolute()} are not there. {way}, or pass '
                             '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.')
 

@@ -114,8 +114,10 @@ def test_est_backbone_can_be_swapped_too():
         set_tuning(Config(dict(model=dict(backbone=inner))), 'full')
 
 
-def test_missing_data_names_the_variable(monkeypatch, tmp_path):
-    monkeypatch.setenv('MMEST_DATA', str(tmp_path / 'nowhere'))
+@pytest.mark.parametrize('value', ['nowhere', None])
+def test_missing_data_names_the_variable(monkeypatch, tmp_path, value):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('MMEST_DATA', value) if value else monkeypatch.delenv('MMEST_DATA', raising=False)
     cfg = Config.fromfile(ROOT / 'segmentation/dubai/segformer_deit-t_est.py')
-    with pytest.raises(FileNotFoundError, match='nowhere/dubai_seg is not there.*MMEST_DATA.*data_root'):
+    with pytest.raises(FileNotFoundError, match=f'{value or "data"}/dubai_seg is not there.*MMEST_DATA.*data_root'):
         check_data(cfg, ['train'])
