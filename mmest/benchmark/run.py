@@ -13,6 +13,7 @@ from typing import List
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from mmest.benchmark import OUTPUT
 from mmest.engine.atomic import write_json
 
 from .grid import Cell
@@ -98,7 +99,7 @@ def _run(cell: Cell, path: Path, folder: Path, sources) -> None:
     """In the process of a cell: measure, and write the record."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     folder.mkdir(parents=True, exist_ok=True)
-    output = os.open(folder / 'output.txt', os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
     from .surroundings import surroundings

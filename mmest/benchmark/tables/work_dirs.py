@@ -6,6 +6,7 @@ from typing import Iterator, Optional
 
 from mmengine.config import Config
 
+from mmest.benchmark import OUTPUT
 from mmest.benchmark.training import described, losses
 from mmest.utils import available_tunings, head_and_backbone, load_tuning
 
@@ -14,9 +15,9 @@ _NO_METRICS = ('lr', 'base_lr', 'data_time', 'time', 'step', 'epoch', 'iter', 'm
 
 def records_of_trainings(folder: Path) -> Iterator[dict]:
     """One record per work folder, the folder itself or one below it, in which a training of mmest was scored; it is like that of
-    an accuracy cell."""
+    an accuracy cell. Folders of cells are passed over: they have their records."""
     runs = {path.parents[2] for path in folder.glob('**/vis_data/scalars.json')}
-    for run in sorted(runs):
+    for run in sorted(run for run in runs if not (run / OUTPUT).is_file()):
         record = _record(run)
         if record:
             yield record
