@@ -51,7 +51,7 @@ def test_unknown_config_suggests_near_names(run):
     ('x = (', 'cannot be read: SyntaxError'),
     ('x = 1 / 0', 'cannot be read: ZeroDivisionError'),
     ("tuning = dict(type='EST')", 'holds no model: it is a part that others build on'),
-    ("model = dict(backbone=dict(type='TunedBackbone'))", 'names no tuning method. Pass --tuning NAME, one of est'),
+    ("model = dict(backbone=dict(type='TunedBackbone'))", 'names no tuning method. Pass --tuning NAME, one of adapter, adaptformer, '),
     ("model = dict(type='X')", 'has no train_dataloader, train_cfg, optim_wrapper. Add a data set')])
 def test_configs_that_cannot_be_trained(run, tmp_path, content, sentence):
     (tmp_path / 'config.py').write_text(content)
