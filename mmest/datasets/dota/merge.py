@@ -2,6 +2,7 @@
 from typing import List, Sequence, Tuple
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 # A detector seldom meets the border of its patch exactly.
 _NEAR = 4.0
@@ -11,8 +12,8 @@ def merge(boxes: np.ndarray, scores: np.ndarray, owners: np.ndarray, patches: np
           iou: float = 0.5) -> Tuple[np.ndarray, np.ndarray]:
     """NMS across patches, for the detections of one class.
 
-    Two detections are the same object where, on the ground that their patches share, their IoU is ``iou`` or more, and no
-    other detection of that patch fits better. The higher score stays, as in NMS; a side at which the border of the patch
+    Two detections are the same object where, on the ground that their patches share, their IoU is ``iou`` or more; each
+    has one partner at most in another patch, the pairs being those that agree best in all. The higher score stays, as in NMS; a side at which the border of the patch
     cuts it off is taken from the others. So an object larger than the overlap of the patches, even than a patch, is
     neither lost nor doubled, and neighbours that one patch tells apart do not suppress each other: within a patch the
     detector's own NMS has decided.
@@ -51,19 +52,19 @@ def _cut_off(boxes: np.ndarray, patches: np.ndarray, owners: np.ndarray) -> np.n
 
 
 def _joins(boxes: np.ndarray, owners: np.ndarray, patches: np.ndarray, iou: float) -> List[List[int]]:
-    """For each detection, those of other patches that see the same object, and it best."""
+    """For each detection, those of other patches that see the same object: of each patch one at most."""
     joins: List[List[int]] = [[] for _ in boxes]
-    members = [np.flatnonzero(owners == patch) for patch in range(len(patches))]
     low = np.maximum(patches[:, None, :2], patches[None, :, :2])
     high = np.minimum(patches[:, None, 2:], patches[None, :, 2:])
-    for first, second in np.argwhere((high > low).all(-1)):
-        if first == second or not len(members[first]) or not len(members[second]):
-            continue
-        ground = np.concatenate([low[first, second], high[first, second]])
-        agreement = _iou(_clip(boxes[members[first]], ground), _clip(boxes[members[second]], ground))
-        best = agreement.argmax(0)
-        for column in np.flatnonzero(agreement.max(0) >= iou):
-            joins[members[first][best[column]]].append(members[second][column])
+    for first, second in np.argwhere(np.triu((high > low).all(-1), 1)):
+        seen = _clip(boxes, np.concatenate([low[first, second], high[first, second]]))
+        there = (seen[:, 2:] > seen[:, :2]).all(1)
+        rows, columns = (np.flatnonzero(there & (owners == patch)) for patch in (first, second))
+        agreement = _iou(seen[rows], seen[columns])
+        for row, column in zip(*linear_sum_assignment(agreement, maximize=True)):
+            if agreement[row, column] >= iou:
+                joins[rows[row]].append(columns[column])
+                joins[columns[column]].append(rows[row])
     return joins
 
 
