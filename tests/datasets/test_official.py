@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import official_trees as trees
 import pytest
+from PIL import Image
 
 from mmest.datasets.official import dior, dota, isaid, isprs, loveda, potsdam, vaihingen
 from mmest.datasets.preparation.command import prepare
@@ -23,7 +24,7 @@ def run(dataset, source: Path, out: Path) -> bool:
 
 
 def read(path: Path) -> np.ndarray:
-    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return np.asarray(Image.open(path))
 
 
 def converter(name: str):
@@ -176,7 +177,7 @@ def test_real_isaid_masks(tmp_path):
     run(isaid, REAL / 'isaid', tmp_path / 'out')
     assert (tmp_path / 'out/problems.txt').read_text() == 'train: P0002: its picture is missing; left out\n'
     mask = read(tmp_path / 'out/ann_dir/val/P0003_0_896_0_896_instance_color_RGB.png')
-    colours = read(REAL / 'isaid/val/images/P0003_instance_color_RGB.png')[:896, :896, ::-1]
+    colours = read(REAL / 'isaid/val/images/P0003_instance_color_RGB.png')[:896, :896]
     # The round thing in the middle is a tank, the rows of long ones are buses.
     assert mask[663, 476] == isaid.CLASSES.index('store_tank') and tuple(colours[663, 476]) == (0, 63, 63)
     assert mask[300, 305] == isaid.CLASSES.index('Large_Vehicle')

@@ -4,12 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import official_trees as trees
 import pytest
 
-from mmest.datasets.preparation import work
+
 from mmest.datasets.preparation.command import main, prepare
 from mmest.datasets.preparation.source import list_source
 
@@ -256,7 +257,7 @@ def test_a_missing_source(tmp_path):
 
 def test_a_worker_that_is_killed_gets_a_sentence(prepared, monkeypatch, tmp_path):
     def broken(*args):
-        raise work.BrokenProcessPool
+        raise BrokenProcessPool
     monkeypatch.setattr('mmest.datasets.preparation.command.run_jobs', broken)
     monkeypatch.setattr(sys, 'argv', ['dior.py', str(prepared['dior'][0]), str(tmp_path / 'out')])
     with pytest.raises(SystemExit, match='want of memory.*smaller --workers'):

@@ -4,6 +4,7 @@
 _base_ = './detection_loaders.py'
 data_root = '{{$MMEST_DATA:data}}/dota/'
 num_classes = 15
+max_per_img = 2000  # a patch of a harbour or a car park shows more than the 100 objects that detectors are set to
 scale = (1024, 1024)
 train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
 train_pipeline[2].scale = test_pipeline[1].scale = scale
