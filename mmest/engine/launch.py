@@ -152,6 +152,19 @@ def check_weights(cfg: Config) -> None:
                             '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.')
 
 
+def use_submission(cfg: Config, folder: Path) -> None:
+    """Have testing run on the data that a server scores, and write the files for it.
+
+    Raises:
+        ValueError: the data set of the config has no server.
+    """
+    if not cfg.get('submission_dataloader'):
+        raise ValueError(f'The config {cfg.filename} has no submission_dataloader: its data set is scored here, without '
+                         '--submission. Those of DOTA and LoveDA have one.')
+    cfg.test_dataloader, cfg.test_evaluator = cfg.submission_dataloader, cfg.submission_evaluator
+    cfg.test_evaluator.submission = str(folder)
+
+
 def default_launcher() -> str:
     """``pytorch`` under torchrun, which sets these variables; otherwise ``none``."""
     return 'pytorch' if {'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR'} <= os.environ.keys() else 'none'

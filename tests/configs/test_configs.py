@@ -1,6 +1,7 @@
 """Every shipped config can be read and built; no weights, no data."""
 import functools
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from mmest.utils import available_tunings, configs_root, set_tuning
 ROOT = configs_root()
 LEAVES = sorted(path.relative_to(ROOT).as_posix() for task in ('detection', 'segmentation')
                 for path in (ROOT / task).rglob('*.py'))
-# Backbones of one family differ in numbers only: the smallest of each stands for it.
+# Backbones of one family differ in numbers only: the smallest of each stands for it. Official sets differ in their classes
+# only: one stands for all.
 BUILT = [leaf for leaf in LEAVES if leaf.endswith('_est.py') and not any(
-    big in leaf for big in ('swin-s', 'swin-b', 'swin-l'))]
+    part in leaf for part in ('swin-s', 'swin-b', 'swin-l', 'dota/', 'five-classes/', 'vaihingen', 'loveda/', 'isaid/'))]
+OFFICIAL = [leaf for leaf in LEAVES if leaf.split('/')[1].partition('_')[0] in (
+    'dior', 'dota', 'potsdam', 'vaihingen', 'loveda', 'isaid')]
 
 
 @functools.lru_cache(maxsize=None)
@@ -27,6 +31,9 @@ def read(leaf: str) -> Config:
 
 def build(cfg: Config) -> torch.nn.Module:
     pytest.importorskip(cfg.default_scope)
+    scope = cfg.model.backbone.backbone.type.partition('.')
+    if scope[1]:
+        pytest.importorskip(scope[0])
     importlib.import_module(f'{cfg.default_scope}.models')
     init_default_scope(cfg.default_scope)
     return MODELS.build(cfg.model)
@@ -83,6 +90,39 @@ def test_swin_sizes_fit_the_neck_and_heads():
         widths = [inner.embed_dims * 2**stage for stage in inner.out_indices]
         taken = cfg.model.neck.in_channels if 'neck' in cfg.model else cfg.model.decode_head.in_channels
         assert list(taken) == widths, leaf
+
+
+def test_the_grid_is_complete():
+    backbones = ('swin-t', 'swin-b', 'swin-l', 'vit-b', 'r50', 'convnext-b')
+    expected = [f'detection/{data}/{detector}_{backbone}_{method}.py' for data in ('dior', 'dota')
+                for detector in ('faster-rcnn', 'retinanet', 'cascade-rcnn') for backbone in backbones
+                for method in ('full', 'est')]
+    expected += [f'segmentation/{data}/{head}_{backbone}_{method}.py' for data in (
+        'potsdam_six-classes', 'potsdam_five-classes', 'vaihingen_six-classes', 'vaihingen_five-classes', 'loveda', 'isaid')
+        for head in ('upernet', 'segformer') for backbone in backbones for method in ('full', 'est')]
+    assert sorted(expected) == sorted(OFFICIAL)
+
+
+def model_of(leaf: str) -> str:
+    """What tells two models apart, besides the number of classes and of detections."""
+    return re.sub(r"'(num_classes|max_per_img)': \d+|'size': \([^)]*\)", '', repr(read(leaf).model.to_dict()))
+
+
+@pytest.mark.parametrize('leaf', sorted({model_of(leaf): leaf for leaf in OFFICIAL}.values()))
+def test_every_model_of_the_grid_builds(leaf, monkeypatch):
+    """Values are left as they come: filling the large ones with random numbers would take minutes."""
+    for name in ('uniform_', 'normal_', 'kaiming_uniform_', 'trunc_normal_', 'constant_', 'xavier_uniform_', 'ones_', 'zeros_'):
+        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *args, **kwargs: tensor)
+    cfg = read(leaf)
+    model = build(cfg)
+    assert type(model.backbone.method).__name__ == cfg.model.backbone.tuning.type
+
+
+def test_dota_keeps_the_detections_of_a_crowded_patch():
+    for leaf in OFFICIAL:
+        if 'dota/' in leaf:
+            test_cfg = read(leaf).model.test_cfg
+            assert (test_cfg.get('rcnn') or test_cfg).max_per_img == 2000, leaf
 
 
 def test_dubai_ignores_unlabelled_ground():
