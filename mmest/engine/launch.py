@@ -10,8 +10,12 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
+<<<<<<< HEAD
 from mmest.backbones.pretrained import load_pretrained
 from mmest.utils import available_tunings, configs_root, explain_build_errors, head_and_backbone, set_tuning, variable_behind
+=======
+from mmest.utils import available_tunings, configs_root, explain_build_errors, set_tuning, variable_behind
+>>>>>>> core
 
 _DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation')
 
@@ -124,32 +128,32 @@ def use_amp(cfg: Config) -> None:
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
-def check_weights(cfg: Config) -> None:
-    """The pretrained file of the backbone is there, or can be fetched, and fits the backbone. Of the processes of
-    torchrun only the first of a machine looks; the others wait for it where they meet.
+def check_backbone(cfg: Config) -> None:
+    """The backbone can be built with its method, and its pretrained file is there, or can be fetched, and fits.
+
+    Said before the runner is built, whose log would bury it. Of the processes of torchrun only the first of a machine looks;
+    the others wait for it where they meet.
 
     Raises:
-        FileNotFoundError: it is not there.
-        ValueError: it belongs to another backbone, which may be one that cannot be built; or what reads it is not installed.
+        FileNotFoundError: the file is not there.
+        ValueError: it belongs to another backbone, or what reads it is not installed; the backbone or its method cannot be
+            built.
     """
     outer = cfg.model.get('backbone') or {}
     source = (outer.get('backbone', {}).get('init_cfg') or {}).get('checkpoint')
     if not source or os.environ.get('LOCAL_RANK', '0') != '0':
         return
-    if '://' in source or Path(source).is_file():
-        with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
-            try:
-                with explain_build_errors(cfg):
-                    backbone = MODELS.build(outer.backbone)
-                load_pretrained(backbone)
-            except ImportError as error:
-                raise ValueError(f'The pretrained weights {source} cannot be loaded: {error}. Install what is missing, or '
-                                 'pass a file: --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.') from error
-        return
-    variable = variable_behind(cfg, source)
-    way = f'Set the environment variable {variable}, with which the path begins' if variable else 'Put it there'
-    raise FileNotFoundError(f'The pretrained weights {Path(source).absolute()} are not there. {way}, or pass '
-                            '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.')
+    if '://' not in source and not Path(source).is_file():
+        variable = variable_behind(cfg, source)
+        way = f'Set the environment variable {variable}, with which the path begins' if variable else 'Put it there'
+        raise FileNotFoundError(f'The pretrained weights {Path(source).absolute()} are not there. {way}, or pass '
+                                '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.')
+    try:
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope')), explain_build_errors(cfg):
+            MODELS.build(outer).load_backbone()
+    except ImportError as error:
+        raise ValueError(f'The pretrained weights {source} cannot be loaded: {error}. Install what is missing, or '
+                         'pass a file: --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.') from error
 
 
 def use_submission(cfg: Config, folder: Path) -> None:

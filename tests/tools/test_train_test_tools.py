@@ -1,6 +1,7 @@
 """tools/train.py and tools/test.py: help, and sentences instead of tracebacks."""
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -89,6 +90,19 @@ def test_weights_of_another_backbone(run, tmp_path):
                f'val_dataloader.dataset.data_root={tmp_path}',
                f'model.backbone.backbone.init_cfg.checkpoint={tmp_path}/other.pth')
     assert 'covers 0.00%' in said and 'belongs to another backbone' in said
+
+
+@pytest.mark.parametrize('option, sentence', [
+    ('tuning.taps=blok', "taps should be 'block'"), ('tuning.tap=block', "cannot be built: .* argument 'tap'"),
+    ('backbone.type=ResNot', 'cannot be built: ResNot is not in the')])
+def test_backbones_that_cannot_be_built(run, tmp_path, capfd, option, sentence):
+    write_pairs(tmp_path)
+    torch.save({}, tmp_path / 'weights.pth')
+    said = run('train', CONFIG, '--cfg-options', f'train_dataloader.dataset.data_root={tmp_path}',
+               f'val_dataloader.dataset.data_root={tmp_path}', f'model.backbone.{option}',
+               f'model.backbone.backbone.init_cfg.checkpoint={tmp_path}/weights.pth')
+    assert re.search(sentence, said)
+    assert 'System environment' not in ''.join(capfd.readouterr()), 'the log of a runner would bury it'
 
 
 def test_processes_on_the_cpu_normalise_each_their_batch(monkeypatch):
