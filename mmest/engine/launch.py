@@ -10,12 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
-<<<<<<< HEAD
-from mmest.backbones.pretrained import load_pretrained
 from mmest.utils import available_tunings, configs_root, explain_build_errors, head_and_backbone, set_tuning, variable_behind
-=======
-from mmest.utils import available_tunings, configs_root, explain_build_errors, set_tuning, variable_behind
->>>>>>> core
 
 _DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation')
 
