@@ -49,7 +49,7 @@ def test_says_what_a_training_needs(leaf):
     inner = cfg.model.backbone.backbone
     assert inner.init_cfg.type == 'Pretrained' and inner.init_cfg.checkpoint
     assert not inner.init_cfg.checkpoint.startswith('torchvision://'), 'torchvision is not among the requirements'
-    assert not inner.with_cp
+    assert not inner.get('with_cp')
     assert cfg.model.get('pretrained') is None
     assert dict(type='ESTHook') in cfg.custom_hooks
     assert cfg.optim_wrapper.constructor == 'TrainableOptimWrapperConstructor'
