@@ -84,7 +84,7 @@ def test_from_the_download_to_the_score(name, data, text, batch, checkpoint, met
     metrics = json.loads(Path('metrics.json').read_text())
     assert 0 <= metrics[metric] <= 100
     if name == 'dior':
-        assert {'coco/bbox_mAP', 'coco/bbox_mAP_50', 'pascal_voc/AP50'} <= metrics.keys()
+        assert 'pascal_voc/AP50' in metrics  # COCO's metric says nothing where nothing was detected
     refused = call('test.py', *arguments, '--submission', 'submission', *quiet, 'submission_dataloader.num_workers=0'
                    if name in ('dota', 'loveda') else 'test_dataloader.num_workers=0')
     if name not in ('dota', 'loveda'):
