@@ -25,7 +25,7 @@ model = dict(
     backbone=dict(_delete_=True, type='TunedBackbone', tuning=dict(type='EST'), backbone=dict(
         type='ResNet', depth=18, out_indices=(1, 2), norm_eval=True)),
     neck=dict(_delete_=True, **_base_.fpn, in_channels=[128, 256], add_extra_convs='on_output'),
-    bbox_head=dict(num_classes=_base_.num_classes))
+    bbox_head=dict(num_classes=_base_.num_classes), test_cfg=dict(score_thr=0.0))
 train_dataloader = dict(batch_size={batch}, num_workers=0)
 '''
 SEGMENTATION = '''
