@@ -51,6 +51,7 @@ setup(
     extras_require={
         'det': DETECTION,
         'seg': SEGMENTATION,
+        'geo': ['rasterio'],
         'tests': [*DETECTION, *SEGMENTATION, 'pytest'],
     },
     zip_safe=False,

@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from mmest.backbones.pretrained import load_pretrained
 from mmest.utils import available_tunings, configs_root, set_tuning
 
-_DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation')
+_DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation', mmpretrain='mmpretrain torchvision')
 
 
 def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str] = None) -> Config:
@@ -72,12 +72,17 @@ def check_parts(cfg: Config, names: Sequence[str]) -> None:
 
 
 def import_framework(cfg: Config) -> None:
-    """Import the framework that a config is for.
+    """Import the framework that a config is for, and the one that its backbone is from.
 
     Raises:
-        ValueError: it is not installed.
+        ValueError: one is not installed.
     """
-    scope = cfg.get('default_scope', 'mmengine')
+    backbone = (cfg.get('model', {}).get('backbone') or {}).get('backbone') or {}
+    for scope in dict.fromkeys([cfg.get('default_scope', 'mmengine'), *str(backbone.get('type')).split('.')[:-1]]):
+        _import(scope, cfg)
+
+
+def _import(scope: str, cfg: Config) -> None:
     try:
         importlib.import_module(scope)
     except ImportError as error:
