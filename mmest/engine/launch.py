@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 
 from mmest.utils import available_tunings, configs_root, explain_build_errors, head_and_backbone, set_tuning, variable_behind
 
-_DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation')
+_DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation', mmpretrain='mmpretrain torchvision')
 
 
 def open_config(path: str) -> Config:
@@ -90,12 +90,17 @@ def check_parts(cfg: Config, names: Sequence[str]) -> None:
 
 
 def import_framework(cfg: Config) -> None:
-    """Import the framework that a config is for.
+    """Import the framework that a config is for, and the one that its backbone is from.
 
     Raises:
-        ValueError: it is not installed.
+        ValueError: one is not installed.
     """
-    scope = cfg.get('default_scope', 'mmengine')
+    backbone = (cfg.get('model', {}).get('backbone') or {}).get('backbone') or {}
+    for scope in dict.fromkeys([cfg.get('default_scope', 'mmengine'), *str(backbone.get('type')).split('.')[:-1]]):
+        _import(scope, cfg)
+
+
+def _import(scope: str, cfg: Config) -> None:
     try:
         importlib.import_module(scope)
     except ImportError as error:

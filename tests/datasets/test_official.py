@@ -85,9 +85,9 @@ def test_isaid_patches_are_those_of_mmseg(tmp_path, monkeypatch):
     trees.isaid(tmp_path / 'source')
     run(isaid, tmp_path / 'source', tmp_path / 'out')
     theirs = converter('isaid')
-    # It saves numbers as a picture with an empty palette, of which current versions of Pillow keep one bit.
-    plain = Image.fromarray
-    monkeypatch.setattr(Image, 'fromarray', lambda array, mode=None: plain(array))
+    # It asks for a palette without giving one, and Pillow 13 then saves every pixel as the same colour.
+    fromarray = Image.fromarray
+    monkeypatch.setattr(Image, 'fromarray', lambda pixels, mode=None: fromarray(pixels))
     for split in ('train', 'val'):
         for kind in ('img_dir', 'ann_dir'):
             (tmp_path / 'theirs' / kind / split).mkdir(parents=True)

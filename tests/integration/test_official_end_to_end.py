@@ -25,18 +25,26 @@ model = dict(
     backbone=dict(_delete_=True, type='TunedBackbone', tuning=dict(type='EST'), backbone=dict(
         type='ResNet', depth=18, out_indices=(1, 2), norm_eval=True)),
     neck=dict(_delete_=True, **_base_.fpn, in_channels=[128, 256], add_extra_convs='on_output'),
-    bbox_head=dict(num_classes=_base_.num_classes))
-train_dataloader = dict(batch_size={batch}, num_workers=0)
+    bbox_head=dict(num_classes=_base_.num_classes), test_cfg=dict(score_thr=0.0))
+# Pictures are seen small, for the time of the tests.
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[2].scale = test_pipeline[1].scale = (128, 128)
+train_dataloader = dict(batch_size={batch}, num_workers=0, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 '''
 SEGMENTATION = '''
 _base_ = ['{root}/_base_/models/light-segformer.py', '{root}/_base_/datasets/{data}_segmentation.py',
           '{root}/_base_/schedules/adamw_short_segmentation.py']
 model = dict(
-    data_preprocessor=dict(size=_base_.crop_size),
+    data_preprocessor=dict(size=(128, 128)),
     backbone=dict(_delete_=True, type='TunedBackbone', tuning=dict(type='EST'), backbone=dict(
         type='ResNet', depth=18, out_indices=(0, 1, 2, 3), norm_eval=True)),
     decode_head=dict(in_channels=[64, 128, 256, 512], in_index=[0, 1, 2, 3], num_classes=_base_.num_classes))
-train_dataloader = dict(batch_size={batch}, num_workers=0)
+# Crops are small, for the time of the tests.
+train_pipeline = _base_.train_pipeline
+train_pipeline[2].scale = train_pipeline[3].crop_size = (128, 128)
+train_dataloader = dict(batch_size={batch}, num_workers=0, dataset=dict(pipeline=train_pipeline))
 train_cfg = dict(max_iters=2, val_interval=9)
 default_hooks = dict(checkpoint=dict(interval=2))
 '''

@@ -28,7 +28,7 @@ def run(monkeypatch):
 
     def call(tool: str, *args: str) -> str:
         monkeypatch.setattr(sys, 'argv', [f'{tool}.py', *args])
-        monkeypatch.syspath_prepend(REPOSITORY / 'tools')  # as Python does for a script
+        monkeypatch.syspath_prepend(str(REPOSITORY / 'tools'))
         with pytest.raises(SystemExit) as end:
             runpy.run_path(str(REPOSITORY / 'tools' / f'{tool}.py'), run_name='__main__')
         return str(end.value.code)
@@ -63,6 +63,12 @@ def test_options_that_do_not_fit(run, capsys):
     assert 'do not fit' in run('train', CONFIG, '--cfg-options', 'train_dataloader.batch_size.x=2')
     run('train', CONFIG, '--cfg-options', 'batch_size')
     assert 'takes KEY=VALUE pairs' in capsys.readouterr().err
+
+
+def test_backbone_of_a_framework_that_is_not_installed(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mmpretrain', None)
+    said = run('train', str(configs_root() / 'segmentation/loveda/upernet_convnext-b_est.py'))
+    assert 'is for mmpretrain, which cannot be imported' in said and 'pip install mmpretrain torchvision' in said
 
 
 def test_unknown_tuning_lists_them(run):

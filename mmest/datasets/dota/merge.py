@@ -8,6 +8,24 @@ from scipy.optimize import linear_sum_assignment
 _NEAR = 4.0
 
 
+def merge_patches(patches: Sequence[dict], classes: int, iou: float = 0.5) -> List[np.ndarray]:
+    """Detections of one picture, for each class N×5 with x0, y0, x1, y1, score.
+
+    Args:
+        patches: of each patch of the picture ``patch`` (x0, y0, x1, y1), ``boxes``, ``scores`` and ``labels``.
+        classes: their number.
+        iou: see :func:`merge`.
+    """
+    extents = np.array([patch['patch'] for patch in patches])
+    boxes, scores, labels = (np.concatenate([patch[key] for patch in patches]) for key in ('boxes', 'scores', 'labels'))
+    owners = np.repeat(np.arange(len(patches)), [len(patch['scores']) for patch in patches])
+    found = []
+    for label in range(classes):
+        chosen = labels == label
+        found.append(np.column_stack(merge(boxes[chosen], scores[chosen], owners[chosen], extents, iou)))
+    return found
+
+
 def merge(boxes: np.ndarray, scores: np.ndarray, owners: np.ndarray, patches: np.ndarray,
           iou: float = 0.5) -> Tuple[np.ndarray, np.ndarray]:
     """NMS across patches, for the detections of one class.

@@ -10,7 +10,7 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
-from mmest.datasets.dota.merge import merge
+from mmest.datasets.dota.merge import merge_patches
 from mmest.datasets.dota.patches import parse_patch_name
 from mmest.datasets.dota.submission import corners, write_task1, write_task2
 
@@ -56,24 +56,6 @@ class DOTABoxMetric(BaseMetric):
         if self.ann_file:
             metrics['AP50'] = score(merged, json.loads(Path(self.ann_file).read_text()), classes)
         return metrics
-
-
-def merge_patches(patches: Sequence[dict], classes: int, iou: float = 0.5) -> List[np.ndarray]:
-    """Detections of one picture, for each class N×5 with x0, y0, x1, y1, score.
-
-    Args:
-        patches: of each patch of the picture ``patch`` (x0, y0, x1, y1), ``boxes``, ``scores`` and ``labels``.
-        classes: their number.
-        iou: see :func:`mmest.datasets.dota.merge.merge`.
-    """
-    extents = np.array([patch['patch'] for patch in patches])
-    boxes, scores, labels = (np.concatenate([patch[key] for patch in patches]) for key in ('boxes', 'scores', 'labels'))
-    owners = np.repeat(np.arange(len(patches)), [len(patch['scores']) for patch in patches])
-    found = []
-    for label in range(classes):
-        chosen = labels == label
-        found.append(np.column_stack(merge(boxes[chosen], scores[chosen], owners[chosen], extents, iou)))
-    return found
 
 
 def score(merged: Dict[str, List[np.ndarray]], truth: dict, classes: Sequence[str]) -> float:

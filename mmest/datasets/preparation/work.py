@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Protocol, Sequence, TextIO, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Protocol, Sequence, TextIO, Tuple
 
 import cv2
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -124,23 +124,31 @@ def run_jobs(module: str, jobs: List[Job], out: Path, journal: Journal, workers:
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with journal.rewrite(kept) as stream, Progress(*columns) as bars:
         bar = bars.add_task('pictures', total=len(jobs), completed=len(done))
-        # Not forked from here: a process whose libraries run threads may hang in its fork.
-        context = get_context('forkserver')
-        context.set_forkserver_preload([module])
-        pool = ProcessPoolExecutor(max(1, min(workers, len(waiting))), context, initializer=cv2.setNumThreads, initargs=(1, ))
-        try:
-            futures = {pool.submit(_convert, module, job, str(out)): job for job in waiting}
-            for future in as_completed(futures):
-                job, result = futures[future], future.result()
-                done[job.key] = result
-                # A picture that could not be used is looked at again the next time: it may have been replaced.
-                if result.outputs:
-                    stream.write(json.dumps(dict(key=job.key, stamp=job.stamp, done=asdict(result))) + '\n')
-                    stream.flush()
-                bars.advance(bar)
-        finally:
-            pool.shutdown(cancel_futures=True)
+        for job, result in _results(module, waiting, out, workers):
+            done[job.key] = result
+            # A picture that could not be used is looked at again the next time: it may have been replaced.
+            if result.outputs:
+                stream.write(json.dumps(dict(key=job.key, stamp=job.stamp, done=asdict(result))) + '\n')
+                stream.flush()
+            bars.advance(bar)
     return [(job, done[job.key]) for job in jobs]
+
+
+def _results(module: str, jobs: List[Job], out: Path, workers: int) -> Iterator[Tuple[Job, Done]]:
+    """Jobs with what they gave, in the order in which they end."""
+    if workers == 1:
+        yield from ((job, _convert(module, job, str(out))) for job in jobs)
+        return
+    # Not forked from here: a process whose libraries run threads may hang in its fork.
+    context = get_context('forkserver')
+    context.set_forkserver_preload([module])
+    pool = ProcessPoolExecutor(max(1, min(workers, len(jobs))), context, initializer=cv2.setNumThreads, initargs=(1, ))
+    try:
+        futures = {pool.submit(_convert, module, job, str(out)): job for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _convert(module: str, job: Job, out: str) -> Done:

@@ -1,0 +1,69 @@
+"""Objects of a whole picture: GeoJSON, COCO, and an overlay."""
+from pathlib import Path
+from typing import Callable, Dict, List
+
+import numpy as np
+
+from mmest.datasets.dota.merge import merge_patches
+from mmest.engine.atomic import write_bytes, write_json
+from mmest.prediction.model import Model
+from mmest.prediction.overlay import Overlay
+from mmest.prediction.picture import Picture
+from mmest.prediction.tiling import tiles_with_parts
+
+
+def predict_boxes(model: Model, picture: Picture, out: Path, tile: int, overlap: int, score: float,
+                  progress: Callable[[], None]) -> List[Path]:
+    """Detect in tiles, merge, and write ``<name>.geojson``, ``<name>_coco.json`` and ``<name>_overlay.png``.
+
+    Args:
+        model: a detector.
+        picture: the picture.
+        out: folder to write to.
+        tile: side of a tile.
+        overlap: of tiles.
+        score: detections below are left out.
+        progress: called after each tile.
+    """
+    overlay, patches = Overlay(picture.width, picture.height), []
+    for box, part in tiles_with_parts(picture.width, picture.height, tile, overlap):
+        pixels = picture.read(box)
+        boxes, scores, labels = model.boxes(pixels)
+        kept = scores >= score
+        patches.append(dict(patch=box, boxes=boxes[kept] + [*box[:2], *box[:2]], scores=scores[kept], labels=labels[kept]))
+        overlay.add(part, pixels[part[1] - box[1]:part[3] - box[1], part[0] - box[0]:part[2] - box[0]])
+        progress()
+    found = [dict(label=label, box=row[:4], score=float(row[4]))
+             for label, rows in enumerate(merge_patches(patches, len(model.classes))) for row in rows]
+    for one in found:
+        overlay.rectangle(one['box'], model.palette[one['label']], model.classes[one['label']])
+    stem = picture.path.stem
+    paths = [out / f'{stem}.geojson', out / f'{stem}_coco.json', out / f'{stem}_overlay.png']
+    write_json(paths[0], _geojson(found, picture, model), indent=None)
+    write_json(paths[1], _coco(found, picture, model), indent=None)
+    write_bytes(paths[2], overlay.png())
+    return paths
+
+
+def _geojson(found: List[Dict], picture: Picture, model: Model) -> Dict:
+    """Longitude and latitude, as the format wants; pixels, y downwards, of a picture without a georeference."""
+    features = []
+    for one in found:
+        x0, y0, x1, y1 = map(float, one['box'])
+        ring = [(x0, y0), (x0, y1), (x1, y1), (x1, y0), (x0, y0)]
+        features.append(dict(
+            type='Feature', geometry=dict(type='Polygon', coordinates=[picture.ground(ring) or ring]),
+            properties={'class': model.classes[one['label']], 'score': round(one['score'], 4)}))
+    return dict(type='FeatureCollection', name=picture.path.stem, features=features,
+                coordinates='pixels' if picture.crs is None else 'longitude, latitude')
+
+
+def _coco(found: List[Dict], picture: Picture, model: Model) -> Dict:
+    boxes = np.array([one['box'] for one in found]).reshape(-1, 4)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return dict(
+        images=[dict(id=1, file_name=picture.path.name, width=picture.width, height=picture.height)],
+        annotations=[dict(id=number, image_id=1, category_id=one['label'] + 1, score=one['score'], iscrowd=0,
+                          bbox=[*map(float, box[:2]), *map(float, side)], area=float(side.prod()))
+                     for number, (one, box, side) in enumerate(zip(found, boxes, sides), start=1)],
+        categories=[dict(id=number, name=name) for number, name in enumerate(model.classes, start=1)])

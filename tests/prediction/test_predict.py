@@ -1,0 +1,218 @@
+"""Whole pictures: every object once, every pixel once, the georeference kept, memory that does not grow."""
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import official_trees as trees
+import pytest
+from PIL import Image
+
+from mmest.prediction.boxes import predict_boxes
+from mmest.prediction.masks import predict_mask
+from mmest.prediction.picture import Picture
+from mmest.prediction.tiling import tiles_with_parts
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'predict.py'
+COLOURS = np.array([[0, 0, 0], [250, 40, 40], [40, 40, 250]], np.uint8)
+RECTANGLES = [(1, 20, 30, 60, 80), (1, 180, 90, 330, 120), (2, 90, 60, 620, 260), (1, 640, 290, 660, 299), (2, 0, 0, 9, 9)]
+SIZE = (700, 300)
+
+
+class Colours:
+    """Sees coloured rectangles, as a perfect model would: of those that a tile cuts it sees the pieces."""
+    detects, classes, palette, tile = True, ('sky', 'red', 'blue'), COLOURS, 200
+
+    def mask(self, tile):
+        return (tile[:, :, None] == COLOURS).all(-1).argmax(-1).astype(np.uint8)
+
+    def boxes(self, tile):
+        found = [(label, *cv2.boundingRect(part)) for label in (1, 2)
+                 for part in cv2.findContours((self.mask(tile) == label).astype(np.uint8), cv2.RETR_EXTERNAL,
+                                              cv2.CHAIN_APPROX_SIMPLE)[0]]
+        rows = np.array([[x, y, x + w, y + h] for _, x, y, w, h in found], float).reshape(-1, 4)
+        return rows, np.full(len(found), 0.9), np.array([label for label, *_ in found], int)
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A picture of rectangles, one of them in a hole of another, and its class numbers."""
+    numbers = np.zeros(SIZE[::-1], np.uint8)
+    for label, x0, y0, x1, y1 in RECTANGLES[2:] + RECTANGLES[:2]:
+        numbers[y0:y1, x0:x1] = label
+    trees.write(tmp_path / 'scene.png', COLOURS[numbers])
+    return tmp_path / 'scene.png', numbers
+
+
+def geotiff(path: Path, rgb: np.ndarray, crs: str = 'EPSG:32633', **options):
+    rasterio = pytest.importorskip('rasterio')
+    with rasterio.open(path, 'w', driver='GTiff', height=rgb.shape[0], width=rgb.shape[1], count=3, dtype=rgb.dtype, crs=crs,
+                       transform=rasterio.Affine(0.5, 0, 400000, 0, -0.5, 5000000), **options) as target:
+        target.write(rgb.transpose(2, 0, 1))
+    return path
+
+
+@pytest.mark.parametrize('width, height, size, overlap', [(700, 300, 200, 40), (50, 300, 64, 0), (333, 64, 64, 63)])
+def test_parts_cover_every_pixel_once_and_lie_in_their_tiles(width, height, size, overlap):
+    seen = np.zeros((height, width), int)
+    for tile, part in tiles_with_parts(width, height, size, overlap):
+        assert tile[0] <= part[0] < part[2] <= tile[2] and tile[1] <= part[1] < part[3] <= tile[3]
+        seen[part[1]:part[3], part[0]:part[2]] += 1
+    assert (seen == 1).all()
+
+
+def test_mask_of_a_png(scene, tmp_path):
+    path, numbers = scene
+    written = predict_mask(Colours(), Picture(path), tmp_path / 'out', 200, 40, lambda: None)
+    assert [one.name for one in written] == ['scene_mask.png', 'scene_overlay.png']
+    found = Image.open(written[0])
+    assert (np.asarray(found) == numbers).all() and (np.asarray(found.convert('RGB')) == COLOURS[numbers]).all()
+    assert sorted(one.name for one in (tmp_path / 'out').iterdir()) == sorted(one.name for one in written)
+
+
+def test_mask_of_a_geotiff_keeps_the_georeference(scene, tmp_path):
+    rasterio = pytest.importorskip('rasterio')
+    path = geotiff(tmp_path / 'scene.tif', COLOURS[scene[1]])
+    written = predict_mask(Colours(), Picture(path), tmp_path / 'out', 200, 40, lambda: None)
+    with rasterio.open(written[0]) as found, rasterio.open(path) as source:
+        assert (found.read(1) == scene[1]).all()
+        assert found.crs == source.crs and found.transform == source.transform and found.bounds == source.bounds
+
+
+def test_every_object_once_also_those_larger_than_a_tile(scene, tmp_path):
+    path, numbers = scene
+    simple = np.zeros_like(numbers)
+    for label, x0, y0, x1, y1 in RECTANGLES:
+        if (x0, y0) != (180, 90):
+            simple[y0:y1, x0:x1] = label
+    trees.write(path, COLOURS[simple])
+    ticks = []
+    written = predict_boxes(Colours(), Picture(path), tmp_path / 'out', 200, 40, 0.3, lambda: ticks.append(1))
+    content = json.loads(written[1].read_text())
+    found = sorted((one['category_id'] - 1, *one['bbox'][:2], one['bbox'][0] + one['bbox'][2], one['bbox'][1] + one['bbox'][3])
+                   for one in content['annotations'])
+    assert found == sorted(one for one in RECTANGLES if one[1:3] != (180, 90))
+    assert len(ticks) == len(list(tiles_with_parts(*SIZE, 200, 40)))
+    features = json.loads(written[0].read_text())
+    assert features['coordinates'] == 'pixels' and len(features['features']) == 4
+    assert features['features'][0]['properties'] == {'class': 'red', 'score': 0.9}
+    assert cv2.imread(str(written[2])).shape == (300, 700, 3)
+    assert predict_boxes(Colours(), Picture(path), tmp_path / 'out', 200, 40, 0.95, lambda: None)
+    assert not json.loads(written[1].read_text())['annotations']
+
+
+def test_geojson_of_a_geotiff_is_longitude_and_latitude(scene, tmp_path):
+    warp = pytest.importorskip('rasterio.warp')
+    path = geotiff(tmp_path / 'scene.tif', COLOURS[scene[1]])
+    written = predict_boxes(Colours(), Picture(path), tmp_path / 'out', 200, 40, 0.3, lambda: None)
+    content = json.loads(written[0].read_text())
+    assert content['coordinates'] == 'longitude, latitude'
+    corners = {tuple(np.round(point, 9)) for feature in content['features'] for point in feature['geometry']['coordinates'][0]}
+    longitude, latitude = warp.transform('EPSG:32633', 'EPSG:4326', [400010.0], [4999985.0])
+    assert tuple(np.round((longitude[0], latitude[0]), 9)) in corners
+
+
+def test_a_picture_that_rasterio_would_be_needed_for(scene, tmp_path, monkeypatch):
+    path = geotiff(tmp_path / 'scene.tif', COLOURS[scene[1]])
+    monkeypatch.setattr('mmest.prediction.picture.rasterio', None)
+    picture = Picture(path)
+    assert 'georeference is left out, as rasterio is not installed' in picture.note
+    assert (picture.read((10, 20, 110, 90)) == COLOURS[scene[1]][20:90, 10:110]).all()
+
+
+def test_pictures_that_cannot_be_used(scene, tmp_path):
+    with pytest.raises(FileNotFoundError, match='no picture'):
+        Picture(tmp_path / 'gone.tif')
+    trees.cut_off(scene[0])
+    with pytest.raises(ValueError, match='scene.png is not a whole picture'):
+        Picture(scene[0])
+    trees.text(tmp_path / 'text.tif', 'x')
+    with pytest.raises(ValueError, match='text.tif is not a whole picture'):
+        Picture(tmp_path / 'text.tif')
+    path = geotiff(tmp_path / 'deep.tif', np.zeros((9, 9, 3), np.uint16))
+    with pytest.raises(ValueError, match='pixels of uint16; scale them to 8 bits'):
+        Picture(path)
+
+
+def test_memory_does_not_grow_with_the_picture(tmp_path):
+    """A GeoTIFF of 20 000 by 20 000 pixels would take 1.2 GB decoded."""
+    rasterio = pytest.importorskip('rasterio')
+    path = tmp_path / 'large.tif'
+    with rasterio.open(path, 'w', driver='GTiff', height=20000, width=20000, count=3, dtype='uint8', tiled=True, SPARSE_OK=True,
+                       crs='EPSG:32633', transform=rasterio.Affine(0.5, 0, 400000, 0, -0.5, 5000000), compress='deflate'):
+        pass
+    program = f'''
+import resource, sys
+from pathlib import Path
+import numpy as np
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from mmest.prediction.picture import Picture
+from mmest.prediction.boxes import predict_boxes
+
+class Nothing:
+    classes, palette = ('a', ), np.zeros((1, 3), np.uint8)
+    def boxes(self, tile):
+        return np.array([[1., 1, 9, 9]]), np.ones(1), np.zeros(1, int)
+
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+predict_boxes(Nothing(), Picture(Path({str(path)!r})), Path({str(tmp_path)!r}), 2048, 200, 0.3, lambda: None)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+'''
+    grown = float(subprocess.run([sys.executable, '-W', 'ignore', '-c', program], capture_output=True, text=True, check=True,
+                                 env={'PYTHONPATH': ':'.join(sys.path), 'GDAL_CACHEMAX': '64'}).stdout)
+    assert grown < 400
+    assert len(json.loads((tmp_path / 'large_coco.json').read_text())['annotations']) > 100
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs the command in this process; its exit status or sentence, and what it printed."""
+
+    def call(*args):
+        monkeypatch.setattr(sys, 'argv', ['predict.py', *map(str, args)])
+        monkeypatch.syspath_prepend(str(TOOL.parent))
+        code = 0
+        try:
+            runpy.run_path(str(TOOL), run_name='__main__')
+        except SystemExit as end:
+            code = end.code
+        return code, capsys.readouterr()
+
+    return call
+
+
+def test_command_teaches_and_refuses(run, scene, tmp_path):
+    assert 'georeference' in run('--help')[1].out
+    assert run(tmp_path / 'gone.pth', scene[0])[0] == f'predict: There is no checkpoint "{tmp_path}/gone.pth".'
+    code, said = run('model.pth', 'a/x.png', 'b/x.png')
+    assert code == 2 and 'x is there twice' in said.err
+
+
+def test_command_on_a_trained_model(run, tmp_path, weights):
+    """A checkpoint of training alone: its config is inside."""
+    pytest.importorskip('mmseg')
+    import torch
+    from mmengine.config import Config
+    from mmengine.registry import MODELS, init_default_scope
+    from toy import BACKBONES
+
+    from mmest.utils import configs_root
+    cfg = Config.fromfile(configs_root() / '_base_/models/light-segformer.py')
+    cfg.default_scope = 'mmseg'
+    cfg.custom_imports = dict(imports=['mmest'], allow_failed_imports=False)
+    cfg.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
+    cfg.model.backbone = dict(type='TunedBackbone', tuning=dict(type='Full'), backbone=dict(BACKBONES['swin_mmseg']))
+    cfg.model.decode_head.update(in_channels=[16, 32, 64, 128], in_index=[0, 1, 2, 3], num_classes=3)
+    cfg.model.data_preprocessor.size = (64, 64)
+    init_default_scope('mmseg')
+    model = MODELS.build(cfg.model)
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(
+        cfg=cfg.pretty_text, dataset_meta=dict(classes=('a', 'b', 'c'), palette=COLOURS.tolist()))), tmp_path / 'model.pth')
+    trees.picture(tmp_path / 'one.png', 100, 150)
+    trees.text(tmp_path / 'two.png', 'x')
+    code, said = run(tmp_path / 'model.pth', tmp_path / 'one.png', tmp_path / 'two.png', '--out', tmp_path / 'out', '--device', 'cpu')
+    assert code == 'predict: 1 of 2 pictures could not be used.' and 'two.png is not a whole picture' in said.out
+    assert np.asarray(Image.open(tmp_path / 'out/one_mask.png')).shape == (100, 150)
