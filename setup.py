@@ -51,6 +51,8 @@ setup(
     extras_require={
         'det': DETECTION,
         'seg': SEGMENTATION,
+        'timm': ['timm>=1.0'],
+        'mmpretrain': ['mmpretrain>=1.2,<2', 'torchvision', 'importlib_metadata'],
         'tests': [*DETECTION, *SEGMENTATION, 'pytest'],
     },
     zip_safe=False,

@@ -1,6 +1,9 @@
-"""Where the shipped configs are, and the switch between tuning methods."""
+"""Where the shipped configs are, the switch between tuning methods, and a sentence for what cannot be built."""
+import os
+import re
+from contextlib import contextmanager
 from pathlib import Path
-from typing import List, Optional
+from typing import Iterator, List, Optional, Union
 
 from mmengine.config import Config, ConfigDict
 
@@ -41,16 +44,54 @@ def load_tuning(name: str) -> ConfigDict:
     return Config.fromfile(path).tuning
 
 
-def set_tuning(cfg: Config, name: str) -> None:
-    """Swap the tuning method of a config, in place.
+def set_tuning(cfg: Config, tuning: Union[str, dict]) -> None:
+    """Swap the tuning method of a config, in place; an ESTBackbone becomes a TunedBackbone.
+
+    Args:
+        cfg: a config of mmdet or mmseg.
+        tuning: the method: the name of a file in ``configs/_base_/tunings``, or its config.
 
     Raises:
-        ValueError: there is no such method, or the config's backbone is not a TunedBackbone.
+        ValueError: there is no such method, or the config's backbone is not wrapped.
     """
-    backbone: Optional[dict] = cfg.get('model', {}).get('backbone')
-    if not backbone or backbone.get('type') != 'TunedBackbone':
+    backbone = tuned_backbone_of(cfg)
+    method = load_tuning(tuning) if isinstance(tuning, str) else tuning
+    cfg.model.backbone = ConfigDict(type='TunedBackbone', backbone=backbone['backbone'], tuning=method)
+
+
+def tuned_backbone_of(cfg: Config) -> dict:
+    """The config of the backbone, where that is a wrapper whose method can be chosen.
+
+    Raises:
+        ValueError: it is not.
+    """
+    backbone = (cfg.get('model') or {}).get('backbone') or {}
+    if backbone.get('type') not in ('TunedBackbone', 'ESTBackbone'):
         raise ValueError(
-            f'The tuning method can be swapped where model.backbone is a TunedBackbone; in {cfg.filename} it is '
-            f'{backbone.get("type") if backbone else "missing"}. Wrap it: backbone=dict(type=\'TunedBackbone\', '
-            'backbone=dict(...), tuning=dict(type=\'Full\')).')
-    backbone['tuning'] = load_tuning(name)
+            f'The tuning method can be chosen where model.backbone is a TunedBackbone; in {cfg.filename or "the config"} it '
+            f'is {backbone.get("type", "missing")}. Wrap it: model = dict(backbone=dict(type=\'TunedBackbone\', '
+            'backbone=dict(...), tuning=dict(type=\'EST\'))).')
+    return backbone
+
+
+def variable_behind(cfg: Config, path: str) -> Optional[str]:
+    """The environment variable that the beginning of a path comes from, set or not: ``{{$NAME:default}}`` in the config."""
+    for name, default in re.findall(r'\{\{\s*\$(\w+)\s*:\s*([^}\s]*)\s*\}\}', cfg.text):
+        if path.startswith(os.environ.get(name) or default):
+            return name
+    return None
+
+
+@contextmanager
+def explain_build_errors(cfg: Config) -> Iterator[None]:
+    """Make a ValueError of what the registries raise where a config names an unknown type or argument.
+
+    Other errors of these kinds come from inside a class that is being built: they pass, with their traceback.
+    """
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        said = str(error.args[0]) if error.args else ''
+        if not any(sign in said for sign in (' registry. ', 'must contain the key "type"', '__init__() ')):
+            raise
+        raise ValueError(f'The config {cfg.filename or "of the checkpoint"} cannot be built: {said}') from error

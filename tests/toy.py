@@ -20,9 +20,22 @@ METHODS = {
     'full': dict(type='Full'),
     'frozen': dict(type='Frozen'),
     'partial': dict(type='Partial'),
+    'bitfit': dict(type='BitFit'),
+    'norm': dict(type='NormTuning'),
+    'ssf': dict(type='SSF'),
+    'lora': dict(type='LoRA', rank=2),
+    'adapter': dict(type='Adapter', hidden=4),
+    'adaptformer': dict(type='AdaptFormer', hidden=4),
+    'convpass': dict(type='Convpass', hidden=4),
+    'lorand': dict(type='LoRand', rank=2),
+    'mona': dict(type='Mona', hidden=4),
+    'side-tuning': dict(type='SideTuning', width=8),
+    'lst': dict(type='LST', window=4),
+    'e3va': dict(type='E3VA', rank=2),
+    'dtl': dict(type='DTL'),
     'est': dict(type='EST'),
 }
-SIDE = ('est', )
+SIDE = ('side-tuning', 'lst', 'e3va', 'dtl', 'est')
 
 # With drop path, BatchNorm and class tokens among them: what breaks a backbone that is only half frozen.
 BACKBONES = {
@@ -36,23 +49,31 @@ BACKBONES = {
     'pvt': dict(type='mmdet.PyramidVisionTransformerV2', embed_dims=8, num_layers=[1, 1, 2, 1]),
 }
 
+# Its attention uses the weight of a layer that it never calls.
+BEIT = dict(type='mmseg.BEiT', img_size=64, embed_dims=32, num_layers=2, num_heads=2, out_indices=(0, 1))
+
 
 def build(name: str, tuning: dict = None, checkpoint: str = None) -> nn.Module:
     """A backbone by itself, or wrapped if a tuning is given."""
-    cfg = ConfigDict(copy.deepcopy(BACKBONES[name]))
+    cfg = ConfigDict(copy.deepcopy(BEIT if name == 'beit' else BACKBONES[name]))
     if checkpoint:
         cfg['init_cfg'] = dict(type='Pretrained', checkpoint=str(checkpoint))
     return MODELS.build(cfg if tuning is None else dict(type='TunedBackbone', backbone=cfg, tuning=dict(tuning)))
 
 
 def write_weights(name: str, folder: Path) -> Path:
-    """Random weights, BatchNorm statistics included, as a pretrained file."""
+    """Random weights, and BatchNorm statistics that fit them, as a pretrained file."""
     init_default_scope('mmdet')
     torch.manual_seed(1)
     backbone = build(name)
-    for tensor in backbone.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.add_(torch.rand_like(tensor) * 0.05)
+    for p in backbone.parameters():
+        p.data.add_((torch.rand_like(p) - 0.5) * 0.05)
+    for module in backbone.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # so that one batch gives the statistics
+    with torch.no_grad():
+        backbone.train()
+        backbone(image(batch=8))
     path = folder / f'{name}.pth'
     # mmdet's Swin takes only keys with this prefix.
     torch.save(dict(state_dict={f'backbone.{key}': value for key, value in backbone.state_dict().items()}), path)

@@ -7,7 +7,7 @@ from options import add_step_options, command
 EPILOG = """\
 examples:
   # EST against full fine-tuning and the frozen floor, on the CPU: exact, no data set, nothing downloaded
-  python tools/measure_memory.py configs/detection/dior/faster-rcnn_swin-t_est.py --tunings full frozen est
+  python tools/measure_memory.py configs/detection/custom/faster-rcnn_swin-t_est.py --tunings full frozen est
 
   # the same step on a GPU in mixed precision, with the allocator's figures beside, kept as JSON
   python tools/measure_memory.py CONFIG --device cuda --precision bf16 --batch-size 4 --size 800 800 --out memory.json

@@ -22,7 +22,6 @@ def main() -> None:
     add_step_options(parser)
     parser.add_argument('--steps', type=int, default=20, metavar='N', help='steps of each method (default: 20)')
     args = parser.parse_args()
-    from mmengine.config import Config
     from mmengine.logging import MMLogger
     from rich.console import Console
     from rich.progress import Progress
@@ -30,6 +29,7 @@ def main() -> None:
 
     from mmest.benchmark.surroundings import surroundings
     from mmest.engine.atomic import write_json
+    from mmest.engine.launch import open_config
     from mmest.engine.memory.compare import FULL, prepare
     from mmest.engine.step_time import alternating_step_times
     from mmest.engine.synthetic_batch import synthetic_batch
@@ -37,7 +37,7 @@ def main() -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     size = tuple(args.size)
     try:
-        cfg = Config.fromfile(args.config)
+        cfg = open_config(args.config)
         models = {name: prepare(cfg, load_tuning(name), size, args.device, args.precision) for name in args.tunings}
         batch = synthetic_batch(next(iter(models.values()))[0], size, args.batch_size)
     except (ValueError, TypeError, FileNotFoundError) as error:

@@ -1,6 +1,10 @@
 """Options that several commands share."""
 import argparse
+import warnings
 from pathlib import Path
+
+# mmengine's import of it warns at every start.
+warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
 
 def command(description: str, epilog: str) -> argparse.ArgumentParser:

@@ -13,6 +13,9 @@ examples:
   # keep the figures, and the predictions drawn into the images
   python tools/test.py CONFIG CHECKPOINT --out metrics.json --show-dir predictions/
 
+  # DOTA, LoveDA: run on the pictures of the server and write the files that it takes
+  python tools/test.py CONFIG CHECKPOINT --submission submission/
+
   # on other data
   python tools/test.py CONFIG CHECKPOINT --cfg-options test_dataloader.dataset.data_root=/data/other/
 
@@ -30,6 +33,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='what training wrote')
     parser.add_argument('--tuning', metavar='NAME', help='the method it was trained with, if not that of the config')
     parser.add_argument('--show-dir', type=Path, metavar='DIR', help='draw predictions beside the ground truth there')
+    parser.add_argument('--submission', type=Path, metavar='DIR',
+                        help='run on the data that a server scores, and write the files for it there')
     parser.add_argument('--out', type=Path, metavar='FILE', help='write the metrics there as JSON: {name: value}')
     add_run_options(parser)
     return parse_run(parser)
@@ -42,7 +47,7 @@ def main() -> None:
     from mmest.datasets.checks import check_data
     from mmest.engine.atomic import write_json
     from mmest.engine.launch import (build_runner, check_parts, default_launcher, default_work_dir, draw_predictions,
-                                     read_config)
+                                     read_config, use_submission)
     from mmest.engine.metrics import metrics_table
     try:
         cfg = read_config(args.config, args.cfg_options, args.tuning)
@@ -50,6 +55,8 @@ def main() -> None:
         if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
             raise FileNotFoundError(f'There is no checkpoint "{args.checkpoint}".')
         cfg.load_from = args.checkpoint
+        if args.submission:
+            use_submission(cfg, args.submission)
         check_parts(cfg, ['test_dataloader', 'test_cfg', 'test_evaluator'])
         check_data(cfg, ['test'])
         if args.show_dir:
@@ -62,6 +69,8 @@ def main() -> None:
     if not is_main_process():
         return
     print(metrics_table(metrics))
+    if args.submission:
+        print(f'Wrote {", ".join(str(path) for path in sorted(args.submission.glob("*.zip")))}')
     if args.out:
         write_json(args.out, metrics)
         print(f'Wrote {args.out}')

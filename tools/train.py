@@ -43,7 +43,7 @@ def main() -> None:
     args = parse_args()
     from mmest.datasets.checks import check_data
     from mmest.engine.checkpoint_io import is_complete
-    from mmest.engine.launch import (build_runner, check_parts, check_weights, default_launcher, default_work_dir,
+    from mmest.engine.launch import (build_runner, check_backbone, check_parts, default_launcher, default_work_dir,
                                      read_config, use_amp)
     from mmest.engine.resume import latest_complete_checkpoint
     try:
@@ -62,7 +62,7 @@ def main() -> None:
             if not checkpoint:
                 print(f'No complete checkpoint in {cfg.work_dir}: training starts from the beginning.')
             cfg.resume, cfg.load_from = bool(checkpoint), str(checkpoint) if checkpoint else None
-        check_weights(cfg)
+        check_backbone(cfg)
         runner = build_runner(cfg, args.launcher or default_launcher())
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f'train: {error}')

@@ -1,6 +1,6 @@
 # Training a segmentor, by iterations.
 _base_ = './default_runtime.py'
-custom_imports = dict(imports=['mmest', 'mmest.datasets.dubai'], allow_failed_imports=False)
+custom_imports = dict(imports=['mmest', 'mmest.datasets.segmentation'], allow_failed_imports=False)
 default_scope = 'mmseg'
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),

@@ -2,7 +2,7 @@
 _base_ = ['./_base_/segmentation.py', './_base_/one_cycle.py']
 model = dict(backbone=dict(tuning=dict(type='Full')))
 source = '{{$MMEST_DEMO_DIR:work_dirs/demo}}/data/source'
-iterations = 900
+iterations = 750
 # Colours change between places and seasons: features that lean on them less transfer better.
 train_pipeline = [
     dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'),

@@ -4,17 +4,13 @@ Nothing here knows a backbone by its class. Blocks are found by what they contai
 that feeds each output come from one small forward pass whose autograd graph is read.
 """
 import math
-from collections import deque
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-import torch
 from torch import Tensor, nn
 
-# Not square, so that height, width and channels can be told apart; every common stride divides both.
-PROBE_SIZE = (64, 96)
+from mmest.backbones.probe import ModuleCall, is_scaled, probe, walk_back
+
 MAX_PREFIX_TOKENS = 16
 
 
@@ -40,43 +36,25 @@ class Block:
 
 @dataclass(frozen=True)
 class Output:
-    """One map that the backbone hands to the neck: its channels and the index of the block that it comes from."""
+    """One map that the backbone hands to the neck: its channels, the index of the block that it comes from, and its
+    height and width for an input of the probe's size."""
     channels: int
     block: int
+    size: Tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Anatomy:
     """Blocks in the order in which they run, outputs in the order in which they are returned.
 
-    ``output_norms`` names the modules that lie between a block and an output and feed no later block.
+    ``output_norms`` names the modules that lie between a block and an output and feed no later block, ``parameters`` the
+    parameters that an output depends on, ``image`` is the height and width of the probe's image.
     """
     blocks: Tuple[Block, ...]
     outputs: Tuple[Output, ...]
     output_norms: Tuple[str, ...]
-
-
-@dataclass
-class BlockCall:
-    """What a forward hook saw of one block: input, output, and the (H, W) it was given, if any."""
-    source: Optional[Tensor]
-    output: Tensor
-    hw: Optional[Tuple[int, int]]
-
-
-def first_tensor(value: Any) -> Optional[Tensor]:
-    """The tensor that a block takes or returns, be it alone or the first of a tuple."""
-    if isinstance(value, (tuple, list)):
-        return next((v for v in value if isinstance(v, Tensor)), None)
-    return value if isinstance(value, Tensor) else None
-
-
-def spatial_shape(args: Sequence[Any], kwargs: Dict[str, Any]) -> Optional[Tuple[int, int]]:
-    """The (H, W) that hierarchical transformers hand to their blocks beside the tokens, or None."""
-    for value in (*args, *kwargs.values()):
-        if isinstance(value, (tuple, list, torch.Size)) and len(value) == 2 and all(isinstance(v, int) for v in value):
-            return int(value[0]), int(value[1])
-    return None
+    parameters: Tuple[str, ...]
+    image: Tuple[int, int]
 
 
 def _weight_layers(module: nn.Module) -> List[nn.Module]:
@@ -123,22 +101,13 @@ def _inner_width(block: nn.Module, channels: int) -> int:
     return min([channels, *widths])
 
 
-def is_scaled(size: Sequence[int], image: Sequence[int]) -> bool:
-    """Whether a H×W map can be an image of the given size, reduced by one stride for both sides."""
-    low, high = [], []
-    for small, large in zip(size, image):
-        low.append(large / (small + 1))
-        high.append(large / max(small - 1, 0.5))
-    return max(low) < min(high) and all(s <= i for s, i in zip(size, image))
-
-
 def token_grid(tokens: int, candidates: Sequence[Tuple[int, int]]) -> Optional[Tuple[int, int]]:
     """The (H, W) among the candidates that fits a number of tokens with the fewest prefix tokens over."""
     fitting = [(tokens - h * w, (h, w)) for h, w in candidates if 0 <= tokens - h * w <= MAX_PREFIX_TOKENS]
     return min(fitting)[1] if fitting else None
 
 
-def map_shape(call: BlockCall, image: Tuple[int, int],
+def map_shape(call: ModuleCall, image: Tuple[int, int],
               output_sizes: Sequence[Tuple[int, int]]) -> Optional[Tuple[int, int, int]]:
     """(C, H, W) of a block's output: B×C×H×W, B×H×W×C, or B×L×C tokens. None if it is none of these."""
     shape = call.output.shape
@@ -153,74 +122,7 @@ def map_shape(call: BlockCall, image: Tuple[int, int],
     return None
 
 
-@contextmanager
-def _all_trainable(module: nn.Module) -> Iterator[None]:
-    flags = [(p, p.requires_grad) for p in module.parameters()]
-    training = module.training
-    module.eval()
-    try:
-        with torch.enable_grad():
-            for p, _ in flags:
-                p.requires_grad_(p.is_floating_point())
-            yield
-    finally:
-        for p, flag in flags:
-            p.requires_grad_(flag)
-        module.train(training)
-
-
-def _probe_shapes(backbone: nn.Module) -> List[Tuple[int, int, int]]:
-    """Channels, height and width of images to try."""
-    stem = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
-    channels = stem.in_channels if stem else 3
-    shapes = [(channels, *PROBE_SIZE), (3, *PROBE_SIZE)]
-    for attribute in ('img_size', 'pretrain_img_size'):  # backbones with a fixed position table take only their own
-        size = getattr(backbone, attribute, None)
-        if size is not None:
-            shapes.append((channels, size, size) if isinstance(size, int) else (channels, *size))
-    return shapes
-
-
-def _run(backbone: nn.Module, names: Sequence[str], shape: Tuple[int, int, int]):
-    calls: Dict[str, BlockCall] = {}
-
-    def see(name, module, args, kwargs, output):
-        calls[name] = BlockCall(first_tensor(args), first_tensor(output), spatial_shape(args, kwargs))
-
-    weight = next(p for p in backbone.parameters() if p.is_floating_point())
-    image = torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device)
-    handles = [backbone.get_submodule(name).register_forward_hook(partial(see, name), with_kwargs=True)
-               for name in names]
-    try:
-        outputs = backbone(image)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return calls, [outputs] if isinstance(outputs, Tensor) else list(outputs)
-
-
-def _walk_back(start: Optional[Tensor], stops: Dict[Any, int]) -> Tuple[Set[int], Set[int]]:
-    """Indices of the blocks first met on the way back from a tensor, and ids of the parameters met before them."""
-    blocks: Set[int] = set()
-    parameters: Set[int] = set()
-    if start is None or start.grad_fn is None:
-        return blocks, parameters
-    queue, seen = deque([start.grad_fn]), set()
-    while queue:
-        node = queue.popleft()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if node in stops:
-            blocks.add(stops[node])
-        elif hasattr(node, 'variable'):
-            parameters.add(id(node.variable))
-        else:
-            queue.extend(fn for fn, _ in node.next_functions)
-    return blocks, parameters
-
-
-def _describe_blocks(backbone, calls: Dict[str, BlockCall], outputs: List[Tensor],
+def _describe_blocks(backbone, calls: Dict[str, ModuleCall], outputs: List[Tensor],
                      size: Tuple[int, int]) -> List[Block]:
     output_sizes = [tuple(o.shape[-2:]) for o in outputs]
     blocks: List[Block] = []
@@ -242,7 +144,7 @@ def _describe_blocks(backbone, calls: Dict[str, BlockCall], outputs: List[Tensor
     return blocks
 
 
-def _is_norm(module: nn.Module) -> bool:
+def is_norm(module: nn.Module) -> bool:
     # GroupNorm, LayerNorm, BatchNorm and their subclasses share nothing but vectors as parameters and the word.
     return 'norm' in type(module).__name__.lower() and all(p.ndim == 1 for p in module.parameters(recurse=False))
 
@@ -261,34 +163,23 @@ def find_anatomy(backbone: nn.Module) -> Anatomy:
         raise ValueError(
             f'{kind}: no blocks were found. A block is a member of an nn.ModuleList or nn.Sequential of modules of one '
             'class with at least two weight layers each. Use a method that needs no blocks, such as Full or Frozen.')
-    with _all_trainable(backbone):
-        failure = None
-        for shape in _probe_shapes(backbone):
-            try:
-                calls, outputs = _run(backbone, names, shape)
-                break
-            except Exception as error:  # the backbone's own complaint about this size; the next one may fit
-                failure = failure or error
-        else:
-            raise ValueError(f'{kind}: a trial forward pass on a blank image failed: {failure}') from failure
-        for k, output in enumerate(outputs):
-            if not isinstance(output, Tensor) or output.ndim != 4:
-                raise ValueError(f'{kind}: output {k} should be a B×C×H×W map, but it is a {type(output).__name__}'
-                                 f'{" of shape " + str(tuple(output.shape)) if isinstance(output, Tensor) else ""}. '
-                                 'Set the arguments of the backbone so that it returns maps alone, without class tokens.')
-        blocks = _describe_blocks(backbone, calls, outputs, shape[1:])
-        order = [calls[b.name] for b in blocks]
-        stops = {call.output.grad_fn: i for i, call in enumerate(order)}
-        between: Set[int] = set()
-        for call in order:
-            between |= _walk_back(call.source, stops)[1]
-        found, after = [], set()
-        for k, output in enumerate(outputs):
-            sources, parameters = _walk_back(output, stops)
-            if not sources:
-                raise ValueError(f'{kind}: output {k} depends on no block, so a side network cannot reach it.')
-            found.append(Output(output.shape[1], max(sources)))
-            after |= parameters - between
-    norms = tuple(name for name, module in backbone.named_modules() if _is_norm(module)
+    calls, outputs, image = probe(backbone, names)
+    blocks = _describe_blocks(backbone, calls, outputs, image)
+    order = [calls[b.name] for b in blocks]
+    stops = {call.output_fn: i for i, call in enumerate(order)}
+    between: Set[int] = set()
+    for call in order:
+        between |= walk_back(call.source_fn, stops)[1]
+    found, after, used = [], set(), set()
+    for k, output in enumerate(outputs):
+        sources, parameters = walk_back(output.grad_fn, stops)
+        if not sources:
+            raise ValueError(f'{kind}: output {k} depends on no block, so no tuning method can reach it. Leave it out of '
+                             'out_indices.')
+        found.append(Output(output.shape[1], max(stops[node] for node in sources), tuple(output.shape[-2:])))
+        after |= parameters - between
+        used |= walk_back(output.grad_fn, ())[1]
+    norms = tuple(name for name, module in backbone.named_modules() if is_norm(module)
                   and any(id(p) in after for p in module.parameters(recurse=False)))
-    return Anatomy(tuple(blocks), tuple(found), norms)
+    parameters = tuple(name for name, p in backbone.named_parameters() if id(p) in used)
+    return Anatomy(tuple(blocks), tuple(found), norms, parameters, image)

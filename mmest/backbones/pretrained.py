@@ -121,8 +121,8 @@ def load_pretrained(backbone: nn.Module) -> Optional[Coverage]:
         except OSError as error:  # FileNotFoundError and the URLErrors of a download
             raise FileNotFoundError(
                 f'The pretrained weights of {kind}, "{source}", could not be read: {error}. A frozen backbone is '
-                'nothing without them: put the file there, or name another in the init_cfg of the backbone '
-                '(--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE).') from error
+                'nothing without them: fetch the file by other means, and name it in the init_cfg of the backbone or by '
+                '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.') from error
         except (IndexError, KeyError, AssertionError):
             pass  # a backbone's own loader met keys that it does not know; the coverage below says which are missing
     parameters = {name: p.numel() for name, p in backbone.named_parameters()}

@@ -1,10 +1,11 @@
 """Reading the outputs of a backbone's blocks while it runs."""
 from functools import partial
-from typing import Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from torch import Tensor, nn
 
-from mmest.backbones.anatomy import Block, BlockCall, first_tensor, is_scaled, spatial_shape
+from mmest.backbones.anatomy import Block
+from mmest.backbones.probe import first_tensor, is_scaled, spatial_shape
 
 
 class Tap(NamedTuple):
@@ -27,12 +28,12 @@ class TapReader:
 
     def __init__(self, backbone: nn.Module, blocks: Mapping[int, Block]) -> None:
         self.blocks = dict(blocks)
-        self.calls: Dict[int, BlockCall] = {}
+        self.calls: Dict[int, Tuple[Tensor, Optional[Tuple[int, int]]]] = {}
         for i, block in self.blocks.items():
             backbone.get_submodule(block.name).register_forward_hook(partial(self._see, i), with_kwargs=True)
 
     def _see(self, index, module, args, kwargs, output) -> None:
-        self.calls[index] = BlockCall(None, first_tensor(output), spatial_shape(args, kwargs))
+        self.calls[index] = (first_tensor(output), spatial_shape(args, kwargs))
 
     def take(self, image: Tuple[int, int], features: Sequence[Tensor]) -> List[Tap]:
         """Taps of the forward pass that has just ended; the reader keeps no reference to them.
@@ -43,15 +44,14 @@ class TapReader:
         """
         calls, self.calls = self.calls, {}
         sizes = {tuple(f.shape[-2:]) for f in features}
-        return [Tap(block.stage, i, self._as_map(block, calls[i], image, sizes)) for i, block in self.blocks.items()]
+        return [Tap(block.stage, i, self._as_map(block, *calls[i], image, sizes)) for i, block in self.blocks.items()]
 
     @staticmethod
-    def _as_map(block: Block, call: BlockCall, image, sizes) -> Tensor:
-        x = call.output
+    def _as_map(block: Block, x: Tensor, hw: Optional[Tuple[int, int]], image, sizes) -> Tensor:
         if x.ndim == 4:
             return x if x.shape[1] == block.channels and is_scaled(x.shape[2:], image) else x.permute(0, 3, 1, 2)
         tokens = x.shape[1] - block.prefix_tokens
-        grids = [call.hw] if call.hw is not None else sizes
+        grids = [hw] if hw is not None else sizes
         grid = next((g for g in grids if g[0] * g[1] == tokens), None)
         if grid is None:
             raise ValueError(f'Block "{block.name}" returned {tokens} spatial tokens, which fit none of the grids '

@@ -1,5 +1,6 @@
 """The wrapper that holds a pretrained backbone and the method that tunes it."""
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from contextlib import nullcontext
+from typing import Dict, Iterator, List, Optional, Tuple
 
 import torch
 from mmengine.config import ConfigDict
@@ -59,11 +60,11 @@ class TunedBackbone(BaseModule):
         trained = {id(p) for p in self.method.trained_parameters(self.backbone)}
         for name, p in self.backbone.named_parameters():
             p.requires_grad_(id(p) in trained)
-            if self.taps is not None and p.requires_grad:
+            if self.method.beside and p.requires_grad:
                 raise ValueError(
-                    f'{type(self.method).__name__} reads taps of a frozen backbone, but it also trains '
+                    f'{type(self.method).__name__} lies beside a frozen backbone, but it also trains '
                     f'"{name}" inside: the graph would run through the whole backbone at the memory of full '
-                    'fine-tuning. A method that reads taps must train nothing of the backbone.')
+                    'fine-tuning. A method beside the backbone must train nothing of it.')
         self.train(self.training)
 
     def train(self, mode: bool = True) -> 'TunedBackbone':
@@ -120,18 +121,12 @@ class TunedBackbone(BaseModule):
             self._has_weights = True  # say it once
             print_log(f'{type(self.backbone).__name__} runs with random weights: neither init_weights() nor a '
                       f'checkpoint has given it "{pretrained_source(self.backbone)}".', logger='current', level=30)
-        if self.taps is None:
-            # Frozen parts build no graph by themselves: autograd starts at the first parameter that trains.
-            features, taps = self._as_tuple(self.backbone(x)), []
-        else:
-            with torch.no_grad():
-                features = self._as_tuple(self.backbone(x))
-            taps = self.taps.take(tuple(x.shape[-2:]), features)
-        return tuple(self.method(features, taps))
-
-    @staticmethod
-    def _as_tuple(outputs) -> Sequence[Tensor]:
-        return (outputs, ) if isinstance(outputs, Tensor) else outputs
+        # Frozen parts build no graph by themselves, as long as nothing in front of them needs one.
+        with torch.no_grad() if self.method.beside else nullcontext():
+            outputs = self.backbone(x)
+        features = (outputs, ) if isinstance(outputs, Tensor) else outputs
+        taps = [] if self.taps is None else self.taps.take(tuple(x.shape[-2:]), features)
+        return tuple(self.method(features, taps, x))
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
                               error_msgs) -> None:

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import MODELS, init_default_scope
 
 from mmest.datasets.checks import check_data
-from mmest.engine.launch import build_runner, check_parts, check_weights, default_launcher
+from mmest.engine.launch import build_runner, check_backbone, check_parts, default_launcher
 from mmest.engine.memory.compare import without_pretrained
 from mmest.engine.report import parameter_counts
 from mmest.engine.resume import latest_complete_checkpoint
@@ -46,7 +46,7 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
     if chosen['factor'] is not None:
         cfg.optim_wrapper.optimizer.lr *= chosen['factor']
     check_data(cfg, ['train', 'val'])
-    check_weights(cfg)
+    check_backbone(cfg)
     cfg.merge_from_dict(dict(randomness=dict(seed=request['seed'])))
     checkpoint = latest_complete_checkpoint(folder)
     cfg.resume, cfg.load_from = checkpoint is not None, str(checkpoint) if checkpoint else None

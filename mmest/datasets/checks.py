@@ -6,6 +6,8 @@ from typing import Iterator, List, Optional, Sequence
 
 from mmengine.config import Config
 
+from mmest.utils import variable_behind
+
 _SHOWN = 3
 
 
@@ -78,10 +80,9 @@ def _check_dataset(cfg: Config, dataset: dict, option: str) -> None:
 
 
 def _how_to_set(cfg: Config, root: str, option: str) -> str:
-    variables = [name for name, value in (cfg.env_variables or {}).items() if value and root.startswith(str(value))]
-    way = f'Set the environment variable {variables[0]} to the folder that holds it' if variables else \
-        'Edit data_root in the config'
-    return f'{way}, or pass --cfg-options {option}.data_root=FOLDER.'
+    variable = variable_behind(cfg, root)
+    way = f', set the environment variable {variable}, with which it begins' if variable else ''
+    return f'Edit data_root in the config{way}, or pass --cfg-options {option}.data_root=FOLDER.'
 
 
 def _listing(missing: Path) -> str:

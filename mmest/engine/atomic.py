@@ -1,13 +1,54 @@
 """Files that appear under their name only when they are whole."""
+import io
 import json
 import os
+import re
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Dict, Optional, Union
 
 
-def write_json(path: Path, record: Any) -> None:
-    """Write JSON beside the file and rename it; folders on the way are made."""
+def beside(path: Union[str, Path]) -> Path:
+    """The name under which this process writes a file before it is renamed."""
+    return Path(f'{path}.part{os.getpid()}')
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write beside the file and rename it; folders on the way are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f'{path.name}.part{os.getpid()}')
-    beside.write_text(json.dumps(record, indent=1) + '\n')
-    os.replace(beside, path)
+    beside(path).write_bytes(content)
+    os.replace(beside(path), path)
+
+
+def write_json(path: Path, record: Any, indent: Optional[int] = 1) -> None:
+    """Write JSON as :func:`write_bytes` does."""
+    write_bytes(path, (json.dumps(record, indent=indent) + '\n').encode())
+
+
+def write_zip(path: Path, contents: Dict[str, bytes]) -> None:
+    """Write an archive of files without folders as :func:`write_bytes` does; equal contents give equal bytes."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
+    write_bytes(path, stream.getvalue())
+
+
+def remove_leftovers(folder: Union[str, Path]) -> None:
+    """Remove the half-written files that killed processes left in a folder; those of processes that run are spared."""
+    for path in Path(folder).glob('*.part*'):
+        process = re.fullmatch(r'.+\.part(\d+)', path.name)
+        if process and not _runs(int(process[1])):
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    if process == os.getpid():
+        return False  # a number used again: nothing is being written yet by the one that asks
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

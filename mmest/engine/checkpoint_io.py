@@ -18,6 +18,8 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
 from torch.serialization import safe_globals
 
+from mmest.engine.atomic import beside
+
 # What mmengine itself puts into a checkpoint beside plain types: curves of logged values, NumPy arrays and scalars.
 _MMENGINE_TYPES = [HistoryBuffer, np.ndarray, np.dtype] + [
     type(np.dtype(kind)) for kind in ('f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', '?')] + [
@@ -31,12 +33,12 @@ class AtomicLocalBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
         """Write bytes to a file."""
-        beside = f'{filepath}.part{os.getpid()}'
+        part = beside(filepath)
         try:
-            super().put(obj, beside)
-            os.replace(beside, filepath)
+            super().put(obj, part)
+            os.replace(part, filepath)
         finally:
-            Path(beside).unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
 
 
 register_backend('local', AtomicLocalBackend, force=True, prefixes='')

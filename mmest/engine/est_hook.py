@@ -1,6 +1,7 @@
 """The hook that reports, guards and saves a tuned model."""
 from typing import Dict, Optional
 
+from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
@@ -8,6 +9,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.engine.atomic import remove_leftovers
 from mmest.engine.checkpoint_io import curves_from_plain, to_plain
 from mmest.engine.delta import strip_frozen
 from mmest.engine.freeze import changed, digests
@@ -24,7 +26,8 @@ def _bare(runner: Runner) -> nn.Module:
 class ESTHook(Hook):
     """For every training of a model with a TunedBackbone, whatever its method.
 
-    - At the start: a table of what is frozen and what trains; checks that the optimizer holds exactly what trains.
+    - At the start: a table of what is frozen and what trains; checks that the optimizer holds exactly what trains;
+      half-written files of a run that was killed are removed.
     - While training: a running maximum of the allocator's memory on CUDA; random numbers that a resumed run repeats.
     - Checkpoints: plain types only, and without the frozen tensors that the pretrained file gives back.
     - At each checkpoint and at the end: proof that no frozen tensor has changed.
@@ -47,6 +50,8 @@ class ESTHook(Hook):
         self._warn_of_lasting_workers(runner)
         self._check_recomputation(runner, model)
         self._check_optimizer(runner, model)
+        if is_main_process():
+            remove_leftovers(runner.work_dir)
         self._frozen = self._frozen_digests(model)
         self._peak = RunningPeak()
         runner.logger.info(f'\n{tuning_table(model)}')

@@ -2,20 +2,20 @@
 from pathlib import Path
 from typing import Dict, Optional, Union
 
-from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict, save_checkpoint
 from torch import Tensor, nn
 
 from mmest.backbones.pretrained import pretrained_source
 from mmest.backbones.tuned_backbone import tuned_backbones
-from mmest.engine.launch import import_framework, read_config
+from mmest.engine.checkpoint_config import config_of
+from mmest.utils import explain_build_errors
 
 
-def export(delta: Path, out: Path, config: Optional[Path] = None) -> Dict[str, Tensor]:
+def export(delta: Path, out: Path, config: Optional[Path] = None, merge: bool = False) -> Dict[str, Tensor]:
     """Join a delta checkpoint and the pretrained weights of its backbone to one checkpoint.
 
-    The keys of methods without modules of their own (Full, Frozen, Partial) become those of the plain model
+    The keys of methods without modules of their own (such as Full and BitFit) become those of the plain model
     (``backbone.x``), which loads in mmdet or mmseg without mmest; of others they stay those of the wrapped one, and the
     checkpoint needs no pretrained file any more.
 
@@ -23,6 +23,8 @@ def export(delta: Path, out: Path, config: Optional[Path] = None) -> Dict[str, T
         delta: what training wrote.
         out: the file to write; it has the weights and the ``meta`` of the delta, no optimizer state.
         config: the config it was trained with (default: the copy inside the checkpoint).
+        merge: fold what the method added (LoRA, SSF) into the backbone's own weights, so that the result loads in plain
+            mmdet or mmseg too.
 
     Returns:
         The state dict that was written.
@@ -30,7 +32,8 @@ def export(delta: Path, out: Path, config: Optional[Path] = None) -> Dict[str, T
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: the delta is no checkpoint of a training, is damaged or belongs to another backbone; ``out`` is the
-            delta, the config, the pretrained file or a folder; no config is known, or it cannot be read.
+            delta, the config, the pretrained file or a folder; no config is known, or it cannot be read or
+            built; the method cannot be merged.
     """
     if out.is_dir():
         raise ValueError(f'{out} is a folder; name the file to write, such as {out / "model.pth"}.')
@@ -41,12 +44,16 @@ def export(delta: Path, out: Path, config: Optional[Path] = None) -> Dict[str, T
     model = _build(checkpoint, config, delta)
     _refuse_to_overwrite(out, *(pretrained_source(tuned.backbone) for _, tuned in tuned_backbones(model)))
     load_state_dict(model, checkpoint['state_dict'], strict=True)
+    if merge:
+        for _, tuned in tuned_backbones(model):
+            tuned.method.merge(tuned.backbone)
     state = model.state_dict()
     for path, tuned in tuned_backbones(model):
-        if not list(tuned.method.state_dict()):
+        if merge or not list(tuned.method.state_dict()):
             prefix = f'{path}.' if path else ''
             inner = f'{prefix}backbone.'
-            state = {prefix + key[len(inner):] if key.startswith(inner) else key: value for key, value in state.items()}
+            state = {prefix + key[len(inner):] if key.startswith(inner) else key: value for key, value in state.items()
+                     if not key.startswith(f'{prefix}method.')}
     save_checkpoint(dict(meta=checkpoint.get('meta', {}), state_dict=state), str(out))  # atomic: see checkpoint_io
     return state
 
@@ -58,12 +65,7 @@ def _refuse_to_overwrite(out: Path, *sources: Union[str, Path, None]) -> None:
 
 
 def _build(checkpoint: dict, config: Optional[Path], delta: Path) -> nn.Module:
-    if config is not None:
-        cfg = read_config(str(config))
-    elif 'cfg' in checkpoint.get('meta', {}):
-        cfg = Config.fromstring(checkpoint['meta']['cfg'], file_format='.py')
-        import_framework(cfg)
-    else:
-        raise ValueError(f'{delta} has no config inside; name the one that it was trained with by --config.')
+    cfg = config_of(checkpoint, config, delta)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    return MODELS.build(cfg.model)
+    with explain_build_errors(cfg):
+        return MODELS.build(cfg.model)

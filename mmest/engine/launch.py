@@ -10,10 +10,30 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
-from mmest.backbones.pretrained import load_pretrained
-from mmest.utils import available_tunings, configs_root, head_and_backbone, set_tuning
+from mmest.utils import available_tunings, configs_root, explain_build_errors, head_and_backbone, set_tuning, variable_behind
 
 _DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation')
+
+
+def open_config(path: str) -> Config:
+    """Read a config file.
+
+    Raises:
+        FileNotFoundError: there is no such file; near names are suggested.
+        ValueError: it cannot be read.
+    """
+    if not Path(path).is_file():
+        root = configs_root()
+        known = {file.relative_to(root.parent).as_posix(): file for folder in ('detection', 'segmentation', 'demo')
+                 for file in (root / folder).rglob('*.py')}
+        stems = {Path(name).stem: name for name in known}
+        near = [stems[stem] for stem in difflib.get_close_matches(Path(path).stem, stems, n=3)]
+        hint = f'Did you mean {" or ".join(near)}?' if near else f'Those of mmest are in {root}.'
+        raise FileNotFoundError(f'There is no config "{path}". {hint}')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is code of its author's: anything may go wrong in it
+        raise ValueError(f'The config {path} cannot be read: {type(error).__name__}: {error}') from error
 
 
 def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str] = None) -> Config:
@@ -29,18 +49,7 @@ def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str]
         ValueError: it cannot be read; it holds no model; the method is unknown or missing; an option does not fit; the
             framework it needs is not installed.
     """
-    if not Path(path).is_file():
-        root = configs_root()
-        known = {file.relative_to(root.parent).as_posix(): file for folder in ('detection', 'segmentation', 'demo')
-                 for file in (root / folder).rglob('*.py')}
-        stems = {Path(name).stem: name for name in known}
-        near = [stems[stem] for stem in difflib.get_close_matches(Path(path).stem, stems, n=3)]
-        hint = f'Did you mean {" or ".join(near)}?' if near else f'Those of mmest are in {root}.'
-        raise FileNotFoundError(f'There is no config "{path}". {hint}')
-    try:
-        cfg = Config.fromfile(path)
-    except Exception as error:  # a config is code of its author's: anything may go wrong in it
-        raise ValueError(f'The config {path} cannot be read: {type(error).__name__}: {error}') from error
+    cfg = open_config(path)
     if tuning is not None:
         set_tuning(cfg, tuning)
     if options:
@@ -114,30 +123,45 @@ def use_amp(cfg: Config) -> None:
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
-def check_weights(cfg: Config) -> None:
-    """The pretrained file of the backbone is there, or can be fetched, and fits the backbone. Of the processes of
-    torchrun only the first of a machine looks; the others wait for it where they meet.
+def check_backbone(cfg: Config) -> None:
+    """The backbone can be built with its method, and its pretrained file is there, or can be fetched, and fits.
+
+    Said before the runner is built, whose log would bury it. Of the processes of torchrun only the first of a machine looks;
+    the others wait for it where they meet.
 
     Raises:
-        FileNotFoundError: it is not there.
-        ValueError: it belongs to another backbone, or what reads it is not installed.
+        FileNotFoundError: the file is not there.
+        ValueError: it belongs to another backbone, or what reads it is not installed; the backbone or its method cannot be
+            built.
     """
     outer = cfg.model.get('backbone') or {}
     source = (outer.get('backbone', {}).get('init_cfg') or {}).get('checkpoint')
     if not source or os.environ.get('LOCAL_RANK', '0') != '0':
         return
-    if '://' in source or Path(source).is_file():
-        with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
-            try:
-                load_pretrained(MODELS.build(outer.backbone))
-            except ImportError as error:
-                raise ValueError(f'The pretrained weights {source} cannot be loaded: {error}. Install what is missing, or '
-                                 'pass a file: --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.') from error
-        return
-    variables = [name for name, value in (cfg.env_variables or {}).items() if value and source.startswith(str(value))]
-    way = f'Set the environment variable {variables[0]} to its folder' if variables else 'Put it there'
-    raise FileNotFoundError(f'The pretrained weights {Path(source).absolute()} are not there. {way}, or pass '
-                            '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.')
+    if '://' not in source and not Path(source).is_file():
+        variable = variable_behind(cfg, source)
+        way = f'Set the environment variable {variable}, with which the path begins' if variable else 'Put it there'
+        raise FileNotFoundError(f'The pretrained weights {Path(source).absolute()} are not there. {way}, or pass '
+                                '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.')
+    try:
+        with DefaultScope.overwrite_default_scope(cfg.get('default_scope')), explain_build_errors(cfg):
+            MODELS.build(outer).load_backbone()
+    except ImportError as error:
+        raise ValueError(f'The pretrained weights {source} cannot be loaded: {error}. Install what is missing, or '
+                         'pass a file: --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.') from error
+
+
+def use_submission(cfg: Config, folder: Path) -> None:
+    """Have testing run on the data that a server scores, and write the files for it.
+
+    Raises:
+        ValueError: the data set of the config has no server.
+    """
+    if not cfg.get('submission_dataloader'):
+        raise ValueError(f'The config {cfg.filename} has no submission_dataloader: its data set is scored here, without '
+                         '--submission. Those of DOTA and LoveDA have one.')
+    cfg.test_dataloader, cfg.test_evaluator = cfg.submission_dataloader, cfg.submission_evaluator
+    cfg.test_evaluator.submission = str(folder)
 
 
 def default_launcher() -> str:
@@ -147,7 +171,11 @@ def default_launcher() -> str:
 
 def build_runner(cfg: Config, launcher: str) -> Runner:
     """The runner of a config. Under torchrun without CUDA, processes talk over gloo, and BatchNorm is that of each process,
-    as torch synchronises it between CUDA devices only."""
+    as torch synchronises it between CUDA devices only.
+
+    Raises:
+        ValueError: the config names a type that is not registered, or an argument that its class does not take.
+    """
     cfg.launcher = launcher
     if launcher == 'pytorch' and not torch.cuda.is_available():
         # mmengine by itself would ask CUDA for a device, and bind the model to it.
@@ -156,7 +184,8 @@ def build_runner(cfg: Config, launcher: str) -> Runner:
         cfg.merge_from_dict(dict(model_wrapper_cfg=dict(
             type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)))
         _replace_sync_bn(cfg.model)
-    return Runner.from_cfg(cfg)
+    with explain_build_errors(cfg):
+        return Runner.from_cfg(cfg)
 
 
 def _replace_sync_bn(part: Any) -> None:

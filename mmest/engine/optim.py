@@ -64,8 +64,9 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         with _no_line_per_tensor():
             super().add_params(params, module, prefix, is_dcn_module)
         for _, tuned in tuned_backbones(module):
-            own = {id(p) for p in tuned.parameters()}
+            factors = {id(p): tuned.method.lr_factor(name) for name, p in tuned.named_parameters()}
             for group in params:
-                if tuned.method.lr_mult != 1 and id(group['params'][0]) in own:
-                    group['lr'] = group.get('lr', self.base_lr) * tuned.method.lr_mult
+                factor = factors.get(id(group['params'][0]), 1.0)
+                if factor != 1:
+                    group['lr'] = group.get('lr', self.base_lr) * factor
         params[:] = merge_groups(params)

@@ -18,6 +18,15 @@ class TuningMethod(nn.Module):
         lr_mult: factor on the learning rate of all that this method trains in or beside the backbone.
     """
 
+    #: Where the method acts, in a few words.
+    acts_on = ''
+
+    #: Where the method is defined.
+    source = ''
+
+    #: Whether the method lies beside the backbone, which then runs without a graph.
+    beside = False
+
     #: The blocks whose outputs ``forward`` wants to see, by index and ascending; empty for methods that read no taps.
     tapped_blocks: Mapping[int, Block] = {}
 
@@ -34,9 +43,29 @@ class TuningMethod(nn.Module):
         for module in self.trained_modules(backbone):
             yield from module.parameters()
 
+    def lr_factor(self, name: str) -> float:
+        """Factor on the learning rate of a parameter, named as in the TunedBackbone (``backbone.x``, ``method.x``)."""
+        return self.lr_mult
+
     def init_weights(self) -> None:
         """Give the method's own modules their starting values. Called after the backbone has its weights."""
 
-    def forward(self, features: Sequence[Tensor], taps: Sequence[Tap]) -> Sequence[Tensor]:
-        """Turn the backbone's outputs (B×C×H×W each) into maps of the same shapes."""
+    def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> Sequence[Tensor]:
+        """Turn the backbone's outputs (B×C×H×W each) for an image batch (B×3×H×W) into maps of the same shapes."""
         return features
+
+    @property
+    def can_merge(self) -> bool:
+        """Whether :meth:`merge` can fold what was trained into the backbone's own parameters."""
+        return not any(True for _ in self.parameters()) or type(self).merge is not TuningMethod.merge
+
+    def merge(self, backbone: nn.Module) -> None:
+        """Fold what was trained into the backbone's own parameters, in place, so that the backbone alone computes what the
+        tuned one did.
+
+        Raises:
+            ValueError: no parameters of the backbone can do what this method does.
+        """
+        if not self.can_merge:
+            raise ValueError(f'{type(self).__name__} cannot be merged: what it adds is not linear in what it reads, or '
+                             'lies beside the backbone, so no weights of the plain backbone compute the same.')

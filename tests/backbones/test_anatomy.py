@@ -89,3 +89,8 @@ def test_a_backbone_without_blocks_gets_a_sentence():
 def test_a_list_of_lists_is_not_a_list_of_blocks():
     with pytest.raises(ValueError, match='ChannelsLast: no blocks were found'):
         find_anatomy(ChannelsLast())
+
+
+def test_activation_checkpointing_hides_nothing():
+    cfg = KNOWN['swin'][0]
+    assert find_anatomy(MODELS.build(dict(cfg, with_cp=True))) == find_anatomy(MODELS.build(cfg))

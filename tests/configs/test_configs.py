@@ -1,6 +1,7 @@
 """Every shipped config can be read and built; no weights, no data."""
 import functools
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,18 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
 from mmest.datasets.checks import check_data
+from mmest.tuning import tuning_names
 from mmest.utils import available_tunings, configs_root, set_tuning
 
 ROOT = configs_root()
 LEAVES = sorted(path.relative_to(ROOT).as_posix() for task in ('detection', 'segmentation')
                 for path in (ROOT / task).rglob('*.py'))
-# Backbones of one family differ in numbers only: the smallest of each stands for it.
+# Backbones of one family differ in numbers only: the smallest of each stands for it. Official sets differ in their classes
+# only: one stands for all.
 BUILT = [leaf for leaf in LEAVES if leaf.endswith('_est.py') and not any(
-    big in leaf for big in ('swin-s', 'swin-b', 'swin-l'))]
+    part in leaf for part in ('swin-s', 'swin-b', 'swin-l', 'dota/', 'five-classes/', 'vaihingen', 'loveda/', 'isaid/'))]
+OFFICIAL = [leaf for leaf in LEAVES if leaf.split('/')[1].partition('_')[0] in (
+    'dior', 'dota', 'potsdam', 'vaihingen', 'loveda', 'isaid')]
 
 
 @functools.lru_cache(maxsize=None)
@@ -26,6 +31,9 @@ def read(leaf: str) -> Config:
 
 def build(cfg: Config) -> torch.nn.Module:
     pytest.importorskip(cfg.default_scope)
+    scope = cfg.model.backbone.backbone.type.partition('.')
+    if scope[1]:
+        pytest.importorskip(scope[0])
     importlib.import_module(f'{cfg.default_scope}.models')
     init_default_scope(cfg.default_scope)
     return MODELS.build(cfg.model)
@@ -41,7 +49,7 @@ def test_says_what_a_training_needs(leaf):
     inner = cfg.model.backbone.backbone
     assert inner.init_cfg.type == 'Pretrained' and inner.init_cfg.checkpoint
     assert not inner.init_cfg.checkpoint.startswith('torchvision://'), 'torchvision is not among the requirements'
-    assert not inner.with_cp
+    assert not inner.get('with_cp')
     assert cfg.model.get('pretrained') is None
     assert dict(type='ESTHook') in cfg.custom_hooks
     assert cfg.optim_wrapper.constructor == 'TrainableOptimWrapperConstructor'
@@ -84,6 +92,39 @@ def test_swin_sizes_fit_the_neck_and_heads():
         assert list(taken) == widths, leaf
 
 
+def test_the_grid_is_complete():
+    backbones = ('swin-t', 'swin-b', 'swin-l', 'vit-b', 'r50', 'convnext-b')
+    expected = [f'detection/{data}/{detector}_{backbone}_{method}.py' for data in ('dior', 'dota')
+                for detector in ('faster-rcnn', 'retinanet', 'cascade-rcnn') for backbone in backbones
+                for method in ('full', 'est')]
+    expected += [f'segmentation/{data}/{head}_{backbone}_{method}.py' for data in (
+        'potsdam_six-classes', 'potsdam_five-classes', 'vaihingen_six-classes', 'vaihingen_five-classes', 'loveda', 'isaid')
+        for head in ('upernet', 'segformer') for backbone in backbones for method in ('full', 'est')]
+    assert sorted(expected) == sorted(OFFICIAL)
+
+
+def model_of(leaf: str) -> str:
+    """What tells two models apart, besides the number of classes and of detections."""
+    return re.sub(r"'(num_classes|max_per_img)': \d+|'size': \([^)]*\)", '', repr(read(leaf).model.to_dict()))
+
+
+@pytest.mark.parametrize('leaf', sorted({model_of(leaf): leaf for leaf in OFFICIAL}.values()))
+def test_every_model_of_the_grid_builds(leaf, monkeypatch):
+    """Values are left as they come: filling the large ones with random numbers would take minutes."""
+    for name in ('uniform_', 'normal_', 'kaiming_uniform_', 'trunc_normal_', 'constant_', 'xavier_uniform_', 'ones_', 'zeros_'):
+        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *args, **kwargs: tensor)
+    cfg = read(leaf)
+    model = build(cfg)
+    assert type(model.backbone.method).__name__ == cfg.model.backbone.tuning.type
+
+
+def test_dota_keeps_the_detections_of_a_crowded_patch():
+    for leaf in OFFICIAL:
+        if 'dota/' in leaf:
+            test_cfg = read(leaf).model.test_cfg
+            assert (test_cfg.get('rcnn') or test_cfg).max_per_img == 2000, leaf
+
+
 def test_dubai_ignores_unlabelled_ground():
     pytest.importorskip('mmseg')
     from mmest.datasets.dubai import DubaiDataset
@@ -92,15 +133,31 @@ def test_dubai_ignores_unlabelled_ground():
     assert len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == 5
 
 
-@pytest.mark.parametrize('name', ['full', 'frozen', 'partial'])
-def test_methods_can_be_swapped(name):
-    cfg = Config.fromfile(ROOT / 'detection/custom/retinanet_r50_est.py')
+@pytest.mark.parametrize('leaf', ['detection/custom/retinanet_r50_est.py', 'segmentation/dubai/segformer_deit-t_est.py'])
+@pytest.mark.parametrize('name', available_tunings())
+def test_methods_can_be_swapped(leaf, name):
+    cfg = Config.fromfile(ROOT / leaf)
     set_tuning(cfg, name)
-    assert build(cfg).backbone.method.__class__.__name__.lower() == name
+    assert type(build(cfg).backbone.method).__name__.lower() == name.replace('_', '')
 
 
-def test_missing_data_names_the_variable(monkeypatch, tmp_path):
-    monkeypatch.setenv('MMEST_DATA', str(tmp_path / 'nowhere'))
+def test_every_method_has_a_config_and_every_config_a_method():
+    assert {name.replace('_', '') for name in available_tunings()} == {name.lower() for name in tuning_names()}
+
+
+def test_est_backbone_can_be_swapped_too():
+    inner = dict(type='ResNet', depth=50)
+    cfg = Config(dict(model=dict(backbone=dict(type='ESTBackbone', backbone=inner, taps='block'))))
+    set_tuning(cfg, 'full')
+    assert cfg.model.backbone == dict(type='TunedBackbone', backbone=inner, tuning=dict(type='Full'))
+    with pytest.raises(ValueError, match='it is ResNet. Wrap it'):
+        set_tuning(Config(dict(model=dict(backbone=inner))), 'full')
+
+
+@pytest.mark.parametrize('value', ['nowhere', None])
+def test_missing_data_names_the_variable(monkeypatch, tmp_path, value):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('MMEST_DATA', value) if value else monkeypatch.delenv('MMEST_DATA', raising=False)
     cfg = Config.fromfile(ROOT / 'segmentation/dubai/segformer_deit-t_est.py')
-    with pytest.raises(FileNotFoundError, match='nowhere/dubai_seg is not there.*MMEST_DATA.*data_root'):
+    with pytest.raises(FileNotFoundError, match=f'{value or "data"}/dubai_seg is not there.*MMEST_DATA.*data_root'):
         check_data(cfg, ['train'])

@@ -197,7 +197,7 @@ def test_wrapper_takes_no_weights():
 def test_unknown_method_gets_a_sentence(tuning):
     from mmengine.registry import MODELS
     from toy import BACKBONES
-    with pytest.raises(ValueError, match='NAME one of EST, Frozen, Full, Partial'):
+    with pytest.raises(ValueError, match='NAME one of AdaptFormer, Adapter, .*EST, Frozen, Full, .*SideTuning'):
         MODELS.build(dict(type='TunedBackbone', backbone=copy.deepcopy(BACKBONES['swin']), tuning=tuning))
 
 

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from mmest.datasets.synthetic import OBJECT_CLASSES, write_dataset
 from mmest.demo import cache, pictures
 from mmest.demo.parts import METHODS, TASKS
 from mmest.demo.report import render_table, table_rows
+from mmest.demo.side_by_side import run_side_by_side
 from mmest.utils import configs_root
 
 
@@ -68,3 +70,20 @@ def test_pictures_are_written(target, rows, tmp_path):
     pictures.accuracy_over_memory(tmp_path / 'plot.png', rows)
     for name in ('detection.png', 'segmentation.png', 'plot.png'):
         assert np.asarray(Image.open(tmp_path / name)).std() > 10
+
+
+def double(value, progress):
+    progress(0.5)
+    if value < 0:
+        raise ValueError(f'{value} is below zero')
+    return dict(twice=2 * value)
+
+
+def test_jobs_side_by_side_report_and_return(tmp_path):
+    seen, results = [], {}
+    run_side_by_side({str(i): partial(double, i) for i in range(3)}, tmp_path / 'log.txt',
+                     lambda name, share: seen.append((name, share)), lambda name, result: results.update({name: result}))
+    assert results == {str(i): dict(twice=2 * i) for i in range(3)}
+    assert set(seen) <= {(str(i), 0.5) for i in range(3)}
+    with pytest.raises(ValueError, match='-1 is below zero'):
+        run_side_by_side({'bad': partial(double, -1)}, tmp_path / 'log.txt', lambda *_: None, lambda *_: None)

@@ -1,4 +1,5 @@
 """A training that is killed at any moment resumes from its last complete checkpoint to the same losses."""
+import os
 import random
 import signal
 import subprocess
@@ -66,6 +67,17 @@ def test_the_curve_is_that_of_a_run_never_interrupted(weights, tmp_path):
     assert len(losses[0]) == 3 * EPOCHS and torch.equal(*losses)
     assert whole['state_dict'].keys() == killed['state_dict'].keys()
     assert all(torch.equal(value, killed['state_dict'][key]) for key, value in whole['state_dict'].items())
+
+
+def test_half_written_files_of_dead_processes_go_at_the_next_start(weights, tmp_path):
+    dead = subprocess.Popen([sys.executable, '-c', ''])
+    dead.wait()
+    stale = [tmp_path / f'epoch_1.pth.part{number}' for number in (dead.pid, os.getpid())]
+    others = [tmp_path / name for name in (f'epoch_1.pth.part{os.getppid()}', 'notes.part1x', 'my.partition')]
+    for path in stale + others:
+        path.write_text('')
+    Runner.from_cfg(runner_cfg('swin', METHODS['est'], weights['swin'], tmp_path, epochs=1)).train()
+    assert not any(path.exists() for path in stale) and all(path.exists() for path in others)
 
 
 def test_training_by_iterations_resumes_in_the_middle_of_an_epoch(weights, tmp_path):

@@ -1,4 +1,5 @@
 """tools/export.py: its sentences, averaged weights, and what its result must not be taken for."""
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -104,6 +105,24 @@ def test_what_is_no_checkpoint_of_a_training(tool, tmp_path, content, sentence):
 def test_configs_that_hold_no_model(tool, delta, tmp_path, text, sentence):
     path = tmp_path / 'config.py' if text is None else config(tmp_path, text)
     assert sentence in tool(delta, '--config', path, '--out', tmp_path / 'out.pth')
+
+
+@pytest.mark.parametrize('change, sentence', [
+    (dict(type='ToyModle'), 'cannot be built: ToyModle is not in the'),
+    (dict(colour='red'), "cannot be built: .*unexpected keyword argument 'colour'")])
+@pytest.mark.parametrize('inside', [False, True])
+def test_a_config_that_cannot_be_built(tool, delta, weights, tmp_path, change, sentence, inside):
+    cfg = runner_cfg('swin', METHODS['est'], weights['swin'], tmp_path)
+    cfg.model.update(change)
+    if inside:
+        file = torch.load(delta)
+        file['meta']['cfg'] = cfg.pretty_text
+        torch.save(file, tmp_path / 'other.pth')
+        said = tool(tmp_path / 'other.pth')
+    else:
+        cfg.dump(tmp_path / 'config.py')
+        said = tool(delta, '--config', tmp_path / 'config.py', '--out', tmp_path / 'out.pth')
+    assert re.search(sentence, said)
 
 
 def test_a_config_of_another_backbone(tool, delta, weights, tmp_path):

@@ -90,6 +90,14 @@ def test_same_figures_every_time_and_shares_only_beside_full(config):
     assert memory_table(dict(config='tiny', **one)).row_count == 1
 
 
+def test_est_backbone_is_measured_under_every_method(config):
+    cfg = Config.fromfile(config)
+    cfg.model.backbone.pop('tuning')
+    cfg.model.backbone.update(type='ESTBackbone', taps='stage')
+    record = compare_tunings(cfg, METHODS, (64, 64), 1)
+    assert record == compare_tunings(Config.fromfile(config), METHODS, (64, 64), 1)
+
+
 def test_no_weights_are_named():
     cfg = dict(pretrained='a', init_cfg=[dict(type='Pretrained', checkpoint='a'), dict(type='Kaiming')],
                neck=[dict(init_cfg=dict(type='Pretrained', checkpoint='b'))])
@@ -102,7 +110,7 @@ def test_bad_input_is_a_sentence(config, tmp_path):
     with pytest.raises(ValueError, match='needs CUDA'):
         compare_tunings(cfg, METHODS, (64, 64), 1, precision='bf16')
     cfg.model.backbone = dict(type='ResNet', depth=50)
-    with pytest.raises(ValueError, match="found 'ResNet'"):
+    with pytest.raises(ValueError, match='it is ResNet. Wrap it'):
         compare_tunings(cfg, METHODS, (64, 64), 1)
     with pytest.raises(FileNotFoundError, match='nothing.py'):
         measure_and_show(str(tmp_path / 'nothing.py'), ['full'], (64, 64), 1, 'cpu', 'fp32')

@@ -1,6 +1,7 @@
 """tools/train.py and tools/test.py: help, and sentences instead of tracebacks."""
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -27,6 +28,7 @@ def run(monkeypatch):
 
     def call(tool: str, *args: str) -> str:
         monkeypatch.setattr(sys, 'argv', [f'{tool}.py', *args])
+        monkeypatch.syspath_prepend(REPOSITORY / 'tools')  # as Python does for a script
         with pytest.raises(SystemExit) as end:
             runpy.run_path(str(REPOSITORY / 'tools' / f'{tool}.py'), run_name='__main__')
         return str(end.value.code)
@@ -50,7 +52,7 @@ def test_unknown_config_suggests_near_names(run):
     ('x = (', 'cannot be read: SyntaxError'),
     ('x = 1 / 0', 'cannot be read: ZeroDivisionError'),
     ("tuning = dict(type='EST')", 'holds no model: it is a part that others build on'),
-    ("model = dict(backbone=dict(type='TunedBackbone'))", 'names no tuning method. Pass --tuning NAME, one of est'),
+    ("model = dict(backbone=dict(type='TunedBackbone'))", 'names no tuning method. Pass --tuning NAME, one of adapter, adaptformer, '),
     ("model = dict(type='X')", 'has no train_dataloader, train_cfg, optim_wrapper. Add a data set')])
 def test_configs_that_cannot_be_trained(run, tmp_path, content, sentence):
     (tmp_path / 'config.py').write_text(content)
@@ -88,6 +90,19 @@ def test_weights_of_another_backbone(run, tmp_path):
                f'val_dataloader.dataset.data_root={tmp_path}',
                f'model.backbone.backbone.init_cfg.checkpoint={tmp_path}/other.pth')
     assert 'covers 0.00%' in said and 'belongs to another backbone' in said
+
+
+@pytest.mark.parametrize('option, sentence', [
+    ('tuning.taps=blok', "taps should be 'block'"), ('tuning.tap=block', "cannot be built: .* argument 'tap'"),
+    ('backbone.type=ResNot', 'cannot be built: ResNot is not in the')])
+def test_backbones_that_cannot_be_built(run, tmp_path, capfd, option, sentence):
+    write_pairs(tmp_path)
+    torch.save({}, tmp_path / 'weights.pth')
+    said = run('train', CONFIG, '--cfg-options', f'train_dataloader.dataset.data_root={tmp_path}',
+               f'val_dataloader.dataset.data_root={tmp_path}', f'model.backbone.{option}',
+               f'model.backbone.backbone.init_cfg.checkpoint={tmp_path}/weights.pth')
+    assert re.search(sentence, said)
+    assert 'System environment' not in ''.join(capfd.readouterr()), 'the log of a runner would bury it'
 
 
 def test_processes_on_the_cpu_normalise_each_their_batch(monkeypatch):

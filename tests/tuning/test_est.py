@@ -2,10 +2,15 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
 from toy import build, image
 
 from mmest.backbones.anatomy import find_anatomy
-from mmest.tuning.side.est import EST, ESTBlock, GateLayer, MultiChannelAdapterFusion, StageChange, choose_taps
+from mmest.engine.memory.compare import without_pretrained
+from mmest.tuning.side.est import EST, ESTBlock, GateLayer, MultiChannelAdapterFusion
+from mmest.tuning.side.network import StageChange, choose_taps
+from mmest.utils import configs_root, load_tuning
 
 
 def randomised(module):
@@ -73,7 +78,7 @@ def test_whole_network(name, knobs):
     seen = []
     method.register_forward_pre_hook(lambda module, args: seen.append(args))
     outputs = tuned(image())
-    features, taps = seen[0]
+    features, taps, _ = seen[0]
     ratios, gate = knobs.get('ratios', (1, 2, 4)), knobs.get('gate', 'channel')
     expected, s = list(features), None
     for i, (tap, block) in enumerate(zip(taps, method.blocks)):
@@ -133,15 +138,15 @@ def test_parameter_count_in_closed_form():
     assert sum(p.numel() for p in method.parameters()) == blocks + changes + expand
 
 
-@pytest.mark.parametrize('cfg', [
-    dict(type='SwinTransformer'), dict(type='SwinTransformer', embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32)),
-    dict(type='ResNet', depth=50), dict(type='ResNet', depth=18), dict(type='ResNeXt', depth=50, groups=32, base_width=4),
-    dict(type='mmseg.VisionTransformer', embed_dims=192, num_heads=3, out_indices=(2, 5, 8, 11))],
-    ids=['swin-t', 'swin-b', 'r50', 'r18', 'x50', 'vit-t'])
-def test_default_trains_at_most_three_percent(cfg):
-    from mmengine.registry import MODELS
-    backbone = MODELS.build(cfg)
-    method = EST(backbone)
+SHIPPED = sorted((configs_root() / '_base_' / 'backbones').glob('*.py'))
+OTHERS = dict(r18=dict(type='ResNet', depth=18), x50=dict(type='ResNeXt', depth=50, groups=32, base_width=4))
+
+
+@pytest.mark.parametrize('source', [*SHIPPED, *OTHERS], ids=lambda source: getattr(source, 'stem', source))
+def test_default_trains_at_most_three_percent(source):
+    init_default_scope('mmseg' if source not in OTHERS and source.stem.endswith('_mmseg') else 'mmdet')
+    backbone = MODELS.build(OTHERS[source] if source in OTHERS else without_pretrained(Config.fromfile(source).backbone))
+    method = EST(backbone, **{key: value for key, value in load_tuning('est').items() if key != 'type'})
     share = sum(p.numel() for p in method.parameters()) / sum(p.numel() for p in backbone.parameters())
     assert 0.005 < share <= 0.03
 

@@ -16,18 +16,16 @@ test_pipeline = [
     dict(type='Resize', scale=crop_size),
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs')]
+dataset = dict(type='DubaiDataset', data_root=data_root)
+loader = dict(batch_size=8, num_workers=2, persistent_workers=False)
 train_dataloader = dict(
-    batch_size=8, num_workers=2, persistent_workers=False,
     sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(
-        type='DubaiDataset', data_root=data_root, data_prefix=dict(img_path='img_dir/train', seg_map_path='ann_dir/train'),
-        pipeline=train_pipeline))
+    dataset=dict(data_prefix=dict(img_path='img_dir/train', seg_map_path='ann_dir/train'), pipeline=train_pipeline, **dataset),
+    **loader)
 val_dataloader = dict(
-    batch_size=8, num_workers=2, persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='DubaiDataset', data_root=data_root, data_prefix=dict(img_path='img_dir/val', seg_map_path='ann_dir/val'),
-        pipeline=test_pipeline))
+    dataset=dict(data_prefix=dict(img_path='img_dir/val', seg_map_path='ann_dir/val'), pipeline=test_pipeline, **dataset),
+    **loader)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

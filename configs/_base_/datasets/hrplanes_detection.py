@@ -16,18 +16,16 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     # The metric takes the ground truth from "instances": a COCO file would count the images that are left out as missed.
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances'))]
+dataset = dict(type='CocoDataset', data_root=data_root, metainfo=dict(classes=classes))
+loader = dict(batch_size=4, num_workers=2, persistent_workers=False)
 train_dataloader = dict(
-    batch_size=4, num_workers=2, persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(
-        type='CocoDataset', data_root=data_root, metainfo=dict(classes=classes), ann_file='annotations/train.json',
-        data_prefix=dict(img='train/'), filter_cfg=dict(filter_empty_gt=True), pipeline=train_pipeline))
+    dataset=dict(ann_file='annotations/train.json', data_prefix=dict(img='train/'), filter_cfg=dict(filter_empty_gt=True),
+                 pipeline=train_pipeline, **dataset), **loader)
 val_dataloader = dict(
-    batch_size=4, num_workers=2, persistent_workers=False, drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='CocoDataset', data_root=data_root, metainfo=dict(classes=classes), ann_file='annotations/val.json',
-        data_prefix=dict(img='val/'), test_mode=True, indices=list(range(0, 415, 5)), pipeline=test_pipeline))
+    drop_last=False, sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(ann_file='annotations/val.json', data_prefix=dict(img='val/'), test_mode=True,
+                 indices=list(range(0, 415, 5)), pipeline=test_pipeline, **dataset), **loader)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='CocoMetric', metric='bbox')
 test_evaluator = val_evaluator

@@ -5,19 +5,21 @@ from importlib import metadata
 from typing import Any, Callable, Dict, Optional, Tuple
 
 import torch
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from mmest import __version__
 from mmest.engine.report import parameter_counts
 from mmest.engine.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
+from mmest.utils import explain_build_errors, set_tuning, tuned_backbone_of
 
 from .step import MemoryReport, measure_training_step
 from .timeline import Timeline
 
 _ADAMW = dict(type='AdamW', lr=1e-4, weight_decay=0.05)
-_DISTRIBUTIONS = ('mmest', 'torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
+_DISTRIBUTIONS = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
 
 #: Shares are of this method's peak.
 FULL = 'full'
@@ -76,12 +78,7 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
 
 
 def _check(cfg: Config, device: str, precision: str) -> None:
-    backbone = cfg.get('model', {}).get('backbone', {})
-    if backbone.get('type') not in ('TunedBackbone', 'ESTBackbone'):
-        raise ValueError(
-            'Expected a config whose model.backbone is a TunedBackbone, found '
-            f'{backbone.get("type", "no backbone")!r}. Wrap it: model = dict(backbone=dict('
-            "type='TunedBackbone', backbone=dict(...), tuning=dict(type='EST'))).")
+    tuned_backbone_of(cfg)
     if device == 'cuda' and not torch.cuda.is_available():
         raise ValueError('Expected a CUDA device, but torch finds none. Use the CPU: the live peak is as exact there.')
     if precision != 'fp32' and device != 'cuda':
@@ -107,19 +104,22 @@ def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu
     Images keep the size asked for: the data preprocessor's own crop size and batch augmentations are left out.
 
     Raises:
-        ValueError: the config has no TunedBackbone; the device is not there; mixed precision is asked of a CPU.
+        ValueError: the config has no TunedBackbone, or cannot be built; the device is not there; mixed precision is asked of
+            a CPU.
     """
     _check(cfg, device, precision)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    model_cfg = without_pretrained(copy.deepcopy(cfg.model))
-    model_cfg.backbone = ConfigDict(type='TunedBackbone', backbone=model_cfg.backbone.backbone, tuning=tuning)
+    cfg = copy.deepcopy(cfg)
+    set_tuning(cfg, tuning)
+    model_cfg = without_pretrained(cfg.model)
     preprocessor = model_cfg.get('data_preprocessor') or {}
     preprocessor.pop('batch_augments', None)
     if preprocessor.get('size'):
         preprocessor['size'] = size
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = MODELS.build(model_cfg)
+        with explain_build_errors(cfg):
+            model = MODELS.build(model_cfg)
         model.init_weights()
     model.to(device)
     return model, build_optim_wrapper(model, _optim_cfg(cfg, precision))
@@ -157,4 +157,4 @@ def _version(distribution: str) -> Optional[str]:
 
 def versions() -> Dict[str, Optional[str]]:
     """Versions of Python and of what a figure depends on; None for what is not installed."""
-    return dict(python=platform.python_version(), **{name: _version(name) for name in _DISTRIBUTIONS})
+    return dict(python=platform.python_version(), mmest=__version__, **{name: _version(name) for name in _DISTRIBUTIONS})

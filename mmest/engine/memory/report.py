@@ -3,13 +3,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Dict, Iterable, Optional, Sequence, Tuple
 
-from mmengine.config import Config
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from mmest.engine.launch import open_config
 from mmest.utils import load_tuning
 
 from .allocator import within_bound
@@ -48,7 +48,7 @@ def measure_and_show(config: str, tunings: Sequence[str], size: Tuple[int, int],
         depth: also print what each module holds at the peak, modules below this depth joined, and add it to the record.
         pictures: also draw live memory over the step into this folder, one picture per method.
     """
-    cfg = Config.fromfile(config)
+    cfg = open_config(config)
     methods = {name: load_tuning(name) for name in tunings}
     columns = (TextColumn('measuring'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                TextColumn('{task.fields[last]}'))

@@ -6,17 +6,15 @@ has a multichannel adapter fusion module, a gate layer and a depthwise convoluti
 the design of this package.
 """
 import itertools
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import Optional, Sequence, Union
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
-from mmest.backbones.anatomy import Anatomy, Block, find_anatomy
-from mmest.backbones.taps import Tap
 from mmest.registry import TUNINGS
-from mmest.tuning.base import TuningMethod
+from mmest.tuning.side.network import ExpandingSideNetwork
 
 MIN_WIDTH = 8
 DEFAULT_REDUCTION = 8
@@ -111,42 +109,8 @@ class ESTBlock(nn.Module):
         return z + self.dwconv(self.fusion(z).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
-class StageChange(nn.Module):
-    """Carries the side state to the next stage: average pooling to its resolution, then a projection to its width."""
-
-    def __init__(self, in_channels: int, channels: int) -> None:
-        super().__init__()
-        self.project = nn.Linear(in_channels, channels)
-
-    def forward(self, s: Tensor, size: Tuple[int, int]) -> Tensor:
-        """B×H×W×d to B×H'×W'×d', (H', W') = size, rounded up or down from H / stride as the backbone does."""
-        stride = max(1, round(s.shape[1] / size[0]))
-        if stride > 1:
-            pooled = F.avg_pool2d(s.permute(0, 3, 1, 2), stride, ceil_mode=True, count_include_pad=False)
-            s = pooled.permute(0, 2, 3, 1)
-        return self.project(s[:, :size[0], :size[1]])
-
-
-def choose_taps(anatomy: Anatomy, density: Union[str, int]) -> List[int]:
-    """Indices of the blocks to tap.
-
-    The last block of every stage and the block behind every output are always among them; ``stage`` takes no others,
-    ``block`` takes all, a number n every n-th, counted back from those.
-
-    Raises:
-        ValueError: the density is none of these.
-    """
-    if density not in ('block', 'stage') and not (isinstance(density, int) and density >= 1):
-        raise ValueError(f"taps should be 'block', 'stage' or a number n >= 1 (every n-th block), but it is {density!r}.")
-    used = range(max(output.block for output in anatomy.outputs) + 1)
-    step = {'block': 1, 'stage': len(used) + 1}.get(density, density)
-    feeding = {output.block for output in anatomy.outputs}
-    ends = [i for i in used if i in feeding or i == used[-1] or anatomy.blocks[i].stage != anatomy.blocks[i + 1].stage]
-    return [i for i in used if (next(end for end in ends if end >= i) - i) % step == 0]
-
-
 @TUNINGS.register_module()
-class EST(TuningMethod):
+class EST(ExpandingSideNetwork):
     """Efficient Side-Tuning: EST Blocks beside a frozen backbone read its blocks and correct its outputs.
 
     Output k becomes p_k = f_k + U_k s with U_k zero at the start, so training begins at the pretrained features. With
@@ -170,70 +134,36 @@ class EST(TuningMethod):
         ValueError: a knob has no such value; the blocks of the backbone cannot be found, or their resolution rises.
     """
 
+    acts_on = 'beside the backbone'
+    source = 'Yu et al., IEEE JSTARS 2025'
+
     def __init__(self, backbone: nn.Module, reduction: Optional[int] = None, ratios: Sequence[float] = (1, 2, 4),
                  gate: str = 'channel', taps: Union[str, int] = 2, kernel_size: int = 3, output_norms: bool = False,
                  recompute: bool = False, lr_mult: float = 1.0) -> None:
-        super().__init__(backbone, lr_mult)
-        anatomy = find_anatomy(backbone)
-        self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, taps)}
+        super().__init__(backbone, taps, lr_mult)
         self.recompute = recompute
-        tapped = list(self.tapped_blocks.values())
-        self._refuse_rising_resolution(type(backbone).__name__, tapped)
+        self.scales = self.shifts = None
+        if output_norms:
+            self.scales = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in self.outputs)
+            self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(o.channels, 1, 1)) for o in self.outputs)
         limit = MAX_SHARE * sum(p.numel() for p in backbone.parameters())
         for divisor in itertools.count(DEFAULT_REDUCTION) if reduction is None else [reduction]:
-            widths = [max(MIN_WIDTH, block.width // divisor) for block in tapped]
-            self._build(anatomy, tapped, widths, ratios, gate, kernel_size, output_norms)
+            widths = [max(MIN_WIDTH, block.width // divisor) for block in self.tapped]
+            self.blocks = nn.ModuleList(
+                ESTBlock(block.channels, width, i == 0, ratios, gate, kernel_size)
+                for i, (block, width) in enumerate(zip(self.tapped, widths)))
+            self.build_state(widths)
             if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MIN_WIDTH:
                 break
 
-    @staticmethod
-    def _refuse_rising_resolution(kind: str, tapped: Sequence[Block]) -> None:
-        for last, block in zip(tapped, tapped[1:]):
-            if any(after > before for before, after in zip(last.size, block.size)):
-                raise ValueError(
-                    f'EST carries its state to equal or lower resolutions, but the resolution of {kind} rises from '
-                    f'{last.size[0]}×{last.size[1]} behind block "{last.name}" to {block.size[0]}×{block.size[1]} behind '
-                    f'"{block.name}". Use a method that reads no taps, such as Full, Partial or Frozen.')
+    def advance(self, i: int, h: Tensor, state: Optional[Tensor]) -> Tensor:
+        # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
+        h = F.layer_norm(h, h.shape[-1:])
+        if self.recompute and self.training:
+            return recompute(self.blocks[i], h, state, use_reentrant=False)
+        return self.blocks[i](h, state)
 
-    def _build(self, anatomy: Anatomy, tapped: Sequence[Block], widths: Sequence[int], ratios: Sequence[float],
-               gate: str, kernel_size: int, output_norms: bool) -> None:
-        self.blocks = nn.ModuleList(
-            ESTBlock(block.channels, width, i == 0, ratios, gate, kernel_size)
-            for i, (block, width) in enumerate(zip(tapped, widths)))
-        self.changes = nn.ModuleDict({
-            str(i): StageChange(widths[i - 1], widths[i])
-            for i in range(1, len(tapped)) if tapped[i].stage != tapped[i - 1].stage})
-        order = list(self.tapped_blocks)
-        self.sources = [order.index(output.block) for output in anatomy.outputs]
-        self.expand = nn.ModuleList(nn.Linear(widths[source], output.channels)
-                                    for source, output in zip(self.sources, anatomy.outputs))
-        for layer in self.expand:  # so that training starts at the frozen backbone's outputs
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        self.scales = self.shifts = None
-        if output_norms:
-            self.scales = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in anatomy.outputs)
-            self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(o.channels, 1, 1)) for o in anatomy.outputs)
-
-    def forward(self, features: Sequence[Tensor], taps: Sequence[Tap]) -> List[Tensor]:
-        outputs = list(features)
-        state: Optional[Tensor] = None
-        for i, (tap, block) in enumerate(zip(taps, self.blocks)):
-            # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
-            h = F.layer_norm(tap.feature.permute(0, 2, 3, 1), tap.feature.shape[1:2])
-            if str(i) in self.changes:
-                state = self.changes[str(i)](state, tuple(h.shape[1:3]))
-            if self.recompute and self.training:
-                state = recompute(block, h, state, use_reentrant=False)
-            else:
-                state = block(h, state)
-            for k, source in enumerate(self.sources):
-                if source == i:
-                    outputs[k] = self._correct(k, features[k], state)
-        return outputs
-
-    def _correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
-        correction = self.expand[k](state).permute(0, 3, 1, 2).to(feature.dtype)
+    def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
         if self.scales is not None:
             feature = feature * self.scales[k] + self.shifts[k]
-        return feature + correction
+        return super().correct(k, feature, state)

@@ -1,0 +1,2 @@
+# What starts from nothing wants a higher rate than full fine-tuning, whose rate schedules give.
+tuning = dict(type='DTL', lr_mult=10.0)

@@ -1,0 +1,2 @@
+# Few parameters, each of which has to move far: a higher rate than full fine-tuning, whose rate schedules give.
+tuning = dict(type='SSF', lr_mult=10.0)

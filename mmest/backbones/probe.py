@@ -1,0 +1,188 @@
+"""One small forward pass through a backbone, whose calls and autograd graph tell what the backbone is made of."""
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Collection, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+import torch
+import torch.utils.checkpoint
+from torch import Tensor, nn
+
+# Not square, so that height, width and channels can be told apart; every common stride divides both.
+PROBE_SIZE = (64, 96)
+LARGE_PROBE_SIZE = (224, 320)  # for windows that must fit into the smallest map
+
+
+@dataclass
+class ModuleCall:
+    """What a forward hook saw of one module: input, output, the (H, W) it was given, if any, the graph nodes of input and
+    output, and how often it was called.
+
+    The nodes are kept apart from the tensors because an operation in place gives a tensor another node later.
+    """
+    source: Optional[Tensor]
+    output: Optional[Tensor]
+    hw: Optional[Tuple[int, int]]
+    source_fn: Any = None
+    output_fn: Any = None
+    times: int = 1
+
+
+class Probe(NamedTuple):
+    """A forward pass: calls by module name in the order in which they ended, outputs, height and width of the image."""
+    calls: Dict[str, ModuleCall]
+    outputs: List[Tensor]
+    image: Tuple[int, int]
+
+
+def first_tensor(value: Any) -> Optional[Tensor]:
+    """The tensor that a block takes or returns, be it alone or the first of a tuple."""
+    if isinstance(value, (tuple, list)):
+        return next((v for v in value if isinstance(v, Tensor)), None)
+    return value if isinstance(value, Tensor) else None
+
+
+def spatial_shape(args: Sequence[Any], kwargs: Dict[str, Any]) -> Optional[Tuple[int, int]]:
+    """The (H, W) that hierarchical transformers hand to their blocks beside the tokens, or None."""
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, (tuple, list, torch.Size)) and len(value) == 2 and all(isinstance(v, int) for v in value):
+            return int(value[0]), int(value[1])
+    return None
+
+
+def _call(function, *args, use_reentrant=None, preserve_rng_state=None, **kwargs):
+    return function(*args, **kwargs)
+
+
+@contextmanager
+def _without_recomputation() -> Iterator[None]:
+    """Activation checkpointing (``with_cp``) hides the graph inside a block."""
+    checkpoint = torch.utils.checkpoint.checkpoint
+    torch.utils.checkpoint.checkpoint = _call
+    try:
+        yield
+    finally:
+        torch.utils.checkpoint.checkpoint = checkpoint
+
+
+@contextmanager
+def _all_trainable(backbone: nn.Module) -> Iterator[None]:
+    """Eval mode and a graph over all parameters; flags, modes, and what a forward pass may leave in a module (rotary
+    embeddings of the last image size, say) are put back afterwards."""
+    flags = [(p, p.requires_grad) for p in backbone.parameters()]
+    before = [(module, dict(module.__dict__), dict(module._buffers)) for module in backbone.modules()]
+    backbone.eval()
+    try:
+        with torch.enable_grad():
+            for p, _ in flags:
+                p.requires_grad_(p.is_floating_point())
+            yield
+    finally:
+        for p, flag in flags:
+            p.requires_grad_(flag)
+        for module, attributes, buffers in before:
+            for name in module.__dict__.keys() - attributes.keys():
+                del module.__dict__[name]
+            module.__dict__.update(attributes)
+            module._buffers.clear()
+            module._buffers.update(buffers)
+
+
+def _probe_shapes(backbone: nn.Module) -> List[Tuple[int, int, int]]:
+    """Channels, height and width of images to try."""
+    stem = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
+    channels = stem.in_channels if stem else 3
+    shapes = [(channels, *PROBE_SIZE), (3, *PROBE_SIZE)]
+    for module in backbone.modules():  # backbones with a fixed position table take only their own size
+        for attribute in ('img_size', 'pretrain_img_size'):
+            size = getattr(module, attribute, None)
+            size = (size, size) if isinstance(size, int) else size
+            if isinstance(size, (tuple, list)) and len(size) == 2 and (channels, *size) not in shapes:
+                shapes.append((channels, *size))
+    return [*shapes, (channels, *LARGE_PROBE_SIZE)]
+
+
+def _run(backbone: nn.Module, names: Sequence[str], shape: Tuple[int, int, int]) -> Probe:
+    calls: Dict[str, ModuleCall] = {}
+
+    def see(name, module, args, kwargs, output):
+        source = first_tensor(args) if args else first_tensor(tuple(kwargs.values()))
+        out = first_tensor(output)
+        earlier = calls.pop(name, None)  # of a module that is called twice, the later call counts
+        calls[name] = ModuleCall(source, out, spatial_shape(args, kwargs), getattr(source, 'grad_fn', None),
+                                 getattr(out, 'grad_fn', None), 1 + (earlier.times if earlier else 0))
+
+    weight = next(p for p in backbone.parameters() if p.is_floating_point())
+    image = torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device)
+    handles = [backbone.get_submodule(name).register_forward_hook(partial(see, name), with_kwargs=True)
+               for name in names]
+    try:
+        outputs = backbone(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return Probe(calls, [outputs] if isinstance(outputs, Tensor) else list(outputs), shape[1:])
+
+
+def probe(backbone: nn.Module, names: Sequence[str]) -> Probe:
+    """Run a backbone on a small blank image, in eval mode, with a graph over all its parameters.
+
+    Parameters, buffers, flags and modes are left as they were.
+
+    Args:
+        backbone: the backbone.
+        names: the modules whose calls are recorded.
+
+    Raises:
+        ValueError: it takes no image of any size tried, or returns something other than maps.
+    """
+    kind = type(backbone).__name__
+    failure = None
+    with _all_trainable(backbone), _without_recomputation():
+        for shape in _probe_shapes(backbone):
+            try:
+                found = _run(backbone, names, shape)
+                break
+            except Exception as error:  # the backbone's own complaint about this size; the next one may fit
+                failure = failure or error
+        else:
+            raise ValueError(f'{kind}: a trial forward pass on a blank image failed: {failure}') from failure
+    for k, output in enumerate(found.outputs):
+        if not isinstance(output, Tensor) or output.ndim != 4:
+            raise ValueError(f'{kind}: output {k} should be a B×C×H×W map, but it is a {type(output).__name__}'
+                             f'{" of shape " + str(tuple(output.shape)) if isinstance(output, Tensor) else ""}. '
+                             'Set the arguments of the backbone so that it returns maps alone, without class tokens.')
+        if is_scaled(output.shape[1:3], found.image) and not is_scaled(output.shape[2:], found.image):
+            raise ValueError(f'{kind}: output {k} should be a B×C×H×W map, but for an image of {found.image[0]}×'
+                             f'{found.image[1]} it is {tuple(output.shape)}, channels last: necks and heads would take '
+                             'rows for channels. Set the arguments of the backbone so that channels come first.')
+    return found
+
+
+def is_scaled(size: Sequence[int], image: Sequence[int]) -> bool:
+    """Whether a H×W map can be an image of the given size, reduced by one stride for both sides."""
+    low, high = [], []
+    for small, large in zip(size, image):
+        low.append(large / (small + 1))
+        high.append(large / max(small - 1, 0.5))
+    return max(low) < min(high) and all(s <= i for s, i in zip(size, image))
+
+
+def walk_back(start: Any, stops: Collection[Any]) -> Tuple[Set[Any], Set[int]]:
+    """The nodes among ``stops`` first met on the way back from a node, and ids of the parameters met before them."""
+    met: Set[Any] = set()
+    parameters: Set[int] = set()
+    queue, seen = deque([start]), set()
+    while queue:
+        node = queue.popleft()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if node in stops:
+            met.add(node)
+        elif hasattr(node, 'variable'):
+            parameters.add(id(node.variable))
+        else:
+            queue.extend(fn for fn, _ in node.next_functions)
+    return met, parameters

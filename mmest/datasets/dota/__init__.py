@@ -1,0 +1,1 @@
+"""DOTA's pictures are detected patch by patch and scored whole."""

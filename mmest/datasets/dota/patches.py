@@ -1,0 +1,75 @@
+"""Patches of a DOTA picture: their names, and which objects they show."""
+import re
+from typing import Dict, List, Tuple
+
+import numpy as np
+
+from mmest.datasets.preparation.coco import annotation
+from mmest.datasets.tiles import Box
+
+SIZE, OVERLAP = 1024, 200
+# The share of its box that a patch must show of an object for it to count there.
+VISIBLE = 0.7
+_NAME = re.compile(r'(.+)__(\d+)__(\d+)\.png')
+
+
+def patch_name(picture: str, box: Box) -> str:
+    """File name of a patch: the picture, and the corner of the patch in it."""
+    return f'{picture}__{box[0]}__{box[1]}.png'
+
+
+def parse_patch_name(name: str) -> Tuple[str, int, int]:
+    """Picture, x and y of a patch.
+
+    Raises:
+        ValueError: this is not the name of a patch.
+    """
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise ValueError(f'Expected the file name of a patch, such as P0006__824__0.png, but got "{name}".')
+    return match[1], int(match[2]), int(match[3])
+
+
+def patch_objects(objects: List[Dict], patches: List[Box], size: Tuple[int, int]) -> List[List[Dict]]:
+    """The objects that each patch of a picture shows, in its coordinates.
+
+    An object counts where at least ``VISIBLE`` of its box is shown; other pieces are to be ignored. Of one that no patch
+    shows so much of, every piece counts that no other patch shows as a part of its own: it is learned, and the merging
+    can put it together again.
+
+    Args:
+        objects: annotations of the whole picture.
+        patches: all its patches.
+        size: its width and height.
+    """
+    if not objects:
+        return [[] for _ in patches]
+    boxes = np.array([one['bbox'] for one in objects])
+    whole = _intersect(np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]]), np.array([0, 0, *size]))
+    pieces = _intersect(whole[:, None], np.array(patches))
+    sides = pieces[..., 2:] - pieces[..., :2]
+    share = sides.prod(-1) / np.maximum((whole[:, 2:] - whole[:, :2]).prod(-1), 1e-9)[:, None]
+    counts = share >= VISIBLE
+    for number in np.flatnonzero(share.max(1) < VISIBLE):
+        counts[number] = ~_inside_another(pieces[number])
+    shown: List[List[Dict]] = [[] for _ in patches]
+    for number, patch in np.argwhere(sides.min(-1) >= 1):
+        x, y = pieces[number, patch, :2] - patches[patch][:2]
+        width, height = sides[number, patch]
+        shown[patch].append(annotation(
+            objects[number]['category_id'] - 1, [float(x), float(y), float(width), float(height)],
+            bool(objects[number]['iscrowd'] or not counts[number, patch])))
+    return shown
+
+
+def _intersect(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Common parts of boxes x0, y0, x1, y1; without sides where there is none."""
+    low = np.maximum(boxes[..., :2], others[..., :2])
+    return np.concatenate([low, np.maximum(low, np.minimum(boxes[..., 2:], others[..., 2:]))], -1)
+
+
+def _inside_another(pieces: np.ndarray) -> np.ndarray:
+    """Which pieces are smaller than one that contains them."""
+    low, high = pieces[:, :2], pieces[:, 2:]
+    contained = (low[:, None] >= low).all(-1) & (high[:, None] <= high).all(-1)
+    return (contained & ~contained.T).any(1)

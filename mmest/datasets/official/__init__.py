@@ -1,0 +1,1 @@
+"""One module per official data set, each a :class:`mmest.datasets.preparation.work.DatasetModule`."""

@@ -1,0 +1,98 @@
+"""DIOR: 20 classes of horizontal boxes in VOC's XML; oriented ones (DIOR-R) lie beside them."""
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+from mmest.datasets.preparation.coco import annotation, clip, horizontal, write_coco
+from mmest.datasets.preparation.pictures import open_picture
+from mmest.datasets.preparation.problems import DamagedInput, Problem
+from mmest.datasets.preparation.source import SourceFile
+from mmest.datasets.preparation.work import Done, Job
+from mmest.engine.atomic import write_bytes
+
+TITLE, VERSION, UNIT = 'DIOR', 1, 'objects'
+CLASSES = ('airplane', 'airport', 'baseballfield', 'basketballcourt', 'bridge', 'chimney', 'dam', 'Expressway-Service-area',
+           'Expressway-toll-station', 'golffield', 'groundtrackfield', 'harbor', 'overpass', 'ship', 'stadium', 'storagetank',
+           'tenniscourt', 'trainstation', 'vehicle', 'windmill')
+OFFICIAL = dict(train=dict(images=5862), val=dict(images=5863), test=dict(images=11738))
+# Copies in circulation write some names in small letters.
+_LABELS = {name.lower(): label for label, name in enumerate(CLASSES)}
+_CORNERS = [f'{axis}_{corner}' for corner in ('left_top', 'right_top', 'right_bottom', 'left_bottom') for axis in 'xy']
+
+
+def plan(files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
+    lists = {file.stem: file for file in files if file.stem in OFFICIAL and file.name.endswith('.txt')}
+    if not lists:
+        raise ValueError('No list of a split was found: DIOR has ImageSets/Main/train.txt, val.txt and test.txt beside '
+                         'JPEGImages-trainval, JPEGImages-test and Annotations/Horizontal Bounding Boxes.')
+    pictures = {file.stem: file for file in files if file.name.lower().endswith('.jpg')}
+    labels = _annotations(files)
+    jobs = []
+    problems = [Problem(f'{split}.txt', 'this list of ImageSets/Main is missing') for split in OFFICIAL if split not in lists]
+    for split, file in lists.items():
+        for key in file.read().decode().split():
+            if key not in pictures:
+                problems.append(Problem(f'{key}.jpg', f'is named in {file.place}, but is missing'))
+            elif key not in labels:
+                problems.append(Problem(f'{key}.xml', f'is missing; {pictures[key].place} is left out'))
+            else:
+                jobs.append(Job(key, split, pictures[key], labels[key]))
+    return jobs, problems
+
+
+def _annotations(files: List[SourceFile]) -> Dict[str, SourceFile]:
+    """The horizontal boxes where they are there, else the oriented ones."""
+    found = [file for file in files if file.name.endswith('.xml')]
+    straight = [file for file in found if not any('oriented' in part.lower() for part in file.parts)]
+    return {file.stem: file for file in straight or found}
+
+
+def convert(job: Job, out: Path) -> Done:
+    with open_picture(job.picture, out) as picture:
+        width, height = picture.size
+    try:
+        root = ElementTree.fromstring(job.label.read())
+    except ElementTree.ParseError as error:
+        raise DamagedInput(f'has a broken annotation {job.label.place} ({error})') from error
+    size = [root.findtext(f'size/{side}') for side in ('width', 'height')]
+    if size != [str(width), str(height)]:
+        raise DamagedInput(f'has {width}×{height} pixels, but {job.label.place} says {size[0]}×{size[1]}')
+    done = Done(outputs=[f'images/{job.key}.jpg'])
+    objects = []
+    for number, element in enumerate(root.findall('object'), start=1):
+        name = element.findtext('name', '')
+        try:
+            label = _LABELS[name.strip().lower()]
+            box = clip(_box(element), 0, 0, width, height)
+        except KeyError:
+            done.problems.append((job.label.place, f'object {number} has the class "{name}", which DIOR has not; left out'))
+            continue
+        except (TypeError, ValueError):
+            done.problems.append((job.label.place, f'object {number} ({name}) has no box that can be read; left out'))
+            continue
+        if box[2] < 1 or box[3] < 1:
+            done.problems.append((job.label.place, f'object {number} ({name}) has an empty box; left out'))
+            continue
+        objects.append(annotation(label, box, element.findtext('difficult', '0').strip() == '1'))
+        done.classes[CLASSES[label]] = done.classes.get(CLASSES[label], 0) + 1
+    done.counts = dict(images=1, objects=len(objects))
+    done.record = dict(image=dict(file_name=f'{job.key}.jpg', width=width, height=height), objects=objects)
+    write_bytes(out / done.outputs[0], job.picture.read())
+    return done
+
+
+def _box(element: ElementTree.Element) -> List[float]:
+    """x, y, width, height, from 0 on: VOC counts pixels from 1."""
+    straight, oriented = element.find('bndbox'), element.find('robndbox')
+    if straight is not None:
+        x0, y0, x1, y1 = (float(straight.findtext(side)) for side in ('xmin', 'ymin', 'xmax', 'ymax'))
+        return [x0 - 1, y0 - 1, x1 - x0, y1 - y0]
+    x, y, width, height = horizontal([float(oriented.findtext(corner)) for corner in _CORNERS])
+    return [x - 1, y - 1, width, height]
+
+
+def finish(out: Path, done: List[Tuple[Job, Done]]) -> None:
+    for name, splits in dict(train=('train', ), val=('val', ), trainval=('train', 'val'), test=('test', )).items():
+        records = [result.record for job, result in done if job.split in splits and result.record]
+        write_coco(out / 'annotations' / f'{name}.json', CLASSES, [record['image'] for record in records],
+                   [record['objects'] for record in records])

@@ -1,0 +1,65 @@
+"""LoveDA: 1024-pixel pictures of urban and rural ground, png masks; 0 is no data, classes count from 1."""
+from pathlib import Path
+from typing import List, Tuple
+
+import numpy as np
+
+from mmest.datasets.preparation.masks import pixels_per_class
+from mmest.datasets.preparation.pictures import open_picture
+from mmest.datasets.preparation.problems import DamagedInput, Problem
+from mmest.datasets.preparation.source import SourceFile
+from mmest.datasets.preparation.work import Done, Job
+from mmest.engine.atomic import write_bytes
+
+TITLE, VERSION, UNIT = 'LoveDA', 1, 'pixels'
+CLASSES = ('background', 'building', 'road', 'water', 'barren', 'forest', 'agricultural')
+OFFICIAL = dict(train=dict(images=2522), val=dict(images=1669), test=dict(images=1796))
+
+
+def plan(files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
+    jobs, problems, seen = [], [], {}
+    found = {(file.parts[-4:-1], file.stem): file for file in files if len(file.parts) > 3 and file.name.endswith('.png')}
+    for (parts, stem), file in found.items():
+        split, domain, kind = parts
+        if split.lower() not in OFFICIAL or domain not in ('Urban', 'Rural'):
+            continue
+        if kind == 'masks_png' and ((split, domain, 'images_png'), stem) not in found:
+            problems.append(Problem(file.place, f'has no picture {split}/{domain}/images_png/{stem}.png'))
+        if kind != 'images_png':
+            continue
+        mask = found.get(((split, domain, 'masks_png'), stem))
+        key = f'{split.lower()}/{stem}'
+        if split != 'Test' and mask is None:
+            problems.append(Problem(file.place, f'has no mask {split}/{domain}/masks_png/{stem}.png; left out'))
+        elif key in seen:
+            problems.append(Problem(file.place, f'has the name of {seen[key].place}; left out'))
+        else:
+            seen[key] = file
+            jobs.append(Job(key, split.lower(), file, mask))
+    if not jobs:
+        raise ValueError('No pictures were found: LoveDA has Train, Val and Test, each with Urban and Rural, each with '
+                         'images_png/*.png, and masks_png/*.png in the first two.')
+    return jobs, problems
+
+
+def convert(job: Job, out: Path) -> Done:
+    name = f'{job.key}.png'
+    done = Done(outputs=[f'img_dir/{name}'], counts=dict(images=1))
+    with open_picture(job.picture, out) as picture:
+        size = picture.size
+    if job.label:
+        with open_picture(job.label, out) as picture:
+            mask = np.asarray(picture)
+        if mask.shape != size[::-1]:
+            raise DamagedInput(f'has {size[0]}×{size[1]} pixels, but its mask {job.label.place} has the shape {mask.shape}')
+        if mask.max() > len(CLASSES):
+            raise DamagedInput(f'has the mask {job.label.place}, in which the value {mask.max()} stands for no class')
+        done.classes = pixels_per_class(mask, dict(enumerate(CLASSES, start=1)))
+        done.outputs.append(f'ann_dir/{name}')
+        write_bytes(out / done.outputs[1], job.label.read())
+    write_bytes(out / done.outputs[0], job.picture.read())
+    return done
+
+
+def finish(out: Path, done: List[Tuple[Job, Done]]) -> None:
+    """The folders are all that the loader reads."""

@@ -1,0 +1,132 @@
+"""Colour masks as class numbers, and pairs of picture and mask as patches."""
+from pathlib import Path
+from typing import Callable, Dict, List, Sequence, Tuple
+
+import numpy as np
+
+from mmest.datasets.preparation.pictures import crop, open_picture, write_png
+from mmest.datasets.preparation.problems import DamagedInput
+from mmest.datasets.preparation.source import SourceFile
+from mmest.datasets.preparation.work import Done, Job
+from mmest.datasets.tiles import Box, tiles
+
+Colour = Tuple[int, int, int]
+# A colour this close to that of a class, in its channel that differs most, is taken for it.
+_NEAR = 16
+# A larger share of other colours is damage, such as lossy compression or another palette; a smaller one is ignored.
+_STRAY = 0.001
+_ROWS = 512
+
+
+def class_numbers(rgb: np.ndarray, palette: Dict[Colour, int], other: int) -> np.ndarray:
+    """Class numbers of colours, H×W.
+
+    Args:
+        rgb: H×W×3.
+        palette: class numbers by colour.
+        other: the number of colours that are near none of them.
+    """
+    codes = rgb.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    numbers = np.full(codes.shape, other, np.uint8)
+    rest = np.ones(codes.shape, bool)
+    for (red, green, blue), number in palette.items():
+        equal = codes == (red << 16 | green << 8 | blue)
+        numbers[equal] = number
+        rest &= ~equal
+    if rest.any():
+        distance = np.abs(rgb[rest][:, None].astype(int) - np.array(list(palette))).max(-1)
+        numbers[rest] = np.where(distance.min(1) <= _NEAR, np.array(list(palette.values()))[distance.argmin(1)], other)
+    return numbers
+
+
+def read_mask(file: SourceFile, out: Path, palette: Dict[Colour, int], other: int) -> Tuple[np.ndarray, int]:
+    """A colour mask as class numbers, and how many of its pixels have the colour of none.
+
+    Raises:
+        DamagedInput: it is no whole picture, or has too many pixels of other colours.
+    """
+    with open_picture(file, out) as picture:
+        numbers = np.empty((picture.height, picture.width), np.uint8)
+        stray, colours = 0, set()
+        for top in range(0, picture.height, _ROWS):
+            rgb = crop(picture, (0, top, picture.width, min(top + _ROWS, picture.height)))
+            band = class_numbers(rgb, palette, 254)
+            wrong = band == 254
+            colours.update(map(tuple, rgb[wrong][:3].tolist()))
+            stray += int(wrong.sum())
+            numbers[top:top + len(band)] = np.where(wrong, other, band)
+    if stray > _STRAY * numbers.size:
+        raise DamagedInput(f'has the mask {file.place}, of whose pixels {100 * stray / numbers.size:.1f} % have colours of no '
+                           f'class, such as {sorted(colours)[0]}')
+    return numbers, stray
+
+
+def cut_pair(job: Job, out: Path, palette: Dict[Colour, int], classes: Dict[int, str], size: int, overlap: int,
+             name: Callable[[str, Box], str], mask_ending: str, other: int, pad: bool) -> Done:
+    """Cut a picture and its colour mask into patches, in ``img_dir`` and ``ann_dir``.
+
+    Args:
+        job: the pair.
+        out: the output folder.
+        palette: class numbers by colour.
+        classes: names by class number, for the counts; other numbers are not counted.
+        size: side of a patch.
+        overlap: of patches.
+        name: file name of a patch without its ending.
+        mask_ending: ending of the file name of its mask.
+        other: the number of pixels that are ignored.
+        pad: whether a patch of a smaller picture is filled up to ``size``.
+
+    Raises:
+        DamagedInput: the picture or its mask cannot be used.
+    """
+    mask, stray = read_mask(job.label, out, palette, other)
+    done = Done()
+    with open_picture(job.picture, out) as picture:
+        if picture.size != mask.shape[::-1]:
+            raise DamagedInput(f'has {picture.width}×{picture.height} pixels, but its mask {job.label.place} '
+                               f'{mask.shape[1]}×{mask.shape[0]}')
+        boxes = tiles(*picture.size, size, overlap)
+        for x0, y0, x1, y1 in boxes:
+            pixels, numbers = crop(picture, (x0, y0, x1, y1)), mask[y0:y1, x0:x1]
+            if pad:
+                right, below = size - (x1 - x0), size - (y1 - y0)
+                pixels = np.pad(pixels, ((0, below), (0, right), (0, 0)))
+                numbers = np.pad(numbers, ((0, below), (0, right)), constant_values=other)
+                x1, y1 = x0 + size, y0 + size
+            stem = name(job.key, (x0, y0, x1, y1))
+            for path, content in ((f'img_dir/{job.split}/{stem}.png', pixels),
+                                  (f'ann_dir/{job.split}/{stem}{mask_ending}', numbers)):
+                write_png(out / path, content)
+                done.outputs.append(path)
+    done.counts = dict(images=1, patches=len(boxes), **({'pixels of unknown colour': stray} if stray else {}))
+    done.classes = pixels_per_class(mask, classes)
+    return done
+
+
+def pixels_per_class(mask: np.ndarray, classes: Dict[int, str]) -> Dict[str, int]:
+    """Pixels of each class that is there, by its name."""
+    counts = np.bincount(mask.ravel(), minlength=256)
+    return {name: int(counts[number]) for number, name in classes.items() if counts[number]}
+
+
+def pair(pictures: Dict[str, SourceFile], masks: Dict[str, SourceFile], splits: Dict[str, Sequence[str]],
+         ) -> Tuple[List[Job], List[Tuple[str, str]]]:
+    """Jobs of the pictures that have masks, and the keys of a split whose picture or mask is missing.
+
+    Args:
+        pictures: by key.
+        masks: by key.
+        splits: the keys of each split.
+
+    Returns:
+        The jobs, and (key, ``picture`` or ``mask``) of what is missing.
+    """
+    jobs, missing = [], []
+    for split, keys in splits.items():
+        for key in keys:
+            if key in pictures and key in masks:
+                jobs.append(Job(key, split, pictures[key], masks[key]))
+            else:
+                missing += [(key, kind) for kind, found in (('picture', pictures), ('mask', masks)) if key not in found]
+    return jobs, missing

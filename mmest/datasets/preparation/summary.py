@@ -1,0 +1,77 @@
+"""What came out, beside what the publisher states."""
+from collections import Counter
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+from rich.console import Console
+from rich.table import Table
+
+from mmest.datasets.preparation.problems import Problem
+from mmest.datasets.preparation.work import DatasetModule, Done, Job
+from mmest.engine.atomic import write_bytes, write_json
+
+SUMMARY = 'summary.json'
+PROBLEMS = 'problems.txt'
+_SHOWN = 20
+
+
+def summarize(dataset: DatasetModule, out: Path, results: List[Tuple[Job, Done]], problems: List[Problem]) -> bool:
+    """Print the summary, write it to ``summary.json`` and the problems to ``problems.txt``.
+
+    Returns:
+        Whether all that was there could be used.
+    """
+    problems = problems + [Problem(*one) for _, done in results for one in done.problems]
+    splits = list(dict.fromkeys([*dataset.OFFICIAL, *(job.split for job, _ in results)]))
+    counts = {split: Counter() for split in splits}
+    classes = {split: Counter() for split in splits}
+    for job, done in results:
+        counts[job.split].update(done.counts)
+        classes[job.split].update(done.classes)
+    console = Console(highlight=False)
+    console.print(_totals(dataset, counts))
+    console.print(_classes(dataset, classes))
+    write_json(out / SUMMARY, dict(
+        dataset=dataset.TITLE, counts=counts, official=dataset.OFFICIAL, classes=classes,
+        problems=[str(problem) for problem in problems]))
+    _report(dataset, out, counts, problems, console)
+    return not problems
+
+
+def _totals(dataset: DatasetModule, counts: Dict[str, Counter]) -> Table:
+    table = Table('split', 'what', 'here', 'official', '', title=dataset.TITLE)
+    for split, found in counts.items():
+        official = dataset.OFFICIAL.get(split, {})
+        for what in dict.fromkeys([*official, *found]):
+            stated = official.get(what)
+            verdict = '' if stated is None else 'equal' if stated == found[what] else f'{found[what] - stated:+d}'
+            table.add_row(split, what, str(found[what]), '' if stated is None else str(stated), verdict)
+    return table
+
+
+def _classes(dataset: DatasetModule, classes: Dict[str, Counter]) -> Table:
+    splits = [split for split, found in classes.items() if found]
+    table = Table('class', *splits, title=f'{dataset.UNIT} per class')
+    for name in dict.fromkeys([*dataset.CLASSES, *(name for found in classes.values() for name in found)]):
+        table.add_row(name, *(str(classes[split][name]) for split in splits))
+    return table
+
+
+def _report(dataset: DatasetModule, out: Path, counts: Dict[str, Counter], problems: List[Problem],
+            console: Console) -> None:
+    differing = [f'{split}: {found[what]} {what} instead of {stated}' for split, found in counts.items()
+                 for what, stated in dataset.OFFICIAL.get(split, {}).items() if stated != found[what]]
+    if differing:
+        console.print(f'NOT THE WHOLE of {dataset.TITLE}, by the numbers of its publisher: {"; ".join(differing)}.',
+                      soft_wrap=True)
+    else:
+        console.print(f'All numbers are those of the publisher of {dataset.TITLE}.')
+    if not problems:
+        (out / PROBLEMS).unlink(missing_ok=True)
+        console.print('No file was damaged or missing.')
+        return
+    write_bytes(out / PROBLEMS, ''.join(f'{problem}\n' for problem in problems).encode())
+    console.print(f'{len(problems)} PROBLEMS, all of them in {out / PROBLEMS}:', soft_wrap=True)
+    for problem in problems[:_SHOWN]:
+        console.print(f'  {problem}', soft_wrap=True, markup=False)
+    console.print('The rest is prepared. Replace what is damaged and run the same command again.')

@@ -1,0 +1,150 @@
+"""Jobs in several processes, resumable: what is done is in a journal, and a job is done once all its files are."""
+import importlib
+import json
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Protocol, Sequence, TextIO, Tuple
+
+import cv2
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mmest.datasets.preparation.problems import DamagedInput, Problem
+from mmest.datasets.preparation.source import SourceFile
+
+# Inside the output folder: the journal, copies of archives out of archives, and the lock for large pictures.
+HIDDEN = '.preparation'
+
+@dataclass(frozen=True)
+class Job:
+    """The smallest piece of work: usually one picture and its annotation.
+
+    Args:
+        key: its name, unique in the data set.
+        split: ``train``, ``val`` or ``test``.
+        picture: the picture.
+        label: its annotation, if it has one.
+    """
+    key: str
+    split: str
+    picture: SourceFile
+    label: Optional[SourceFile] = None
+
+    @property
+    def stamp(self) -> str:
+        return '/'.join(file.stamp for file in (self.picture, self.label) if file)
+
+
+@dataclass
+class Done:
+    """What a job gave.
+
+    Args:
+        outputs: files that it wrote, relative to the output folder.
+        counts: numbers to add up, such as ``dict(images=1, objects=7)``.
+        classes: objects or pixels per class.
+        problems: (place, what is wrong) of parts that were left out.
+        record: what the annotation file says of the picture.
+    """
+    outputs: List[str] = field(default_factory=list)
+    counts: Dict[str, int] = field(default_factory=dict)
+    classes: Dict[str, int] = field(default_factory=dict)
+    problems: List[Tuple[str, str]] = field(default_factory=list)
+    record: Any = None
+
+
+class DatasetModule(Protocol):
+    """What a module of :mod:`mmest.datasets.official` defines."""
+    TITLE: str  # the name of the data set
+    VERSION: int  # raised whenever the same input gives other output
+    CLASSES: Sequence[str]  # in the order of their numbers
+    OFFICIAL: Dict[str, Dict[str, int]]  # by split: the numbers of the publisher, under the names of Done.counts
+    UNIT: str  # what Done.classes counts: objects, or pixels
+
+    def plan(self, files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
+        """The jobs, and what is missing. ValueError says that this is not the data set."""
+
+    def convert(self, job: Job, out: Path) -> Done:
+        """Do one job, in any process. DamagedInput says what is wrong with its picture."""
+
+    def finish(self, out: Path, done: List[Tuple[Job, Done]]) -> None:
+        """Write what is about all pictures."""
+
+
+class Journal:
+    """A line of JSON per job that is done. A last line that was cut off counts as none."""
+
+    def __init__(self, path: Path, header: dict) -> None:
+        self.path, self.header = path, header
+
+    def read(self) -> Dict[str, dict]:
+        """Lines by the key of their job; none if they belong to another version or source."""
+        lines = []
+        if self.path.is_file():
+            for line in self.path.read_text().splitlines():
+                try:
+                    lines.append(json.loads(line))
+                except ValueError:
+                    break
+        if not lines or lines[0] != self.header:
+            return {}
+        return {line['key']: line for line in lines[1:]}
+
+    def rewrite(self, lines: Dict[str, dict]) -> TextIO:
+        """Start anew with these lines; the file stays open for more."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        stream = self.path.open('w')
+        for line in (self.header, *lines.values()):
+            stream.write(json.dumps(line) + '\n')
+        stream.flush()
+        return stream
+
+
+def run_jobs(module: str, jobs: List[Job], out: Path, journal: Journal, workers: int) -> List[Tuple[Job, Done]]:
+    """Do the jobs that are not done yet.
+
+    Args:
+        module: name of the data set's module.
+        jobs: all of them.
+        out: the output folder.
+        journal: what was done before.
+        workers: number of processes.
+
+    Returns:
+        Every job with what it gave, in the order of ``jobs``.
+    """
+    old = journal.read()
+    kept = {job.key: old[job.key] for job in jobs if job.key in old and old[job.key]['stamp'] == job.stamp
+            and all((out / name).is_file() for name in old[job.key]['done']['outputs'])}
+    done = {key: Done(**line['done']) for key, line in kept.items()}
+    waiting = [job for job in jobs if job.key not in done]
+    if kept:
+        print(f'{len(kept)} of {len(jobs)} pictures are done already.')
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with journal.rewrite(kept) as stream, Progress(*columns) as bars:
+        bar = bars.add_task('pictures', total=len(jobs), completed=len(done))
+        # Not forked from here: a process whose libraries run threads may hang in its fork.
+        context = get_context('forkserver')
+        context.set_forkserver_preload([module])
+        pool = ProcessPoolExecutor(max(1, min(workers, len(waiting))), context, initializer=cv2.setNumThreads, initargs=(1, ))
+        try:
+            futures = {pool.submit(_convert, module, job, str(out)): job for job in waiting}
+            for future in as_completed(futures):
+                job, result = futures[future], future.result()
+                done[job.key] = result
+                # A picture that could not be used is looked at again the next time: it may have been replaced.
+                if result.outputs:
+                    stream.write(json.dumps(dict(key=job.key, stamp=job.stamp, done=asdict(result))) + '\n')
+                    stream.flush()
+                bars.advance(bar)
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return [(job, done[job.key]) for job in jobs]
+
+
+def _convert(module: str, job: Job, out: str) -> Done:
+    try:
+        return importlib.import_module(module).convert(job, Path(out))
+    except DamagedInput as error:
+        return Done(problems=[(job.picture.place, f'{error}; the picture is left out')])

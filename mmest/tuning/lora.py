@@ -1,0 +1,136 @@
+"""LoRA, for linear layers and convolutions."""
+import math
+import re
+from functools import partial
+from typing import Dict, List, Optional, Sequence, Union
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmest.backbones.anatomy import find_anatomy
+from mmest.backbones.branches import ATTENTION, CONV, Branch, Weight, find_branches
+from mmest.registry import TUNINGS
+from mmest.tuning.base import TuningMethod
+from mmest.tuning.substitution import Place, Substitution
+
+
+class LowRankUpdate(nn.Module):
+    """ΔW = s · B A for one weight, zero at the start (Hu et al., 2022, equation 3).
+
+    Args:
+        weight: the weight, out × in, or out × in × k × k of a convolution without groups; A is rank × in (× k × k), B is
+            out × rank.
+        rank: r.
+        scale: s = α / r.
+    """
+
+    def __init__(self, weight: Tensor, rank: int, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+        self.a = nn.Parameter(torch.empty(rank, *weight.shape[1:]))
+        self.b = nn.Parameter(torch.zeros(weight.shape[0], rank))
+        nn.init.kaiming_uniform_(self.a, a=math.sqrt(5))
+
+    def delta(self) -> Tensor:
+        """ΔW, of the weight's shape."""
+        return (self.b @ self.a.flatten(1)).view(-1, *self.a.shape[1:]) * self.scale
+
+    def forward(self, layer: nn.Module, x: Tensor) -> Tensor:
+        """ΔW applied to the layer's input, without making ΔW."""
+        if isinstance(layer, nn.Linear):
+            return F.linear(F.linear(x, self.a), self.b) * self.scale
+        y = F.conv2d(x, self.a, None, layer.stride, layer.padding, layer.dilation)
+        return F.conv2d(y, self.b[:, :, None, None]) * self.scale
+
+
+@TUNINGS.register_module()
+class LoRA(TuningMethod):
+    """Low-rank updates of weights: W + (α / r) B A (Hu et al., 2022). Of fused queries, keys and values all three are
+    updated, by one pair of factors.
+
+    Args:
+        backbone: the backbone to tune.
+        rank: r.
+        alpha: α; None for r, which makes the factor 1.
+        targets: None for the queries, keys and values of attention, or, in a backbone without attention, the convolutions
+            of its blocks. A list of names such as ``['qkv', 'proj']``: layers whose name ends so. A string: a regular
+            expression for the whole name. Layers of ``nn.MultiheadAttention`` are named ``in_proj_weight`` and
+            ``out_proj``.
+        lr_mult: factor on the learning rate of the updates.
+
+    Raises:
+        ValueError: the targets match no layer; the message names those that exist.
+    """
+    acts_on = 'queries, keys, values (or convolutions)'
+    source = 'Hu et al., ICLR 2022'
+
+    def __init__(self, backbone: nn.Module, rank: int = 16, alpha: Optional[float] = None,
+                 targets: Union[None, str, Sequence[str]] = None, lr_mult: float = 1.0) -> None:
+        super().__init__(backbone, lr_mult)
+        branches = find_branches(backbone, find_anatomy(backbone))
+        scale = (rank if alpha is None else alpha) / rank
+        self.updates = nn.ModuleList()
+        self._names: List[str] = []
+        for branch in branches:
+            for weight in self._chosen(backbone, branch, branches, targets):
+                self.updates.append(LowRankUpdate(backbone.get_parameter(weight.name), rank, scale))
+                self._names.append(weight.name)
+                self._attach(backbone, branch, weight)
+        if not self._names:
+            existing = sorted({_short(_target(w)) for branch in branches for w in branch.weights if _suits(backbone, w)})
+            raise ValueError(f'LoRA: the targets {targets!r} match no layer in the blocks of {type(backbone).__name__}. '
+                             f'The names of its layers end in {", ".join(existing)}.')
+
+    @staticmethod
+    def _chosen(backbone: nn.Module, branch: Branch, branches: Sequence[Branch],
+                targets: Union[None, str, Sequence[str]]) -> List[Weight]:
+        suitable = [weight for weight in branch.weights if _suits(backbone, weight)]
+        if targets is None:
+            attention = any(other.kind == ATTENTION for other in branches)
+            return [weight for weight in suitable if (
+                branch.kind == ATTENTION and not weight.is_output and _is_pointwise(backbone, weight) if attention
+                else branch.kind == CONV)]
+        if isinstance(targets, str):
+            return [weight for weight in suitable if re.fullmatch(targets, _target(weight))]
+        return [weight for weight in suitable if f'.{_target(weight)}'.endswith(tuple(f'.{t}' for t in targets))]
+
+    def _attach(self, backbone: nn.Module, branch: Branch, weight: Weight) -> None:
+        i = len(self.updates) - 1
+        if weight.called:
+            backbone.get_submodule(weight.layer).register_forward_hook(partial(self._add_update, i))
+        else:
+            place = Place(weight.layer[len(branch.name) + 1:], weight.name[len(weight.layer) + 1:])
+            Substitution(backbone.get_submodule(branch.name), {'weight': place}, partial(self._updated, i))
+
+    def _add_update(self, i: int, layer: nn.Module, args, output: Tensor) -> Tensor:
+        return output + self.updates[i](layer, args[0]).to(output.dtype)
+
+    def _updated(self, i: int, own: Dict[str, Optional[Tensor]]) -> Dict[str, Optional[Tensor]]:
+        return {'weight': own['weight'] + self.updates[i].delta()}
+
+    def merge(self, backbone: nn.Module) -> None:
+        with torch.no_grad():
+            for name, update in zip(self._names, self.updates):
+                backbone.get_parameter(name).add_(update.delta())
+
+
+def _suits(backbone: nn.Module, weight: Weight) -> bool:
+    # A low-rank update of a grouped convolution is no grouped convolution.
+    return getattr(backbone.get_submodule(weight.layer), 'groups', 1) == 1
+
+
+def _is_pointwise(backbone: nn.Module, weight: Weight) -> bool:
+    # Attention of pyramid transformers also has a convolution that reduces keys and values.
+    return max(backbone.get_parameter(weight.name).shape[2:], default=1) == 1
+
+
+def _target(weight: Weight) -> str:
+    return weight.name.removesuffix('.weight')
+
+
+def _short(target: str) -> str:
+    """The last part of a name that is no number, and what follows."""
+    parts = target.split('.')
+    first = max((i for i, part in enumerate(parts) if not part.isdigit()), default=0)
+    return '.'.join(parts[first:])

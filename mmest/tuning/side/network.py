@@ -1,0 +1,148 @@
+"""What side networks have in common: a state that runs along the taps of a frozen backbone and corrects its outputs."""
+from typing import List, Optional, Sequence, Tuple, Union
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmest.backbones.anatomy import Anatomy, Block, find_anatomy
+from mmest.backbones.taps import Tap
+from mmest.tuning.base import TuningMethod
+
+
+def choose_taps(anatomy: Anatomy, density: Union[str, int]) -> List[int]:
+    """Indices of the blocks to tap.
+
+    The last block of every stage and the block behind every output are always among them; ``stage`` takes no others,
+    ``block`` takes all, a number n every n-th, counted back from those.
+
+    Raises:
+        ValueError: the density is none of these.
+    """
+    if density not in ('block', 'stage') and not (isinstance(density, int) and density >= 1):
+        raise ValueError(f"taps should be 'block', 'stage' or a number n >= 1 (every n-th block), but it is {density!r}.")
+    used = range(max(output.block for output in anatomy.outputs) + 1)
+    step = {'block': 1, 'stage': len(used) + 1}.get(density, density)
+    feeding = {output.block for output in anatomy.outputs}
+    ends = [i for i in used if i in feeding or i == used[-1] or anatomy.blocks[i].stage != anatomy.blocks[i + 1].stage]
+    return [i for i in used if (next(end for end in ends if end >= i) - i) % step == 0]
+
+
+def pool_to(x: Tensor, size: Tuple[int, int]) -> Tensor:
+    """Average pooling of B×H×W×C to B×H'×W'×C, (H', W') = size, rounded up or down from H / stride as the backbone
+    does."""
+    stride = max(1, round(x.shape[1] / size[0]))
+    if stride > 1:
+        pooled = F.avg_pool2d(x.permute(0, 3, 1, 2), stride, ceil_mode=True, count_include_pad=False)
+        x = pooled.permute(0, 2, 3, 1)
+    return x[:, :size[0], :size[1]]
+
+
+class StageChange(nn.Module):
+    """Carries a side state to the next stage: average pooling to its resolution, then a projection to its width.
+
+    Args:
+        in_channels: width of the state.
+        channels: its width in the next stage.
+    """
+
+    def __init__(self, in_channels: int, channels: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(in_channels, channels)
+
+    def forward(self, s: Tensor, size: Tuple[int, int]) -> Tensor:
+        """B×H×W×d to B×H'×W'×d', (H', W') = size."""
+        return self.project(pool_to(s, size))
+
+
+def zero_linear(in_features: int, out_features: int) -> nn.Linear:
+    """A linear layer that starts at zero, so that training starts at the frozen backbone's outputs."""
+    layer = nn.Linear(in_features, out_features)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+class SideNetwork(TuningMethod):
+    """Runs a state along the tapped blocks; where a block feeds an output, the state corrects that output.
+
+    A subclass builds its modules for :attr:`tapped` (blocks, in order) and :attr:`outputs`, and says how the state
+    advances, how it changes stage and what it adds to an output.
+
+    Args:
+        backbone: the backbone to tune.
+        taps: see :func:`choose_taps`.
+        lr_mult: factor on the learning rate of the side network.
+
+    Raises:
+        ValueError: the blocks of the backbone cannot be found, or their resolution rises.
+    """
+
+    beside = True
+
+    def __init__(self, backbone: nn.Module, taps: Union[str, int], lr_mult: float = 1.0) -> None:
+        super().__init__(backbone, lr_mult)
+        anatomy = find_anatomy(backbone)
+        self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, taps)}
+        self.tapped: List[Block] = list(self.tapped_blocks.values())
+        self.outputs = anatomy.outputs
+        self._refuse_rising_resolution(type(backbone).__name__)
+        order = list(self.tapped_blocks)
+        self.sources = [order.index(output.block) for output in anatomy.outputs]
+
+    def _refuse_rising_resolution(self, kind: str) -> None:
+        for last, block in zip(self.tapped, self.tapped[1:]):
+            if any(after > before for before, after in zip(last.size, block.size)):
+                raise ValueError(
+                    f'{type(self).__name__} carries its state to equal or lower resolutions, but the resolution of {kind} '
+                    f'rises from {last.size[0]}×{last.size[1]} behind block "{last.name}" to '
+                    f'{block.size[0]}×{block.size[1]} behind "{block.name}". Use a method that reads no taps, such as '
+                    'Full, Partial or Frozen.')
+
+    def starts_stage(self, i: int) -> bool:
+        """Whether tap i is the first of a stage other than the first."""
+        return i > 0 and self.tapped[i].stage != self.tapped[i - 1].stage
+
+    def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> List[Tensor]:
+        outputs = list(features)
+        state: Optional[Tensor] = None
+        for i, tap in enumerate(taps):
+            h = tap.feature.permute(0, 2, 3, 1)
+            if self.starts_stage(i):
+                state = self.change_stage(i, state, tuple(h.shape[1:3]))
+            state = self.advance(i, h, state)
+            for k, source in enumerate(self.sources):
+                if source == i:
+                    outputs[k] = self.correct(k, features[k], state)
+        return outputs
+
+    def change_stage(self, i: int, state: Tensor, size: Tuple[int, int]) -> Optional[Tensor]:
+        """The state B×H×W×d of the last stage as the first state of tap i's stage, B×H'×W'×d', (H', W') = size."""
+        raise NotImplementedError
+
+    def advance(self, i: int, h: Tensor, state: Optional[Tensor]) -> Tensor:
+        """The state behind tap i, B×H×W×d, from the tap h, B×H×W×C, and the state before, None at the first tap."""
+        raise NotImplementedError
+
+    def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
+        """Output k from the backbone's, B×C×H×W, and the state, B×H×W×d."""
+        raise NotImplementedError
+
+
+class ExpandingSideNetwork(SideNetwork):
+    """A side network of its own widths: output k is corrected by U_k s, U_k zero at the start.
+
+    :meth:`build_state` sets it up for the width of the state at each tap.
+    """
+
+    def build_state(self, widths: Sequence[int]) -> None:
+        """Make the layers that change stage and that project to the outputs, for the width of the state at each tap."""
+        self.changes = nn.ModuleDict({str(i): StageChange(widths[i - 1], widths[i])
+                                      for i in range(len(widths)) if self.starts_stage(i)})
+        self.expand = nn.ModuleList(zero_linear(widths[source], output.channels)
+                                    for source, output in zip(self.sources, self.outputs))
+
+    def change_stage(self, i: int, state: Tensor, size: Tuple[int, int]) -> Tensor:
+        return self.changes[str(i)](state, size)
+
+    def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
+        return feature + self.expand[k](state).permute(0, 3, 1, 2).to(feature.dtype)

@@ -1,0 +1,112 @@
+"""SSF, scale and shift of features."""
+from functools import partial
+from typing import Dict, List, NamedTuple, Optional
+
+import torch
+from torch import Tensor, nn
+
+from mmest.backbones.anatomy import find_anatomy, is_norm
+from mmest.backbones.branches import find_branches
+from mmest.backbones.probe import is_scaled, probe
+from mmest.registry import TUNINGS
+from mmest.tuning.base import TuningMethod
+from mmest.tuning.substitution import Place, Substitution
+
+
+class ScaleShift(nn.Module):
+    """y = γ ⊙ x + β over channels, the identity at the start (Lian et al., 2022, equation 2).
+
+    Args:
+        channels: C.
+        dim: where the channels of x are: 1 or -1.
+        shift: whether there is a β.
+    """
+
+    def __init__(self, channels: int, dim: int, shift: bool) -> None:
+        super().__init__()
+        self.dim = dim
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels)) if shift else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = [-1] + [1] * (x.ndim - 2) if self.dim == 1 else [-1]
+        gamma = self.gamma.view(shape)
+        return (x * gamma if self.beta is None else torch.addcmul(self.beta.view(shape), x, gamma)).to(x.dtype)
+
+    def of(self, weight: Tensor, bias: Optional[Tensor]) -> Dict[str, Optional[Tensor]]:
+        """Weight (C × …) and bias of a layer that does the same to its own output."""
+        gamma = self.gamma.view(-1, *[1] * (weight.ndim - 1))
+        return dict(weight=weight * gamma, bias=None if bias is None else torch.addcmul(self.beta, bias, self.gamma))
+
+
+class _Layer(NamedTuple):
+    weight: str
+    bias: Optional[str]
+
+
+@TUNINGS.register_module()
+class SSF(TuningMethod):
+    """A scale and a shift behind every linear layer, convolution and normalisation (Lian et al., 2022).
+
+    Where a layer has no bias there is a scale only: a shift there could not be merged. What follows such a layer is a
+    normalisation in most backbones, whose own shift does the same. The published code draws γ from N(1, 0.02²) and β from
+    N(0, 0.02²); both start at the identity here.
+
+    Args:
+        backbone: the backbone to tune.
+        lr_mult: factor on the learning rate of the scales and shifts.
+    """
+    acts_on = 'behind every layer and norm'
+    source = 'Lian et al., NeurIPS 2022'
+
+    def __init__(self, backbone: nn.Module, lr_mult: float = 1.0) -> None:
+        super().__init__(backbone, lr_mult)
+        anatomy = find_anatomy(backbone)
+        used = set(anatomy.parameters)
+        names = [name for name, module in backbone.named_modules() if f'{name}.weight' in used
+                 and (isinstance(module, (nn.Linear, nn.Conv2d)) or is_norm(module))]
+        calls, _, image = probe(backbone, names)
+        self.changes = nn.ModuleList()
+        self._layers: List[_Layer] = []
+        for name in names:
+            if name in calls:
+                layer = backbone.get_submodule(name)
+                output = calls[name].output
+                first = output.ndim == 4 and output.shape[1] == layer.weight.shape[0] and is_scaled(output.shape[2:], image)
+                self._add(backbone, f'{name}.weight', f'{name}.bias', 1 if first else -1)
+                layer.register_forward_hook(partial(self._change, len(self.changes) - 1))
+        for branch in find_branches(backbone, anatomy):
+            for weight in branch.weights:
+                if not weight.called:
+                    self._substitute(backbone, branch.name, weight.layer, weight.name)
+
+    def _add(self, backbone: nn.Module, weight: str, bias: str, dim: int) -> bool:
+        owner, _, attribute = bias.rpartition('.')
+        shift = getattr(backbone.get_submodule(owner), attribute, None) is not None
+        self.changes.append(ScaleShift(backbone.get_parameter(weight).shape[0], dim, shift))
+        self._layers.append(_Layer(weight, bias if shift else None))
+        return shift
+
+    def _substitute(self, backbone: nn.Module, outer: str, layer: str, weight: str) -> None:
+        attribute = weight[len(layer) + 1:]
+        path = layer[len(outer) + 1:]
+        places = dict(weight=Place(path, attribute))
+        if self._add(backbone, weight, f'{layer}.{attribute.replace("weight", "bias")}', -1):
+            places['bias'] = Place(path, attribute.replace('weight', 'bias'))
+        Substitution(backbone.get_submodule(outer), places, partial(self._changed, len(self.changes) - 1))
+
+    def _change(self, i: int, layer: nn.Module, args, output: Tensor) -> Tensor:
+        return self.changes[i](output)
+
+    def _changed(self, i: int, own: Dict[str, Optional[Tensor]]) -> Dict[str, Optional[Tensor]]:
+        return self.changes[i].of(own['weight'], own.get('bias'))
+
+    def merge(self, backbone: nn.Module) -> None:
+        with torch.no_grad():
+            for layer, change in zip(self._layers, self.changes):
+                weight = backbone.get_parameter(layer.weight)
+                bias = backbone.get_parameter(layer.bias) if layer.bias else None
+                new = change.of(weight, bias)
+                weight.copy_(new['weight'])
+                if bias is not None:
+                    bias.copy_(new['bias'])

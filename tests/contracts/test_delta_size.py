@@ -1,0 +1,59 @@
+"""The size of a delta checkpoint beside that of full fine-tuning, optimizer states included, on a real detector."""
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from mmengine.runner import Runner
+
+from mmest.datasets.synthetic import OBJECT_CLASSES, write_dataset
+from mmest.engine.delta import DELTA_KEY
+from mmest.utils import configs_root, set_tuning
+
+pytest.importorskip('mmdet')
+CONFIG = configs_root() / 'detection' / 'custom' / 'faster-rcnn_swin-b_est.py'
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    out = tmp_path_factory.mktemp('scenes') / 'data'
+    write_dataset(out, dict(target=dict(train=2)), size=64, workers=1)
+    return out / 'target'
+
+
+def train(method: str, data, folder) -> tuple:
+    """One step on two small images; the model and the path of its checkpoint."""
+    cfg = Config.fromfile(CONFIG)
+    set_tuning(cfg, method)
+    cfg.model.backbone.backbone.init_cfg.checkpoint = str(folder / 'pretrained.pth')
+    loader = cfg.train_dataloader
+    loader.dataset.update(data_root=str(data), ann_file='annotations/train.json', data_prefix=dict(img='images/train'),
+                          metainfo=dict(classes=tuple(OBJECT_CLASSES)))
+    loader.dataset.pipeline[2].scale = (64, 64)
+    loader.num_workers = 0
+    runner = Runner(
+        cfg.model, str(folder / method), loader, optim_wrapper=cfg.optim_wrapper, train_cfg=dict(by_epoch=True, max_epochs=1),
+        custom_hooks=cfg.custom_hooks, default_scope='mmdet', experiment_name=method, log_level='WARNING')
+    runner.train()
+    return runner.model, folder / method / 'epoch_1.pth'
+
+
+def test_is_at_most_a_quarter_and_holds_all_that_trained(data, tmp_path):
+    init_default_scope('mmdet')
+    backbone = MODELS.build({**Config.fromfile(CONFIG).model.backbone.backbone, 'init_cfg': None})
+    torch.save({f'backbone.{key}': value for key, value in backbone.state_dict().items()}, tmp_path / 'pretrained.pth')
+    sizes = {}
+    for method in ('full', 'est'):
+        model, path = train(method, data, tmp_path)
+        sizes[method] = path.stat().st_size
+        if method == 'full':
+            del model
+            path.unlink()
+    assert sizes['est'] <= 0.25 * sizes['full']
+    file = torch.load(path, weights_only=True, mmap=True)
+    frozen = {f'backbone.backbone.{name}' for name, _ in model.backbone.frozen_state()}
+    assert set(file['state_dict']) == set(model.state_dict()) - frozen | {f'backbone.{DELTA_KEY}'}
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert trained <= set(file['state_dict'])
+    assert len(file['optimizer']['state']) == len(trained)
+    for left in tmp_path.rglob('*.pth'):
+        left.unlink()

@@ -1,0 +1,301 @@
+"""Every method against a few lines written from its formula, with weights drawn at random."""
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+from torch import nn
+from toy import BACKBONES, METHODS, build, image
+
+from mmest.tuning import build_tuning
+from mmest.tuning.adapter import Bottleneck
+from mmest.tuning.adaptformer import ScaledBottleneck
+from mmest.tuning.convpass import ConvBottleneck
+from mmest.tuning.lora import LowRankUpdate
+from mmest.tuning.lorand import LowRankAdapter
+from mmest.tuning.mona import MultiCognitiveAdapter
+from mmest.tuning.side.dtl import swish
+from mmest.tuning.side.lst import WindowAttention
+from mmest.tuning.ssf import ScaleShift
+
+
+def randomised(module: nn.Module) -> nn.Module:
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator) * 0.3)
+    return module.eval()
+
+
+def images(x):
+    """B×H×W×C as B×C×H×W."""
+    return x.permute(0, 3, 1, 2)
+
+
+X = torch.randn(2, 5, 7, 12, generator=torch.Generator().manual_seed(1))
+
+
+def test_adapter():
+    m = randomised(Bottleneck(12, 4))
+    wanted = F.gelu(X @ m.down.weight.T + m.down.bias) @ m.up.weight.T + m.up.bias
+    torch.testing.assert_close(m(X), wanted)
+
+
+def test_adaptformer():
+    m = randomised(ScaledBottleneck(12, 4, 0.1, 0.1))
+    wanted = 0.1 * (torch.clamp(X @ m.down.weight.T + m.down.bias, min=0) @ m.up.weight.T + m.up.bias)
+    torch.testing.assert_close(m(X), wanted)
+    m.train()
+    assert not torch.equal(m(X), m(X)), 'dropout acts in training'
+
+
+def test_convpass():
+    m = randomised(ConvBottleneck(12, 4, 2.0, 0.1))
+    y = X @ m.down.weight.T + m.down.bias
+    y = images(y / (1 + torch.exp(-1.702 * y)))
+    y = F.conv2d(F.pad(y, (1, 1, 1, 1)), m.conv.weight, m.conv.bias).permute(0, 2, 3, 1)
+    wanted = 2 * ((y / (1 + torch.exp(-1.702 * y))) @ m.up.weight.T + m.up.bias)
+    torch.testing.assert_close(m(X), wanted)
+    start = ConvBottleneck(12, 4, 1.0, 0.0)
+    y = images(torch.randn(1, 3, 3, 4))
+    torch.testing.assert_close(start.conv(y), y)
+
+
+def test_lorand():
+    m = randomised(LowRankAdapter(12, 3, branches=2, rank=5))
+
+    def weight(p):
+        return sum(p.a[b] @ p.g[b] @ p.b[b] for b in range(2))
+
+    assert weight(m.down).shape == (12, 4) and weight(m.up).shape == (4, 12)
+    torch.testing.assert_close(m(X), F.gelu(X @ weight(m.down) + m.down.bias) @ weight(m.up) + m.up.bias)
+
+
+def test_mona():
+    m = randomised(MultiCognitiveAdapter(12, 4, 0.1))
+    normal = (X - X.mean(-1, keepdim=True)) / torch.sqrt(X.var(-1, keepdim=True, unbiased=False) + 1e-5)
+    z = m.gamma * (normal * m.norm.weight + m.norm.bias) + m.gamma_x * X
+    y = images(z @ m.down.weight.T + m.down.bias)
+    kernels = [F.conv2d(y, f.weight, f.bias, padding=k // 2, groups=4) for k, f in zip((3, 5, 7), m.filters)]
+    v = y + sum(kernels) / 3
+    v = v + F.conv2d(v, m.mix.weight, m.mix.bias)
+    wanted = F.gelu(v.permute(0, 2, 3, 1)) @ m.up.weight.T + m.up.bias
+    torch.testing.assert_close(m(X), wanted)
+    start = MultiCognitiveAdapter(12, 4, 0.1)
+    assert torch.all(start.gamma == 1e-6) and torch.all(start.gamma_x == 1)
+
+
+@pytest.mark.parametrize('layer', [nn.Linear(12, 6), nn.Conv2d(12, 6, 3, stride=2, padding=1),
+                                   nn.Conv2d(12, 6, 3, dilation=2, padding=2, bias=False)], ids=['linear', 'conv', 'dilated'])
+def test_lora_is_a_change_of_the_weight(layer):
+    update = randomised(LowRankUpdate(layer.weight, 3, 0.5))
+    x = X if isinstance(layer, nn.Linear) else images(X)
+    found = layer(x) + update(layer, x)
+    delta = 0.5 * torch.einsum('or,r...->o...', update.b, update.a)
+    torch.testing.assert_close(update.delta(), delta)
+    with torch.no_grad():
+        layer.weight.add_(delta)
+    torch.testing.assert_close(found, layer(x))
+
+
+@pytest.mark.parametrize('dim', [1, -1])
+def test_ssf(dim):
+    m = randomised(ScaleShift(12, dim, True))
+    x = X if dim == -1 else images(X)
+    wanted = torch.stack([x.select(dim, c) * m.gamma[c] + m.beta[c] for c in range(12)], dim)
+    torch.testing.assert_close(m(x), wanted)
+
+
+def swin_with(method: str):
+    tuned = build('swin', METHODS[method])
+    randomised(tuned.method)
+    return tuned.eval()
+
+
+def run_block(tuned, after_attention, after_mlp, beside_attention=None, beside_mlp=None):
+    """The first Swin block by hand, with corrections at the places that the papers draw."""
+    block = tuned.backbone.stages[0].blocks[0]
+    x, hw = tuned.backbone.patch_embed(image())
+    got = block(x, hw)
+    hooks = []
+    for module in tuned.backbone.modules():  # the same layers, without what the method hooked to them
+        hooks.append((module, module._forward_hooks, module._forward_pre_hooks))
+        module._forward_hooks, module._forward_pre_hooks = type(module._forward_hooks)(), type(module._forward_pre_hooks)()
+    try:
+        a = block.attn(block.norm1(x), hw)
+        a = after_attention(a, x, hw) + (beside_attention(block.norm1(x), hw) if beside_attention else 0)
+        x = x + a
+        f = block.ffn.layers(block.norm2(x))
+        f = after_mlp(f, x, hw) + (beside_mlp(x, block.norm2(x), hw) if beside_mlp else 0)
+        return got, x + f
+    finally:
+        for module, forward, before in hooks:
+            module._forward_hooks, module._forward_pre_hooks = forward, before
+
+
+def on_grid(module, tokens, hw):
+    return module(tokens.unflatten(1, hw)).flatten(1, 2)
+
+
+@pytest.mark.parametrize('method', ['adapter', 'lorand', 'mona', 'adaptformer', 'convpass'])
+def test_places_in_a_transformer_block(method):
+    tuned = swin_with(method)
+    first, second = tuned.method.inserted[0], tuned.method.inserted[1]
+    same = lambda result, stream, hw: result  # noqa: E731
+    with torch.no_grad():
+        tuned(image())  # so that the method has seen the image
+        if method in ('adapter', 'lorand'):
+            got, wanted = run_block(tuned, lambda r, x, hw: r + first(r), lambda r, x, hw: r + second(r))
+        elif method == 'mona':
+            got, wanted = run_block(tuned, lambda r, x, hw: r + on_grid(first, x + r, hw),
+                                    lambda r, x, hw: r + on_grid(second, x + r, hw))
+        elif method == 'adaptformer':
+            got, wanted = run_block(tuned, same, same, beside_mlp=lambda x, normal, hw: first(x))
+        else:
+            got, wanted = run_block(tuned, same, same, lambda normal, hw: on_grid(first, normal, hw),
+                                    lambda x, normal, hw: on_grid(second, normal, hw))
+    torch.testing.assert_close(got, wanted)
+
+
+def taps_of(tuned):
+    seen = []
+    tuned.method.register_forward_pre_hook(lambda module, args: seen.append(args))
+    with torch.no_grad():
+        outputs = tuned(image())
+    return outputs, *seen[0]
+
+
+def test_side_tuning_blends():
+    tuned = build('swin', METHODS['side-tuning'])
+    method = randomised(tuned.method)
+    outputs, features, _, x = taps_of(tuned)
+    for output, feature, level, project, alpha in zip(outputs, features, method.levels, method.project, method.alphas):
+        side = x
+        for layer in method.pyramid[:level]:
+            side = layer(side)
+        torch.testing.assert_close(output, alpha * feature + (1 - alpha) * project(side))
+
+
+def test_dtl_sums_low_rank_maps_of_a_stage():
+    tuned = build('swin', METHODS['dtl'])
+    method = randomised(tuned.method)
+    outputs, features, taps, _ = taps_of(tuned)
+    for k, (output, feature) in enumerate(zip(outputs, features)):
+        r = sum(tap.feature.permute(0, 2, 3, 1) @ method.down[str(i)].weight.T @ method.up[str(i)].weight.T
+                + method.up[str(i)].bias for i, tap in enumerate(taps) if tap.stage == k)
+        z = images(r / (1 + torch.exp(-100 * r)))
+        conv = method.convs[str(k)]
+        wanted = feature + F.conv2d(z, conv.weight, padding=2, groups=z.shape[1])
+        torch.testing.assert_close(output, wanted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(swish(torch.tensor([-1.0, 0.0, 2.0])), torch.tensor([0.0, 0.0, 2.0]))
+
+
+def test_lst_gates_each_rung():
+    tuned = build('swin', METHODS['lst'])
+    method = randomised(tuned.method)
+    outputs, features, taps, _ = taps_of(tuned)
+    s = None
+    for i, tap in enumerate(taps):
+        x = method.reduce[i](tap.feature.permute(0, 2, 3, 1))
+        if s is not None:
+            if str(i) in method.changes:
+                s = method.changes[str(i)].project(F.avg_pool2d(images(s), 2).permute(0, 2, 3, 1))
+            mu = 1 / (1 + math.exp(-float(method.gates[i - 1].detach()) / 0.1))
+            x = mu * x + (1 - mu) * s
+        s = method.blocks[i](x)
+        if i % 2:  # two blocks in every stage
+            k = i // 2
+            torch.testing.assert_close(outputs[k], features[k] + images(method.expand[k](s)), rtol=1e-4, atol=1e-4)
+
+
+def test_attention_in_windows_is_attention_within_each_window():
+    m = randomised(WindowAttention(64, 4))
+    assert m.heads == 2
+    reference = nn.MultiheadAttention(64, 2, batch_first=True)
+    with torch.no_grad():
+        reference.in_proj_weight.copy_(m.qkv.weight)
+        reference.in_proj_bias.copy_(m.qkv.bias)
+        reference.out_proj.weight.copy_(m.project.weight)
+        reference.out_proj.bias.copy_(m.project.bias)
+        x = torch.randn(2, 8, 12, 64)
+        window = x[:, 4:, 4:8].flatten(1, 2)
+        wanted = reference(window, window, window)[0]
+        torch.testing.assert_close(m(x)[:, 4:, 4:8].flatten(1, 2), wanted, rtol=1e-4, atol=1e-5)
+        assert m(x[:, :5, :7]).shape == (2, 5, 7, 64)
+
+
+@pytest.mark.parametrize('name', ['swin', 'vit'])
+def test_e3va_sums_adapters_along_the_highway(name):
+    tuned = build(name, METHODS['e3va'])
+    method = randomised(tuned.method)
+    outputs, features, taps, _ = taps_of(tuned)
+    s, k, last = None, 0, None
+    for i, tap in enumerate(taps):
+        a, h = method.adapters[i], tap.feature.permute(0, 2, 3, 1)
+        if last is not None and tap.stage != last.stage:
+            down, hw = tuned.backbone.stages[last.stage].downsample, tuple(last.feature.shape[-2:])
+            highway, old = (x.flatten(1, 2) for x in (last.feature.permute(0, 2, 3, 1) + s, last.feature.permute(0, 2, 3, 1)))
+            s = (down(highway, hw)[0] - down(old, hw)[0]).unflatten(1, h.shape[1:3])
+        y = F.gelu(h @ a.down[0].weight.T @ a.down[1].weight.T + a.down[1].bias)
+        y = y @ a.up[0].weight.T @ a.up[1].weight.T + a.up[1].bias
+        s, last = y if s is None else s + y, tap
+        if i in method.sources:
+            wanted = method.gains[k] * (features[k] + images(s)) + method.biases[k]
+            torch.testing.assert_close(outputs[k], wanted, rtol=1e-4, atol=1e-4)
+            k += 1
+    assert k == len(outputs) and len(method.changes) == 0
+
+
+SWIN_B = dict(type='mmdet.SwinTransformer', embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32), window_size=7)
+WIDTHS = [128] * 2 + [256] * 2 + [512] * 18 + [1024] * 2  # of the 24 blocks
+# (method, closed form)
+COUNTS = {
+    'Adapter': sum(2 * (2 * 64 * c + 64 + c) for c in WIDTHS),
+    'AdaptFormer': sum(2 * 64 * c + 64 + c for c in WIDTHS),
+    'LoRA': sum(16 * (c + 3 * c) for c in WIDTHS),
+    'Mona': sum(2 * (2 * 64 * c + 64 + c + 4 * c + 64 * (9 + 25 + 49) + 3 * 64 + 64 * 64 + 64) for c in WIDTHS),
+    'LoRand': sum(2 * (4 * (8 * c + 64 + 2 * c) + c // 4 + 4 * (2 * c + 64 + 8 * c) + c) for c in WIDTHS),
+    'Convpass': sum(2 * (2 * 8 * c + 8 + c + 8 * 8 * 9 + 8) for c in WIDTHS),
+    # attention 3C + C, MLP 4C + C, two norms; patch embedding and its norm; norms of patch merging; output norms
+    'BitFit': sum(11 * c for c in WIDTHS) + 2 * 128 + 4 * (128 + 256 + 512) + 128 + 256 + 512 + 1024,
+    'NormTuning': 2 * (sum(2 * c for c in WIDTHS) + 128 + 4 * (128 + 256 + 512) + 128 + 256 + 512 + 1024),
+}
+
+
+@pytest.mark.parametrize('method', COUNTS)
+def test_parameter_counts_on_swin_b(method):
+    swin_b = MODELS.build(SWIN_B)
+    built = build_tuning(dict(type=method), swin_b)
+    trained = [*built.parameters(), *built.trained_parameters(swin_b)]
+    assert sum(p.numel() for p in trained) == COUNTS[method]
+
+
+def test_targets_of_lora():
+    def names(name, **arguments):
+        return build(name, dict(type='LoRA', **arguments)).method._names
+
+    assert len(names('swin')) == 8 and all(name.endswith('qkv.weight') for name in names('swin'))
+    assert len(names('swin', targets=['qkv', 'proj'])) == 16
+    assert all('in_proj_weight' in name for name in names('vit'))
+    assert names('vit', targets=r'layers\.0\..*') == [
+        'layers.0.attn.attn.in_proj_weight', 'layers.0.attn.attn.out_proj.weight', 'layers.0.ffn.layers.0.0.weight',
+        'layers.0.ffn.layers.1.weight']
+    assert {name.split('.')[-2] for name in names('resnet')} == {'conv1', 'conv2', 'conv3'}
+    assert names('resnet', targets=['conv2'])[0] == 'layer1.0.conv2.weight'
+    with pytest.raises(ValueError, match=r"targets \['qkv'\] match no layer in the blocks of ResNet.*conv1, conv2, conv3"):
+        names('resnet', targets=['qkv'])
+
+
+@pytest.mark.parametrize('method', ['adapter', 'adaptformer', 'mona', 'lora', 'ssf'])
+def test_recomputed_blocks_give_the_same_gradients(method):
+    gradients = []
+    for with_cp in (False, True):
+        cfg = dict(BACKBONES['swin'], with_cp=with_cp, drop_path_rate=0.0)
+        torch.manual_seed(0)
+        tuned = MODELS.build(dict(type='TunedBackbone', backbone=cfg, tuning=dict(METHODS[method])))
+        randomised(tuned.method)
+        sum(f.square().mean() for f in tuned(image())).backward()
+        gradients.append([p.grad for p in tuned.method.parameters()])
+    for a, b in zip(*gradients):
+        torch.testing.assert_close(a, b)

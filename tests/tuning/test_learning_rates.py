@@ -1,0 +1,34 @@
+"""Learning rates of what a method trains."""
+import pytest
+import torch
+from toy import METHODS, build
+
+from mmest.engine.optim import TrainableOptimWrapperConstructor
+
+
+def rates(tuned) -> dict:
+    """Learning rate of each parameter that trains, by name."""
+    model = torch.nn.ModuleDict(dict(wrapped=tuned, head=torch.nn.Linear(2, 2)))
+    constructor = TrainableOptimWrapperConstructor(dict(optimizer=dict(type='AdamW', lr=1.0)))
+    groups = constructor(model).optimizer.param_groups
+    by_id = {id(p): group['lr'] for group in groups for p in group['params']}
+    return {name.removeprefix('wrapped.'): by_id[id(p)] for name, p in model.named_parameters() if p.requires_grad}
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_the_factor_of_a_method_is_on_all_that_it_trains(method):
+    found = rates(build('swin', dict(METHODS[method], lr_mult=5.0)))
+    assert found.pop('head.weight') == found.pop('head.bias') == 1
+    assert set(found.values()) == ({5.0} if method != 'frozen' else set())
+
+
+def test_layerwise_decay_of_full_fine_tuning():
+    found = rates(build('swin', dict(type='Full', lr_mult=2.0, layer_decay=0.5)))
+    for name, exponent in {'patch_embed.projection.weight': 9, 'stages.0.blocks.0.norm1.weight': 8,
+                           'stages.0.blocks.1.ffn.layers.1.bias': 7, 'stages.0.downsample.reduction.weight': 7,
+                           'stages.1.blocks.0.attn.w_msa.qkv.weight': 6, 'stages.3.blocks.1.norm2.bias': 1,
+                           'norm0.weight': 0, 'norm3.bias': 0}.items():
+        assert found[f'backbone.{name}'] == pytest.approx(2 * 0.5**exponent), name
+    assert found['head.weight'] == 1
+    flat = rates(build('vit', dict(type='Full', layer_decay=0.5)))
+    assert flat['backbone.patch_embed.projection.weight'] == flat['backbone.pos_embed'] == pytest.approx(0.5**5)

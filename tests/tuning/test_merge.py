@@ -1,0 +1,38 @@
+"""A merged backbone computes by itself what the tuned one did."""
+import pytest
+import torch
+from toy import BACKBONES, METHODS, build, image
+
+MERGING = ['full', 'frozen', 'partial', 'bitfit', 'norm', 'ssf', 'lora', 'lora everywhere']
+TUNINGS = dict(METHODS, **{'lora everywhere': dict(type='LoRA', rank=2, alpha=3, targets='.*')})
+
+
+@pytest.mark.parametrize('method', MERGING)
+@pytest.mark.parametrize('name', [*BACKBONES, 'beit'])
+def test_merged_backbones_compute_the_same(name, method):
+    torch.manual_seed(0)
+    tuned = build(name, TUNINGS[method]).eval()
+    with torch.no_grad():
+        for p in tuned.parameters():
+            if p.requires_grad:
+                p.add_(torch.rand_like(p) * 0.05)
+        before = [p.clone() for p in tuned.backbone.parameters()]
+        expected = tuned(image())
+        assert all(torch.equal(a, b) for a, b in zip(before, tuned.backbone.parameters())), 'running leaves no trace'
+        tuned.method.merge(tuned.backbone)
+        adds = any(True for _ in tuned.method.parameters())
+        assert adds != all(torch.equal(a, b) for a, b in zip(before, tuned.backbone.parameters()))
+        plain = build(name)
+        plain.load_state_dict(tuned.backbone.state_dict())
+        plain.eval()
+        found = plain(image())
+    for a, b in zip(found, expected):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('method', [name for name in METHODS if name not in MERGING])
+def test_others_say_that_they_cannot(method):
+    tuned = build('swin', METHODS[method])
+    assert not tuned.method.can_merge
+    with pytest.raises(ValueError, match=f'{METHODS[method]["type"]} cannot be merged'):
+        tuned.method.merge(tuned.backbone)
