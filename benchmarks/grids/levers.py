@@ -2,7 +2,7 @@
 config = ['configs/detection/custom/faster-rcnn_swin-t_est.py']
 setting = dict(configs=config, sizes=[(512, 512)], batch_sizes=[2])
 sgd = {'optim_wrapper.optimizer._delete_': True, 'optim_wrapper.optimizer.type': 'SGD', 'optim_wrapper.optimizer.lr': 0.01,
-       'optim_wrapper.optimizer.momentum': 0.9}
+       'optim_wrapper.optimizer.momentum': 0.9, 'optim_wrapper.optimizer.weight_decay': 1e-4}
 memory = [
     dict(configs=config, sizes=[(512, 512), (384, 384)], batch_sizes=[2], tunings=['full', 'frozen', 'partial', 'est']),
     dict(configs=config, sizes=[(512, 512)], batch_sizes=[1], tunings=['full', 'frozen', 'partial', 'est']),

@@ -1,12 +1,13 @@
 """A config as one text that repeats a measurement on any machine."""
 import copy
 import json
+import re
 from functools import lru_cache
 from typing import Any, Dict, Sequence, Tuple
 
 from mmengine.config import Config
 
-from mmest.engine.launch import read_config, set_options
+from mmest.engine.launch import import_framework, read_config, set_options
 from mmest.engine.memory.compare import FULL
 from mmest.utils import set_tuning
 
@@ -43,7 +44,22 @@ def _text(path: str, options: str, parts: Tuple[str, ...]) -> str:
     cfg = copy.deepcopy(_read(path))
     set_options(cfg, json.loads(options))
     del cfg.model.backbone['tuning']
-    text = (Config({name: cfg[name] for name in parts if name in cfg}) if parts else cfg).pretty_text
+    text = (Config(_parts(cfg, parts)) if parts else cfg).pretty_text
     for name, value in _read(path).env_variables.items():
-        text = text.replace(f"'{value}/", f"'{{{{${name}:}}}}/")
+        default = re.search(rf'{{{{\s*\${name}\s*:\s*(\S*?)\s*}}}}', _read(path).text)
+        text = text.replace(f"'{value}/", f"'{{{{${name}:{default.group(1) if default else ''}}}}}/")
     return text
+
+
+def _parts(cfg: Config, names: Tuple[str, ...]) -> dict:
+    parts = {name: cfg[name] for name in names if name in cfg}
+    imports = (cfg.get('custom_imports') or {}).get('imports') or []
+    own = [name for name in ([imports] if isinstance(imports, str) else imports) if name.partition('.')[0] != 'mmest']
+    return dict(parts, custom_imports=dict(imports=own, allow_failed_imports=False)) if own else parts
+
+
+def config_of(request: dict) -> Config:
+    """The config of a cell, from its text: what a record says is what ran, whatever has become of the file since."""
+    cfg = Config.fromstring(request['config_text'], '.py')
+    import_framework(cfg)
+    return cfg

@@ -12,13 +12,15 @@ from mmest.engine.memory.compare import versions
 
 
 def commit() -> Optional[str]:
-    """The commit of mmest's sources, with "-dirty" if tracked files were changed since; None outside of a repository."""
-    command = ['git', 'describe', '--always', '--dirty', '--exclude', '*', '--abbrev=40']
+    """The commit of mmest's sources, with "-dirty" if code or configs were changed since; None outside of a repository."""
+    root = Path(__file__).parents[2]
     try:
-        ran = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        ran = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=root, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return ran.stdout.strip()
+    # Records and texts may change: grids write them.
+    changed = subprocess.run(['git', 'diff', '--quiet', 'HEAD', '--', 'mmest', 'configs', 'tools'], cwd=root).returncode
+    return ran.stdout.strip() + ('-dirty' if changed else '')
 
 
 def hardware(device: str) -> str:

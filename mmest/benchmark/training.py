@@ -9,11 +9,12 @@ from mmengine.hooks import Hook
 from mmengine.registry import MODELS, init_default_scope
 
 from mmest.datasets.checks import check_data
-from mmest.engine.launch import build_runner, check_parts, check_backbone, default_launcher, read_config
+from mmest.engine.launch import build_runner, check_backbone, check_parts, default_launcher
 from mmest.engine.memory.compare import without_pretrained
 from mmest.engine.report import parameter_counts
 from mmest.engine.resume import latest_complete_checkpoint
 
+from .config_text import config_of
 from .held_out import hold_out
 from .metrics import main_metric
 
@@ -36,7 +37,7 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
         folder: work folder of this cell alone.
         records: folder of the records, where those of the sweep are.
     """
-    cfg = read_config(request['config'], request['options'], request['method'])
+    cfg = config_of(request)
     cfg.work_dir = str(folder)
     check_parts(cfg, ['train_dataloader', 'val_dataloader', 'val_evaluator', 'train_cfg', 'optim_wrapper'])
     if 'held_out' in request:

@@ -3,24 +3,20 @@ from pathlib import Path
 from typing import Callable
 
 import torch
-from mmengine.config import Config
 
-from mmest.engine.launch import read_config
 from mmest.engine.memory.compare import compare_tunings, prepare
 from mmest.engine.step_time import alternating_step_times
 from mmest.engine.synthetic_batch import synthetic_batch
 
+from .config_text import config_of
+
 WARM_UP = 3
-
-
-def _config(request: dict, tuning: str) -> Config:
-    return read_config(request['config'], request['options'], tuning)
 
 
 def measure_memory(request: dict, folder: Path) -> dict:
     """The live peak of one method, and what it is made of."""
     return compare_tunings(
-        _config(request, request['method']), {request['method']: request['tuning']}, tuple(request['size']),
+        config_of(request), {request['method']: request['tuning']}, tuple(request['size']),
         request['batch_size'], request['device'], request['precision'])
 
 
@@ -29,7 +25,7 @@ def measure_time(request: dict, folder: Path) -> dict:
     size, models, failures, batch = tuple(request['size']), {}, {}, None
     for name, tuning in request['tunings'].items():
         try:
-            model, optim_wrapper = prepare(_config(request, name), tuning, size, request['device'], request['precision'])
+            model, optim_wrapper = prepare(config_of(request), tuning, size, request['device'], request['precision'])
             batch = batch or synthetic_batch(model, size, request['batch_size'])
             # A step here, so that a method that cannot train does not stop the others later.
             alternating_step_times({name: (model, optim_wrapper)}, batch, warm_up=0, steps=1)
@@ -67,7 +63,7 @@ def measure_largest_batch(request: dict, folder: Path) -> dict:
     if share > 1:
         raise ValueError(f'The card has less than {request["budget_gib"]} GiB.')
     torch.cuda.set_per_process_memory_fraction(share)
-    cfg = _config(request, request['method'])
+    cfg = config_of(request)
 
     def fits(batch_size: int) -> bool:
         try:

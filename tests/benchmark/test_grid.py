@@ -46,7 +46,7 @@ def test_the_text_of_a_cell_is_a_config_that_repeats_it(grid, tmp_path, monkeypa
     monkeypatch.setenv('MMEST_DEMO_DIR', str(tmp_path / 'mine'))
     cell = grid(f"accuracy = [dict(configs=['{FPN}'], tunings=['partial'], options={{'optim_wrapper.optimizer.lr': 0.5}})]")[-1]
     text = cell.request['config_text']
-    assert str(tmp_path) not in text
+    assert str(tmp_path) not in text and '{{$MMEST_DEMO_DIR:work_dirs/demo}}/' in text
     monkeypatch.setenv('MMEST_DEMO_DIR', 'elsewhere')
     (tmp_path / 'again.py').write_text(text)
     again, original = Config.fromfile(tmp_path / 'again.py'), Config.fromfile(FPN)
@@ -70,3 +70,12 @@ def test_the_text_of_a_cell_is_a_config_that_repeats_it(grid, tmp_path, monkeypa
 def test_bad_grids_get_a_sentence(grid, text, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         grid(text)
+
+
+def test_own_modules_are_imported_where_only_the_step_is_kept(tmp_path):
+    path = tmp_path / 'net_est.py'
+    path.write_text(f"_base_ = '{FPN}'\ncustom_imports = dict(imports=['mmest', 'json'], allow_failed_imports=False)\n")
+    text, _ = config_text.config_text(str(path), {}, 'est', ('model', ))
+    (tmp_path / 'again.py').write_text(text)
+    again = Config.fromfile(tmp_path / 'again.py')
+    assert again.custom_imports.imports == ['json'] and 'optim_wrapper' not in again

@@ -6,6 +6,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
+from mmest.benchmark.config_text import config_text
 from mmest.benchmark.held_out import hold_out, is_held_out
 from mmest.benchmark.training import chosen_factor, train_and_score
 from mmest.datasets.synthetic import write_dataset
@@ -106,7 +107,8 @@ def test_the_best_factor_by_the_held_out_score_is_taken(tmp_path):
 
 
 def test_a_training_is_scored_and_not_repeated(config, tmp_path):
-    asked = dict(kind='accuracy', config=str(config('fpn_swin_est')), options={}, method='est', seed=1)
+    path = config('fpn_swin_est')
+    asked = dict(kind='accuracy', config=str(path), config_text=config_text(str(path), {}, 'est')[0], method='est', seed=1)
     result = train_and_score(dict(asked, factor=0.5, held_out=0.3), tmp_path / 'work', tmp_path)
     assert result['learning_rate'] == 0.5 * 4e-3
     assert [step for step, _ in result['losses']] == [1, 2, 3]

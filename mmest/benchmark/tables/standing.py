@@ -39,7 +39,7 @@ def _cost(model: str, setting: str, what: str, by_method: dict) -> Iterator[str]
         return
     ours = by_method[_EST]
     ahead = [f'{method} ({value / by_method[FULL]:.0%})' for method, value in sorted(by_method.items(), key=lambda item: item[1])
-             if value < ours and method != _FLOOR]
+             if value < ours and method != _FLOOR and not method.startswith(f'{_EST}, ')]
     if ahead:
         yield (f'{what}, {model} ({setting}): below EST ({ours / by_method[FULL]:.0%} of full), the frozen floor aside: '
                f'{", ".join(ahead)}.')
