@@ -46,8 +46,9 @@ def main() -> None:
 
     from mmest.datasets.checks import check_data
     from mmest.engine.atomic import write_json
-    from mmest.engine.launch import (build_runner, check_parts, default_launcher, default_work_dir, draw_predictions,
-                                     read_config, use_submission)
+    from mmest.engine.drawing import draw_predictions
+    from mmest.engine.launch import (build_runner, check_parts, default_launcher, default_work_dir, read_config,
+                                     use_submission)
     from mmest.engine.metrics import metrics_table
     try:
         cfg = read_config(args.config, args.cfg_options, args.tuning)

@@ -4,7 +4,6 @@ custom_imports = dict(imports=['mmest', 'mmest.datasets.segmentation'], allow_fa
 default_scope = 'mmseg'
 default_hooks = dict(
     logger=dict(log_metric_by_epoch=False),
-    checkpoint=dict(by_epoch=False, interval=2000),
-    visualization=dict(type='SegVisualizationHook'))
-visualizer = dict(type='SegLocalVisualizer', vis_backends=_base_.vis_backends, name='visualizer')
+    checkpoint=dict(by_epoch=False, interval=2000))
+visualizer = dict(type='SegLocalVisualizer', vis_backends=_base_.vis_backends, name='visualizer', alpha=0.5)
 log_processor = dict(by_epoch=False)

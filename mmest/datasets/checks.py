@@ -4,11 +4,14 @@ import os
 from pathlib import Path
 from typing import Iterator, List, Optional, Sequence
 
+import numpy as np
 from mmengine.config import Config
+from PIL import Image
 
 from mmest.utils import variable_behind
 
 _SHOWN = 3
+_MASKS_READ = 32
 
 
 def check_data(cfg: Config, splits: Sequence[str]) -> None:
@@ -22,7 +25,7 @@ def check_data(cfg: Config, splits: Sequence[str]) -> None:
 
     Raises:
         FileNotFoundError: a folder, an annotation file, an image or a mask is missing.
-        ValueError: an annotation file holds other classes than the config.
+        ValueError: an annotation file, or one of the first masks, holds other classes than the config.
     """
     for split in splits:
         loader = cfg.get(f'{split}_dataloader') or {}
@@ -140,3 +143,26 @@ def _check_masks(folders: dict, dataset: dict, option: str) -> None:
             f'{len(missing)} of {len(names)} images in {images} have no mask *{mask_suffix} in {masks}, such as '
             f'{_some(missing)}. Complete the folder, or name the ending with --cfg-options '
             f'{option}.seg_map_suffix=ENDING.')
+    _check_mask_values([masks / (name[:-len(suffix)] + mask_suffix) for name in names[:_MASKS_READ]], dataset, option)
+
+
+def _check_mask_values(paths: Sequence[Path], dataset: dict, option: str) -> None:
+    """Pixels are class numbers. Data sets with a class of their own may translate them, and are passed over."""
+    classes = (dataset.get('metainfo') or {}).get('classes')
+    if dataset.get('type') != 'BaseSegDataset' or dataset.get('reduce_zero_label') or not classes:
+        return
+    for path in paths:
+        try:
+            with Image.open(path) as picture:
+                pixels = np.asarray(picture)
+        except OSError as error:
+            raise ValueError(f'The mask {path} cannot be read: {error}. Copy or export it again.') from error
+        if pixels.ndim != 2:
+            raise ValueError(f'The mask {path} is a colour picture. Masks have one channel, whose pixels are class numbers: '
+                             'convert them.')
+        unknown = [int(value) for value in np.unique(pixels) if value >= len(classes) and value != 255]
+        if unknown:
+            raise ValueError(
+                f'The mask {path} has pixels of value {_some([str(value) for value in unknown])}, but {option} has '
+                f'{len(classes)} classes, numbered 0 to {len(classes) - 1} (255 is ignored). Complete "classes" in the config, '
+                'or convert the masks.')

@@ -201,12 +201,3 @@ def _replace_sync_bn(part: Any) -> None:
     if isinstance(part, (list, tuple)):
         for inner in part:
             _replace_sync_bn(inner)
-
-
-def draw_predictions(cfg: Config, folder: Path) -> None:
-    """Have testing draw every image with its prediction, beside its ground truth, into a folder."""
-    cfg.default_hooks.visualization.update(draw=True, interval=1)
-    if cfg.get('default_scope') == 'mmdet':
-        cfg.default_hooks.visualization.test_out_dir = str(folder.absolute())
-    else:
-        cfg.visualizer.save_dir = str(folder)

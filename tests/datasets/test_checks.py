@@ -1,8 +1,10 @@
 """Bad data gets a sentence before anything is built."""
 import json
 
+import numpy as np
 import pytest
 from mmengine.config import Config
+from PIL import Image
 
 from mmest.datasets.checks import check_data
 
@@ -26,10 +28,14 @@ def masks(tmp_path):
     for folder in ('images', 'masks'):
         (tmp_path / folder).mkdir()
         for name in 'abcde':
-            (tmp_path / folder / f'{name}.png').touch()
+            write_mask(tmp_path / folder / f'{name}.png', [[0, 1, 255]])
     return Config(dict(train_dataloader=dict(dataset=dict(
         type='BaseSegDataset', data_root=str(tmp_path), data_prefix=dict(img_path='images', seg_map_path='masks'),
-        img_suffix='.png', seg_map_suffix='.png'))))
+        img_suffix='.png', seg_map_suffix='.png', metainfo=dict(classes=('land', 'water'))))))
+
+
+def write_mask(path, pixels):
+    Image.fromarray(np.uint8(pixels)).save(path)
 
 
 def write_coco(folder, names, classes=('plane', )):
@@ -102,4 +108,22 @@ def test_images_without_masks(masks, tmp_path):
 def test_other_endings_of_images(masks):
     masks.train_dataloader.dataset.img_suffix = '.jpg'
     with pytest.raises(FileNotFoundError, match=r'expects images \*.jpg .* there are none; .* holds a.png'):
+        check_data(masks, ['train'])
+
+
+@pytest.mark.parametrize('pixels, sentence', [
+    ([[0, 7, 2, 255]], r'c.png has pixels of value 2, 7, but .* has 2 classes, numbered 0 to 1 \(255 is ignored\)'),
+    ([[[0, 0, 0], [9, 9, 9]]], 'c.png is a colour picture')])
+def test_masks_with_other_values_than_classes(masks, tmp_path, pixels, sentence):
+    path = tmp_path / 'masks' / 'c.png'
+    write_mask(path, pixels)
+    with pytest.raises(ValueError, match=sentence):
+        check_data(masks, ['train'])
+    masks.train_dataloader.dataset.type = 'MyDataset'  # which may translate them
+    check_data(masks, ['train'])
+
+
+def test_damaged_masks(masks, tmp_path):
+    (tmp_path / 'masks' / 'c.png').write_bytes(b'')
+    with pytest.raises(ValueError, match='c.png cannot be read'):
         check_data(masks, ['train'])

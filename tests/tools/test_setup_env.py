@@ -154,6 +154,10 @@ class TestFailures:
         message = str(failure('Building mmcv', 'fine\nerror: this\nerror: that\n', tmp_path / 'log', 1))
         assert message.startswith('Building mmcv failed.') and '"error: this"' in message and str(tmp_path / 'log') in message
 
+    def test_a_command_that_was_killed_is_not_blamed_on_its_output(self, tmp_path):
+        message = str(failure('Building mmcv', 'c++ -o error.o error.cpp\n', tmp_path / 'log', -15))
+        assert 'ended from outside, by SIGTERM' in message and 'error.cpp' not in message
+
     def test_failed_command_keeps_its_output(self, tmp_path):
         with pytest.raises(SetupError) as caught:
             run([sys.executable, '-c', 'raise ValueError("x")'], 'Trying', tmp_path / 'log')

@@ -1,5 +1,6 @@
 """From the output of a failed command to one paragraph that says what to install or change."""
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Optional
@@ -68,9 +69,12 @@ def failure(what: str, output: str, log: Path, returncode: int) -> SetupError:
         what: What the command was to do, as in 'installing torch'.
         output: What it printed.
         log: Where that is kept.
-        returncode: Its exit status.
+        returncode: Its exit status; below zero the signal that ended it.
     """
     paragraph = explain(output)
+    if paragraph is None and returncode < 0:
+        paragraph = (f'The command was ended from outside, by {signal.Signals(-returncode).name} (SIGKILL: perhaps for want of '
+                     'memory; MAX_JOBS=1 needs least). Run the command again: what is finished is kept.')
     if paragraph is None:
         lines = [line.strip() for line in output.splitlines() if line.strip()]
         errors = [line for line in lines if re.search(r'\berror\b', line, re.IGNORECASE)] or lines[-1:] or ['it printed nothing']

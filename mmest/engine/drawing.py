@@ -1,0 +1,36 @@
+"""Pictures of predictions, of detectors and segmentors alike."""
+from pathlib import Path
+from typing import Optional, Sequence
+
+import mmcv
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+
+
+@HOOKS.register_module()
+class PredictionPictures(Hook):
+    """Draws every image of a test with its prediction, beside its ground truth, as a PNG file of the image's name.
+
+    Args:
+        folder: where the pictures go.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None,
+                        outputs: Sequence[BaseDataElement] = ()) -> None:
+        for sample in outputs:
+            path = Path(sample.img_path)
+            image = mmcv.imread(str(path), channel_order='rgb')
+            runner.visualizer.add_datasample(path.stem, image, sample, out_file=str(self.folder / f'{path.stem}.png'))
+
+
+def draw_predictions(cfg: Config, folder: Path) -> None:
+    """Have testing draw into a folder; a config without a visualizer gets that of its framework."""
+    cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='PredictionPictures', folder=str(folder))]
+    if not cfg.get('visualizer'):
+        cfg.visualizer = dict(type='DetLocalVisualizer' if cfg.get('default_scope') == 'mmdet' else 'SegLocalVisualizer')
