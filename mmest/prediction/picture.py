@@ -42,7 +42,7 @@ class Picture:
                 self._open_raster()
             else:
                 self._open_whole()
-        except (OSError, SyntaxError, Image.DecompressionBombError, *((rasterio.errors.RasterioError, ) if rasterio else ())) as error:
+        except (OSError, SyntaxError, *([rasterio.errors.RasterioError] if rasterio else [])) as error:
             raise ValueError(f'{path} is not a whole picture: {error}') from error
 
     def _open_raster(self) -> None:
