@@ -7,23 +7,26 @@ FIND_PYTHON = for python in python3 python3.13 python3.12 python3.11 python3.10;
 	$$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$python && exit; done; echo python3
 SETUP_PYTHON = $(or $(PYTHON),$(shell $(FIND_PYTHON)))
+# openmmlab, or onedl: OpenMMLab's maintained forks with mmrotate, for oriented boxes.
+STACK ?= openmmlab
+VENV = .venv$(if $(filter onedl,$(STACK)),-onedl)
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/' | awk -F': *' '{printf "  make %-7s %s\n", $$1, $$2}'
-	@echo '  Variables of the set-up (PYTHON, MMEST_TORCH, MMEST_CUDA, MMEST_FIND_LINKS, MAX_JOBS): python3 tools/setup_env.py --help'
+	@echo '  Variables of the set-up (STACK, PYTHON, MMEST_TORCH, MMEST_CUDA, MMEST_FIND_LINKS, MAX_JOBS): python3 tools/setup_env.py --help'
 
 setup:  ## install everything into .venv
-	@$(SETUP_PYTHON) tools/setup_env.py
+	@$(SETUP_PYTHON) tools/setup_env.py --stack $(STACK)
 
 demo: setup  ## train on the embedded data set by Full, Frozen and EST; results in work_dirs/demo
-	@.venv/bin/python tools/demo.py
+	@$(VENV)/bin/python tools/demo.py
 
 test: setup  ## run the tests
-	@.venv/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest
 
 clean:  ## remove .venv and caches; results, data and the cached wheel of mmcv stay
 	rm -rf .venv .venv.* build dist *.egg-info mmest/.mim .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 tables: setup  ## make docs/benchmarks.md and docs/memory.md from benchmarks/results
-	@.venv/bin/python tools/make_tables.py benchmarks/results --notes benchmarks/notes.md --texts benchmarks/memory.md --out docs
+	@$(VENV)/bin/python tools/make_tables.py benchmarks/results --notes benchmarks/notes.md --texts benchmarks/memory.md --out docs

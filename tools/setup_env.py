@@ -10,6 +10,7 @@ Examples:
     MMEST_CUDA=0 make setup                    # no CUDA ops, although there is a GPU (1: CUDA ops, although there is none)
     MMEST_FIND_LINKS=/path/to/wheels make setup    # a ready wheel of mmcv: a folder, a page of links, or the wheel
     MAX_JOBS=1 make setup                      # compile one file at a time: less memory
+    make setup STACK=onedl                     # OpenMMLab's maintained forks, with mmrotate: .venv-onedl, for oriented boxes
 """
 import sys
 
@@ -22,16 +23,17 @@ import signal
 from pathlib import Path
 
 from environment.failures import SetupError, explain
-from environment.plan import set_up
+from environment.plan import ENVIRONMENTS, set_up
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.parse_args()
+    parser.add_argument('--stack', choices=ENVIRONMENTS, default='openmmlab', metavar='STACK', help='openmmlab or onedl')
+    stack = parser.parse_args().stack
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave a compilation behind
         signal.signal(number, lambda *_: sys.exit('Stopped. Run the command again to go on.'))
     try:
-        set_up(Path(__file__).resolve().parents[1])
+        set_up(Path(__file__).resolve().parents[1], stack)
     except SetupError as error:
         sys.exit(f'\nThe set-up stopped. {error}')
     except OSError as error:  # of our own files: those of the commands are explained by what they print

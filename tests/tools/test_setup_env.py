@@ -34,15 +34,15 @@ class TestWheelCache:
 
     def test_key_names_all_that_a_compiled_mmcv_depends_on(self):
         keys = {cache_key(*arguments) for arguments in (
-            ('2.1.0', CPU, False, 'cp311', 'linux-x86_64'), ('2.2.0', CPU, False, 'cp311', 'linux-x86_64'),
-            ('2.1.0', GPU, True, 'cp311', 'linux-x86_64'), ('2.1.0', GPU, False, 'cp311', 'linux-x86_64'),
-            ('2.1.0', Torch(GPU.version, GPU.cuda, '9.0'), True, 'cp311', 'linux-x86_64'),
-            ('2.1.0', Torch('2.13.1+cpu', '', ''), False, 'cp311', 'linux-x86_64'),
-            ('2.1.0', CPU, False, 'cp312', 'linux-x86_64'), ('2.1.0', CPU, False, 'cp311', 'macosx-14.0-arm64'))}
+            ('mmcv2.1.0', CPU, False, 'cp311', 'linux-x86_64'), ('mmcv2.2.0', CPU, False, 'cp311', 'linux-x86_64'),
+            ('mmcv2.1.0', GPU, True, 'cp311', 'linux-x86_64'), ('2.1.0', GPU, False, 'cp311', 'linux-x86_64'),
+            ('mmcv2.1.0', Torch(GPU.version, GPU.cuda, '9.0'), True, 'cp311', 'linux-x86_64'),
+            ('mmcv2.1.0', Torch('2.13.1+cpu', '', ''), False, 'cp311', 'linux-x86_64'),
+            ('mmcv2.1.0', CPU, False, 'cp312', 'linux-x86_64'), ('2.1.0', CPU, False, 'cp311', 'macosx-14.0-arm64'))}
         assert len(keys) == 8
 
     def test_key_is_a_folder_name(self):
-        assert cache_key('2.1.0', GPU, True, 'cp311', 'linux-x86_64') == (
+        assert cache_key('mmcv2.1.0', GPU, True, 'cp311', 'linux-x86_64') == (
             'mmcv2.1.0-torch2.13.0+cu130-cuda13.0-sm8.0_9.0-cp311-linux-x86_64')
 
     def test_wheel_is_kept_whole_or_not_at_all(self, tmp_path, monkeypatch):
@@ -272,7 +272,7 @@ class TestRecord:
         assert self.venv(tmp_path).choices['MMEST_TORCH'] == ''
 
     def test_a_choice_changes_its_step_and_those_after_it(self):
-        before, after = (plan.step_inputs(ROOT, {'PYTHON': '', 'MMEST_TORCH': torch, 'MMEST_CUDA': ''})
+        before, after = (plan.step_inputs(ROOT, 'openmmlab', {'PYTHON': '', 'MMEST_TORCH': torch, 'MMEST_CUDA': ''})
                          for torch in ('', 'torch==2.9.1'))
         assert [step for step in before if before[step] != after[step]] == ['torch', 'packages', 'mmcv', 'mmest']
 
@@ -291,6 +291,6 @@ def test_clock():
 
 
 def test_pins_are_exact():
-    for file in (ROOT / 'requirements').glob('*.txt'):
+    for file in (ROOT / 'requirements').rglob('*.txt'):
         for line in file.read_text().splitlines():
             assert line.startswith('#') or '==' in line.split(';')[0], f'{file.name}: {line}'

@@ -175,10 +175,10 @@ def build(python: Path, requirement: str, torch: Torch, cuda: bool, folder: Path
     note(f'fetching the sources of {requirement}')
     run([*pip, 'download', '--no-deps', '--no-binary', ':all:', '--no-build-isolation', '--dest', folder, requirement],
         f'Fetching the sources of {requirement}', log, env=env)
-    with tarfile.open(next(folder.glob('mmcv-*.tar.gz'))) as archive:
+    with tarfile.open(next(folder.glob('*mmcv-*.tar.gz'))) as archive:
         # Python releases before 3.10.12 and 3.11.4 know no filters, later ones ask for one.
         archive.extractall(folder, **({'filter': 'data'} if hasattr(tarfile, 'data_filter') else {}))
-    sources = next(path for path in folder.glob('mmcv-*') if path.is_dir())
+    sources = next(path for path in folder.glob('*mmcv-*') if path.is_dir())
     setup = sources / 'setup.py'
     setup.write_text(patch_setup(setup.read_text(encoding='utf-8'), standard), encoding='utf-8')
     note(f'compiling with {standard}, {"CUDA " + torch.cuda if cuda else "CPU ops"}, {env["MAX_JOBS"]} files at a time (MAX_JOBS); '
@@ -196,4 +196,4 @@ def build(python: Path, requirement: str, torch: Torch, cuda: bool, folder: Path
             show, env=env, cwd=folder)
     finally:
         progress.close()
-    return next(folder.glob('mmcv-*.whl'))
+    return next(folder.glob('*mmcv-*.whl'))

@@ -41,14 +41,14 @@ def cache_key(mmcv: str, torch: Torch, cuda: bool, python_tag: str, platform: st
     """Name of the folder of a wheel: all that a compiled mmcv depends on.
 
     Args:
-        mmcv: Version of mmcv.
+        mmcv: Name and version, like 'mmcv2.1.0'.
         torch: The torch that it is built for.
         cuda: With CUDA ops: then the CUDA version and the compute capabilities matter, too.
         python_tag: Like 'cp311'.
         platform: Like 'linux_x86_64'.
     """
     compute = f'cuda{torch.cuda}-sm{torch.capabilities or "-all"}' if cuda else 'cpu'
-    key = '-'.join((f'mmcv{mmcv}', f'torch{torch.version}', compute, python_tag, platform))
+    key = '-'.join((mmcv, f'torch{torch.version}', compute, python_tag, platform))
     return re.sub(r'[^\w.+-]+', '_', key)
 
 
@@ -65,7 +65,7 @@ class WheelCache:
 
     def get(self) -> Optional[Path]:
         """The wheel, or None."""
-        return next(self.folder.glob('mmcv-*.whl'), None)
+        return next(self.folder.glob('*mmcv-*.whl'), None)
 
     def put(self, wheel: Path) -> None:
         """Keep a copy of a wheel."""
@@ -84,7 +84,7 @@ class MMCVInstaller:
 
     Args:
         venv: Has torch, setuptools, wheel, ninja and opencv.
-        requirement: The release, like 'mmcv==2.1.0'.
+        requirement: The release, like 'mmcv==2.1.0' or 'onedl-mmcv==2.3.6'.
     """
 
     def __init__(self, venv: Venv, requirement: str) -> None:
@@ -95,7 +95,7 @@ class MMCVInstaller:
                    'Asking Python for its platform', venv.log)
         python_tag, platform = re.search(r'^tags: (\S+) (\S+)$', tags, re.MULTILINE).groups()
         self.cache = WheelCache(cache_root() / 'wheels',
-                                cache_key(requirement.partition('==')[2], self.torch, self.cuda, python_tag, platform))
+                                cache_key(requirement.replace('==', ''), self.torch, self.cuda, python_tag, platform))
 
     def install(self) -> str:
         """Install the first wheel that works; returns where it came from.
@@ -138,7 +138,7 @@ class MMCVInstaller:
                 command += ['--find-links', link]
         try:
             run(command + (wheels or ['--no-index', self.requirement]), f'Looking for {self.requirement}', self.venv.log)
-            wheel = next(folder.glob('mmcv-*.whl'))
+            wheel = next(folder.glob('*mmcv-*.whl'))
         except (SetupError, StopIteration) as error:
             raise SetupError(f'MMEST_FIND_LINKS={where} holds no wheel of {self.requirement} for this Python and platform '
                              f'({self.cache.folder.name}). Let it name a folder or a link with such a wheel, or unset it to have mmcv '
@@ -157,7 +157,7 @@ class MMCVInstaller:
                 f'Looking for a wheel of {self.requirement}', self.venv.log)
         except SetupError:  # the usual case: there is none, and one is built
             return None
-        return next(folder.glob('mmcv-*.whl'), None)
+        return next(folder.glob('*mmcv-*.whl'), None)
 
     def _install_built(self, folder: Path) -> str:
         folder.mkdir()

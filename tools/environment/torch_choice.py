@@ -53,7 +53,7 @@ def has_own_sources(environment: Mapping[str, str], pip_config: str) -> bool:
     return any(re.search(rf"\.{name}='?[^'\s]", pip_config) for name in names)
 
 
-def install_torch(venv: Venv, requirement: str, constraints: Path) -> None:
+def install_torch(venv: Venv, requirement: str, constraints: List[Path]) -> None:
     """Install a torch that is right for the machine.
 
     Where the user configured the sources of pip, they say which build it is. Elsewhere uv chooses: a build without CUDA for a
@@ -62,9 +62,9 @@ def install_torch(venv: Venv, requirement: str, constraints: Path) -> None:
     Args:
         venv: Where to.
         requirement: As pip takes it, like 'torch==2.13.0'.
-        constraints: Versions of what torch depends on.
+        constraints: Files with versions of what torch depends on.
     """
-    arguments: List[str] = [requirement, '-c', str(constraints)]
+    arguments = [requirement, *(part for file in constraints for part in ('-c', str(file)))]
     pip_config = run([venv.python, '-m', 'pip', 'config', 'list'], 'Reading the configuration of pip', venv.log)
     backend = uv_backend(venv.choices['MMEST_CUDA'])
     if backend and not has_own_sources(os.environ, pip_config):

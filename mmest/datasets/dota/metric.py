@@ -10,36 +10,44 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
+from mmest.datasets.dota.geometry import ORIENTED, STRAIGHT, Geometry, rotated_corners
 from mmest.datasets.dota.merge import merge_patches
 from mmest.datasets.dota.patches import parse_patch_name
-from mmest.datasets.dota.submission import corners, write_task1, write_task2
+from mmest.datasets.dota.submission import write_task1, write_task2
+from mmest.datasets.dota.voc import match_oriented
 
 
 @METRICS.register_module()
 class DOTABoxMetric(BaseMetric):
-    """Merges the detections of the patches, and scores them as DOTA's development kit does Task 2: PASCAL VOC's AP at 11
-    points, IoU 0.5, difficult objects ignored.
+    """Merges the detections of the patches, and scores them as DOTA's development kit does: PASCAL VOC's AP at 11 points, IoU
+    0.5, difficult objects ignored. Task 1 is about oriented boxes, Task 2 about straight ones.
 
     Args:
         ann_file: ``annotations/<split>_images.json`` of the preparation. None: nothing is scored.
         submission: folder for the server's files, ``Task1.zip`` and ``Task2.zip``. None: they are not written.
         iou: agreement from which on detections of two patches are one.
+        oriented: whether detections are rotated boxes (middle, width, height, radians) or four corners, for Task 1.
         kwargs: see :class:`mmengine.evaluator.BaseMetric`.
     """
     default_prefix = 'dota'
 
-    def __init__(self, ann_file: Optional[str] = None, submission: Optional[str] = None, iou: float = 0.5, **kwargs) -> None:
+    def __init__(self, ann_file: Optional[str] = None, submission: Optional[str] = None, iou: float = 0.5,
+                 oriented: bool = False, **kwargs) -> None:
         super().__init__(**kwargs)
         self.ann_file, self.submission, self.iou = ann_file, submission, iou
+        self.geometry = ORIENTED if oriented else STRAIGHT
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
             picture, x, y = parse_patch_name(Path(sample['img_path']).name)
             height, width = sample['ori_shape'][:2]
             found = sample['pred_instances']
+            boxes = found['bboxes'].cpu().numpy().astype(float)
+            if boxes.shape[1] == 5:
+                boxes = rotated_corners(boxes)
             self.results.append(dict(
                 picture=picture, patch=[x, y, x + width, y + height],
-                boxes=found['bboxes'].cpu().numpy().astype(float) + [x, y, x, y], scores=found['scores'].cpu().numpy(),
+                boxes=boxes + np.tile([x, y], boxes.shape[1] // 2), scores=found['scores'].cpu().numpy(),
                 labels=found['labels'].cpu().numpy()))
 
     def compute_metrics(self, results: List[dict]) -> Dict[str, float]:
@@ -47,35 +55,41 @@ class DOTABoxMetric(BaseMetric):
         by_picture = defaultdict(list)
         for result in results:
             by_picture[result['picture']].append(result)
-        merged = {picture: merge_patches(patches, len(classes), self.iou) for picture, patches in sorted(by_picture.items())}
+        merged = {picture: merge_patches(patches, len(classes), self.iou, self.geometry)
+                  for picture, patches in sorted(by_picture.items())}
         metrics = dict(pictures=len(merged), boxes=sum(len(rows) for found in merged.values() for rows in found))
         if self.submission:
             folder = Path(self.submission)
-            write_task1(folder / 'Task1.zip', classes, {key: [corners(rows) for rows in found] for key, found in merged.items()})
-            write_task2(folder / 'Task2.zip', classes, merged)
+            for write, task, form in ((write_task1, 1, self.geometry.corners), (write_task2, 2, self.geometry.bounds)):
+                write(folder / f'Task{task}.zip', classes, {
+                    picture: [np.hstack([form(rows[:, :-1]), rows[:, -1:]]) for rows in found] for picture, found in merged.items()})
         if self.ann_file:
-            metrics['AP50'] = score(merged, json.loads(Path(self.ann_file).read_text()), classes)
+            metrics['AP50'] = score(merged, json.loads(Path(self.ann_file).read_text()), classes, self.geometry)
         return metrics
 
 
-def score(merged: Dict[str, List[np.ndarray]], truth: dict, classes: Sequence[str]) -> float:
+def score(merged: Dict[str, List[np.ndarray]], truth: dict, classes: Sequence[str], geometry: Geometry) -> float:
     """Mean AP50 over the classes, in percent; a table of the classes goes to the log."""
     objects = defaultdict(list)
     for one in truth['annotations']:
         objects[one['image_id']].append(one)
     annotations, detections = [], []
     for image in truth['images']:
-        annotations.append(_annotation(objects[image['id']]))
-        detections.append(merged.get(Path(image['file_name']).stem, [np.zeros((0, 5))] * len(classes)))
+        annotations.append(_annotation(objects[image['id']], geometry))
+        detections.append(merged.get(Path(image['file_name']).stem, [np.zeros((0, geometry.columns + 1))] * len(classes)))
     mean, _ = eval_map(detections, annotations, iou_thr=0.5, dataset=classes, logger=MMLogger.get_current_instance(),
-                       eval_mode='11points', use_legacy_coordinate=True)
+                       eval_mode='11points', use_legacy_coordinate=True,
+                       tpfp_fn=match_oriented if geometry is ORIENTED else None)
     return 100 * float(mean)
 
 
-def _annotation(objects: List[dict]) -> Dict[str, np.ndarray]:
+def _annotation(objects: List[dict], geometry: Geometry) -> Dict[str, np.ndarray]:
     """As :func:`mmdet.evaluation.eval_map` wants it."""
-    corner = np.array([one['bbox'] for one in objects], dtype=np.float32).reshape(-1, 4)
-    boxes = np.hstack([corner[:, :2], corner[:, :2] + corner[:, 2:]])
+    if geometry is ORIENTED:
+        boxes = np.array([one['segmentation'][0] for one in objects], dtype=np.float32).reshape(-1, 8)
+    else:
+        corner = np.array([one['bbox'] for one in objects], dtype=np.float32).reshape(-1, 4)
+        boxes = np.hstack([corner[:, :2], corner[:, :2] + corner[:, 2:]])
     labels = np.array([one['category_id'] - 1 for one in objects], dtype=int)
     difficult = np.array([one['iscrowd'] for one in objects], dtype=bool)
     return dict(bboxes=boxes[~difficult], labels=labels[~difficult], bboxes_ignore=boxes[difficult],

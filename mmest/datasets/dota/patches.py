@@ -3,7 +3,9 @@ import re
 from typing import Dict, List, Tuple
 
 import numpy as np
+import shapely
 
+from mmest.datasets.dota.geometry import polygons, smallest_rectangle
 from mmest.datasets.preparation.coco import annotation
 from mmest.datasets.tiles import Box
 
@@ -35,7 +37,8 @@ def patch_objects(objects: List[Dict], patches: List[Box], size: Tuple[int, int]
 
     An object counts where at least ``VISIBLE`` of its box is shown; other pieces are to be ignored. Of one that no patch
     shows so much of, every piece counts that no other patch shows as a part of its own: it is learned, and the merging
-    can put it together again.
+    can put it together again. An oriented box stays whole, its corners outside of the patch, where at least ``VISIBLE`` is
+    shown; of the other pieces it is the smallest rectangle around what is shown.
 
     Args:
         objects: annotations of the whole picture.
@@ -58,8 +61,22 @@ def patch_objects(objects: List[Dict], patches: List[Box], size: Tuple[int, int]
         width, height = sides[number, patch]
         shown[patch].append(annotation(
             objects[number]['category_id'] - 1, [float(x), float(y), float(width), float(height)],
-            bool(objects[number]['iscrowd'] or not counts[number, patch])))
+            bool(objects[number]['iscrowd'] or not counts[number, patch]),
+            _oriented(objects[number], patches[patch], share[number, patch] >= VISIBLE)))
     return shown
+
+
+def _oriented(whole: Dict, patch: Box, stays_whole: bool) -> List[float]:
+    """The corners of an object in a patch; none where the annotation has none."""
+    if 'segmentation' not in whole:
+        return []
+    corners = np.array(whole['segmentation'][0], float)
+    if not stays_whole:
+        piece = shapely.intersection(polygons(corners), shapely.box(*patch))[0]
+        # Of an object that its rectangle reaches in here, but not the object itself.
+        points = shapely.get_coordinates(piece)
+        corners = smallest_rectangle(points) if len(points) else corners
+    return [round(float(value), 2) for value in corners - np.tile(patch[:2], 4)]
 
 
 def _intersect(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -19,11 +19,6 @@ def write_task2(path: Path, classes: Sequence[str], detections: Detections) -> N
     _write(path, 2, classes, detections)
 
 
-def corners(boxes: np.ndarray) -> np.ndarray:
-    """Horizontal boxes N×5 as oriented ones N×9: clockwise from the upper left."""
-    return boxes[:, [0, 1, 2, 1, 2, 3, 0, 3, 4]]
-
-
 def _write(path: Path, task: int, classes: Sequence[str], detections: Detections) -> None:
     """A text file per class, also where nothing was found: the server wants all of them."""
     contents = {}

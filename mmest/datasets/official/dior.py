@@ -10,7 +10,7 @@ from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
 from mmest.engine.atomic import write_bytes
 
-TITLE, VERSION, UNIT = 'DIOR', 1, 'objects'
+TITLE, VERSION, UNIT = 'DIOR', 2, 'objects'
 CLASSES = ('airplane', 'airport', 'baseballfield', 'basketballcourt', 'bridge', 'chimney', 'dam', 'Expressway-Service-area',
            'Expressway-toll-station', 'golffield', 'groundtrackfield', 'harbor', 'overpass', 'ship', 'stadium', 'storagetank',
            'tenniscourt', 'trainstation', 'vehicle', 'windmill')
@@ -63,7 +63,8 @@ def convert(job: Job, out: Path) -> Done:
         name = element.findtext('name', '')
         try:
             label = _LABELS[name.strip().lower()]
-            box = clip(_box(element), 0, 0, width, height)
+            corners = _corners(element)
+            box = clip(horizontal(corners) if corners else _box(element), 0, 0, width, height)
         except KeyError:
             done.problems.append((job.label.place, f'object {number} has the class "{name}", which DIOR has not; left out'))
             continue
@@ -73,7 +74,7 @@ def convert(job: Job, out: Path) -> Done:
         if box[2] < 1 or box[3] < 1:
             done.problems.append((job.label.place, f'object {number} ({name}) has an empty box; left out'))
             continue
-        objects.append(annotation(label, box, element.findtext('difficult', '0').strip() == '1'))
+        objects.append(annotation(label, box, element.findtext('difficult', '0').strip() == '1', corners))
         done.classes[CLASSES[label]] = done.classes.get(CLASSES[label], 0) + 1
     done.counts = dict(images=1, objects=len(objects))
     done.record = dict(image=dict(file_name=f'{job.key}.jpg', width=width, height=height), objects=objects)
@@ -83,12 +84,15 @@ def convert(job: Job, out: Path) -> Done:
 
 def _box(element: ElementTree.Element) -> List[float]:
     """x, y, width, height, from 0 on: VOC counts pixels from 1."""
-    straight, oriented = element.find('bndbox'), element.find('robndbox')
-    if straight is not None:
-        x0, y0, x1, y1 = (float(straight.findtext(side)) for side in ('xmin', 'ymin', 'xmax', 'ymax'))
-        return [x0 - 1, y0 - 1, x1 - x0, y1 - y0]
-    x, y, width, height = horizontal([float(oriented.findtext(corner)) for corner in _CORNERS])
-    return [x - 1, y - 1, width, height]
+    x0, y0, x1, y1 = (float(element.findtext(f'bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax'))
+    return [x0 - 1, y0 - 1, x1 - x0, y1 - y0]
+
+
+def _corners(element: ElementTree.Element) -> List[float]:
+    """x1, y1, ..., x4, y4 of an oriented box, from 0 on; none of a horizontal one."""
+    if element.find('robndbox') is None:
+        return []
+    return [float(element.findtext(f'robndbox/{corner}')) - 1 for corner in _CORNERS]
 
 
 def finish(out: Path, done: List[Tuple[Job, Done]]) -> None:

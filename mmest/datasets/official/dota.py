@@ -11,7 +11,7 @@ from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
 from mmest.datasets.tiles import tiles
 
-TITLE, VERSION, UNIT = 'DOTA v1.0', 1, 'objects'
+TITLE, VERSION, UNIT = 'DOTA v1.0', 2, 'objects'
 CLASSES = ('plane', 'baseball-diamond', 'bridge', 'ground-track-field', 'small-vehicle', 'large-vehicle', 'ship',
            'tennis-court', 'basketball-court', 'storage-tank', 'soccer-ball-field', 'roundabout', 'harbor', 'swimming-pool',
            'helicopter')

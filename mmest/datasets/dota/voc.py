@@ -1,0 +1,40 @@
+"""Which oriented detections are right, as PASCAL VOC's development kit decides it."""
+from typing import Optional, Tuple
+
+import numpy as np
+import torch
+from mmcv.ops import box_iou_quadri
+
+
+def match_oriented(found: np.ndarray, objects: np.ndarray, ignored: np.ndarray, iou_thr: float, area_ranges: Optional[list] = None,
+                   use_legacy_coordinate: bool = False) -> Tuple[np.ndarray, np.ndarray]:
+    """A ``tpfp_fn`` of :func:`mmdet.evaluation.eval_map`, for one class in one picture.
+
+    By score, each detection belongs to the object that it overlaps most. It is right if the IoU is ``iou_thr`` or more and no
+    other was right about this object before; neither right nor wrong if that object is to be ignored.
+
+    Args:
+        found: N×9, corners and score.
+        objects: M×8.
+        ignored: K×8.
+        iou_thr: the least IoU.
+        area_ranges: not supported.
+        use_legacy_coordinate: without a meaning for corners.
+
+    Returns:
+        1×N ones for the right, and for the wrong detections.
+    """
+    right, wrong = np.zeros((1, len(found))), np.zeros((1, len(found)))
+    truth = np.vstack([objects, ignored])
+    if not len(truth):
+        return right, wrong + 1
+    iou = box_iou_quadri(torch.from_numpy(found[:, :8]).float(), torch.from_numpy(truth).float()).numpy()
+    claimed = set()
+    for number in np.argsort(-found[:, -1]):
+        best = iou[number].argmax()
+        if iou[number, best] < iou_thr:
+            wrong[0, number] = 1
+        elif best < len(objects):
+            (wrong if best in claimed else right)[0, number] = 1
+            claimed.add(best)
+    return right, wrong

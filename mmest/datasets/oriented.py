@@ -1,0 +1,25 @@
+"""Data sets of oriented boxes. Importing the module registers them; needs mmrotate."""
+from mmengine.registry import DATASETS
+
+import mmest.rotated  # noqa: F401
+from mmest.datasets.detection import DIORDataset, DOTADataset
+
+
+class _Corners:
+    """Boxes as four corners, which ``LoadAnnotations(box_type='qbox')`` reads."""
+
+    def parse_data_info(self, raw_data_info: dict) -> dict:
+        info = super().parse_data_info(raw_data_info)
+        for instance in info['instances']:
+            instance['bbox'] = instance.pop('mask')[0]
+        return info
+
+
+@DATASETS.register_module()
+class OrientedDOTADataset(_Corners, DOTADataset):
+    """What ``tools/datasets/dota.py`` writes: patches."""
+
+
+@DATASETS.register_module()
+class OrientedDIORDataset(_Corners, DIORDataset):
+    """What ``tools/datasets/dior_r.py`` writes."""
