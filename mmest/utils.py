@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Iterator, List, Optional, Union
 
 from mmengine.config import Config, ConfigDict
+from torch import nn
 
 
 def configs_root() -> Path:
@@ -95,3 +96,8 @@ def explain_build_errors(cfg: Config) -> Iterator[None]:
         if not any(sign in said for sign in (' registry. ', 'must contain the key "type"', '__init__() ')):
             raise
         raise ValueError(f'The config {cfg.filename or "of the checkpoint"} cannot be built: {said}') from error
+
+
+def predicts_oriented(model: nn.Module) -> bool:
+    """Whether a head of a detector predicts rotated boxes, as those of mmrotate do."""
+    return any(getattr(module, 'predict_box_type', None) == 'rbox' for module in model.modules())

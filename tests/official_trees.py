@@ -69,6 +69,18 @@ def voc(name: str, width: int, height: int, objects: Iterable[Tuple]) -> str:
             f'<depth>3</depth></size><segmented>0</segmented>{found}</annotation>')
 
 
+def oriented_voc(name: str, width: int, height: int, objects: Iterable[Tuple]) -> str:
+    """DIOR-R's XML: (class, x1, y1, ..., x4, y4), from the upper left clockwise."""
+    places = [f'{axis}_{corner}' for corner in ('left_top', 'right_top', 'right_bottom', 'left_bottom') for axis in 'xy']
+    found = ''.join(
+        f'<object><type>robndbox</type><name>{label}</name><difficult>0</difficult><robndbox>' +
+        ''.join(f'<{place}>{value}</{place}>' for place, value in zip(places, corners)) + '</robndbox></object>'
+        for label, *corners in objects)
+    return (f'<annotation><filename>{name}.jpg</filename><size><width>{width}</width><height>{height}</height>'
+            f'<depth>3</depth></size><segmented>0</segmented>{found}</annotation>')
+
+
+DIOR_CORNERS = [('airplane', 41, 21, 71, 51, 51, 71, 21, 41), ('ship', 70, 5, 90, 5, 90, 45, 70, 45)]
 DIOR_BOXES = [('airplane', 11, 21, 60, 70), ('Expressway-Service-area', 1, 1, 128, 128), ('ship', 70, 5, 90, 45)]
 
 
@@ -79,7 +91,7 @@ def dior(root: Path) -> Path:
         for number, name in enumerate(names):
             picture(root / f'JPEGImages-{"test" if split == "test" else "trainval"}' / f'{name}.jpg', 128, 128, number)
             text(root / 'Annotations/Horizontal Bounding Boxes' / f'{name}.xml', voc(name, 128, 128, DIOR_BOXES))
-            text(root / 'Annotations/Oriented Bounding Boxes' / f'{name}.xml', '<annotation/>')
+            text(root / 'Annotations/Oriented Bounding Boxes' / f'{name}.xml', oriented_voc(name, 128, 128, DIOR_CORNERS))
     return root
 
 
@@ -147,4 +159,4 @@ def isaid(root: Path) -> Dict[str, np.ndarray]:
     return masks
 
 
-ALL = dict(dior=dior, dota=dota, potsdam=potsdam, vaihingen=vaihingen, loveda=loveda, isaid=isaid)
+ALL = dict(dior=dior, dior_r=dior, dota=dota, potsdam=potsdam, vaihingen=vaihingen, loveda=loveda, isaid=isaid)

@@ -33,7 +33,14 @@ def open_config(path: str) -> Config:
     try:
         return Config.fromfile(path)
     except Exception as error:  # a config is code of its author's: anything may go wrong in it
-        raise ValueError(f'The config {path} cannot be read: {type(error).__name__}: {error}') from error
+        raise ValueError(f'The config {path} cannot be read: {type(error).__name__}: {_reason(error)}') from error
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong. mmengine only says which of custom_imports failed; why is in the error before it."""
+    while str(error).startswith('Failed to import') and error.__context__:
+        error = error.__context__
+    return str(error)
 
 
 def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str] = None) -> Config:

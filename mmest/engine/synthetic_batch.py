@@ -5,6 +5,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from mmest.utils import predicts_oriented
+
 #: Objects in every image. Detection losses need memory for their targets, so
 #: figures belong to this number.
 BOXES_PER_IMAGE = 16
@@ -90,8 +92,9 @@ def _detection_sample(model: nn.Module, size: Tuple[int, int], index: int):
 
     boxes = _boxes(size)
     labels = torch.arange(BOXES_PER_IMAGE) % _num_classes(model)
+    kind = 'rbox' if predicts_oriented(model) else 'hbox'
     instances = InstanceData(
-        bboxes=HorizontalBoxes(boxes), labels=labels)
+        bboxes=HorizontalBoxes(boxes).convert_to(kind), labels=labels)
     sample = DetDataSample(metainfo=_metainfo(size, index))
     preprocessor = model.data_preprocessor
     if getattr(preprocessor, 'pad_mask', False):
@@ -101,7 +104,7 @@ def _detection_sample(model: nn.Module, size: Tuple[int, int], index: int):
             sem_seg=_label_map(size, _num_classes(model)))
     sample.gt_instances = instances
     sample.ignored_instances = InstanceData(
-        bboxes=HorizontalBoxes(boxes.new_zeros(0, 4)),
+        bboxes=HorizontalBoxes(boxes.new_zeros(0, 4)).convert_to(kind),
         labels=labels.new_zeros(0))
     return sample
 

@@ -4,6 +4,7 @@ from typing import Callable, Dict, List
 
 import numpy as np
 
+from mmest.datasets.dota.geometry import ORIENTED
 from mmest.datasets.dota.merge import merge_patches
 from mmest.engine.atomic import write_bytes, write_json
 from mmest.prediction.model import Model
@@ -30,13 +31,15 @@ def predict_boxes(model: Model, picture: Picture, out: Path, tile: int, overlap:
         pixels = picture.read(box)
         boxes, scores, labels = model.boxes(pixels)
         kept = scores >= score
-        patches.append(dict(patch=box, boxes=boxes[kept] + [*box[:2], *box[:2]], scores=scores[kept], labels=labels[kept]))
+        patches.append(dict(patch=box, boxes=boxes[kept] + np.tile(box[:2], boxes.shape[1] // 2), scores=scores[kept], labels=labels[kept]))
         overlay.add(part, pixels[part[1] - box[1]:part[3] - box[1], part[0] - box[0]:part[2] - box[0]])
         progress()
-    found = [dict(label=label, box=row[:4], score=float(row[4]))
-             for label, rows in enumerate(merge_patches(patches, len(model.classes))) for row in rows]
+    found = [dict(label=label, box=row[:-1], score=float(row[-1]))
+             for label, rows in enumerate(merge_patches(
+                 patches, len(model.classes), geometry=model.geometry)) for row in rows]
     for one in found:
-        overlay.rectangle(one['box'], model.palette[one['label']], model.classes[one['label']])
+        one['corners'] = model.geometry.corners(one['box'][None])[0]
+        overlay.outline(one['corners'], model.palette[one['label']], model.classes[one['label']])
     stem = picture.path.stem
     paths = [out / f'{stem}.geojson', out / f'{stem}_coco.json', out / f'{stem}_overlay.png']
     write_json(paths[0], _geojson(found, picture, model), indent=None)
@@ -49,8 +52,8 @@ def _geojson(found: List[Dict], picture: Picture, model: Model) -> Dict:
     """Longitude and latitude, as the format wants; pixels, y downwards, of a picture without a georeference."""
     features = []
     for one in found:
-        x0, y0, x1, y1 = map(float, one['box'])
-        ring = [(x0, y0), (x0, y1), (x1, y1), (x1, y0), (x0, y0)]
+        points = [tuple(map(float, point)) for point in one['corners'].reshape(4, 2)[::-1]]  # anticlockwise on the ground
+        ring = [*points, points[0]]
         features.append(dict(
             type='Feature', geometry=dict(type='Polygon', coordinates=[picture.ground(ring) or ring]),
             properties={'class': model.classes[one['label']], 'score': round(one['score'], 4)}))
@@ -59,11 +62,12 @@ def _geojson(found: List[Dict], picture: Picture, model: Model) -> Dict:
 
 
 def _coco(found: List[Dict], picture: Picture, model: Model) -> Dict:
-    boxes = np.array([one['box'] for one in found]).reshape(-1, 4)
+    boxes = model.geometry.bounds(np.array([one['box'] for one in found]).reshape(-1, model.geometry.columns))
     sides = boxes[:, 2:] - boxes[:, :2]
+    corners = [dict(segmentation=[one['corners'].tolist()]) if model.geometry is ORIENTED else {} for one in found]
     return dict(
         images=[dict(id=1, file_name=picture.path.name, width=picture.width, height=picture.height)],
         annotations=[dict(id=number, image_id=1, category_id=one['label'] + 1, score=one['score'], iscrowd=0,
-                          bbox=[*map(float, box[:2]), *map(float, side)], area=float(side.prod()))
-                     for number, (one, box, side) in enumerate(zip(found, boxes, sides), start=1)],
+                          bbox=[*map(float, box[:2]), *map(float, side)], area=float(side.prod()), **more)
+                     for number, (one, box, side, more) in enumerate(zip(found, boxes, sides, corners), start=1)],
         categories=[dict(id=number, name=name) for number, name in enumerate(model.classes, start=1)])

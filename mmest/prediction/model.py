@@ -8,7 +8,9 @@ from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
 import mmest  # noqa: F401
+from mmest.datasets.dota.geometry import ORIENTED, STRAIGHT, rotated_corners
 from mmest.engine.launch import read_config
+from mmest.utils import predicts_oriented
 
 
 class Model:
@@ -32,14 +34,16 @@ class Model:
         apis = _apis(self.detects)
         self._model = apis[0](cfg, str(checkpoint), device=device)
         self._infer: Callable = apis[1]
+        self.geometry = ORIENTED if predicts_oriented(self._model) else STRAIGHT
         self.classes: Tuple[str, ...] = tuple(self._model.dataset_meta['classes'])
         self.palette = _palette(self._model.dataset_meta.get('palette'), len(self.classes))
         self.tile = 1024 if self.detects else max(cfg.model.data_preprocessor.get('size') or [512])
 
     def boxes(self, tile: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Boxes (x0, y0, x1, y1), scores and labels."""
+        """Boxes as ``geometry`` has them, scores and labels."""
         found = self._infer(self._model, np.ascontiguousarray(tile[..., ::-1])).pred_instances
-        return found.bboxes.cpu().numpy().astype(float), found.scores.cpu().numpy(), found.labels.cpu().numpy()
+        boxes = found.bboxes.cpu().numpy().astype(float)
+        return boxes if self.geometry is STRAIGHT else rotated_corners(boxes), found.scores.cpu().numpy(), found.labels.cpu().numpy()
 
     def mask(self, tile: np.ndarray) -> np.ndarray:
         """Class numbers, H×W."""

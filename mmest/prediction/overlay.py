@@ -32,9 +32,11 @@ class Overlay:
         if right > left and bottom > top:
             self.pixels[top:bottom, left:right] = cv2.resize(pixels, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
 
-    def rectangle(self, box: np.ndarray, colour: np.ndarray, label: str) -> None:
-        corner = self._corner(*box[:2])
-        cv2.rectangle(self.pixels, corner, self._corner(*box[2:]), colour.tolist(), 2)
+    def outline(self, corners: np.ndarray, colour: np.ndarray, label: str) -> None:
+        """Draw a box, x1, y1, ..., x4, y4, and its class at the first corner."""
+        points = [self._corner(*point) for point in corners.reshape(4, 2)]
+        corner = points[0]
+        cv2.polylines(self.pixels, [np.array(points, np.int32)], True, colour.tolist(), 2)
         cv2.putText(self.pixels, label, (corner[0], max(10, corner[1] - 4)), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour.tolist(), 1,
                     cv2.LINE_AA)
 

@@ -157,6 +157,14 @@ def damage_dior(root):
             'object 4 (dam) has no box']
 
 
+def damage_dior_r(root):
+    folder = root / 'Annotations/Oriented Bounding Boxes'
+    trees.text(folder / '00001.xml', trees.oriented_voc('00001', 128, 128, [('boat', 1, 1, 9, 1, 9, 9, 1, 9)]))
+    trees.text(folder / '00002.xml', trees.oriented_voc('00002', 128, 128, [('ship', 1, 1, 9, 1, 9, 9)]))
+    (folder / '11726.xml').unlink()
+    return ['object 1 has the class "boat"', 'object 1 (ship) has no box', '11726.xml: is missing']
+
+
 def damage_dota(root):
     trees.cut_off(root / 'train/images/P0000.png')
     (root / 'test/images/P0002.png').write_bytes(b'not a picture')

@@ -48,9 +48,30 @@ train_dataloader = dict(batch_size={batch}, num_workers=0, dataset=dict(pipeline
 train_cfg = dict(max_iters=2, val_interval=9)
 default_hooks = dict(checkpoint=dict(interval=2))
 '''
+ORIENTED = '''
+_base_ = ['{root}/_base_/models/oriented-rcnn_r50_fpn.py', '{root}/_base_/datasets/{data}_oriented.py',
+          '{root}/_base_/schedules/adamw_12e_oriented.py']
+model = dict(
+    backbone=dict(_delete_=True, type='TunedBackbone', tuning=dict(type='EST'), backbone=dict(
+        type='ResNet', depth=18, norm_eval=True)),
+    neck=dict(in_channels=[64, 128, 256, 512], out_channels=32),
+    rpn_head=dict(in_channels=32, feat_channels=32),
+    roi_head=dict(bbox_roi_extractor=dict(out_channels=32), bbox_head=dict(
+        in_channels=32, fc_out_channels=32, num_classes=_base_.num_classes)),
+    test_cfg=dict(rcnn=dict(score_thr=0.0, max_per_img=50)))
+# Pictures are seen small, for the time of the tests.
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
+train_pipeline[3].scale = test_pipeline[1].scale = (128, 128)
+train_dataloader = dict(batch_size={batch}, num_workers=0, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(num_workers=0, dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=1, val_interval=9)
+'''
 # The tool that prepares, the data set of the config, the config, its batch size, the checkpoint, a metric.
 CASES = [('dior', 'dior', DETECTION, 2, 'epoch_1', 'pascal_voc/mAP'),
          ('dota', 'dota', DETECTION, 1, 'epoch_1', 'dota/AP50'),
+         ('dior_r', 'dior', ORIENTED, 2, 'epoch_1', 'dota/mAP'),
+         ('dota', 'dota', ORIENTED, 1, 'epoch_1', 'dota/AP50'),
          ('potsdam', 'potsdam_six-classes', SEGMENTATION, 2, 'iter_2', 'mIoU'),
          ('vaihingen', 'vaihingen_five-classes', SEGMENTATION, 2, 'iter_2', 'mIoU'),
          ('loveda', 'loveda', SEGMENTATION, 2, 'iter_2', 'mIoU'),
@@ -75,8 +96,11 @@ def call(monkeypatch):
     return run
 
 
-@pytest.mark.parametrize('name, data, text, batch, checkpoint, metric', CASES, ids=[case[0] for case in CASES])
+@pytest.mark.parametrize('name, data, text, batch, checkpoint, metric', CASES, ids=[
+    case[0] + (' oriented' if case[2] is ORIENTED else '') for case in CASES])
 def test_from_the_download_to_the_score(name, data, text, batch, checkpoint, metric, call, tmp_path, monkeypatch):
+    if text is ORIENTED:
+        pytest.importorskip('mmrotate')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('MMEST_DATA', str(tmp_path / 'data'))
     trees.ALL[name](tmp_path / 'download')

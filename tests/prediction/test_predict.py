@@ -11,6 +11,7 @@ import official_trees as trees
 import pytest
 from PIL import Image
 
+from mmest.datasets.dota.geometry import ORIENTED, STRAIGHT, smallest_rectangle
 from mmest.prediction.boxes import predict_boxes
 from mmest.prediction.masks import predict_mask
 from mmest.prediction.picture import Picture
@@ -24,7 +25,7 @@ SIZE = (700, 300)
 
 class Colours:
     """Sees coloured rectangles, as a perfect model would: of those that a tile cuts it sees the pieces."""
-    detects, classes, palette, tile = True, ('sky', 'red', 'blue'), COLOURS, 200
+    geometry, detects, classes, palette, tile = STRAIGHT, True, ('sky', 'red', 'blue'), COLOURS, 200
 
     def mask(self, tile):
         return (tile[:, :, None] == COLOURS).all(-1).argmax(-1).astype(np.uint8)
@@ -35,6 +36,18 @@ class Colours:
                                               cv2.CHAIN_APPROX_SIMPLE)[0]]
         rows = np.array([[x, y, x + w, y + h] for _, x, y, w, h in found], float).reshape(-1, 4)
         return rows, np.full(len(found), 0.9), np.array([label for label, *_ in found], int)
+
+
+class TurnedColours(Colours):
+    """Sees rectangles at any angle."""
+    geometry = ORIENTED
+
+    def boxes(self, tile):
+        found = [(label, smallest_rectangle(part[:, 0])) for label in (1, 2)
+                 for part in cv2.findContours((self.mask(tile) == label).astype(np.uint8), cv2.RETR_EXTERNAL,
+                                              cv2.CHAIN_APPROX_NONE)[0]]
+        return (np.array([corners for _, corners in found]).reshape(-1, 8), np.full(len(found), 0.9),
+                np.array([label for label, _ in found], int))
 
 
 @pytest.fixture
@@ -104,6 +117,28 @@ def test_every_object_once_also_those_larger_than_a_tile(scene, tmp_path):
     assert not json.loads(written[1].read_text())['annotations']
 
 
+def test_oriented_objects_once_with_their_corners(tmp_path):
+    numbers = np.zeros(SIZE[::-1], np.uint8)
+    turned = [(1, (100, 80), (90, 30), 30), (2, (400, 150), (420, 60), -12), (1, (620, 240), (50, 20), 60)]
+    for label, *box in turned:
+        cv2.fillPoly(numbers, [cv2.boxPoints(box).round().astype(np.int32)], label)
+    trees.write(tmp_path / 'scene.png', COLOURS[numbers])
+    written = predict_boxes(TurnedColours(), Picture(tmp_path / 'scene.png'), tmp_path / 'out', 200, 40, 0.3, lambda: None)
+    found = json.loads(written[1].read_text())['annotations']
+    rings = [feature['geometry']['coordinates'][0] for feature in json.loads(written[0].read_text())['features']]
+    assert len(found) == len(rings) == len(turned)
+    for label, *box in turned:
+        [(one, ring)] = [(one, ring) for one, ring in zip(found, rings) if one['category_id'] == label + 1
+                         and np.linalg.norm(np.mean(ring[:4], 0) - box[0]) < 4]
+        area = float(np.prod(box[1]))
+        for corners in (one['segmentation'][0], ring[:4]):
+            common = cv2.intersectConvexConvex(np.float32(corners).reshape(4, 2), cv2.boxPoints(box))[0]
+            # The long one is put together from slanted pieces, whose rectangles are larger than they.
+            largest = 1.15 if label == 1 else 1.5
+            assert common > 0.85 * area and cv2.contourArea(np.float32(corners).reshape(4, 2)) < largest * area
+        assert ring[0] == ring[4] and cv2.contourArea(np.float32(ring), oriented=True) < 0  # anticlockwise, y pointing up
+
+
 def test_geojson_of_a_geotiff_is_longitude_and_latitude(scene, tmp_path):
     warp = pytest.importorskip('rasterio.warp')
     path = geotiff(tmp_path / 'scene.tif', COLOURS[scene[1]])
@@ -150,10 +185,11 @@ from pathlib import Path
 import numpy as np
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from mmest.prediction.picture import Picture
+from mmest.datasets.dota.geometry import STRAIGHT
 from mmest.prediction.boxes import predict_boxes
 
 class Nothing:
-    classes, palette = ('a', ), np.zeros((1, 3), np.uint8)
+    geometry, classes, palette = STRAIGHT, ('a', ), np.zeros((1, 3), np.uint8)
     def boxes(self, tile):
         return np.array([[1., 1, 9, 9]]), np.ones(1), np.zeros(1, int)
 

@@ -1,13 +1,12 @@
 """Which oriented detections are right, as PASCAL VOC's development kit decides it."""
-from typing import Optional, Tuple
+from typing import Tuple
 
 import numpy as np
-import torch
-from mmcv.ops import box_iou_quadri
+
+from mmest.datasets.dota.geometry import polygon_iou, polygons
 
 
-def match_oriented(found: np.ndarray, objects: np.ndarray, ignored: np.ndarray, iou_thr: float, area_ranges: Optional[list] = None,
-                   use_legacy_coordinate: bool = False) -> Tuple[np.ndarray, np.ndarray]:
+def match_oriented(found: np.ndarray, objects: np.ndarray, ignored: np.ndarray, iou_thr: float, *_, **__) -> Tuple[np.ndarray, np.ndarray]:
     """A ``tpfp_fn`` of :func:`mmdet.evaluation.eval_map`, for one class in one picture.
 
     By score, each detection belongs to the object that it overlaps most. It is right if the IoU is ``iou_thr`` or more and no
@@ -17,9 +16,7 @@ def match_oriented(found: np.ndarray, objects: np.ndarray, ignored: np.ndarray, 
         found: N×9, corners and score.
         objects: M×8.
         ignored: K×8.
-        iou_thr: the least IoU.
-        area_ranges: not supported.
-        use_legacy_coordinate: without a meaning for corners.
+        iou_thr: the least IoU. What else is passed has no meaning for corners in DOTA.
 
     Returns:
         1×N ones for the right, and for the wrong detections.
@@ -28,7 +25,7 @@ def match_oriented(found: np.ndarray, objects: np.ndarray, ignored: np.ndarray, 
     truth = np.vstack([objects, ignored])
     if not len(truth):
         return right, wrong + 1
-    iou = box_iou_quadri(torch.from_numpy(found[:, :8]).float(), torch.from_numpy(truth).float()).numpy()
+    iou = polygon_iou(polygons(found[:, :8]), polygons(truth))
     claimed = set()
     for number in np.argsort(-found[:, -1]):
         best = iou[number].argmax()

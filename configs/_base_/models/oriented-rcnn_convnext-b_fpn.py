@@ -1,0 +1,2 @@
+_base_ = ['./faster-rcnn_convnext-b_fpn.py', './oriented-rcnn.py']
+model = _base_.oriented
