@@ -1,4 +1,5 @@
 """Pictures of any size, read by windows, with their georeference where rasterio is installed."""
+import os
 import warnings
 from pathlib import Path
 from typing import List, Optional, Tuple
@@ -8,6 +9,8 @@ from PIL import Image
 
 from mmest.datasets.tiles import Box
 
+# MB of blocks that GDAL keeps. By default it takes a share of the machine's memory; this holds the rows that tiles share.
+os.environ.setdefault('GDAL_CACHEMAX', '128')
 try:
     import rasterio
     import rasterio.warp

@@ -276,6 +276,15 @@ class TestRecord:
                          for torch in ('', 'torch==2.9.1'))
         assert [step for step in before if before[step] != after[step]] == ['torch', 'packages', 'mmcv', 'mmest']
 
+    def test_a_stack_has_its_own_packages_and_all_that_is_asked_of_it(self):
+        choices = {'PYTHON': '', 'MMEST_TORCH': '', 'MMEST_CUDA': ''}
+        ours, forks = (plan.step_inputs(ROOT, stack, choices) for stack in ('openmmlab', 'onedl'))
+        assert [step for step in ours if ours[step] != forks[step]] == ['packages', 'mmcv', 'mmest']
+        assert len(set(plan.ENVIRONMENTS.values())) == len(plan.ENVIRONMENTS) == len(plan.MODULES)
+        for stack in plan.ENVIRONMENTS:
+            for file, name in (('mmcv', 'mmcv'), ('packages', 'mmengine'), ('packages', 'mmsegmentation'), ('packages', 'opencv-python')):
+                assert plan.pinned(ROOT / f'requirements/{stack}/{file}.txt', name)
+
 
 def test_progress_in_a_log_prints_every_twentieth():
     stream = io.StringIO()
