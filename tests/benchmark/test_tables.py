@@ -10,6 +10,7 @@ from mmengine.config import Config
 
 from mmest.benchmark.tables.comparison import attribution, comparison
 from mmest.benchmark.tables.figures import pareto_front
+from mmest.benchmark.tables.overview import accuracy_overviews, memory_overviews
 from mmest.benchmark.tables.page import Page
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.standing import where_est_does_not_win
@@ -75,6 +76,22 @@ def test_the_comparison_against_figures_by_hand(folder):
     assert lora['memory, MB (2 × 64², fp32)'] == 'failed' and lora['land, bbox_mAP mean'] == ''
 
 
+def test_models_side_by_side(folder):
+    for method, peak in dict(full=200, est=100, frozen=80).items():
+        (folder / f'wide_{method}.json').write_text(json.dumps(memory(method, peak, config='configs/detection/sea/net_wide_est.py')))
+    results = read_results([folder])
+    [table] = memory_overviews(results)
+    assert table.title.endswith('(2 × 64², fp32)')
+    rows = by_method(table)
+    assert list(rows) == ['full', 'frozen', 'lora', 'est']
+    assert [float(rows['est'][name]) for name in ('net_small', 'net_wide', 'average')] == [0.25, 0.5, 0.375]
+    assert [rows[method]['rank'] for method in rows] == ['2 of 2', '', '', '1 of 2']
+    assert rows['lora']['net_small'] == 'failed' and rows['frozen']['net_small'] == ''
+    [table] = accuracy_overviews(results)
+    assert float(by_method(table)['full']['sea, net_small mean']) == pytest.approx(55)
+    assert not memory_overviews([result for result in results if result.model == 'net_small'])
+
+
 def test_missing_and_failed_are_seen_in_every_form(folder):
     table = comparison(read_results([folder]), 'net_small')
     lora = next(line for line in table.markdown().splitlines() if line.startswith('| lora'))
@@ -107,7 +124,7 @@ def test_files_change_with_a_record_and_not_otherwise(folder, tmp_path):
     path.write_text(json.dumps(dict(json.loads(path.read_text()), metrics={'coco/bbox_mAP': 0.51})))
     _page(folder, tmp_path / 'two')
     changed = {str(name) for name, content in _bytes(tmp_path / 'two').items() if content != before[name]}
-    assert changed and all(name == 'benchmarks.md' or 'net_small' in name for name in changed)
+    assert changed and all(name == 'benchmarks.md' or 'net_small' in name or 'Accuracy_at_a_glance' in name for name in changed)
     assert not any('loss' in name or name.startswith('benchmarks/net_small_memory') for name in changed), 'these do not depend on it'
 
 

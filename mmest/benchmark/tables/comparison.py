@@ -126,7 +126,7 @@ def _accuracy_columns(results, methods) -> Iterable[Tuple[Column, list]]:
 def attribution(results: Sequence[Result], model: str, setting: str) -> Table:
     """What the live peak of each method is made of, in MB; on CUDA the allocator's figures stand beside it."""
     some = [r for r in results if r.kind == 'memory' and r.model == model and r.setting == setting]
-    methods = rows_of_model(results, model)
+    methods = methods_in_order(some)
     parts = (('weights', ('weights_frozen', 'weights_trainable')), ('gradients', ('gradients', )), ('optimizer', ('optimizer', )),
              ('saved by backbone', ('saved_backbone', )), ('by side network', ('saved_side', )),
              ('by neck and head', ('saved_heads', )), ('inputs', ('inputs', )), ('transient', ('transient', )))
@@ -152,7 +152,7 @@ def training_details(results: Sequence[Result], model: str, dataset: str) -> Tab
     columns = [Column('method'), *(Column(name.rpartition('/')[2], '{:.1f}', largest_bold=True) for name in metrics),
                Column('rate of neck and head', '{:g}'), Column('of method', '{:g}'), Column('swept'), Column('seeds')]
     rows = []
-    for method in rows_of_model(results, model):
+    for method in methods_in_order(some):
         runs = [r for r in some if r.method == method]
         done = [r.values for r in runs if not r.error]
         if not done:

@@ -7,6 +7,7 @@ from typing import List, Optional, Sequence
 
 from .comparison import attribution, comparison, training_details, unique
 from .figures import accuracy_over_memory, attribution_bars, loss_curves
+from .overview import accuracy_overviews, memory_overviews
 from .results import Result
 from .standing import where_est_does_not_win
 from .table import MISSING, Table
@@ -47,6 +48,8 @@ class Page:
 
     def _parts(self) -> List[str]:
         parts = [_HEAD]
+        for table in (*accuracy_overviews(self._results), *memory_overviews(self._results)):
+            parts += [f'## {table.title}\n', self._table(table, table.title)]
         for model in unique(r.model for r in self._results):
             mine = [r for r in self._results if r.model == model]
             parts.append(f'## {model}\n')
