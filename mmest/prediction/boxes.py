@@ -39,7 +39,9 @@ def predict_boxes(model: Model, picture: Picture, out: Path, tile: int, overlap:
                  patches, len(model.classes), geometry=model.geometry)) for row in rows]
     for one in found:
         one['corners'] = model.geometry.corners(one['box'][None])[0]
-        overlay.outline(one['corners'], model.palette[one['label']], model.classes[one['label']])
+        overlay.outline(one['corners'], model.palette[one['label']])
+    present = sorted({one['label'] for one in found})
+    overlay.legend([model.classes[label] for label in present], model.palette[present])
     stem = picture.path.stem
     paths = [out / f'{stem}.geojson', out / f'{stem}_coco.json', out / f'{stem}_overlay.png']
     write_json(paths[0], _geojson(found, picture, model), indent=None)

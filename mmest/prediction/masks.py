@@ -35,12 +35,14 @@ def predict_mask(model: Model, picture: Picture, out: Path, tile: int, overlap: 
     path = out / (f'{stem}_mask.tif' if picture.crs is not None else f'{stem}_mask.png')
     raw, beside = (out / f'{path.name}.{kind}{os.getpid()}' for kind in ('raw', 'part'))
     try:
+        present = np.zeros(len(model.classes), bool)
         mask = np.memmap(raw, np.uint8, 'w+', shape=(picture.height, picture.width))
         for box, part in tiles_with_parts(picture.width, picture.height, tile, overlap):
             pixels = picture.read(box)
             inside = np.s_[part[1] - box[1]:part[3] - box[1], part[0] - box[0]:part[2] - box[0]]
             numbers = model.mask(pixels)[inside]
             mask[part[1]:part[3], part[0]:part[2]] = numbers
+            present[np.unique(numbers)] = True
             overlay.add(part, pixels[inside] // 2 + model.palette[numbers] // 2)
             progress()
         if picture.crs is not None:
@@ -51,6 +53,7 @@ def predict_mask(model: Model, picture: Picture, out: Path, tile: int, overlap: 
     finally:
         raw.unlink(missing_ok=True)
         beside.unlink(missing_ok=True)
+    overlay.legend([name for name, there in zip(model.classes, present) if there], model.palette[present])
     write_bytes(out / f'{stem}_overlay.png', overlay.png())
     return [path, out / f'{stem}_overlay.png']
 

@@ -112,7 +112,7 @@ def test_every_object_once_also_those_larger_than_a_tile(scene, tmp_path):
     features = json.loads(written[0].read_text())
     assert features['coordinates'] == 'pixels' and len(features['features']) == 4
     assert features['features'][0]['properties'] == {'class': 'red', 'score': 0.9}
-    assert cv2.imread(str(written[2])).shape == (300, 700, 3)
+    assert cv2.imread(str(written[2])).shape == (300 + 28, 700, 3)  # a line of the legend
     assert predict_boxes(Colours(), Picture(path), tmp_path / 'out', 200, 40, 0.95, lambda: None)
     assert not json.loads(written[1].read_text())['annotations']
 
