@@ -25,7 +25,7 @@ test: setup  ## run the tests
 	@$(VENV)/bin/python -m pytest
 
 clean:  ## remove .venv and caches; results, data and the cached wheel of mmcv stay
-	rm -rf .venv .venv.* build dist *.egg-info mmest/.mim .pytest_cache
+	rm -rf .venv* build dist *.egg-info mmest/.mim .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 tables: setup  ## make docs/benchmarks.md and docs/memory.md from benchmarks/results
