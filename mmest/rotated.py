@@ -14,8 +14,7 @@ def torchvision_or_less() -> Iterator[None]:
         missing = False
     except (ImportError, RuntimeError):
         missing = True
-        before = {name: module for name, module in sys.modules.items() if name.partition('.')[0] == 'torchvision'}
-        for name in before:
+        for name in [name for name in sys.modules if name.partition('.')[0] == 'torchvision']:  # what a broken one left
             del sys.modules[name]
         sys.modules['torchvision'] = package = ModuleType('torchvision')
         sys.modules['torchvision.transforms'] = package.transforms = ModuleType('torchvision.transforms')
