@@ -7,6 +7,9 @@ __version__ = '0.1.0'
 
 from mmest.backbones import ESTBackbone, TunedBackbone, tuned_backbones
 from mmest.engine import checkpoint_io, est_hook, optim
+from mmest.forks import find_mmseg_by_its_module
 from mmest.registry import TUNINGS
 
 __all__ = ['ESTBackbone', 'TUNINGS', 'TunedBackbone', 'checkpoint_io', 'est_hook', 'optim', 'tuned_backbones']
+
+find_mmseg_by_its_module()
