@@ -26,7 +26,8 @@ a grid file holds lists of entries, all of them optional:
              its names
   sweep      before the seeds are trained, each method is trained once per factor on the learning rate of the schedule,
              without a part of the training images, which scores it; the best factor is used. Validation data is not
-             looked at. Without "sweep" the learning rate is the config's
+             looked at. With of="method" the factor is on the rate of the method alone, and neck and head keep theirs.
+             Without "sweep" the learning rate is the config's
 
 Memory and time are those of a training step on synthetic images: no data, no weights. In time cells the methods take turns
 in one process.

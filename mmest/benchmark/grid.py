@@ -134,17 +134,22 @@ def _largest_batch(entry: dict) -> Iterator[dict]:
 
 def _accuracy(entry: dict) -> Iterator[dict]:
     sweep = entry['sweep'] and {**SWEEP, **entry['sweep']}
+    if sweep and sweep.get('of', 'method') != 'method':
+        raise ValueError(f'A sweep is of="method", or of all rates together where "of" is left out; found "{sweep["of"]}".')
     for config, tuning in product(entry['configs'], entry['tunings']):
         text, method = config_text(config, entry['options'], tuning)
         run = dict(config=config, options=entry['options'], variant=entry['variant'], method=tuning, tuning=method,
                    config_text=text)
         name = f'{_model_name(run)}_{tuning}'
+        cells = {}
         for factor in sweep['factors'] if sweep else ():
-            yield dict(kind='sweep', name=f'sweep_{name}_x{factor:g}', **run, seed=entry['seeds'][0], factor=factor,
-                       held_out=sweep['held_out'])
+            of = {'factor_of': sweep['of']} if 'of' in sweep else {}
+            cells[f'sweep_{name}_{"method-" if of else ""}x{factor:g}'] = dict(
+                kind='sweep', **run, seed=entry['seeds'][0], factor=factor, held_out=sweep['held_out'], **of)
+        yield from (dict(cell, name=key) for key, cell in cells.items())
         for seed in entry['seeds']:
             yield dict(kind='accuracy', name=f'accuracy_{name}_seed{seed}', **run, seed=seed,
-                       sweep=sweep and dict(sweep, cells=[f'sweep_{name}_x{factor:g}' for factor in sweep['factors']]))
+                       sweep=sweep and dict(sweep, cells=list(cells)))
 
 
 _EXPAND: Dict[str, Callable[[dict], Iterator[dict]]] = dict(

@@ -44,7 +44,7 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
         hold_out(cfg, request['held_out'], folder / 'held_out')
     chosen = chosen_factor(request, records) if request.get('sweep') else dict(factor=request.get('factor'))
     if chosen['factor'] is not None:
-        cfg.optim_wrapper.optimizer.lr *= chosen['factor']
+        scale_rate(cfg, chosen['factor'], (request.get('sweep') or dict(of=request.get('factor_of'))).get('of'))
     check_data(cfg, ['train', 'val'])
     check_backbone(cfg)
     cfg.merge_from_dict(dict(randomness=dict(seed=request['seed'])))
@@ -60,6 +60,15 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
                            'another learning rate.')
     return dict(described(cfg), **chosen, learning_rate=cfg.optim_wrapper.optimizer.lr, metrics=evaluations.metrics,
                 losses=losses(folder))
+
+
+def scale_rate(cfg: Config, factor: float, of: Optional[str]) -> None:
+    """Multiply the learning rate of the schedule, which all rates follow, or of the tuning method alone (``of='method'``)."""
+    if of == 'method':
+        tuning = cfg.model.backbone.tuning
+        tuning.lr_mult = tuning.get('lr_mult', 1.0) * factor
+    else:
+        cfg.optim_wrapper.optimizer.lr *= factor
 
 
 def described(cfg: Config) -> dict:

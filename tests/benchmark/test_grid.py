@@ -42,6 +42,16 @@ accuracy = [dict(configs=here, tunings=['est', 'full'], seeds=[0, 1], sweep=dict
     assert {cell.name for cell in cells if cell.kind == 'sweep' and cell.request['method'] == 'full'} == set(final['sweep']['cells'])
 
 
+def test_a_sweep_of_the_method_alone_has_cells_of_its_own(grid):
+    entry = f"accuracy = [dict(configs=['{FPN}'], tunings=['est'], sweep=dict(factors=[0.5]%s))]"
+    together, alone = grid(entry % ''), grid(entry % ", of='method'")
+    assert not {cell.name for cell in together if cell.kind == 'sweep'} & {cell.name for cell in alone if cell.kind == 'sweep'}
+    assert alone[0].request['factor_of'] == alone[1].request['sweep']['of'] == 'method'
+    assert alone[1].request['sweep']['cells'] == [alone[0].name]
+    with pytest.raises(ValueError, match='found "heads"'):
+        grid(entry % ", of='heads'")
+
+
 def test_the_text_of_a_cell_is_a_config_that_repeats_it(grid, tmp_path, monkeypatch):
     monkeypatch.setenv('MMEST_DEMO_DIR', str(tmp_path / 'mine'))
     cell = grid(f"accuracy = [dict(configs=['{FPN}'], tunings=['partial'], options={{'optim_wrapper.optimizer.lr': 0.5}})]")[-1]

@@ -8,7 +8,7 @@ from mmengine.registry import DATASETS, DefaultScope
 
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.held_out import hold_out, is_held_out
-from mmest.benchmark.training import chosen_factor, train_and_score
+from mmest.benchmark.training import chosen_factor, scale_rate, train_and_score
 from mmest.datasets.synthetic import write_dataset
 from mmest.utils import configs_root
 
@@ -104,6 +104,17 @@ def test_the_best_factor_by_the_held_out_score_is_taken(tmp_path):
     (tmp_path / 'b.json').unlink()
     with pytest.raises(RuntimeError, match='No run of the sweep'):
         chosen_factor(dict(sweep=sweep), tmp_path)
+
+
+def test_a_factor_is_on_all_rates_or_on_that_of_the_method():
+    cfg = Config(dict(optim_wrapper=dict(optimizer=dict(lr=0.1)), model=dict(backbone=dict(tuning=dict(type='EST', lr_mult=10.0)))))
+    scale_rate(cfg, 3.0, None)
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(0.3) and cfg.model.backbone.tuning.lr_mult == 10
+    scale_rate(cfg, 0.5, 'method')
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(0.3) and cfg.model.backbone.tuning.lr_mult == 5
+    cfg.model.backbone.tuning = dict(type='Full')
+    scale_rate(cfg, 0.1, 'method')
+    assert cfg.model.backbone.tuning.lr_mult == pytest.approx(0.1)
 
 
 def test_a_training_is_scored_and_not_repeated(config, tmp_path):

@@ -167,8 +167,10 @@ def training_details(results: Sequence[Result], model: str, dataset: str) -> Tab
 
 def _rates(run: dict) -> Tuple[float, Any]:
     """Of the schedule, after the sweep, and that times the factor of the method, if it trains anything."""
-    rate = run['learning_rate']
-    return rate, rate * run['tuning'].get('lr_mult', 1) if run['parameters']['trained_by_method'] else ''
+    rate, of_method = run['learning_rate'], run['tuning'].get('lr_mult', 1)
+    if (run.get('sweep') or {}).get('of') == 'method':
+        of_method *= run['factor']
+    return rate, rate * of_method if run['parameters']['trained_by_method'] else ''
 
 
 def _swept(run: dict) -> str:
