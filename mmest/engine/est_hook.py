@@ -16,6 +16,7 @@ from mmest.engine.freeze import changed, digests
 from mmest.engine.memory.allocator import RunningPeak
 from mmest.engine.report import tuning_table
 from mmest.engine.resume import reseed_epoch, reseed_iteration
+from mmest.forks import replay_when_resuming
 
 
 def _bare(runner: Runner) -> nn.Module:
@@ -50,6 +51,7 @@ class ESTHook(Hook):
         self._warn_of_lasting_workers(runner)
         self._check_recomputation(runner, model)
         self._check_optimizer(runner, model)
+        replay_when_resuming(runner.train_loop)
         if is_main_process():
             remove_leftovers(runner.work_dir)
         self._frozen = self._frozen_digests(model)
