@@ -12,3 +12,9 @@ accuracy = [
          options={**batch, 'optim_wrapper.optimizer.lr': 3e-3}),
     dict(configs=hrplanes, tunings=['frozen', *methods], sweep=sweep)]
 memory = [dict(configs=dubai, sizes=[(256, 256)], batch_sizes=[4]), dict(configs=hrplanes, sizes=[(192, 192)], batch_sizes=[4])]
+# Does the gap to a frozen backbone open with four times the training?
+longer = {**batch, 'optim_wrapper.optimizer.lr': 3e-3, 'train_cfg.max_iters': 1000, 'train_cfg.val_interval': 1000, 'param_scheduler.0.end': 100,
+          'param_scheduler.1.begin': 100, 'param_scheduler.1.end': 1000}
+accuracy += [
+    dict(configs=dubai, tunings=['est'], sweep=dict(factors=[0.1, 1.0], held_out=0.2, of='method'), options=longer, variant='1000 iterations'),
+    dict(configs=dubai, tunings=['frozen'], options=longer, variant='1000 iterations')]
