@@ -141,15 +141,14 @@ def _accuracy(entry: dict) -> Iterator[dict]:
         run = dict(config=config, options=entry['options'], variant=entry['variant'], method=tuning, tuning=method,
                    config_text=text)
         name = f'{_model_name(run)}_{tuning}'
-        cells = {}
+        cells = []
         for factor in sweep['factors'] if sweep else ():
-            of = {'factor_of': sweep['of']} if 'of' in sweep else {}
-            cells[f'sweep_{name}_{"method-" if of else ""}x{factor:g}'] = dict(
-                kind='sweep', **run, seed=entry['seeds'][0], factor=factor, held_out=sweep['held_out'], **of)
-        yield from (dict(cell, name=key) for key, cell in cells.items())
+            of, kind = ({'factor_of': sweep['of']}, 'method-') if 'of' in sweep else ({}, '')
+            cells.append(f'sweep_{name}_{kind}x{factor:g}')
+            yield dict(kind='sweep', name=cells[-1], **run, seed=entry['seeds'][0], factor=factor, held_out=sweep['held_out'], **of)
         for seed in entry['seeds']:
             yield dict(kind='accuracy', name=f'accuracy_{name}_seed{seed}', **run, seed=seed,
-                       sweep=sweep and dict(sweep, cells=list(cells)))
+                       sweep=sweep and dict(sweep, cells=cells))
 
 
 _EXPAND: Dict[str, Callable[[dict], Iterator[dict]]] = dict(

@@ -44,7 +44,7 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
         hold_out(cfg, request['held_out'], folder / 'held_out')
     chosen = chosen_factor(request, records) if request.get('sweep') else dict(factor=request.get('factor'))
     if chosen['factor'] is not None:
-        scale_rate(cfg, chosen['factor'], (request.get('sweep') or dict(of=request.get('factor_of'))).get('of'))
+        scale_rate(cfg, chosen['factor'], request.get('factor_of') or (request.get('sweep') or {}).get('of'))
     check_data(cfg, ['train', 'val'])
     check_backbone(cfg)
     cfg.merge_from_dict(dict(randomness=dict(seed=request['seed'])))

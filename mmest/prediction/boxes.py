@@ -31,7 +31,8 @@ def predict_boxes(model: Model, picture: Picture, out: Path, tile: int, overlap:
         pixels = picture.read(box)
         boxes, scores, labels = model.boxes(pixels)
         kept = scores >= score
-        patches.append(dict(patch=box, boxes=boxes[kept] + np.tile(box[:2], boxes.shape[1] // 2), scores=scores[kept], labels=labels[kept]))
+        patches.append(dict(patch=box, boxes=boxes[kept] + np.tile(box[:2], boxes.shape[1] // 2), scores=scores[kept],
+                            labels=labels[kept]))
         overlay.add(part, pixels[part[1] - box[1]:part[3] - box[1], part[0] - box[0]:part[2] - box[0]])
         progress()
     found = [dict(label=label, box=row[:-1], score=float(row[-1]))

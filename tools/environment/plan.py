@@ -20,7 +20,8 @@ TITLES = {
 }
 ENVIRONMENTS = {'openmmlab': '.venv', 'onedl': '.venv-onedl'}
 """By stack the folder of its environment: their packages have the same import names, so one cannot hold both."""
-MODULES = {'openmmlab': 'mmcv.ops, mmdet.apis, mmseg.apis, mmest', 'onedl': 'mmcv.ops, mmdet.apis, mmseg.apis, mmest, mmest.datasets.oriented'}
+_SHARED = 'mmcv.ops, mmdet.apis, mmseg.apis, mmest'
+MODULES = {'openmmlab': _SHARED, 'onedl': f'{_SHARED}, mmest.datasets.oriented'}
 
 
 def step_inputs(root: Path, stack: str, choices: Dict[str, str]) -> Dict[str, str]:

@@ -29,6 +29,11 @@ def methods_in_order(results: Sequence[Result]) -> List[str]:
     return sorted({result.method for result in results}, key=rank)
 
 
+def without_variants(methods: Iterable[str]) -> List[str]:
+    """The methods alone, without the variants behind them."""
+    return [method for method in methods if ',' not in method]
+
+
 def rows_of_model(results: Sequence[Result], model: str) -> List[str]:
     """Methods that a table of one model has rows for: all that were measured on any model, and its own variants."""
     mine = {result.method for result in results if result.model == model}

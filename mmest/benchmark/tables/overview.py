@@ -1,11 +1,11 @@
 """All models side by side: what a method saves, and what it scores."""
 import statistics
 from dataclasses import replace
-from typing import Any, Callable, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence
 
 from mmest.engine.memory.compare import FULL
 
-from .comparison import find, methods_in_order, scores, share, unique
+from .comparison import find, methods_in_order, scores, share, unique, without_variants
 from .results import Result
 from .table import Column, Table
 
@@ -16,33 +16,32 @@ def memory_overviews(results: Sequence[Result]) -> List[Table]:
     tables = []
     for setting in unique(r.setting for r in memory):
         some = [r for r in memory if r.setting == setting]
-        models = {model: [r for r in some if r.model == model] for model in unique(r.model for r in some)}
-        columns = {}
-        for model, mine in models.items():
-            full = find(mine, FULL, lambda r: r.values['peak'])
-            columns[model] = lambda method, mine=mine, full=full: share(find(mine, method, lambda r: r.values['peak']), full)
-        if len(models) > 1:
-            tables.append(_ranked(_overview(f'Memory at a glance: share of full fine-tuning ({setting})', some, columns,
-                                            Column('', '{:.1%}'))))
+        methods, columns = without_variants(methods_in_order(some)), {}
+        for model in unique(r.model for r in some):
+            mine = [r for r in some if r.model == model]
+            peaks = {method: find(mine, method, lambda r: r.values['peak']) for method in (FULL, *methods)}
+            columns[model] = [share(peaks[method], peaks[FULL]) for method in methods]
+        if len(columns) > 1:
+            title = f'Memory at a glance: share of full fine-tuning ({setting})'
+            tables.append(_ranked(_overview(title, methods, columns, Column('', '{:.1%}'))))
     return tables
 
 
 def accuracy_overviews(results: Sequence[Result]) -> List[Table]:
     """The main metric by method, data set and model, if there are several of these."""
     runs = [r for r in results if r.kind == 'accuracy']
-    columns = {}
+    methods, columns = without_variants(methods_in_order(runs)), {}
     for dataset, model in unique((r.dataset, r.model) for r in runs):
         mine = [r for r in runs if (r.dataset, r.model) == (dataset, model)]
-        columns[f'{dataset}, {model}'] = lambda method, mine=mine: scores(mine, method)
-    return [_overview('Accuracy at a glance: main metric', runs, columns, Column('', '{:.1f}', largest_bold=True))] if len(
-        columns) > 1 else []
+        columns[f'{dataset}, {model}'] = [scores(mine, method) for method in methods]
+    if len(columns) < 2:
+        return []
+    return [_overview('Accuracy at a glance: main metric', methods, columns, Column('', '{:.1f}', largest_bold=True))]
 
 
-def _overview(title: str, results: Sequence[Result], columns: Dict[str, Callable[[str], Any]], like: Column) -> Table:
-    """Methods without their variants."""
-    methods = [method for method in methods_in_order(results) if ',' not in method]
+def _overview(title: str, methods: List[str], columns: Dict[str, List[Any]], like: Column) -> Table:
     return Table(title, [Column('method'), *(replace(like, heading=name) for name in columns)],
-                 [[method, *(value(method) for value in columns.values())] for method in methods])
+                 [list(row) for row in zip(methods, *columns.values())])
 
 
 def _ranked(table: Table) -> Table:

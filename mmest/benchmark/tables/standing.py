@@ -3,7 +3,7 @@ from typing import Iterator, Sequence
 
 from mmest.engine.memory.compare import FULL
 
-from .comparison import methods_in_order, scores, unique
+from .comparison import methods_in_order, scores, unique, without_variants
 from .results import Result
 from .table import Spread
 
@@ -23,7 +23,7 @@ def where_est_does_not_win(results: Sequence[Result]) -> Iterator[str]:
 
 
 def _accuracy(model: str, dataset: str, runs: Sequence[Result]) -> Iterator[str]:
-    by_method = {method: scores(runs, method) for method in methods_in_order(runs) if ',' not in method}
+    by_method = {method: scores(runs, method) for method in without_variants(methods_in_order(runs))}
     mine = by_method.get(_EST)
     if not isinstance(mine, Spread):
         return

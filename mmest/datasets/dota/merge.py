@@ -35,9 +35,9 @@ def merge(boxes: np.ndarray, scores: np.ndarray, owners: np.ndarray, patches: np
 
     Two detections are the same object where, on the ground that their patches share, their IoU is ``iou`` or more; each
     has one partner at most in another patch, the pairs being those that agree best in all. The higher score stays, as in NMS; where
-    the border of its patch cuts it off, it is completed by the others. So an object larger than the overlap of the patches, even than a patch, is
-    neither lost nor doubled, and neighbours that one patch tells apart do not suppress each other: within a patch the
-    detector's own NMS has decided.
+    the border of its patch cuts it off, it is completed by the others. So an object larger than the overlap of the patches,
+    even than a patch, is neither lost nor doubled, and neighbours that one patch tells apart do not suppress each other:
+    within a patch the detector's own NMS has decided.
 
     Args:
         boxes: N×columns, in pixels of the picture.

@@ -13,7 +13,7 @@ from mmengine.registry import METRICS
 from mmest.datasets.dota.geometry import ORIENTED, STRAIGHT, Geometry, rotated_corners
 from mmest.datasets.dota.merge import merge_patches
 from mmest.datasets.dota.patches import parse_patch_name
-from mmest.datasets.dota.submission import write_task1, write_task2
+from mmest.datasets.dota.submission import write_task
 from mmest.datasets.dota.voc import match_oriented
 
 
@@ -59,9 +59,8 @@ class DOTABoxMetric(BaseMetric):
                   for picture, patches in sorted(by_picture.items())}
         metrics = dict(pictures=len(merged), boxes=sum(len(rows) for found in merged.values() for rows in found))
         if self.submission:
-            folder = Path(self.submission)
-            for write, task, form in ((write_task1, 1, self.geometry.corners), (write_task2, 2, self.geometry.bounds)):
-                write(folder / f'Task{task}.zip', classes, {
+            for task, form in ((1, self.geometry.corners), (2, self.geometry.bounds)):
+                write_task(Path(self.submission), task, classes, {
                     picture: [np.hstack([form(rows[:, :-1]), rows[:, -1:]]) for rows in found] for picture, found in merged.items()})
         if self.ann_file:
             metrics['AP50'] = score(merged, json.loads(Path(self.ann_file).read_text()), classes, self.geometry)

@@ -12,7 +12,9 @@ convert, finish = dior.convert, dior.finish
 
 
 def plan(files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
-    oriented = [file for file in files if not (file.name.endswith('.xml') and any('horizontal' in part.lower() for part in file.parts))]
+    oriented = [file for file in files if not (
+        file.name.endswith('.xml') and any('horizontal' in part.lower() for part in file.parts))]
     if not any(file.name.endswith('.xml') for file in oriented):
-        raise ValueError('No oriented boxes were found: DIOR-R has Annotations/Oriented Bounding Boxes/*.xml beside the files of DIOR.')
+        raise ValueError('No oriented boxes were found: DIOR-R has Annotations/Oriented Bounding Boxes/*.xml beside the files of '
+                         'DIOR.')
     return dior.plan(oriented)
