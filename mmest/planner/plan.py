@@ -16,6 +16,8 @@ from .fit import Run, StepFit
 #: BatchNorm behind global pooling has more than one value.
 SMALL_RUNS = ((2, (192, 192)), (2, (288, 288)), (3, (192, 192)), (3, (256, 256)))
 _SIDE, _LARGEST_SIDE, _LARGEST_BATCH = 32, 4096, 1024
+# Guesses by a line before the search goes on by halves.
+_LINES = 8
 _UNITS = dict(B=1, KB=10**3, MB=10**6, GB=10**9, KIB=2**10, MIB=2**20, GIB=2**30, K=2**10, M=2**20, G=2**30)
 
 
@@ -89,9 +91,9 @@ def plan(cfg: Config, tunings: Dict[str, dict], budget: int, size: Tuple[int, in
         try:
             step = fit_step(cfg, tuning, advance)
             peak = step.peak(batch_size, size)
-            largest_batch = _largest(lambda batch: step.peak(batch, size) <= budget, 1, _LARGEST_BATCH)
+            largest_batch = _largest(lambda batch: step.peak(batch, size), budget, 1, _LARGEST_BATCH)
             advance()
-            side = _largest(lambda units: step.peak(batch_size, (units * _SIDE, ) * 2) <= budget, 2, _LARGEST_SIDE // _SIDE)
+            side = _largest(lambda units: step.peak(batch_size, (units * _SIDE, ) * 2), budget, 2, _LARGEST_SIDE // _SIDE, growth=2)
             plans[name] = Plan(peak, largest_batch, side * _SIDE)
         except (ValueError, TypeError):
             raise
@@ -106,18 +108,23 @@ def plan(cfg: Config, tunings: Dict[str, dict], budget: int, size: Tuple[int, in
 PARTS = len(SMALL_RUNS) + 2
 
 
-def _largest(fits: Callable[[int], bool], low: int, high: int) -> int:
-    """The largest number from ``low`` to ``high`` that fits, 0 if none; what fits has to fit when less is asked."""
-    if not fits(low):
+def _largest(peak: Callable[[int], int], budget: int, low: int, high: int, growth: int = 1) -> int:
+    """The largest number from ``low`` to ``high`` whose peak is within the budget, 0 if none.
+
+    Peaks rise with the number's power of ``growth``, nearly in a line, so few of them need to be looked at.
+    """
+    known = [(low, peak(low))]
+    if known[0][1] > budget:
         return 0
-    # By doubling first: large sizes take long to look at.
-    step = low
+    guess = 2 * low
     while low < high:
-        up = min(low + step, high)
-        if fits(up):
-            low, step = up, 2 * step
-        elif step == 1:
-            break
+        guess = min(max(guess, low + 1), high)
+        known.append((guess, peak(guess)))
+        low, high = (guess, high) if known[-1][1] <= budget else (low, guess - 1)
+        if len(known) > _LINES:
+            guess = (low + high + 1) // 2
         else:
-            high, step = up - 1, 1 if up - low <= 2 else (up - low) // 2
+            (x0, y0), (x1, y1) = ((n**growth, y) for n, y in known[-2:])
+            reached = x1 + (budget - y1) * (x1 - x0) / (y1 - y0) if y1 != y0 else high**growth
+            guess = int(max(reached, 0)**(1 / growth))
     return low

@@ -91,16 +91,24 @@ def test_a_plan_is_what_the_fit_says(tmp_path, monkeypatch):
     assert plan(Config(), dict(a={}), 10, (96, 96), 2)['a'][1:3] == (0, 0)
 
 
-@pytest.mark.parametrize('most', [*range(1, 20), 127, 128, 129])
-def test_the_largest_is_found(most):
+PEAKS = dict(
+    line=(1, lambda n: 1000 + 7 * n, 5), square=(2, lambda n: 50 + 3 * n**2, 5), steps=(1, lambda n: 100 * (n // 4), 9),
+    kink=(1, lambda n: max(900 + n, 40 * n), 9), level=(1, lambda n: 5, 3))
+
+
+@pytest.mark.parametrize('peak', PEAKS)
+@pytest.mark.parametrize('most', [1, 2, 3, 7, 19, 64, 126, 127, 128, 200])
+def test_the_largest_is_found_in_few_looks(most, peak):
+    growth, rising, looks = PEAKS[peak]
     tried = []
 
-    def fits(number):
+    def look(number):
         tried.append(number)
-        return number <= most
+        return rising(number)
 
-    assert planning._largest(fits, 1, 128) == min(most, 128)
-    assert len(tried) <= 16
+    expected = max(n for n in range(1, 129) if rising(n) <= rising(most))
+    assert planning._largest(look, rising(most), 1, 128, growth) == expected
+    assert len(tried) <= looks
 
 
 def test_a_method_that_looks_at_values_is_told_of(tmp_path, monkeypatch):
