@@ -24,6 +24,8 @@ accuracy += [
 # The other kind of backbone, a ConvNet.
 dubai, hrplanes = ['configs/segmentation/dubai/segformer_r50-c4_est.py'], ['configs/detection/hrplanes/retinanet_r50-c4_est.py']
 accuracy += [
+    dict(configs=dubai, tunings=['est'], sweep=dict(own, factors=[0.03, 0.1]), options=longer, variant='1000 iterations', seeds=seeds),
+    dict(configs=dubai, tunings=['frozen'], options=longer, variant='1000 iterations', seeds=seeds),
     dict(configs=dubai, tunings=['frozen'], sweep=dict(joint, factors=[1.0, 3.0, 10.0])),
     dict(configs=dubai, tunings=['est', 'full', 'partial'], sweep=dict(own, factors=[0.03, 0.1, 0.3]),
          options={'optim_wrapper.optimizer.lr': 3e-3}),
