@@ -69,7 +69,7 @@ def test_stage_change_pools_by_two(size):
         torch.testing.assert_close(out[:, -1, 0], m.project(s[:, -1:, :2].mean((1, 2))))
 
 
-@pytest.mark.parametrize('knobs', [{}, dict(gate='scalar', taps='block'), dict(gate='dynamic', ratios=(2, 8), taps='stage'),
+@pytest.mark.parametrize('knobs', [{}, dict(gate='scalar', taps='block'), dict(gate='channel', ratios=(2, 8), taps='stage'),
                                    dict(kernel_size=5, reduction=2), dict(output_norms=True)])
 @pytest.mark.parametrize('name', ['swin', 'resnet', 'vit'])
 def test_whole_network(name, knobs):
@@ -79,7 +79,7 @@ def test_whole_network(name, knobs):
     method.register_forward_pre_hook(lambda module, args: seen.append(args))
     outputs = tuned(image())
     features, taps, _ = seen[0]
-    ratios, gate = knobs.get('ratios', (1, 2, 4)), knobs.get('gate', 'channel')
+    ratios, gate = knobs.get('ratios', (1, 2, 4)), knobs.get('gate', 'dynamic')
     expected, s = list(features), None
     for i, (tap, block) in enumerate(zip(taps, method.blocks)):
         h = layer_norm(tap.feature.permute(0, 2, 3, 1))
@@ -131,7 +131,7 @@ def test_parameter_count_in_closed_form():
     d = [max(8, width // r) for width in c]
     hidden = [n + n // 2 + n // 4 for n in d]
     fusion = sum(2 * n + n * h + h + h * n + n + 3 for n, h in zip(d, hidden))  # norm, down, up, mixture
-    blocks = sum(width * n + n for width, n in zip(c, d)) + fusion + sum(9 * n + n for n in d) + sum(d[1:])  # gates
+    blocks = sum(width * n + n for width, n in zip(c, d)) + fusion + sum(9 * n + n for n in d) + sum(2 * n * n + n for n in d[1:])  # gates
     changes = sum(a * b + b for a, b in zip(d, d[1:]))
     expand = sum(n * width + width for width, n in zip(c, d))
     method = build('swin', dict(type='EST', reduction=r)).method

@@ -17,7 +17,7 @@ from mmest.registry import TUNINGS
 from mmest.tuning.side.network import ExpandingSideNetwork
 
 MIN_WIDTH = 8
-DEFAULT_REDUCTION = 8
+WIDEST = 4
 MAX_SHARE = 0.03
 GATES = ('scalar', 'channel', 'dynamic')
 
@@ -31,7 +31,7 @@ class GateLayer(nn.Module):
             means of both inputs over the image).
     """
 
-    def __init__(self, channels: int, kind: str = 'channel') -> None:
+    def __init__(self, channels: int, kind: str) -> None:
         super().__init__()
         if kind not in GATES:
             raise ValueError(f'gate should be one of {", ".join(GATES)}, but it is {kind!r}.')
@@ -120,8 +120,8 @@ class EST(ExpandingSideNetwork):
     Args:
         backbone: the backbone, of any kind whose blocks can be found.
         reduction: a stage's side width d is the width at which its blocks work (C for transformers, the 3×3
-            convolution's for ResNet bottlenecks) divided by this, at least 8. None: 8, or the least above it that keeps
-            the side network within 3 % of the backbone's parameters.
+            convolution's for ResNet bottlenecks) divided by this, at least 8. None: the least from 4 on that keeps the side
+            network within 3 % of the backbone's parameters.
         ratios: bottleneck ratios of the fused adapters.
         gate: ``scalar``, ``channel`` or ``dynamic``.
         taps: ``block``, ``stage``, or a number n: every n-th block.
@@ -138,7 +138,7 @@ class EST(ExpandingSideNetwork):
     source = 'Yu et al., IEEE JSTARS 2025'
 
     def __init__(self, backbone: nn.Module, reduction: Optional[int] = None, ratios: Sequence[float] = (1, 2, 4),
-                 gate: str = 'channel', taps: Union[str, int] = 2, kernel_size: int = 3, output_norms: bool = False,
+                 gate: str = 'dynamic', taps: Union[str, int] = 2, kernel_size: int = 3, output_norms: bool = False,
                  recompute: bool = False, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, taps, lr_mult)
         self.recompute = recompute
@@ -147,7 +147,7 @@ class EST(ExpandingSideNetwork):
             self.scales = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in self.outputs)
             self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(o.channels, 1, 1)) for o in self.outputs)
         limit = MAX_SHARE * sum(p.numel() for p in backbone.parameters())
-        for divisor in itertools.count(DEFAULT_REDUCTION) if reduction is None else [reduction]:
+        for divisor in itertools.count(WIDEST) if reduction is None else [reduction]:
             widths = [max(MIN_WIDTH, block.width // divisor) for block in self.tapped]
             self.blocks = nn.ModuleList(
                 ESTBlock(block.channels, width, i == 0, ratios, gate, kernel_size)
