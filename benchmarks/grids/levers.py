@@ -9,7 +9,8 @@ memory = [
     dict(setting, tunings=['full'], variant='recomputed blocks', options={'model.backbone.backbone.with_cp': True}),
     dict(setting, tunings=['full', 'est'], variant='SGD', options=sgd),
     dict(setting, tunings=['est'], variant='recomputed', options={'model.backbone.tuning.recompute': True}),
-    dict(setting, tunings=['est'], variant='taps of every block', options={'model.backbone.tuning.taps': 'block'}),
+    dict(setting, tunings=['est'], variant='taps of every block',
+         options={'model.backbone.tuning.taps': 'block', 'model.backbone.tuning.reduction': 5}),
     dict(setting, tunings=['est'], variant='one tap per stage', options={'model.backbone.tuning.taps': 'stage'}),
-    dict(setting, tunings=['est'], variant='reduction 4', options={'model.backbone.tuning.reduction': 4}),
+    dict(setting, tunings=['est'], variant='reduction 10', options={'model.backbone.tuning.reduction': 10}),
 ]

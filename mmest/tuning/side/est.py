@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint as recompute
 from mmest.registry import TUNINGS
 from mmest.tuning.side.network import ExpandingSideNetwork
 
-MIN_WIDTH = 8
+MULTIPLE = 8  # tensor cores want widths of this kind
 WIDEST = 4
 MAX_SHARE = 0.03
 GATES = ('scalar', 'channel', 'dynamic')
@@ -120,8 +120,8 @@ class EST(ExpandingSideNetwork):
     Args:
         backbone: the backbone, of any kind whose blocks can be found.
         reduction: a stage's side width d is the width at which its blocks work (C for transformers, the 3×3
-            convolution's for ResNet bottlenecks) divided by this, at least 8. None: the least from 4 on that keeps the side
-            network within 3 % of the backbone's parameters.
+            convolution's for ResNet bottlenecks) divided by this, as the nearest multiple of 8. None: the least
+            from 4 on that keeps the side network within 3 % of the backbone's parameters.
         ratios: bottleneck ratios of the fused adapters.
         gate: ``scalar``, ``channel`` or ``dynamic``.
         taps: ``block``, ``stage``, or a number n: every n-th block.
@@ -148,12 +148,12 @@ class EST(ExpandingSideNetwork):
             self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(o.channels, 1, 1)) for o in self.outputs)
         limit = MAX_SHARE * sum(p.numel() for p in backbone.parameters())
         for divisor in itertools.count(WIDEST) if reduction is None else [reduction]:
-            widths = [max(MIN_WIDTH, block.width // divisor) for block in self.tapped]
+            widths = [max(1, round(block.width / divisor / MULTIPLE)) * MULTIPLE for block in self.tapped]
             self.blocks = nn.ModuleList(
                 ESTBlock(block.channels, width, i == 0, ratios, gate, kernel_size)
                 for i, (block, width) in enumerate(zip(self.tapped, widths)))
             self.build_state(widths)
-            if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MIN_WIDTH:
+            if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MULTIPLE:
                 break
 
     def advance(self, i: int, h: Tensor, state: Optional[Tensor]) -> Tensor:
