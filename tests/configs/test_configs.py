@@ -22,8 +22,8 @@ LEAVES = sorted(path.relative_to(ROOT).as_posix() for task in ('detection', 'seg
 # Backbones of one family differ in numbers only: the smallest of each stands for it. Data sets differ in their classes only:
 # one stands for all.
 BUILT = [leaf for leaf in LEAVES if leaf.endswith('_est.py') and not any(
-    part in leaf for part in ('swin-s', 'swin-b', 'swin-l', 'dota/', 'dior/faster', 'dior/retina', 'six-classes/upernet', 'five-classes/', 'vaihingen',
-    'loveda/', 'isaid/'))]
+    part in leaf for part in ('swin-s', 'swin-b', 'swin-l', 'dota/', 'dior/faster', 'dior/retina', 'six-classes/upernet', 'five-classes/',
+    'vaihingen', 'loveda/', 'isaid/'))]
 OFFICIAL = [leaf for leaf in LEAVES if leaf.split('/')[1].partition('_')[0] in (
     'dior', 'dota', 'potsdam', 'vaihingen', 'loveda', 'isaid')]
 

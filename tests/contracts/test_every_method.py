@@ -97,7 +97,8 @@ class TestEveryMethod:
         tuned.method.register_forward_pre_hook(lambda module, args: seen.append(args))
         tuned.train()(image().requires_grad_())
         features, taps, _ = seen[0]
-        assert bool(taps) == bool(tuned.method.tapped_blocks) and not any(t.feature.requires_grad for t in taps) and not any(f.requires_grad for f in features)
+        assert bool(taps) == bool(tuned.method.tapped_blocks)
+        assert not any(tap.feature.requires_grad for tap in taps) and not any(feature.requires_grad for feature in features)
         for tap in taps:
             block = tuned.taps.blocks[tap.block]
             assert tap.stage == block.stage and tap.feature.shape[:2] == (2, block.channels)

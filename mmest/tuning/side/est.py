@@ -17,7 +17,7 @@ from mmest.registry import TUNINGS
 from mmest.tuning.side.network import ExpandingSideNetwork
 
 MULTIPLE = 8  # tensor cores want widths of this kind
-WIDEST = 4
+LEAST_REDUCTION = 4
 MAX_SHARE = 0.03
 GATES = ('scalar', 'channel', 'dynamic')
 
@@ -147,7 +147,7 @@ class EST(ExpandingSideNetwork):
             self.scales = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in self.outputs)
             self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(o.channels, 1, 1)) for o in self.outputs)
         limit = MAX_SHARE * sum(p.numel() for p in backbone.parameters())
-        for divisor in itertools.count(WIDEST) if reduction is None else [reduction]:
+        for divisor in itertools.count(LEAST_REDUCTION) if reduction is None else [reduction]:
             widths = [max(1, round(block.width / divisor / MULTIPLE)) * MULTIPLE for block in self.tapped]
             self.blocks = nn.ModuleList(
                 ESTBlock(block.channels, width, i == 0, ratios, gate, kernel_size)
