@@ -1,12 +1,14 @@
 """A part of the training data to choose learning rates on, so that the validation data stays unseen until the end."""
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Dict, Iterable, List, Tuple
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
+_PLACE = re.compile(r'(_+\d+){2,4}$')
 _WRAPPERS = ('RepeatDataset', 'ClassBalancedDataset', 'MultiImageMixDataset')
 
 
@@ -16,15 +18,22 @@ def is_held_out(identity: object, share: float) -> bool:
     return int.from_bytes(digest[:8], 'big') < share * 2**64
 
 
+def picture_of(name: str) -> str:
+    """The picture that a tile was cut from: the name of the tile without its place, two to four numbers at the end, as
+    ``P0006__824__0``, ``2_10_0_0_512_512`` and ``P0001__1024__0___0`` have them. Other names are returned as they are."""
+    return _PLACE.sub('', name)
+
+
 def hold_out(cfg: Config, share: float, folder: Path) -> None:
     """Have a config train on one part of its training data and validate on the other, in place.
 
-    Annotation files in COCO format are split by image id, lists of names and folders by name. The two parts are files in
+    Annotation files in COCO format are split by image id, lists of names and folders by name. Tiles stay with their picture
+    (:func:`picture_of`): they overlap, and a method that learns them by heart would look good. The two parts are files in
     ``folder``, which the data sets read by their own option ``ann_file``. The pipelines stay what they are.
 
     Args:
         cfg: a config with a training and a validation data set.
-        share: of the images that are held out, between 0 and 1.
+        share: of the images that are held out, or of the pictures that tiles were cut from, between 0 and 1.
         folder: where the files go; the data itself is only read.
 
     Raises:
@@ -61,11 +70,17 @@ def _split(cfg: Config, dataset: dict, share: float, folder: Path) -> Tuple[Path
     if path.suffix == '.json':
         content = json.loads(path.read_text())
         parts = {part: json.dumps(_of_images(content, images)) for part, images in _parts(
-            content['images'], [image['id'] for image in content['images']], share).items()}
+            content['images'], [_identity(image) for image in content['images']], share).items()}
         return _write(folder, '.json', parts)
     names = path.read_text().split() if ann_file and path.is_file() else _names_in_folder(cfg, dataset)
-    parts = _parts(names, names, share)
+    parts = _parts(names, [picture_of(name) for name in names], share)
     return _write(folder, '.txt', {part: '\n'.join(some) + '\n' for part, some in parts.items()})
+
+
+def _identity(image: dict) -> object:
+    name = str(Path(image['file_name']).with_suffix(''))
+    picture = picture_of(name)
+    return image['id'] if picture == name else picture
 
 
 def _parts(items: Iterable, identities: List, share: float) -> Dict[str, list]:
@@ -73,8 +88,8 @@ def _parts(items: Iterable, identities: List, share: float) -> Dict[str, list]:
     for item, identity in zip(items, identities):
         parts['held' if is_held_out(identity, share) else 'fit'].append(item)
     if not all(parts.values()):
-        raise ValueError(f'Of {len(identities)} training images, holding out {share:.0%} leaves one part without any. Choose '
-                         'another share.')
+        raise ValueError(f'Of {len(identities)} training images from {len(set(identities))} pictures, holding out {share:.0%} leaves '
+                         'one part without any. Choose another share.')
     return parts
 
 

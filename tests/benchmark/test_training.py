@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
 from mmest.benchmark.config_text import config_text
-from mmest.benchmark.held_out import hold_out, is_held_out
+from mmest.benchmark.held_out import hold_out, is_held_out, picture_of
 from mmest.benchmark.training import chosen_factor, scale_rate, train_and_score
 from mmest.datasets.synthetic import write_dataset
 from mmest.utils import configs_root
@@ -73,6 +73,32 @@ def test_an_image_stays_on_its_side_when_others_come():
     assert abs(len(held) - 400) < 80
     assert held[:10] == [i for i in range(held[9] + 1) if is_held_out(i, 0.2)]
     assert set(held) < {i for i in ids if is_held_out(i, 0.5)}
+
+
+@pytest.mark.parametrize('name, picture', [
+    ('P0006__824__0', 'P0006'), ('P0001__1024__0___0', 'P0001'), ('P0000_0_896_0_896', 'P0000'), ('a/2_10_0_0_512_512', 'a/2_10'),
+    ('area1_0_0_512_512', 'area1'), ('t1_p001_285_132', 't1_p001'), ('00001', '00001'), ('scene_00012', 'scene_00012')])
+def test_the_picture_of_a_tile(name, picture):
+    assert picture_of(name) == picture
+
+
+@pytest.mark.parametrize('kind', ['list', 'coco'])
+def test_tiles_stay_with_their_picture(config, tmp_path, kind):
+    names = [f'P{picture:04d}__{x}__{y}' for picture in range(12) for x in (0, 824) for y in (0, 824)]
+    if kind == 'list':
+        (tmp_path / 'all.txt').write_text('\n'.join(names))
+    else:
+        images = [dict(id=i, file_name=f'{name}.png', width=9, height=9) for i, name in enumerate(names)]
+        (tmp_path / 'all.json').write_text(json.dumps(dict(images=images, annotations=[], categories=[dict(id=0, name='ship')])))
+    cfg = Config.fromfile(config('fpn_swin_est' if kind == 'list' else 'retinanet_swin_est'))
+    cfg.train_dataloader.dataset.ann_file = str(next(tmp_path.glob('all.*')))
+    hold_out(cfg, 0.3, tmp_path / 'parts')
+    parts = []
+    for path in (cfg.train_dataloader.dataset.ann_file, cfg.val_dataloader.dataset.ann_file):
+        text = Path(path).read_text()
+        parts.append(text.split() if kind == 'list' else [Path(i['file_name']).stem for i in json.loads(text)['images']])
+    fit, held = ({picture_of(name) for name in part} for part in parts)
+    assert fit and held and not fit & held and sorted(parts[0] + parts[1]) == names
 
 
 def test_lists_of_names_are_split_and_other_data_gets_a_sentence(config, data, tmp_path):
