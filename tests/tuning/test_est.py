@@ -152,6 +152,7 @@ def test_default_trains_at_most_three_percent(source):
     method = EST(backbone, **{key: value for key, value in load_tuning('est').items() if key != 'type'})
     share = sum(p.numel() for p in method.parameters()) / sum(p.numel() for p in backbone.parameters())
     assert 0.005 < share <= 0.03
+    assert all(block.reduce.out_features % 8 == 0 for block in method.blocks)
 
 
 @pytest.mark.parametrize('knobs, message', [
