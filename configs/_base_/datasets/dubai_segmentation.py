@@ -1,31 +1,19 @@
-# Semantic segmentation of aerial imagery (MBRSC, Dubai): 512×512 patches, 384 for training and 192 for validation. Patches
-# are seen at half resolution, for a CPU. Under 1 % of the pixels are "unlabelled": they are ignored in training and
+# Semantic segmentation of aerial imagery (MBRSC, Dubai): 512×512 patches, 384 for training and 192 for validation, seen at full
+# resolution through crops that a CPU can bear. Under 1 % of the pixels are "unlabelled": they are ignored in training and
 # evaluation, like the padding (255). The folder dubai_seg/ is looked for in $MMEST_DATA (default: data).
-data_root = '{{$MMEST_DATA:data}}/dubai_seg/'
+_base_ = './patches_segmentation.py'
 num_classes = 5
 crop_size = (256, 256)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='Resize', scale=crop_size),
+    dict(type='RandomResize', scale=(512, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
+    dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs')]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=crop_size),
-    dict(type='LoadAnnotations'),
-    dict(type='PackSegInputs')]
-dataset = dict(type='DubaiDataset', data_root=data_root)
-loader = dict(batch_size=8, num_workers=2, persistent_workers=False)
-train_dataloader = dict(
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(data_prefix=dict(img_path='img_dir/train', seg_map_path='ann_dir/train'), pipeline=train_pipeline, **dataset),
-    **loader)
-val_dataloader = dict(
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(data_prefix=dict(img_path='img_dir/val', seg_map_path='ann_dir/val'), pipeline=test_pipeline, **dataset),
-    **loader)
-test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
-test_evaluator = val_evaluator
+dataset = dict(type='DubaiDataset', data_root='{{$MMEST_DATA:data}}/dubai_seg/')
+train_dataloader = dict(dataset=dict(dataset, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dataset)
+test_dataloader = dict(dataset=dataset)
