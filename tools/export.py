@@ -5,8 +5,8 @@ from pathlib import Path
 
 EPILOG = """\
 examples:
-  # writes work_dirs/dubai_segformer_deit-t_est/iter_250_whole.pth
-  python tools/export.py work_dirs/dubai_segformer_deit-t_est/iter_250.pth
+  # writes work_dirs/dubai_segformer_deit-t_est/iter_1000_whole.pth
+  python tools/export.py work_dirs/dubai_segformer_deit-t_est/iter_1000.pth
 
   python tools/export.py DELTA --config configs/segmentation/dubai/segformer_deit-t_est.py --out model.pth
 

@@ -8,7 +8,7 @@ from options import add_run_options, command, parse_run
 EPILOG = """\
 examples:
   # metrics on the test data of the config
-  python tools/test.py configs/segmentation/dubai/segformer_deit-t_est.py work_dirs/dubai_segformer_deit-t_est/iter_250.pth
+  python tools/test.py configs/segmentation/dubai/segformer_deit-t_est.py work_dirs/dubai_segformer_deit-t_est/iter_1000.pth
 
   # keep the figures, and the predictions drawn into the images
   python tools/test.py CONFIG CHECKPOINT --out metrics.json --show-dir predictions/

@@ -155,7 +155,7 @@ def training_details(results: Sequence[Result], model: str, dataset: str) -> Tab
     some = [r for r in results if r.kind == 'accuracy' and r.model == model and r.dataset == dataset]
     metrics = unique(name for r in some if not r.error for name in r.values['metrics'] if not name.endswith(('_s', '_m', '_l')))
     columns = [Column('method'), *(Column(name.rpartition('/')[2], '{:.1f}', largest_bold=True) for name in metrics),
-               Column('rate of neck and head', '{:g}'), Column('of method', '{:g}'), Column('swept'), Column('seeds')]
+               Column('rate of schedule', '{:g}'), Column('of method', '{:g}'), Column('swept'), Column('seeds')]
     rows = []
     for method in methods_in_order(some):
         runs = [r for r in some if r.method == method]
