@@ -67,7 +67,7 @@ def test_says_what_a_training_needs(leaf):
 def test_heads_have_the_classes_of_the_data(leaf):
     cfg = read(leaf)
     model = cfg.model
-    heads = [model[name] for name in ('decode_head', 'auxiliary_head', 'bbox_head') if name in model]
+    heads = [model[name] for name in ('decode_head', 'auxiliary_head', 'bbox_head') if model.get(name)]
     stages = model.roi_head.bbox_head if 'roi_head' in model else []
     heads += stages if isinstance(stages, list) else [stages]
     assert heads and all(head.num_classes == cfg.num_classes for head in heads)
