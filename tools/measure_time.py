@@ -13,6 +13,7 @@ examples:
   python tools/measure_time.py CONFIG --device cuda --size 800 800 --steps 50 --out time.json
 
 The methods take turns, step by step, in one process, on the same synthetic batch, so that a busy machine slows all of them alike.
+Learning rates are zero meanwhile, so that every step does the same work.
 The table has the median of the steps after three rounds of warm-up, its share of full fine-tuning, and the quartiles.
 """
 

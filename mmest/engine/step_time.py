@@ -13,10 +13,12 @@ def alternating_step_times(models: Dict[str, Tuple[nn.Module, OptimWrapper]], da
     """Time whole training steps (forward, losses, backward, optimizer) of several models on the same batch.
 
     The models take turns, step by step, in one process, so a machine that is busy or throttles slows all of them alike.
-    CUDA is synchronised around a step.
+    CUDA is synchronised around a step. Learning rates are zero meanwhile: every step finds the weights that the model
+    came with. Otherwise the proposals would change as a head learns, sooner for one method than for another, and with
+    them what a step costs: on a CPU RoIAlign may take half of it.
 
     Args:
-        models: model and optimizer wrapper by name.
+        models: model and optimizer wrapper by name. Their parameters are the same afterwards.
         data_batch: what ``model.train_step`` takes; every step gets a copy.
         warm_up: rounds that are not counted.
         steps: rounds that are.
@@ -26,8 +28,12 @@ def alternating_step_times(models: Dict[str, Tuple[nn.Module, OptimWrapper]], da
         Seconds of each counted step, by name.
     """
     seconds: Dict[str, List[float]] = {name: [] for name in models}
+    groups = [group for _, optim_wrapper in models.values() for group in optim_wrapper.param_groups]
+    rates = [group['lr'] for group in groups]
     for model, _ in models.values():
         model.train()
+    for group in groups:
+        group['lr'] = 0.0
     for _ in range(warm_up + steps):
         for name, (model, optim_wrapper) in models.items():
             batch = copy.deepcopy(data_batch)
@@ -37,6 +43,8 @@ def alternating_step_times(models: Dict[str, Tuple[nn.Module, OptimWrapper]], da
             _synchronise()
             seconds[name].append(time.perf_counter() - start)
             progress()
+    for group, rate in zip(groups, rates):
+        group['lr'] = rate
     return {name: times[warm_up:] for name, times in seconds.items()}
 
 
