@@ -29,4 +29,5 @@ clean:  ## remove .venv and caches; results, data and the cached wheel of mmcv s
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 tables: setup  ## make docs/benchmarks.md and docs/memory.md from benchmarks/results
+	@rm -rf docs/benchmarks  # what removed records left there
 	@$(VENV)/bin/python tools/make_tables.py benchmarks/results --notes benchmarks/notes.md --texts benchmarks/memory.md --out docs

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
-from toy import build, image
+from toy import BACKBONES, build, image
 
 from mmest.backbones.anatomy import find_anatomy
 from mmest.engine.memory.compare import without_pretrained
@@ -124,6 +124,16 @@ def test_tap_density():
     assert choose_taps(anatomy, 'stage') == choose_taps(anatomy, 2) == [1, 3, 5, 7]
     assert choose_taps(find_anatomy(build('vit')), 2) == [1, 3]
     assert choose_taps(find_anatomy(build('vit')), 1) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize('outputs, every_second, every, per_stage', [
+    ((0, 3), [1, 3, 5, 7], list(range(8)), [1, 3, 5, 7]), ((1, 2), [3, 5], [2, 3, 4, 5], [3, 5]), ((2,), [5], [4, 5], [5])])
+def test_no_tap_is_finer_than_the_finest_output(outputs, every_second, every, per_stage):
+    anatomy = find_anatomy(MODELS.build(dict(BACKBONES['swin'], out_indices=outputs)))
+    assert choose_taps(anatomy, 2) == every_second
+    assert choose_taps(anatomy, 1) == every
+    assert choose_taps(anatomy, 'stage') == per_stage
+    assert choose_taps(anatomy, 'block') == list(range(2 * max(outputs) + 2))
 
 
 def test_parameter_count_in_closed_form():

@@ -124,7 +124,7 @@ class EST(ExpandingSideNetwork):
             from 4 on that keeps the side network within 3 % of the backbone's parameters.
         ratios: bottleneck ratios of the fused adapters.
         gate: ``scalar``, ``channel`` or ``dynamic``.
-        taps: ``block``, ``stage``, or a number n: every n-th block.
+        taps: ``block``, ``stage``, or a number n: every n-th block; see :func:`choose_taps`.
         kernel_size: of the depthwise convolutions.
         output_norms: train a scale and a shift of each output; costs one map of the output's size.
         recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.

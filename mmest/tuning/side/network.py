@@ -12,17 +12,22 @@ from mmest.tuning.base import TuningMethod
 def choose_taps(anatomy: Anatomy, density: Union[str, int]) -> List[int]:
     """Indices of the blocks to tap.
 
-    The last block of every stage and the block behind every output are always among them; ``stage`` takes no others,
-    ``block`` takes all, a number n every n-th, counted back from those.
+    ``block`` takes all. The others take none that works at a finer resolution than every output: large maps that no
+    output asks for. Of the rest the last block of every stage and the block behind every output are always among them;
+    ``stage`` takes no others, a number n every n-th, counted back from those.
 
     Raises:
         ValueError: the density is none of these.
     """
     if density not in ('block', 'stage') and not (isinstance(density, int) and density >= 1):
         raise ValueError(f"taps should be 'block', 'stage' or a number n >= 1 (every n-th block), but it is {density!r}.")
-    used = range(max(output.block for output in anatomy.outputs) + 1)
-    step = {'block': 1, 'stage': len(used) + 1}.get(density, density)
     feeding = {output.block for output in anatomy.outputs}
+    used = list(range(max(feeding) + 1))
+    if density == 'block':
+        return used
+    finest = max(anatomy.blocks[i].size for i in feeding)
+    used = [i for i in used if anatomy.blocks[i].size <= finest]
+    step = len(used) if density == 'stage' else density
     ends = [i for i in used if i in feeding or i == used[-1] or anatomy.blocks[i].stage != anatomy.blocks[i + 1].stage]
     return [i for i in used if (next(end for end in ends if end >= i) - i) % step == 0]
 
