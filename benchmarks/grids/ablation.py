@@ -6,5 +6,5 @@ changes = {'channel gate': {'gate': 'channel'}, 'reduction 8': {'reduction': 8},
            'one adapter': {'ratios': [1]}, 'taps stage': {'taps': 'stage'}, 'taps block': {'taps': 'block', 'reduction': 5},
            'kernel 5': {'kernel_size': 5}, 'output norms': {'output_norms': True}}
 accuracy = [dict(configs=['configs/segmentation/dubai/fcn_deit-t_est.py'], tunings=['est'], variant=f'with {name}',
-                 options={**_base_.half, **{f'model.backbone.tuning.{knob}': value for knob, value in change.items()}})
+                 options={**_base_.own_rate, **{f'model.backbone.tuning.{knob}': value for knob, value in change.items()}})
             for name, change in changes.items()]
