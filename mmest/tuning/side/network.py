@@ -90,12 +90,13 @@ class SideNetwork(TuningMethod):
         self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, taps)}
         self.tapped: List[Block] = list(self.tapped_blocks.values())
         self.outputs = anatomy.outputs
-        self._refuse_rising_resolution(type(backbone).__name__)
+        self._refuse_rising_resolution(anatomy, type(backbone).__name__)
         order = list(self.tapped_blocks)
         self.sources = [order.index(output.block) for output in anatomy.outputs]
 
-    def _refuse_rising_resolution(self, kind: str) -> None:
-        for last, block in zip(self.tapped, self.tapped[1:]):
+    def _refuse_rising_resolution(self, anatomy: Anatomy, kind: str) -> None:
+        used = anatomy.blocks[:max(self.tapped_blocks) + 1]  # those that are not tapped tell too
+        for last, block in zip(used, used[1:]):
             if any(after > before for before, after in zip(last.size, block.size)):
                 raise ValueError(
                     f'{type(self).__name__} carries its state to equal or lower resolutions, but the resolution of {kind} '
