@@ -15,7 +15,7 @@ def alternating_step_times(models: Dict[str, Tuple[nn.Module, OptimWrapper]], da
     The models take turns, step by step, in one process, so a machine that is busy or throttles slows all of them alike.
     CUDA is synchronised around a step. Learning rates are zero meanwhile: every step finds the weights that the model
     came with. Otherwise the proposals would change as a head learns, sooner for one method than for another, and with
-    them what a step costs: on a CPU RoIAlign may take half of it.
+    them what RoIAlign costs, a large part of a step on a CPU.
 
     Args:
         models: model and optimizer wrapper by name. Their parameters are the same afterwards.
