@@ -26,8 +26,9 @@ a grid file holds lists of entries, all of them optional:
              its names
   sweep      before the seeds are trained, each method is trained once per factor on the learning rate of the schedule,
              without a part of the training images, which scores it; the best factor is used. Validation data is not
-             looked at. With of="method" the factor is on the rate of the method alone, and neck and head keep theirs.
-             Without "sweep" the learning rate is the config's
+             looked at. With seeds=[0, 1, 2] in it the scores are means over these; otherwise it uses the first of the
+             entry's seeds alone, and chance has more of a say. With of="method" the factor is on the rate of the method
+             alone, and neck and head keep theirs. Without "sweep" the learning rate is the config's
 
 Memory and time are those of a training step on synthetic images: no data, no weights. In time cells the methods take turns
 in one process.

@@ -142,10 +142,10 @@ def _accuracy(entry: dict) -> Iterator[dict]:
                    config_text=text)
         name = f'{_model_name(run)}_{tuning}'
         cells = []
-        for factor in sweep['factors'] if sweep else ():
+        for factor, seed in product(sweep['factors'], sweep.get('seeds') or entry['seeds'][:1]) if sweep else ():
             of, kind = ({'factor_of': sweep['of']}, 'method-') if 'of' in sweep else ({}, '')
-            cells.append(f'sweep_{name}_{kind}x{factor:g}')
-            yield dict(kind='sweep', name=cells[-1], **run, seed=entry['seeds'][0], factor=factor, held_out=sweep['held_out'], **of)
+            cells.append(f'sweep_{name}_{kind}x{factor:g}' + (f'_seed{seed}' if seed != entry['seeds'][0] else ''))
+            yield dict(kind='sweep', name=cells[-1], **run, seed=seed, factor=factor, held_out=sweep['held_out'], **of)
         for seed in entry['seeds']:
             yield dict(kind='accuracy', name=f'accuracy_{name}_seed{seed}', **run, seed=seed,
                        sweep=sweep and dict(sweep, cells=cells))

@@ -90,18 +90,25 @@ def losses(folder: Path) -> List[Tuple[int, float]]:
 
 
 def chosen_factor(request: dict, records: Path) -> dict:
-    """The factor on the learning rate that scored best on the held-out data, and all scores.
+    """The factor on the learning rate that scored best on the held-out data, and all scores, each the mean over the seeds of the
+    sweep. A factor with which a run failed has none.
 
     Raises:
-        RuntimeError: no run of the sweep has a score.
+        RuntimeError: no factor has a score.
     """
+    factors, cells = request['sweep']['factors'], request['sweep']['cells']
+    seeds = len(cells) // len(factors)
     scores: Dict[str, Optional[float]] = {}
-    for factor, cell in zip(request['sweep']['factors'], request['sweep']['cells']):
-        path = records / f'{cell}.json'
-        record = json.loads(path.read_text()) if path.is_file() else dict(failed=True)
-        score = None if record['failed'] else main_metric(record['metrics'])[1]
-        scores[f'{factor:g}'] = None if score is None or math.isnan(score) else score
+    for i, factor in enumerate(factors):
+        score = sum(_score(records / f'{cell}.json') for cell in cells[i * seeds:(i + 1) * seeds]) / seeds
+        scores[f'{factor:g}'] = None if math.isnan(score) else score
     known = {factor: score for factor, score in scores.items() if score is not None}
     if not known:
         raise RuntimeError('No run of the sweep over learning rates has a score: see the records named sweep_*.')
     return dict(factor=float(max(known, key=known.get)), sweep_scores=scores)
+
+
+def _score(path: Path) -> float:
+    """Of the record of one run; NaN if there is none."""
+    record = json.loads(path.read_text()) if path.is_file() else dict(failed=True)
+    return math.nan if record['failed'] else main_metric(record['metrics'])[1]

@@ -52,6 +52,13 @@ def test_a_sweep_of_the_method_alone_has_cells_of_its_own(grid):
         grid(entry % ", of='heads'")
 
 
+def test_a_sweep_of_several_seeds(grid):
+    cells = grid(f"accuracy = [dict(configs=['{FPN}'], tunings=['est'], seeds=[0, 1], sweep=dict(factors=[0.5, 2], seeds=[0, 2]))]")
+    runs = [(cell.request['factor'], cell.request['seed']) for cell in cells if cell.kind == 'sweep']
+    assert runs == [(0.5, 0), (0.5, 2), (2, 0), (2, 2)]
+    assert cells[-1].request['sweep']['cells'] == [cell.name for cell in cells if cell.kind == 'sweep']
+
+
 def test_the_text_of_a_cell_is_a_config_that_repeats_it(grid, tmp_path, monkeypatch):
     monkeypatch.setenv('MMEST_DEMO_DIR', str(tmp_path / 'mine'))
     cell = grid(f"accuracy = [dict(configs=['{FPN}'], tunings=['partial'], options={{'optim_wrapper.optimizer.lr': 0.5}})]")[-1]

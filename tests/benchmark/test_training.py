@@ -132,6 +132,14 @@ def test_the_best_factor_by_the_held_out_score_is_taken(tmp_path):
         chosen_factor(dict(sweep=sweep), tmp_path)
 
 
+def test_a_factor_scores_the_mean_of_its_seeds(tmp_path):
+    for cell, score in dict(a0=0.9, a1=0.1, b0=0.5, b1=0.7, c0=0.99).items():
+        (tmp_path / f'{cell}.json').write_text(json.dumps(dict(failed=False, metrics={'coco/bbox_mAP': score})))
+    sweep = dict(factors=[0.3, 1.0, 3.0], seeds=[0, 1], cells=['a0', 'a1', 'b0', 'b1', 'c0', 'c1'])
+    assert chosen_factor(dict(sweep=sweep), tmp_path) == dict(
+        factor=1.0, sweep_scores={'0.3': pytest.approx(50.0), '1': pytest.approx(60.0), '3': None})
+
+
 def test_a_factor_is_on_all_rates_or_on_that_of_the_method():
     cfg = Config(dict(optim_wrapper=dict(optimizer=dict(lr=0.1)), model=dict(backbone=dict(tuning=dict(type='EST', lr_mult=10.0)))))
     scale_rate(cfg, 3.0, None)

@@ -179,10 +179,12 @@ def _rates(run: dict) -> Tuple[float, Any]:
 
 
 def _swept(run: dict) -> str:
-    """The factors that were tried on the learning rate, the chosen one first."""
+    """The factors that were tried on the learning rate, the chosen one first, and with how many seeds if with more than one."""
     tried = run.get('sweep_scores')
     if not tried:
         return 'no'
     chosen, factors = run['factor'], sorted(float(factor) for factor in tried)
     edge = ', at the edge' if len(factors) > 1 and chosen in (factors[0], factors[-1]) else ''
-    return f'×{chosen:g} of {", ".join(f"{factor:g}" for factor in factors)}{edge}'
+    seeds = len((run['sweep'] or {}).get('seeds', []))
+    each = f', {seeds} seeds each' if seeds > 1 else ''
+    return f'×{chosen:g} of {", ".join(f"{factor:g}" for factor in factors)}{edge}{each}'
