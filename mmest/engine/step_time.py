@@ -34,17 +34,19 @@ def alternating_step_times(models: Dict[str, Tuple[nn.Module, OptimWrapper]], da
         model.train()
     for group in groups:
         group['lr'] = 0.0
-    for _ in range(warm_up + steps):
-        for name, (model, optim_wrapper) in models.items():
-            batch = copy.deepcopy(data_batch)
-            _synchronise()
-            start = time.perf_counter()
-            model.train_step(batch, optim_wrapper)
-            _synchronise()
-            seconds[name].append(time.perf_counter() - start)
-            progress()
-    for group, rate in zip(groups, rates):
-        group['lr'] = rate
+    try:
+        for _ in range(warm_up + steps):
+            for name, (model, optim_wrapper) in models.items():
+                batch = copy.deepcopy(data_batch)
+                _synchronise()
+                start = time.perf_counter()
+                model.train_step(batch, optim_wrapper)
+                _synchronise()
+                seconds[name].append(time.perf_counter() - start)
+                progress()
+    finally:
+        for group, rate in zip(groups, rates):
+            group['lr'] = rate
     return {name: times[warm_up:] for name, times in seconds.items()}
 
 

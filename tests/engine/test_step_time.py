@@ -1,3 +1,4 @@
+import pytest
 import torch
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
@@ -30,3 +31,11 @@ def test_every_step_finds_the_same_weights_and_rates_come_back():
         assert model.steps == optim_wrapper.optimizer.state[model.layer.weight]['step'] == 5
         assert torch.equal(model.layer.weight, before[name])
     assert [optim_wrapper.get_lr()['lr'][0] for _, optim_wrapper in models.values()] == [0.1, 0.2]
+
+
+def test_rates_come_back_when_a_step_fails():
+    model = Regression()
+    optim_wrapper = OptimWrapper(torch.optim.AdamW(model.parameters(), lr=0.1))
+    with pytest.raises(RuntimeError, match='cannot be multiplied'):
+        alternating_step_times(dict(a=(model, optim_wrapper)), dict(inputs=torch.ones(2, 4)))
+    assert optim_wrapper.get_lr()['lr'] == [0.1]
