@@ -104,7 +104,8 @@ def chosen_factor(request: dict, records: Path) -> dict:
         scores[f'{factor:g}'] = None if math.isnan(score) else score
     known = {factor: score for factor, score in scores.items() if score is not None}
     if not known:
-        raise RuntimeError('No run of the sweep over learning rates has a score: see the records named sweep_*.')
+        raise RuntimeError('No run of the sweep over learning rates has a score, or every factor has one that failed: see the '
+                           'records named sweep_*.')
     return dict(factor=float(max(known, key=known.get)), sweep_scores=scores)
 
 

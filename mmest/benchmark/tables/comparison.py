@@ -185,6 +185,6 @@ def _swept(run: dict) -> str:
         return 'no'
     chosen, factors = run['factor'], sorted(float(factor) for factor in tried)
     edge = ', at the edge' if len(factors) > 1 and chosen in (factors[0], factors[-1]) else ''
-    seeds = len((run['sweep'] or {}).get('seeds', []))
+    seeds = len(run['sweep'].get('seeds', []))
     each = f', {seeds} seeds each' if seeds > 1 else ''
     return f'×{chosen:g} of {", ".join(f"{factor:g}" for factor in factors)}{edge}{each}'
