@@ -62,7 +62,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit('Interrupted; the same command goes on.')
     if failed:
-        sys.exit(f'{len(failed)} of {len(cells)} cells failed; their files in {args.out} say why.')
+        sys.exit(f'Cells that failed: {len(failed)} of {len(cells)}; their files in {args.out} say why.')
 
 
 if __name__ == '__main__':

@@ -46,7 +46,7 @@ def run_grid(cells: List[Cell], out: Path, work: Path, console: Console) -> List
     """
     from .surroundings import commit
     todo = [cell for cell in cells if not is_done(out / f'{cell.name}.json', cell.request)]
-    console.print(f'{len(cells)} cells, {len(cells) - len(todo)} of them finished before.')
+    console.print(f'Cells to measure: {len(todo)} of {len(cells)}.')
     context = multiprocessing.get_context('forkserver')
     # Imported once, for all cells; what is not installed is passed over.
     context.set_forkserver_preload(['mmest.benchmark.training', 'mmest.benchmark.training_step', 'mmdet.datasets', 'mmdet.models',

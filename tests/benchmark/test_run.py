@@ -42,7 +42,7 @@ memory = [dict(configs=['{FPN}'], sizes=[(64, 64)], batch_sizes=[1], tunings=['f
     assert len(first) < 3
 
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert again.returncode == 1 and '1 of 3 cells failed' in again.stderr, again.stderr
+    assert again.returncode == 1 and 'Cells that failed: 1 of 3' in again.stderr, again.stderr
     records = {path.stem: json.loads(path.read_text()) for path in out.glob('*.json')}
     assert len(records) == 3
     assert all(path.stat().st_mtime_ns == written for path, written in first.items()), 'what was done was done again'

@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from mmest.benchmark.tables.comparison import attribution, comparison
 from mmest.benchmark.tables.figures import pareto_front
-from mmest.benchmark.tables.overview import accuracy_overviews, memory_overviews
+from mmest.benchmark.tables.overview import accuracy_overviews, memory_overviews, time_overviews
 from mmest.benchmark.tables.page import Page
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.standing import where_est_does_not_win
@@ -68,7 +68,7 @@ def test_the_comparison_against_figures_by_hand(folder):
     est, full, lora = rows['est'], rows['full'], rows['lora']
     assert float(est['trained, M']) == 20 / 1e6 and float(est['of backbone']) == 0.02
     assert float(est['memory, MB (2 × 64², fp32)']) == 25 and float(est['of full']) == 0.25
-    assert float(est['time of full (2 × 64², fp32, a processor)']) == 0.5
+    assert float(est['time, s (2 × 64², fp32, a processor)']) == 1.0 and float(est['time of full (2 × 64², fp32, a processor)']) == 0.5
     assert float(est['sea, bbox_mAP mean']) == pytest.approx(45)
     assert float(est['sea, bbox_mAP std']) == pytest.approx(statistics.stdev([40, 50]))
     assert float(est['average']) == pytest.approx((45 + 35) / 2) and float(full['average']) == pytest.approx((55 + 30) / 2)
@@ -90,6 +90,16 @@ def test_models_side_by_side(folder):
     [table] = accuracy_overviews(results)
     assert float(by_method(table)['full']['sea, net_small mean']) == pytest.approx(55)
     assert not memory_overviews([result for result in results if result.model == 'net_small'])
+
+
+def test_times_side_by_side(folder):
+    time = json.loads((folder / 'time.json').read_text())
+    (folder / 'wide_time.json').write_text(json.dumps(dict(
+        time, config='configs/detection/sea/net_wide_est.py', seconds=dict(full=[4.0], frozen=[1.0], est=[3.0]))))
+    [table] = time_overviews(read_results([folder]))
+    rows = by_method(table)
+    assert [float(rows['est'][name]) for name in ('net_small', 'net_wide', 'average')] == [0.5, 0.75, 0.625]
+    assert rows['frozen']['net_small'] == rows['frozen']['average'] == '' and float(rows['frozen']['net_wide']) == 0.25
 
 
 def test_missing_and_failed_are_seen_in_every_form(folder):

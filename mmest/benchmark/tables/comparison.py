@@ -93,6 +93,7 @@ def _time_columns(results, methods) -> Iterable[Tuple[Column, list]]:
     for setting, some in _of(results, 'time').items():
         times = [find(some, method, lambda result: result.values['median']) for method in methods]
         full = find(some, FULL, lambda result: result.values['median'])
+        yield Column(f'time, s ({setting})', '{:.3g}'), times
         yield Column(f'time of full ({setting})', '{:.0%}'), [share(seconds, full) for seconds in times]
 
 

@@ -11,20 +11,13 @@ from .table import Column, Table
 
 
 def memory_overviews(results: Sequence[Result]) -> List[Table]:
-    """Per setting that several models were measured in: share of full fine-tuning by method and model."""
-    memory = [r for r in results if r.kind == 'memory']
-    tables = []
-    for setting in unique(r.setting for r in memory):
-        some = [r for r in memory if r.setting == setting]
-        methods, columns = without_variants(methods_in_order(some)), {}
-        for model in unique(r.model for r in some):
-            mine = [r for r in some if r.model == model]
-            peaks = {method: find(mine, method, lambda r: r.values['peak']) for method in (FULL, *methods)}
-            columns[model] = [share(peaks[method], peaks[FULL]) for method in methods]
-        if len(columns) > 1:
-            title = f'Memory at a glance: share of full fine-tuning ({setting})'
-            tables.append(_ranked(_overview(title, methods, columns, Column('', '{:.1%}'))))
-    return tables
+    """Per setting that several models were measured in: share of full fine-tuning by method and model, average, rank."""
+    return [_ranked(table) for table in _cost_overviews(results, 'memory', 'Memory', 'peak', '{:.1%}')]
+
+
+def time_overviews(results: Sequence[Result]) -> List[Table]:
+    """The same of the time of a step. Without ranks: the methods beside a frozen backbone differ by less than a busy machine."""
+    return [_averaged(table) for table in _cost_overviews(results, 'time', 'Time of a step', 'median', '{:.0%}')]
 
 
 def accuracy_overviews(results: Sequence[Result]) -> List[Table]:
@@ -44,10 +37,31 @@ def _overview(title: str, methods: List[str], columns: Dict[str, List[Any]], lik
                  [list(row) for row in zip(methods, *columns.values())])
 
 
-def _ranked(table: Table) -> Table:
-    """With the average, and the rank by it, of the methods that were measured in every column; the smallest is first."""
+def _cost_overviews(results: Sequence[Result], kind: str, heading: str, key: str, form: str) -> List[Table]:
+    results, tables = [r for r in results if r.kind == kind], []
+    for setting in unique(r.setting for r in results):
+        some = [r for r in results if r.setting == setting]
+        methods, columns = without_variants(methods_in_order(some)), {}
+        for model in unique(r.model for r in some):
+            mine = [r for r in some if r.model == model]
+            values = {method: find(mine, method, lambda r: r.values[key]) for method in (FULL, *methods)}
+            columns[model] = [share(values[method], values[FULL]) for method in methods]
+        if len(columns) > 1:
+            title = f'{heading} at a glance: share of full fine-tuning ({setting})'
+            tables.append(_overview(title, methods, columns, Column('', form)))
+    return tables
+
+
+def _averaged(table: Table) -> Table:
+    """With the average of the methods that were measured in every column."""
     averages = [statistics.mean(row[1:]) if all(isinstance(value, float) for value in row[1:]) else None for row in table.rows]
-    known = sorted(average for average in averages if average is not None)
-    return Table(table.title, [*table.columns, replace(table.columns[-1], heading='average'), Column('rank')], [
-        [*row, average, None if average is None else f'{1 + known.index(average)} of {len(known)}']
-        for row, average in zip(table.rows, averages)])
+    return Table(table.title, [*table.columns, replace(table.columns[-1], heading='average')],
+                 [[*row, average] for row, average in zip(table.rows, averages)])
+
+
+def _ranked(table: Table) -> Table:
+    """With the average, and the rank by it; the smallest is first."""
+    table = _averaged(table)
+    known = sorted(row[-1] for row in table.rows if row[-1] is not None)
+    return Table(table.title, [*table.columns, Column('rank')], [
+        [*row, None if row[-1] is None else f'{1 + known.index(row[-1])} of {len(known)}'] for row in table.rows])

@@ -7,7 +7,7 @@ from typing import List, Optional, Sequence
 
 from .comparison import attribution, comparison, training_details, unique
 from .figures import accuracy_over_memory, attribution_bars, loss_curves
-from .overview import accuracy_overviews, memory_overviews
+from .overview import accuracy_overviews, memory_overviews, time_overviews
 from .results import Result
 from .standing import where_est_does_not_win
 from .table import MISSING, Table
@@ -18,9 +18,9 @@ _HEAD = f'''# Benchmarks
 Made by `tools/make_tables.py` from JSON files, each of which has the config, versions, seed, commit and hardware of its measurement;
 nobody types a figure. {MISSING} is what was not measured, "failed" what was tried and failed.
 
-Memory is the live peak of one training step, MB = 2²⁰ bytes. Shares are of full fine-tuning in the same setting. Accuracy is the mean ±
-standard deviation over seeds, without a deviation where there is one seed. The rank is by accuracy, among the methods that have one on
-every data set of the table.
+Memory is the live peak of one training step, MB = 2²⁰ bytes; time is the median of steps in which the methods took turns. Shares are of
+full fine-tuning in the same setting. Accuracy is the mean ± standard deviation over seeds, without a deviation where there is one seed. The
+rank is by accuracy, among the methods that have one on every data set of the table.
 '''
 
 
@@ -48,7 +48,7 @@ class Page:
 
     def _parts(self) -> List[str]:
         parts = [_HEAD]
-        for table in (*accuracy_overviews(self._results), *memory_overviews(self._results)):
+        for table in (*accuracy_overviews(self._results), *memory_overviews(self._results), *time_overviews(self._results)):
             parts += [f'## {table.title}\n', self._table(table, table.title)]
         for model in unique(r.model for r in self._results):
             mine = [r for r in self._results if r.model == model]
