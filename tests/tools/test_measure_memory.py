@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
-from mmest.engine.memory.compare import compare_tunings, without_pretrained
+from mmest.engine.memory.compare import compare_tunings, prepare, without_pretrained
 from mmest.engine.memory.report import measure_and_show, memory_table
 
 pytest.importorskip('mmdet')
@@ -103,6 +103,14 @@ def test_no_weights_are_named():
                neck=[dict(init_cfg=dict(type='Pretrained', checkpoint='b'))])
     assert without_pretrained(cfg) == dict(
         pretrained=None, init_cfg=[dict(type='Kaiming')], neck=[dict(init_cfg=None)])
+
+
+def test_missing_weights_are_no_news(config, capsys):
+    """They are left out on purpose; mmseg's Swin would print that training starts from scratch."""
+    cfg = Config.fromfile(config)
+    cfg.model.backbone.backbone.type = 'mmseg.SwinTransformer'
+    prepare(cfg, dict(type='EST'), (64, 64))
+    assert 'scratch' not in capsys.readouterr().out
 
 
 def test_bad_input_is_a_sentence(config, tmp_path):

@@ -1,6 +1,8 @@
 """The memory of one config under several tuning methods."""
 import copy
+import io
 import platform
+from contextlib import redirect_stdout
 from importlib import metadata
 from typing import Any, Callable, Dict, Optional, Tuple
 
@@ -120,7 +122,9 @@ def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu
         torch.manual_seed(0)
         with explain_build_errors(cfg):
             model = MODELS.build(model_cfg)
-        model.init_weights()
+        # Some print that they have no pretrained weights, which here is meant.
+        with redirect_stdout(io.StringIO()):
+            model.init_weights()
     model.to(device)
     return model, build_optim_wrapper(model, _optim_cfg(cfg, precision))
 
