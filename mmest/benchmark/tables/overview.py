@@ -16,7 +16,7 @@ def memory_overviews(results: Sequence[Result]) -> List[Table]:
 
 
 def time_overviews(results: Sequence[Result]) -> List[Table]:
-    """The same of the time of a step. Without ranks: the methods beside a frozen backbone differ by less than a busy machine."""
+    """The same of the time of a step. Without ranks: the methods beside a frozen backbone differ by no more than chance."""
     return [_averaged(table) for table in _cost_overviews(results, 'time', 'Time of a step', 'median', '{:.0%}')]
 
 
