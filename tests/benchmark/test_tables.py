@@ -102,6 +102,16 @@ def test_times_side_by_side(folder):
     assert rows['frozen']['net_small'] == rows['frozen']['average'] == '' and float(rows['frozen']['net_wide']) == 0.25
 
 
+def test_a_variant_has_its_score_but_no_rank(folder, tmp_path):
+    for dataset in ('sea', 'land'):
+        (folder / f'{dataset}_wide.json').write_text(json.dumps(training(dataset, 'est', 0, 0.9, variant='wide')))
+    rows = by_method(comparison(read_results([folder]), 'net_small'))
+    assert float(rows['est, wide']['average']) == 90 and rows['est, wide']['rank'] == ''
+    assert (rows['full']['rank'], rows['est']['rank']) == ('1 of 2', '2 of 2')
+    _page(folder, tmp_path)
+    assert 'wide' not in (tmp_path / 'benchmarks' / 'net_small_sea_loss.svg').read_text()
+
+
 def test_missing_and_failed_are_seen_in_every_form(folder):
     table = comparison(read_results([folder]), 'net_small')
     lora = next(line for line in table.markdown().splitlines() if line.startswith('| lora'))

@@ -124,9 +124,11 @@ def _accuracy_columns(results, methods) -> Iterable[Tuple[Column, list]]:
     if len(datasets) > 1:
         yield Column('average', '{:.1f}', largest_bold=True), averages
     if datasets:
-        known = [average for average in averages if average is not None]
-        yield Column('rank'), [None if average is None else f'{1 + sum(other > average for other in known)} of {len(known)}'
-                               for average in averages]
+        ranked = without_variants(methods)
+        known = [average for method, average in zip(methods, averages) if average is not None and method in ranked]
+        yield Column('rank'), [f'{1 + sum(other > average for other in known)} of {len(known)}'
+                               if average is not None and method in ranked else None
+                               for method, average in zip(methods, averages)]
 
 
 def attribution(results: Sequence[Result], model: str, setting: str) -> Table:

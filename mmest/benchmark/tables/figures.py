@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from mmest.benchmark.metrics import main_metric
 from mmest.engine.memory.picture import STYLE
 
-from .comparison import methods_in_order, scores
+from .comparison import methods_in_order, scores, without_variants
 from .results import Result
 
 _MB = 2**20
@@ -47,11 +47,14 @@ def pareto_front(points: Dict[str, Tuple[float, float]]) -> List[str]:
 
 
 def accuracy_over_memory(path: Path, results: Sequence[Result], model: str, dataset: str, setting: str) -> bool:
-    """Accuracy of each method over its live peak, and the Pareto front; False, and no file, where fewer than two have both."""
+    """Accuracy of each method over its live peak, and the Pareto front; False, and no file, where fewer than two have both.
+
+    Variants, many and close together, are in the tables alone.
+    """
     mine = [r for r in results if r.model == model and not r.error]
     peaks = {r.method: r.values['peak'] / _MB for r in mine if r.kind == 'memory' and r.setting == setting}
     runs = [r for r in mine if r.kind == 'accuracy' and r.dataset == dataset]
-    spreads = {method: scores(runs, method) for method in methods_in_order(runs) if method in peaks} if runs else {}
+    spreads = {method: scores(runs, method) for method in without_variants(methods_in_order(runs)) if method in peaks}
     if len(spreads) < 2:
         return False
     points = {method: (peaks[method], spread.mean) for method, spread in spreads.items()}
@@ -96,14 +99,15 @@ def attribution_bars(path: Path, results: Sequence[Result], model: str, setting:
 
 
 def loss_curves(path: Path, results: Sequence[Result], model: str, dataset: str) -> bool:
-    """The training loss of each method, the mean over seeds; False, and no file, without a curve."""
+    """The training loss of each method, variants aside, the mean over seeds; False, and no file, without a curve."""
     runs = [r for r in results if r.kind == 'accuracy' and r.model == model and r.dataset == dataset and not r.error
             and r.values.get('losses')]
-    if not runs:
+    methods = without_variants(methods_in_order(runs))
+    if not methods:
         return False
     with _figure(path, 7.4, 4) as figure:
         axes = figure.subplots()
-        for method, colour in _colours(methods_in_order(runs)).items():
+        for method, colour in _colours(methods).items():
             by_step: Dict[int, List[float]] = {}
             for run in runs:
                 for step, loss in run.values['losses'] if run.method == method else ():

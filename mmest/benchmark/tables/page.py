@@ -20,7 +20,7 @@ nobody types a figure. {MISSING} is what was not measured, "failed" what was tri
 
 Memory is the live peak of one training step, MB = 2²⁰ bytes; time is the median of steps in which the methods took turns. Shares are of
 full fine-tuning in the same setting. Accuracy is the mean ± standard deviation over seeds, without a deviation where there is one seed. The
-rank is by accuracy, among the methods that have one on every data set of the table.
+rank is by accuracy, among the methods that have one on every data set of the table; variants of a method have none, and are not drawn beside it.
 '''
 
 
