@@ -64,7 +64,7 @@ def comparison(results: Sequence[Result], model: str) -> Table:
     return Table(model, [column for column, _ in columns], [list(row) for row in zip(*(values for _, values in columns))])
 
 
-def _of(results: Sequence[Result], kind: str) -> Dict[str, List[Result]]:
+def by_setting(results: Sequence[Result], kind: str) -> Dict[str, List[Result]]:
     """Results of a kind by setting."""
     settings = unique(result.setting for result in results if result.kind == kind)
     return {setting: [r for r in results if r.kind == kind and r.setting == setting] for setting in settings}
@@ -82,7 +82,7 @@ def _parameter_columns(results, methods) -> Iterable[Tuple[Column, list]]:
 
 
 def _memory_columns(results, methods) -> Iterable[Tuple[Column, list]]:
-    for setting, some in _of(results, 'memory').items():
+    for setting, some in by_setting(results, 'memory').items():
         peaks = [find(some, method, lambda result: result.values['peak'] / _MB) for method in methods]
         full = find(some, FULL, lambda result: result.values['peak'] / _MB)
         yield Column(f'memory, MB ({setting})', '{:.0f}'), peaks
@@ -90,7 +90,7 @@ def _memory_columns(results, methods) -> Iterable[Tuple[Column, list]]:
 
 
 def _time_columns(results, methods) -> Iterable[Tuple[Column, list]]:
-    for setting, some in _of(results, 'time').items():
+    for setting, some in by_setting(results, 'time').items():
         times = [find(some, method, lambda result: result.values['median']) for method in methods]
         full = find(some, FULL, lambda result: result.values['median'])
         yield Column(f'time, s ({setting})', '{:.3g}'), times
@@ -98,7 +98,7 @@ def _time_columns(results, methods) -> Iterable[Tuple[Column, list]]:
 
 
 def _batch_columns(results, methods) -> Iterable[Tuple[Column, list]]:
-    for setting, some in _of(results, 'largest_batch').items():
+    for setting, some in by_setting(results, 'largest_batch').items():
         yield (Column(f'largest batch ({setting})', '{}'),
                [find(some, method, lambda result: result.values['batch_size']) for method in methods])
 
@@ -124,11 +124,10 @@ def _accuracy_columns(results, methods) -> Iterable[Tuple[Column, list]]:
     if len(datasets) > 1:
         yield Column('average', '{:.1f}', largest_bold=True), averages
     if datasets:
-        ranked = without_variants(methods)
-        known = [average for method, average in zip(methods, averages) if average is not None and method in ranked]
-        yield Column('rank'), [f'{1 + sum(other > average for other in known)} of {len(known)}'
-                               if average is not None and method in ranked else None
-                               for method, average in zip(methods, averages)]
+        score_of = dict(zip(methods, averages))
+        ranked = {method: score_of[method] for method in without_variants(methods) if score_of[method] is not None}
+        yield Column('rank'), [f'{1 + sum(other > ranked[method] for other in ranked.values())} of {len(ranked)}'
+                               if method in ranked else None for method in methods]
 
 
 def attribution(results: Sequence[Result], model: str, setting: str) -> Table:

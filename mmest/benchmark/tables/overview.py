@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Sequence
 
 from mmest.engine.memory.compare import FULL
 
-from .comparison import find, methods_in_order, scores, share, unique, without_variants
+from .comparison import by_setting, find, methods_in_order, scores, share, unique, without_variants
 from .results import Result
 from .table import Column, Table
 
@@ -16,7 +16,7 @@ def memory_overviews(results: Sequence[Result]) -> List[Table]:
 
 
 def time_overviews(results: Sequence[Result]) -> List[Table]:
-    """The same of the time of a step. Without ranks: the methods beside a frozen backbone differ by no more than chance."""
+    """The same of the time of a step. Without ranks: the methods beside a frozen backbone are too close for so few steps."""
     return [_averaged(table) for table in _cost_overviews(results, 'time', 'Time of a step', 'median', '{:.0%}')]
 
 
@@ -38,9 +38,8 @@ def _overview(title: str, methods: List[str], columns: Dict[str, List[Any]], lik
 
 
 def _cost_overviews(results: Sequence[Result], kind: str, heading: str, key: str, form: str) -> List[Table]:
-    results, tables = [r for r in results if r.kind == kind], []
-    for setting in unique(r.setting for r in results):
-        some = [r for r in results if r.setting == setting]
+    tables = []
+    for setting, some in by_setting(results, kind).items():
         methods, columns = without_variants(methods_in_order(some)), {}
         for model in unique(r.model for r in some):
             mine = [r for r in some if r.model == model]
