@@ -1,4 +1,5 @@
 """Packaging of mmest: `pip install .`, `pip install -e .[det,seg]`."""
+
 import os
 import re
 import shutil
@@ -31,7 +32,11 @@ class BuildWithMIM(build_py):
             if self.editable_mode:
                 (target / name).symlink_to(os.path.relpath(ROOT / name, target), target_is_directory=True)
             else:
-                shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns('__pycache__', 'environment', 'setup_env.py'))
+                shutil.copytree(
+                    ROOT / name,
+                    target / name,
+                    ignore=shutil.ignore_patterns('__pycache__', 'environment', 'setup_env.py'),
+                )
 
 
 DETECTION = ['mmcv>=2.0.0rc4,<2.2', 'mmdet>=3.3,<4']

@@ -1,16 +1,19 @@
 """mmrotate for oriented boxes. Importing the module registers its models, transforms and metrics."""
+
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Iterator
 
 
 @contextmanager
 def torchvision_or_less() -> Iterator[None]:
-    """mmrotate imports torchvision for one detector, H2RBox-v2. Where torchvision is missing, or was built for another torch,
-    that detector alone goes without."""
+    """Mmrotate imports torchvision for one detector, H2RBox-v2. Where torchvision is missing, or was built for another
+    torch, that detector alone goes without.
+    """
     try:
         import torchvision  # noqa: F401
+
         missing = False
     except (ImportError, RuntimeError):
         missing = True
@@ -32,5 +35,7 @@ try:
         import mmrotate.models
         import mmrotate.visualization  # noqa: F401
 except ImportError as error:
-    raise ImportError(f'Oriented boxes need mmrotate 1.x, which cannot be imported ({error}). Install it: make setup '
-                      'STACK=onedl, or pip install onedl-mmrotate onedl-mmdetection onedl-mmcv onedl-mmengine') from error
+    raise ImportError(
+        f'Oriented boxes need mmrotate 1.x, which cannot be imported ({error}). Install it: make setup '
+        'STACK=onedl, or pip install onedl-mmrotate onedl-mmdetection onedl-mmcv onedl-mmengine'
+    ) from error

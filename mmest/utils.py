@@ -1,9 +1,10 @@
 """Where the shipped configs are, the switch between tuning methods, and a sentence for what cannot be built."""
+
 import os
 import re
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List, Optional, Union
 
 from mmengine.config import Config, ConfigDict
 from torch import nn
@@ -19,10 +20,10 @@ def configs_root() -> Path:
     for folder in (package.parent / 'configs', package / '.mim' / 'configs'):
         if (folder / '_base_' / 'tunings').is_dir():
             return folder
-    raise FileNotFoundError(f'mmest\'s configs are neither beside the package {package} nor in it; install it again.')
+    raise FileNotFoundError(f"mmest's configs are neither beside the package {package} nor in it; install it again.")
 
 
-def available_tunings() -> List[str]:
+def available_tunings() -> list[str]:
     """Names that ``--tuning`` takes: the files of ``configs/_base_/tunings``."""
     return sorted(path.stem for path in (configs_root() / '_base_' / 'tunings').glob('*.py'))
 
@@ -45,7 +46,7 @@ def load_tuning(name: str) -> ConfigDict:
     return Config.fromfile(path).tuning
 
 
-def set_tuning(cfg: Config, tuning: Union[str, dict]) -> None:
+def set_tuning(cfg: Config, tuning: str | dict) -> None:
     """Swap the tuning method of a config, in place; an ESTBackbone becomes a TunedBackbone.
 
     Args:
@@ -69,14 +70,18 @@ def tuned_backbone_of(cfg: Config) -> dict:
     backbone = (cfg.get('model') or {}).get('backbone') or {}
     if backbone.get('type') not in ('TunedBackbone', 'ESTBackbone'):
         raise ValueError(
-            f'The tuning method can be chosen where model.backbone is a TunedBackbone; in {cfg.filename or "the config"} it '
-            f'is {backbone.get("type", "missing")}. Wrap it: model = dict(backbone=dict(type=\'TunedBackbone\', '
-            'backbone=dict(...), tuning=dict(type=\'EST\'))).')
+            'The tuning method can be chosen where model.backbone is a TunedBackbone; in '
+            f'{cfg.filename or "the config"} it '
+            f"is {backbone.get('type', 'missing')}. Wrap it: model = dict(backbone=dict(type='TunedBackbone', "
+            "backbone=dict(...), tuning=dict(type='EST')))."
+        )
     return backbone
 
 
-def variable_behind(cfg: Config, path: str) -> Optional[str]:
-    """The environment variable that the beginning of a path comes from, set or not: ``{{$NAME:default}}`` in the config."""
+def variable_behind(cfg: Config, path: str) -> str | None:
+    """The environment variable that the beginning of a path comes from, set or not: ``{{$NAME:default}}`` in the
+    config.
+    """
     for name, default in re.findall(r'\{\{\s*\$(\w+)\s*:\s*([^}\s]*)\s*\}\}', cfg.text):
         if path.startswith(os.environ.get(name) or default):
             return name

@@ -9,7 +9,7 @@ warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
-from mmengine.logging import MMLogger, MessageHub  # noqa: E402
+from mmengine.logging import MessageHub, MMLogger  # noqa: E402
 from mmengine.registry import DefaultScope, init_default_scope  # noqa: E402
 from mmengine.visualization import Visualizer  # noqa: E402
 
@@ -20,6 +20,7 @@ torch.set_num_threads(1)
 def isolated():
     """Each test starts from the same seed and leaves none of mmengine's global instances behind."""
     import toy  # noqa: F401
+
     torch.manual_seed(0)
     init_default_scope('mmdet')
     yield
@@ -31,4 +32,5 @@ def isolated():
 def weights(tmp_path_factory):
     """A pretrained file for each tiny backbone: path by name."""
     import toy
+
     return {name: toy.write_weights(name, tmp_path_factory.mktemp('weights')) for name in toy.BACKBONES}

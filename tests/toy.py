@@ -1,4 +1,5 @@
 """Tiny backbones of several kinds, and a model and data that train in seconds."""
+
 import copy
 from pathlib import Path
 
@@ -39,13 +40,34 @@ SIDE = ('side-tuning', 'lst', 'e3va', 'dtl', 'est')
 
 # With drop path, BatchNorm and class tokens among them: what breaks a backbone that is only half frozen.
 BACKBONES = {
-    'swin': dict(type='mmdet.SwinTransformer', embed_dims=16, depths=(2, 2, 2, 2), num_heads=(1, 2, 2, 4), window_size=4,
-                 drop_path_rate=0.3),
-    'swin_mmseg': dict(type='mmseg.SwinTransformer', embed_dims=16, depths=(1, 1, 2, 1), num_heads=(1, 2, 2, 4),
-                       window_size=4, drop_path_rate=0.3),
+    'swin': dict(
+        type='mmdet.SwinTransformer',
+        embed_dims=16,
+        depths=(2, 2, 2, 2),
+        num_heads=(1, 2, 2, 4),
+        window_size=4,
+        drop_path_rate=0.3,
+    ),
+    'swin_mmseg': dict(
+        type='mmseg.SwinTransformer',
+        embed_dims=16,
+        depths=(1, 1, 2, 1),
+        num_heads=(1, 2, 2, 4),
+        window_size=4,
+        drop_path_rate=0.3,
+    ),
     'resnet': dict(type='mmdet.ResNet', depth=50, base_channels=8, norm_eval=False),
-    'vit': dict(type='mmseg.VisionTransformer', img_size=64, embed_dims=32, num_layers=4, num_heads=2, out_indices=(1, 3),
-                final_norm=True, drop_path_rate=0.3, drop_rate=0.1),
+    'vit': dict(
+        type='mmseg.VisionTransformer',
+        img_size=64,
+        embed_dims=32,
+        num_layers=4,
+        num_heads=2,
+        out_indices=(1, 3),
+        final_norm=True,
+        drop_path_rate=0.3,
+        drop_rate=0.1,
+    ),
     'pvt': dict(type='mmdet.PyramidVisionTransformerV2', embed_dims=8, num_layers=[1, 1, 2, 1]),
 }
 
@@ -110,6 +132,7 @@ class ToyModel(BaseModel):
 @DATASETS.register_module(force=True)
 class ToyData(Dataset):
     """Twelve noise images, jittered at random, and whether a pixel is bright."""
+
     metainfo = dict(classes=('dark', 'bright'), palette=[[0, 0, 0], [255, 255, 255]])
 
     def __len__(self) -> int:
@@ -124,18 +147,34 @@ class ToyData(Dataset):
 def runner_cfg(name: str, tuning: dict, checkpoint, work_dir, epochs: int = 2, **changes) -> Config:
     """A training of the toy model by mmengine's Runner, three steps an epoch."""
     backbone = dict(copy.deepcopy(BACKBONES[name]), init_cfg=dict(type='Pretrained', checkpoint=str(checkpoint)))
-    cfg = Config(dict(
-        default_scope='mmdet', work_dir=str(work_dir), experiment_name=str(work_dir), log_level='WARNING',
-        randomness=dict(seed=3),
-        model=dict(type='ToyModel', backbone=dict(type='TunedBackbone', backbone=backbone, tuning=dict(tuning))),
-        train_dataloader=dict(batch_size=4, num_workers=0, dataset=dict(type='ToyData'),
-                              sampler=dict(type='DefaultSampler', shuffle=True), collate_fn=dict(type='default_collate')),
-        train_cfg=dict(by_epoch=True, max_epochs=epochs),
-        optim_wrapper=dict(constructor='TrainableOptimWrapperConstructor', optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
-                           paramwise_cfg=dict(norm_decay_mult=0.0)),
-        param_scheduler=[dict(type='LinearLR', start_factor=0.5, by_epoch=True, begin=0, end=epochs)],
-        default_hooks=dict(logger=dict(type='LoggerHook', interval=1),
-                           checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2)),
-        custom_hooks=[dict(type='ESTHook')]))
+    cfg = Config(
+        dict(
+            default_scope='mmdet',
+            work_dir=str(work_dir),
+            experiment_name=str(work_dir),
+            log_level='WARNING',
+            randomness=dict(seed=3),
+            model=dict(type='ToyModel', backbone=dict(type='TunedBackbone', backbone=backbone, tuning=dict(tuning))),
+            train_dataloader=dict(
+                batch_size=4,
+                num_workers=0,
+                dataset=dict(type='ToyData'),
+                sampler=dict(type='DefaultSampler', shuffle=True),
+                collate_fn=dict(type='default_collate'),
+            ),
+            train_cfg=dict(by_epoch=True, max_epochs=epochs),
+            optim_wrapper=dict(
+                constructor='TrainableOptimWrapperConstructor',
+                optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
+                paramwise_cfg=dict(norm_decay_mult=0.0),
+            ),
+            param_scheduler=[dict(type='LinearLR', start_factor=0.5, by_epoch=True, begin=0, end=epochs)],
+            default_hooks=dict(
+                logger=dict(type='LoggerHook', interval=1),
+                checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2),
+            ),
+            custom_hooks=[dict(type='ESTHook')],
+        )
+    )
     cfg.merge_from_dict(changes)
     return cfg

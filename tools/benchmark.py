@@ -1,4 +1,5 @@
 """Measure a grid of memory, time and accuracy: configs × methods × seeds, one JSON file per cell."""
+
 import sys
 import warnings
 from pathlib import Path
@@ -30,10 +31,12 @@ a grid file holds lists of entries, all of them optional:
              entry's seeds alone, and chance has more of a say. With of="method" the factor is on the rate of the method
              alone, and neck and head keep theirs. Without "sweep" the learning rate is the config's
 
-Memory and time are those of a training step on synthetic images: no data, no weights. In time cells the methods take turns
+Memory and time are those of a training step on synthetic images: no data, no weights. In time cells the methods take
+    turns
 in one process.
 
-what is written: NAME.json per cell, with the request (config text, method, seed, ...), commit, versions, hardware and what was
+what is written: NAME.json per cell, with the request (config text, method, seed, ...), commit, versions, hardware and
+    what was
 found. A cell that fails has "failed": true and its error, and is tried again by the next run. A cell whose request has
 changed since is measured again. Checkpoints and output are in work_dirs/benchmarks.
 """
@@ -49,6 +52,7 @@ def main() -> None:
 
     from mmest.benchmark.grid import read_grid
     from mmest.benchmark.run import run_grid
+
     MMLogger.get_current_instance().setLevel('ERROR')  # it would tell of every environment variable in a config
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # of mmengine, at every config
     console = Console()

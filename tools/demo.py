@@ -7,21 +7,28 @@ Examples:
 
 It ends with one table and with pictures in the work dir. A run that was stopped goes on at the part where it stopped.
 """
+
 import argparse
 import os
 import sys
 from pathlib import Path
 
-# Read when torch is imported: threads that wait by spinning make small steps many times slower on a machine that is busy.
+# Read when torch is imported: threads that wait by spinning make small steps many times slower on a machine that is
+# busy.
 os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
 
-from mmest.demo import run_demo  # noqa: E402
+from mmest.demo import run_demo
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--work-dir', metavar='DIR', type=Path, default=Path('work_dirs/demo'),
-                        help='folder of data, runs and pictures (default: work_dirs/demo)')
+    parser.add_argument(
+        '--work-dir',
+        metavar='DIR',
+        type=Path,
+        default=Path('work_dirs/demo'),
+        help='folder of data, runs and pictures (default: work_dirs/demo)',
+    )
     parser.add_argument('--fresh', action='store_true', help='run every part again')
     args = parser.parse_args()
     try:

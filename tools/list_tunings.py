@@ -1,4 +1,5 @@
 """List all tuning methods: where they act, what they train in a backbone, and what they cost."""
+
 import sys
 
 from options import command
@@ -11,17 +12,20 @@ examples:
   # on the backbone of a config
   python tools/list_tunings.py configs/detection/custom/retinanet_r50_est.py
 
-"trains" counts what trains in and beside the backbone. "graph" tells how many blocks, counted back from the last one, the
-gradient has to cross: their activations are kept, and that is what memory is spent on. Methods that merge leave an ordinary
-backbone behind (tools/export.py --merge). Any of the names goes with tools/train.py CONFIG --tuning NAME. No data set and no
-weights are needed.
+"trains" counts what trains in and beside the backbone. "graph" tells how many blocks, counted back from the last one,
+the
+gradient has to cross: their activations are kept, and that is what memory is spent on. Methods that merge leave an
+    ordinary
+backbone behind (tools/export.py --merge). Any of the names goes with tools/train.py CONFIG --tuning NAME. No data set
+and no weights are needed.
 """
 
 
 def main() -> None:
     parser = command(__doc__, EPILOG)
-    parser.add_argument('config', nargs='?', metavar='CONFIG',
-                        help='a config that uses TunedBackbone (default: one with Swin-B)')
+    parser.add_argument(
+        'config', nargs='?', metavar='CONFIG', help='a config that uses TunedBackbone (default: one with Swin-B)'
+    )
     args = parser.parse_args()
     import logging
 
@@ -34,6 +38,7 @@ def main() -> None:
     from mmest.engine.launch import read_config
     from mmest.engine.overview import overview
     from mmest.utils import available_tunings, configs_root, load_tuning, tuned_backbone_of
+
     MMLogger.get_current_instance().setLevel(logging.ERROR)
     try:
         cfg = read_config(args.config or str(configs_root() / 'detection' / 'custom' / 'faster-rcnn_swin-b_est.py'))
@@ -47,12 +52,30 @@ def main() -> None:
             found[name] = overview(backbone, load_tuning(name))
         except ValueError as error:
             refused[name] = str(error)
-    table = Table('name', 'family', 'acts on', 'trains', 'share', 'graph', 'merges', 'source',
-                  title=f'Tuning methods on {backbone.type} of {cfg.filename}', title_justify='left')
+    table = Table(
+        'name',
+        'family',
+        'acts on',
+        'trains',
+        'share',
+        'graph',
+        'merges',
+        'source',
+        title=f'Tuning methods on {backbone.type} of {cfg.filename}',
+        title_justify='left',
+    )
     order = {family: i for i, family in enumerate(('selective', 'inserted', 'beside'))}
     for name, row in sorted(found.items(), key=lambda item: (order[item[1].family], item[1].trained)):
-        table.add_row(name, row.family, row.acts_on, f'{row.trained / 1e6:.2f} M', f'{row.trained / row.total:.2%}',
-                      f'{row.graph} of {row.blocks}', 'yes' if row.merges else 'no', row.source)
+        table.add_row(
+            name,
+            row.family,
+            row.acts_on,
+            f'{row.trained / 1e6:.2f} M',
+            f'{row.trained / row.total:.2%}',
+            f'{row.graph} of {row.blocks}',
+            'yes' if row.merges else 'no',
+            row.source,
+        )
     Console().print(table)
     for name, reason in refused.items():
         print(f'{name}: {reason}')

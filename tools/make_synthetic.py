@@ -4,9 +4,10 @@ Examples:
     python tools/make_synthetic.py data/synthetic
     python tools/make_synthetic.py data/synthetic --images 1000 --size 256
 
-The folder then holds source/ and target/, each with images/, masks/ and annotations/ for train and val. A second call with
-the same parameters finds it done.
+The folder then holds source/ and target/, each with images/, masks/ and annotations/ for train and val. A second call
+with the same parameters finds it done.
 """
+
 import argparse
 import sys
 
@@ -18,8 +19,13 @@ from mmest.datasets.synthetic import DOMAINS, write_dataset
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('out', metavar='OUT', help='folder to write')
-    parser.add_argument('--images', metavar='N', type=int, default=256,
-                        help='training pictures per domain; there are a quarter as many for validation (default: 256)')
+    parser.add_argument(
+        '--images',
+        metavar='N',
+        type=int,
+        default=256,
+        help='training pictures per domain; there are a quarter as many for validation (default: 256)',
+    )
     parser.add_argument('--size', metavar='S', type=int, default=128, help='side of a picture in pixels (default: 128)')
     args = parser.parse_args()
     if args.images < 1:
@@ -33,8 +39,9 @@ def main() -> None:
     with Progress() as bars:
         bar = bars.add_task('drawing scenes', total=None)
         try:
-            written = write_dataset(args.out, images, args.size,
-                                    progress=lambda done, total: bars.update(bar, completed=done, total=total))
+            written = write_dataset(
+                args.out, images, args.size, progress=lambda done, total: bars.update(bar, completed=done, total=total)
+            )
         except (FileExistsError, ValueError) as error:
             sys.exit(f'error: {error}')
     print(f'{args.out}: {"written" if written else "already there"}')

@@ -1,4 +1,5 @@
 """Measure what a training step of a config needs, method by method."""
+
 import sys
 from pathlib import Path
 
@@ -20,7 +21,8 @@ what is measured:
   each (detection) or a label map (segmentation). The live peak counts the bytes of all live tensors at the fullest
   moment. Everything in a row of the table was alive at that moment, and adds up to the peak: "saved" is what is kept
   for backward, and by whom; "heads" are neck and heads. MB = 1024 * 1024 bytes.
-  On CUDA the allocator's peak stands beside it: at least the live peak, at most 5 % and 96 MB more; (!) marks what is not.
+  On CUDA the allocator's peak stands beside it: at least the live peak, at most 5 % and 96 MB more; (!) marks what is
+  not.
 
 what is written:
   config, size [H, W], batch_size, boxes_per_image (null in segmentation), device, precision, optimizer,
@@ -40,9 +42,15 @@ what is written:
 def main() -> None:
     parser = command(__doc__, EPILOG)
     add_step_options(parser)
-    parser.add_argument('--per-module', type=int, metavar='DEPTH',
-                        help='also list what each module holds at the peak, down to names of so many parts')
-    parser.add_argument('--pictures', type=Path, metavar='DIR', help='also draw live memory over the step, one PNG per method')
+    parser.add_argument(
+        '--per-module',
+        type=int,
+        metavar='DEPTH',
+        help='also list what each module holds at the peak, down to names of so many parts',
+    )
+    parser.add_argument(
+        '--pictures', type=Path, metavar='DIR', help='also draw live memory over the step, one PNG per method'
+    )
     args = parser.parse_args()
     if args.per_module is not None and args.per_module < 1:
         parser.error('--per-module takes a depth of at least 1')
@@ -50,10 +58,19 @@ def main() -> None:
 
     from mmest.engine.atomic import write_json
     from mmest.engine.memory.report import measure_and_show
+
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     try:
-        record = measure_and_show(args.config, args.tunings, tuple(args.size), args.batch_size, args.device, args.precision,
-                                  args.per_module, args.pictures)
+        record = measure_and_show(
+            args.config,
+            args.tunings,
+            tuple(args.size),
+            args.batch_size,
+            args.device,
+            args.precision,
+            args.per_module,
+            args.pictures,
+        )
     except (ValueError, TypeError, FileNotFoundError) as error:
         sys.exit(f'measure_memory: {error}')
     if args.out:

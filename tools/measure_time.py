@@ -1,4 +1,5 @@
 """Measure how long a training step of a config takes, method against method."""
+
 import statistics
 import sys
 
@@ -12,8 +13,8 @@ examples:
   # on a GPU, kept as JSON
   python tools/measure_time.py CONFIG --device cuda --size 800 800 --steps 50 --out time.json
 
-The methods take turns, step by step, in one process, on the same synthetic batch, so that a busy machine slows all of them alike.
-Learning rates are zero meanwhile, so that every step does the same work.
+The methods take turns, step by step, in one process, on the same synthetic batch, so that a busy machine slows all of
+them alike. Learning rates are zero meanwhile, so that every step does the same work.
 The table has the median of the steps after three rounds of warm-up, its share of full fine-tuning, and the quartiles.
 """
 
@@ -35,6 +36,7 @@ def main() -> None:
     from mmest.engine.step_time import alternating_step_times
     from mmest.engine.synthetic_batch import synthetic_batch
     from mmest.utils import load_tuning
+
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     size = tuple(args.size)
     try:
@@ -47,17 +49,31 @@ def main() -> None:
         task = progress.add_task('steps', total=len(models) * (3 + args.steps))
         times = alternating_step_times(models, batch, 3, args.steps, lambda: progress.advance(task))
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}
-    table = Table('method', 'median, s', 'share of full', 'quartiles, s',
-                  title=f'{args.config}: a training step, {args.batch_size} × {size[0]}×{size[1]}, {args.device}')
+    table = Table(
+        'method',
+        'median, s',
+        'share of full',
+        'quartiles, s',
+        title=f'{args.config}: a training step, {args.batch_size} × {size[0]}×{size[1]}, {args.device}',
+    )
     for name, seconds in times.items():
         low, _, high = statistics.quantiles(seconds, n=4)
         share = f'{medians[name] / medians[FULL]:.2f}' if FULL in medians else 'n/a'
         table.add_row(name, f'{medians[name]:.3f}', share, f'{low:.3f}–{high:.3f}')
     Console().print(table)
     if args.out:
-        write_json(args.out, dict(
-            config=args.config, size=list(size), batch_size=args.batch_size, device=args.device,
-            precision=args.precision, seconds=times, **surroundings(args.device)))
+        write_json(
+            args.out,
+            dict(
+                config=args.config,
+                size=list(size),
+                batch_size=args.batch_size,
+                device=args.device,
+                precision=args.precision,
+                seconds=times,
+                **surroundings(args.device),
+            ),
+        )
         print(f'Wrote {args.out}')
 
 

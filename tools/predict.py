@@ -1,4 +1,5 @@
 """Detect objects or segment ground in pictures of any size, tile by tile."""
+
 import argparse
 import sys
 from pathlib import Path
@@ -16,10 +17,13 @@ examples:
   # many pictures, smaller tiles, surer boxes
   python tools/predict.py MODEL pictures/*.png --tile 800 --overlap 160 --score 0.5
 
-MODEL carries its config, which is Python that is run: use only files that you trust. Tiles are merged: detections of one object
+MODEL carries its config, which is Python that is run: use only files that you trust. Tiles are merged: detections of
+    one object
 become one also where it is larger than a tile, and each pixel of a mask comes from the tile whose borders are farther.
-With rasterio (pip install rasterio) TIFF is read window by window, so that memory does not grow with the picture, and its
-georeference is kept: GeoJSON then holds longitude and latitude. Without it GeoJSON holds pixels. Pictures have 8 bits a band, of
+With rasterio (pip install rasterio) TIFF is read window by window, so that memory does not grow with the picture, and
+its
+georeference is kept: GeoJSON then holds longitude and latitude. Without it GeoJSON holds pixels. Pictures have 8 bits a
+    band, of
 which the first three are taken.
 """
 
@@ -28,12 +32,21 @@ def parse_args() -> argparse.Namespace:
     parser = command(__doc__, EPILOG)
     parser.add_argument('model', metavar='MODEL', type=Path, help='a checkpoint that training or tools/export.py wrote')
     parser.add_argument('pictures', metavar='IMAGE', type=Path, nargs='+', help='TIFF, PNG, JPEG, ...')
-    parser.add_argument('--out', type=Path, default=Path('predictions'), metavar='DIR',
-                        help='where to write (default: predictions)')
-    parser.add_argument('--config', type=Path, metavar='CONFIG',
-                        help='the config that it was trained with (default: the copy inside MODEL)')
-    parser.add_argument('--tile', type=int, metavar='N',
-                        help="side of a tile in pixels (default: 1024 for boxes, the crop of the training for masks)")
+    parser.add_argument(
+        '--out', type=Path, default=Path('predictions'), metavar='DIR', help='where to write (default: predictions)'
+    )
+    parser.add_argument(
+        '--config',
+        type=Path,
+        metavar='CONFIG',
+        help='the config that it was trained with (default: the copy inside MODEL)',
+    )
+    parser.add_argument(
+        '--tile',
+        type=int,
+        metavar='N',
+        help='side of a tile in pixels (default: 1024 for boxes, the crop of the training for masks)',
+    )
     parser.add_argument('--overlap', type=int, metavar='N', help='pixels that tiles share (default: a fifth of a tile)')
     parser.add_argument('--score', type=float, default=0.3, metavar='S', help='leave out boxes below (default: 0.3)')
     parser.add_argument('--device', default=None, metavar='D', help='cpu, cuda:0, ... (default: a GPU if there is one)')
@@ -43,7 +56,9 @@ def parse_args() -> argparse.Namespace:
     names = [picture.stem for picture in args.pictures]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        parser.error(f'Results are named after their pictures, and {", ".join(twice)} is there twice; run them one by one.')
+        parser.error(
+            f'Results are named after their pictures, and {", ".join(twice)} is there twice; run them one by one.'
+        )
     return args
 
 
@@ -57,6 +72,7 @@ def main() -> None:
     from mmest.prediction.model import Model
     from mmest.prediction.picture import Picture
     from mmest.prediction.tiling import tiles_with_parts
+
     try:
         model = Model(args.model, args.config, args.device or ('cuda:0' if torch.cuda.is_available() else 'cpu'))
     except (ValueError, FileNotFoundError) as error:
@@ -73,8 +89,11 @@ def main() -> None:
                 count = sum(1 for _ in tiles_with_parts(picture.width, picture.height, tile, overlap))
                 bar = bars.add_task(path.name, total=count)
                 shared = (model, picture, args.out, tile, overlap)
-                written = predict_boxes(*shared, args.score, lambda: bars.advance(bar)) if model.detects else \
-                    predict_mask(*shared, lambda: bars.advance(bar))
+                written = (
+                    predict_boxes(*shared, args.score, lambda: bars.advance(bar))
+                    if model.detects
+                    else predict_mask(*shared, lambda: bars.advance(bar))
+                )
             except (ValueError, FileNotFoundError) as error:
                 failed += 1
                 bars.console.print(f'predict: {error}', soft_wrap=True, markup=False)

@@ -7,16 +7,20 @@ Examples:
     PYTHON=python3.12 make setup               # another Python than the first suitable one
     MMEST_TORCH=torch==2.9.1 make setup        # another torch than the pinned one
     MMEST_TORCH=existing make setup            # the torch that PYTHON can import already
-    MMEST_CUDA=0 make setup                    # no CUDA ops, although there is a GPU (1: CUDA ops, although there is none)
-    MMEST_FIND_LINKS=/path/to/wheels make setup    # a ready wheel of mmcv: a folder, a page of links, or the wheel
-    MAX_JOBS=1 make setup                      # compile one file at a time: less memory
-    make setup STACK=onedl                     # OpenMMLab's maintained forks, with mmrotate: .venv-onedl, for oriented boxes
+    MMEST_CUDA=0 make setup                    # no CUDA ops, although there is a GPU (1: CUDA ops, although there is
+    none) MMEST_FIND_LINKS=/path/to/wheels make setup    # a ready wheel of mmcv: a folder, a page of links, or the
+    wheel MAX_JOBS=1 make setup                      # compile one file at a time: less memory
+    make setup STACK=onedl                     # OpenMMLab's maintained forks, with mmrotate: .venv-onedl, for oriented
+    boxes
 """
+
 import sys
 
 if sys.version_info < (3, 10):
-    sys.exit('mmest needs Python 3.10 or later, but %s is Python %d.%d. Install one, or name one with the variable PYTHON '
-             '(PYTHON=/path/to/python3 make setup).' % ((sys.executable,) + tuple(sys.version_info[:2])))
+    sys.exit(
+        'mmest needs Python 3.10 or later, but %s is Python %d.%d. Install one, or name one with the variable PYTHON '
+        '(PYTHON=/path/to/python3 make setup).' % ((sys.executable,) + tuple(sys.version_info[:2]))
+    )
 
 import argparse
 import signal
@@ -28,7 +32,9 @@ from environment.plan import ENVIRONMENTS, set_up
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--stack', choices=ENVIRONMENTS, default='openmmlab', metavar='STACK', help='openmmlab or onedl')
+    parser.add_argument(
+        '--stack', choices=ENVIRONMENTS, default='openmmlab', metavar='STACK', help='openmmlab or onedl'
+    )
     stack = parser.parse_args().stack
     for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave a compilation behind
         signal.signal(number, lambda *_: sys.exit('Stopped. Run the command again to go on.'))
@@ -37,7 +43,10 @@ def main() -> None:
     except SetupError as error:
         sys.exit(f'\nThe set-up stopped. {error}')
     except OSError as error:  # of our own files: those of the commands are explained by what they print
-        sys.exit(f'\nThe set-up stopped. {explain(str(error)) or f"{error}. Put right what it names, and run the command again."}')
+        sys.exit(
+            '\nThe set-up stopped. '
+            f'{explain(str(error)) or f"{error}. Put right what it names, and run the command again."}'
+        )
     except KeyboardInterrupt:
         sys.exit('\nStopped. Run the command again to go on.')
 

@@ -1,4 +1,5 @@
 """Evaluate a trained detector or segmentor, and draw its predictions."""
+
 import argparse
 import sys
 from pathlib import Path
@@ -8,7 +9,8 @@ from options import add_run_options, command, parse_run
 EPILOG = """\
 examples:
   # metrics on the test data of the config
-  python tools/test.py configs/segmentation/dubai/segformer_deit-t_est.py work_dirs/dubai_segformer_deit-t_est/iter_1000.pth
+  python tools/test.py configs/segmentation/dubai/segformer_deit-t_est.py
+  work_dirs/dubai_segformer_deit-t_est/iter_1000.pth
 
   # keep the figures, and the predictions drawn into the images
   python tools/test.py CONFIG CHECKPOINT --out metrics.json --show-dir predictions/
@@ -33,8 +35,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='what training wrote')
     parser.add_argument('--tuning', metavar='NAME', help='the method it was trained with, if not that of the config')
     parser.add_argument('--show-dir', type=Path, metavar='DIR', help='draw predictions beside the ground truth there')
-    parser.add_argument('--submission', type=Path, metavar='DIR',
-                        help='run on the data that a server scores, and write the files for it there')
+    parser.add_argument(
+        '--submission',
+        type=Path,
+        metavar='DIR',
+        help='run on the data that a server scores, and write the files for it there',
+    )
     parser.add_argument('--out', type=Path, metavar='FILE', help='write the metrics there as JSON: {name: value}')
     add_run_options(parser)
     return parse_run(parser)
@@ -47,9 +53,16 @@ def main() -> None:
     from mmest.datasets.checks import check_data
     from mmest.engine.atomic import write_json
     from mmest.engine.drawing import draw_predictions
-    from mmest.engine.launch import (build_runner, check_parts, default_launcher, default_work_dir, read_config,
-                                     use_submission)
+    from mmest.engine.launch import (
+        build_runner,
+        check_parts,
+        default_launcher,
+        default_work_dir,
+        read_config,
+        use_submission,
+    )
     from mmest.engine.metrics import metrics_table
+
     try:
         cfg = read_config(args.config, args.cfg_options, args.tuning)
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config, args.tuning))

@@ -1,4 +1,5 @@
 """Train a detector or a segmentor whose backbone is tuned by one method."""
+
 import argparse
 import sys
 
@@ -16,8 +17,8 @@ examples:
   python tools/train.py CONFIG --resume
 
   # your own data, a smaller step, another learning rate of the method
-  python tools/train.py CONFIG --cfg-options train_dataloader.dataset.data_root=/data/mine train_dataloader.batch_size=2 \\
-      model.backbone.tuning.lr_mult=3
+  python tools/train.py CONFIG --cfg-options train_dataloader.dataset.data_root=/data/mine train_dataloader.batch_size=2
+      \\ model.backbone.tuning.lr_mult=3
 
   # four GPUs
   torchrun --nproc_per_node 4 tools/train.py CONFIG
@@ -31,9 +32,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', metavar='CONFIG', help='a config of mmdet or mmseg that uses TunedBackbone')
     parser.add_argument('--tuning', metavar='NAME', help="tune the backbone by this method instead of the config's")
     parser.add_argument('--amp', action='store_true', help='mixed precision, on CUDA')
-    parser.add_argument('--resume', nargs='?', const='', metavar='FILE',
-                        help='go on from a checkpoint; without FILE from the newest complete one of the working folder, '
-                        'or from the start if there is none')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='',
+        metavar='FILE',
+        help='go on from a checkpoint; without FILE from the newest complete one of the working folder, '
+        'or from the start if there is none',
+    )
     parser.add_argument('--seed', type=int, metavar='N', help='seed of all random numbers')
     add_run_options(parser)
     return parse_run(parser)
@@ -43,9 +49,17 @@ def main() -> None:
     args = parse_args()
     from mmest.datasets.checks import check_data
     from mmest.engine.checkpoint_io import is_complete
-    from mmest.engine.launch import (build_runner, check_backbone, check_parts, default_launcher, default_work_dir,
-                                     read_config, use_amp)
+    from mmest.engine.launch import (
+        build_runner,
+        check_backbone,
+        check_parts,
+        default_launcher,
+        default_work_dir,
+        read_config,
+        use_amp,
+    )
     from mmest.engine.resume import latest_complete_checkpoint
+
     try:
         cfg = read_config(args.config, args.cfg_options, args.tuning)
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config, args.tuning))

@@ -1,2 +1,4 @@
 _base_ = ['./_base_/detection.py', './_base_/one_cycle.py']
-model = dict(backbone=dict(backbone=dict(init_cfg=_base_.pretrained), tuning=dict(type='EST', reduction=4, lr_mult=1.0)))
+model = dict(
+    backbone=dict(backbone=dict(init_cfg=_base_.pretrained), tuning=dict(type='EST', reduction=4, lr_mult=1.0))
+)

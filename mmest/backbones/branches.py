@@ -3,8 +3,10 @@
 Like the blocks, branches are found by what they do: a branch is what the identity passes by, an attention branch is one
 that has a softmax in it. Class names and attribute names play no part.
 """
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any
 
 from torch import nn
 
@@ -25,6 +27,7 @@ class Weight:
         called: whether that module is called; some attention modules use the weight of a layer without calling it.
         is_output: whether it is the branch's output projection: no other weight lies behind it.
     """
+
     name: str
     layer: str
     called: bool
@@ -46,22 +49,23 @@ class Branch:
         keeps_shape: whether input and result have the same shape.
         weights: the weights of its layers.
     """
+
     block: int
     kind: str
     name: str
-    norm: Optional[str]
+    norm: str | None
     end: str
     channels: int
     channels_first: bool
     keeps_shape: bool
-    weights: Tuple[Weight, ...]
+    weights: tuple[Weight, ...]
 
 
 def _matrices(module: nn.Module) -> int:
     return sum(p.ndim >= 2 for p in module.parameters())
 
 
-def _parts(backbone: nn.Module, name: str, calls: Dict[str, ModuleCall]) -> Iterator[str]:
+def _parts(backbone: nn.Module, name: str, calls: dict[str, ModuleCall]) -> Iterator[str]:
     """Names of the children of a module that were called, those of lists (which are not called) among them."""
     for child, module in backbone.get_submodule(name).named_children():
         full = f'{name}.{child}'
@@ -99,48 +103,73 @@ def _identity_between(start: Any, goal: Any) -> bool:
 
 
 def _has_attention(result: ModuleCall, source: Any) -> bool:
-    return any('Softmax' in node.name() or 'ScaledDotProduct' in node.name() for node in _nodes(result.output_fn, source))
+    return any(
+        'Softmax' in node.name() or 'ScaledDotProduct' in node.name() for node in _nodes(result.output_fn, source)
+    )
 
 
-def _deepest_inside(name: str, calls: Dict[str, ModuleCall], stream: Any) -> Optional[str]:
+def _deepest_inside(name: str, calls: dict[str, ModuleCall], stream: Any) -> str | None:
     """The module inside a branch that has the most parameters between the identity and its output of the branch's size,
-    the last of them if several have."""
+    the last of them if several have.
+    """
     size = calls[name].output.numel()
-    found = [(len(walk_back(call.output_fn, (stream, ))[1]), i, other) for i, (other, call) in enumerate(calls.items())
-             if other.startswith(f'{name}.') and call.times == 1 and call.output is not None
-             and call.output.numel() == size and not _identity_between(call.output_fn, stream)]
+    found = [
+        (len(walk_back(call.output_fn, (stream,))[1]), i, other)
+        for i, (other, call) in enumerate(calls.items())
+        if other.startswith(f'{name}.')
+        and call.times == 1
+        and call.output is not None
+        and call.output.numel() == size
+        and not _identity_between(call.output_fn, stream)
+    ]
     return max(found)[2] if found else None
 
 
-def _end(backbone: nn.Module, block: str, name: str, calls: Dict[str, ModuleCall]) -> str:
+def _end(backbone: nn.Module, block: str, name: str, calls: dict[str, ModuleCall]) -> str:
     """The module whose output is the result of a branch, before anything is added to it: inside the branch, if it adds
-    the identity by itself, else the branch, followed through layer scale, dropout and drop path."""
+    the identity by itself, else the branch, followed through layer scale, dropout and drop path.
+    """
     stream = calls[block].source_fn
     if name == block or _identity_between(calls[name].output_fn, stream):
         return _deepest_inside(name, calls, stream) or name
     end, parts = name, [part for part in _parts(backbone, block, calls) if calls[part].times == 1]
     while True:
-        behind = [part for part in parts if calls[part].source is calls[end].output and part != name
-                  and not is_norm(backbone.get_submodule(part)) and _matrices(backbone.get_submodule(part)) == 0]
+        behind = [
+            part
+            for part in parts
+            if calls[part].source is calls[end].output
+            and part != name
+            and not is_norm(backbone.get_submodule(part))
+            and _matrices(backbone.get_submodule(part)) == 0
+        ]
         if not behind:
             return end
         end = behind[0]
         parts.remove(end)
 
 
-def _norm_before(backbone: nn.Module, block: str, name: str, calls: Dict[str, ModuleCall]) -> Optional[str]:
+def _norm_before(backbone: nn.Module, block: str, name: str, calls: dict[str, ModuleCall]) -> str | None:
     for other, call in calls.items():
-        if (other.startswith(f'{block}.') and not other.startswith(f'{name}.') and call.output is not None
-                and call.output is calls[name].source and is_norm(backbone.get_submodule(other))):
+        if (
+            other.startswith(f'{block}.')
+            and not other.startswith(f'{name}.')
+            and call.output is not None
+            and call.output is calls[name].source
+            and is_norm(backbone.get_submodule(other))
+        ):
             return other
     return None
 
 
-def _weights(backbone: nn.Module, name: str, end: str, calls: Dict[str, ModuleCall]) -> Tuple[Weight, ...]:
+def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCall]) -> tuple[Weight, ...]:
     source, result = calls[name].source_fn, calls[end].output_fn
     # Tables of positions go through layers too, but not the features.
-    used = {id(p) for node in _nodes(result, source) for p in _parameter_operands(node)
-            if p.ndim >= 2 and source in set(_nodes(node, source))}
+    used = {
+        id(p)
+        for node in _nodes(result, source)
+        for p in _parameter_operands(node)
+        if p.ndim >= 2 and source in set(_nodes(node, source))
+    }
 
     def takes_matrix(node: Any) -> bool:
         return any(p.ndim >= 2 for p in _parameter_operands(node))
@@ -151,23 +180,28 @@ def _weights(backbone: nn.Module, name: str, end: str, calls: Dict[str, ModuleCa
         attribute = 'in_proj_weight' if isinstance(module, nn.MultiheadAttention) else 'weight'
         p = getattr(module, attribute, None)
         if isinstance(module, (nn.Linear, nn.Conv2d, nn.MultiheadAttention)) and id(p) in used:
-            weights.append(Weight(f'{layer}.{attribute}', layer, layer in calls and attribute == 'weight', id(p) in last))
+            weights.append(
+                Weight(f'{layer}.{attribute}', layer, layer in calls and attribute == 'weight', id(p) in last)
+            )
     return tuple(weights)
 
 
-def find_branches(backbone: nn.Module, anatomy: Anatomy) -> List[Branch]:
+def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
     """The residual branches of all blocks that feed an output, in the order in which they run.
 
     Runs one forward pass like :func:`mmest.backbones.anatomy.find_anatomy`.
     """
-    used = anatomy.blocks[:max(output.block for output in anatomy.outputs) + 1]
+    used = anatomy.blocks[: max(output.block for output in anatomy.outputs) + 1]
     prefixes = tuple(f'{block.name}.' for block in used)
     names = [name for name, _ in backbone.named_modules() if f'{name}.'.startswith(prefixes)]
     calls, _, image = probe(backbone, names)
-    branches: List[Branch] = []
+    branches: list[Branch] = []
     for i, block in enumerate(used):
-        parts = [name for name in calls if name in set(_parts(backbone, block.name, calls))
-                 and _matrices(backbone.get_submodule(name)) >= 2]
+        parts = [
+            name
+            for name in calls
+            if name in set(_parts(backbone, block.name, calls)) and _matrices(backbone.get_submodule(name)) >= 2
+        ]
         ends = {name: _end(backbone, block.name, name, calls) for name in parts}
         attention = [name for name in parts if _has_attention(calls[ends[name]], calls[name].source_fn)]
         for name in parts if attention else [block.name]:
@@ -175,7 +209,17 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> List[Branch]:
             end = ends.get(name) or _end(backbone, block.name, name, calls)
             source, result = calls[name].source, calls[end].output
             first = result.ndim == 4 and result.shape[1] == block.channels and is_scaled(result.shape[2:], image)
-            branches.append(Branch(
-                i, kind, name, _norm_before(backbone, block.name, name, calls), end, block.channels, first,
-                source is not None and source.shape == result.shape, _weights(backbone, name, end, calls)))
+            branches.append(
+                Branch(
+                    i,
+                    kind,
+                    name,
+                    _norm_before(backbone, block.name, name, calls),
+                    end,
+                    block.channels,
+                    first,
+                    source is not None and source.shape == result.shape,
+                    _weights(backbone, name, end, calls),
+                )
+            )
     return branches

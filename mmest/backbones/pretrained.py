@@ -1,7 +1,8 @@
 """Loading the weights of a backbone, and the proof of how much of it the file covered."""
+
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Iterator, Optional, Set, Tuple
 
 from mmengine.model.weight_init import PretrainedInit
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
@@ -15,26 +16,29 @@ PREFIXES = ('', 'backbone.', 'backbone.backbone.')
 @dataclass(frozen=True)
 class Coverage:
     """How much of a backbone a pretrained file covered, counted in parameters."""
+
     backbone: str
     source: str
     covered: int
     total: int
-    missing: Tuple[str, ...]
+    missing: tuple[str, ...]
 
     @property
     def share(self) -> float:
         return self.covered / max(self.total, 1)
 
     def __str__(self) -> str:
-        text = (f'{self.source} covers {self.share:.2%} of the parameters of {self.backbone} '
-                f'({self.covered:,} of {self.total:,})')
+        text = (
+            f'{self.source} covers {self.share:.2%} of the parameters of {self.backbone} '
+            f'({self.covered:,} of {self.total:,})'
+        )
         if self.missing:
             more = f' and {len(self.missing) - 5} more' if len(self.missing) > 5 else ''
             text += f'; not in it: {", ".join(self.missing[:5])}{more}'
         return text
 
 
-def _pretrained_cfg(backbone: nn.Module) -> Optional[dict]:
+def _pretrained_cfg(backbone: nn.Module) -> dict | None:
     cfgs = getattr(backbone, 'init_cfg', None) or []
     for cfg in [cfgs] if isinstance(cfgs, dict) else cfgs:
         if cfg.get('checkpoint') and (cfg['type'] is PretrainedInit or str(cfg['type']).startswith('Pretrained')):
@@ -42,19 +46,19 @@ def _pretrained_cfg(backbone: nn.Module) -> Optional[dict]:
     return None
 
 
-def pretrained_source(backbone: nn.Module) -> Optional[str]:
+def pretrained_source(backbone: nn.Module) -> str | None:
     """The file or link in the backbone's ``init_cfg``, or None."""
     cfg = _pretrained_cfg(backbone)
     return cfg['checkpoint'] if cfg else None
 
 
 @contextmanager
-def _record_loaded(backbone: nn.Module) -> Iterator[Set[str]]:
+def _record_loaded(backbone: nn.Module) -> Iterator[set[str]]:
     """Collect the names of the parameters and buffers that a state dict gives values of the right shape.
 
     Watches the modules, not the file, so it counts what arrives after any conversion that the backbone does itself.
     """
-    loaded: Set[str] = set()
+    loaded: set[str] = set()
     handles = []
     for module_name, module in backbone.named_modules():
         own = {**dict(module.named_parameters(recurse=False)), **dict(module.named_buffers(recurse=False))}
@@ -81,9 +85,9 @@ def _load_directly(backbone: nn.Module, cfg: dict) -> bool:
     file = CheckpointLoader.load_checkpoint(cfg['checkpoint'], map_location='cpu')
     state = file.get('state_dict', file.get('model', file))
     state = {key[7:] if key.startswith('module.') else key: value for key, value in state.items()}
-    own = {name: tensor for name, tensor in backbone.state_dict().items()}
+    own = dict(backbone.state_dict())
     total = sum(p.numel() for p in backbone.parameters())
-    prefixes = (f"{cfg['prefix'].rstrip('.')}.", ) if cfg.get('prefix') else PREFIXES
+    prefixes = (f'{cfg["prefix"].rstrip(".")}.',) if cfg.get('prefix') else PREFIXES
     for prefix in prefixes:
         found = {name: state[prefix + name] for name in own if isinstance(state.get(prefix + name), Tensor)}
         fits = all(value.shape == own[name].shape for name, value in found.items())
@@ -95,7 +99,7 @@ def _load_directly(backbone: nn.Module, cfg: dict) -> bool:
     return False
 
 
-def load_pretrained(backbone: nn.Module) -> Optional[Coverage]:
+def load_pretrained(backbone: nn.Module) -> Coverage | None:
     """Load the weights that a backbone's ``init_cfg`` names; without one, initialise it as it does by itself.
 
     Ordinary files of the backbone, detector or segmentor checkpoints and wrapped ones load alike; where keys or shapes
@@ -121,8 +125,10 @@ def load_pretrained(backbone: nn.Module) -> Optional[Coverage]:
         except OSError as error:  # FileNotFoundError and the URLErrors of a download
             raise FileNotFoundError(
                 f'The pretrained weights of {kind}, "{source}", could not be read: {error}. A frozen backbone is '
-                'nothing without them: fetch the file by other means, and name it in the init_cfg of the backbone or by '
-                '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.') from error
+                'nothing without them: fetch the file by other means, and name it in the init_cfg of the backbone or '
+                'by '
+                '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.'
+            ) from error
         except (IndexError, KeyError, AssertionError):
             pass  # a backbone's own loader met keys that it does not know; the coverage below says which are missing
     parameters = {name: p.numel() for name, p in backbone.named_parameters()}
@@ -130,6 +136,8 @@ def load_pretrained(backbone: nn.Module) -> Optional[Coverage]:
     total = sum(parameters.values())
     coverage = Coverage(kind, source, total - sum(parameters[name] for name in missing), total, tuple(missing))
     if coverage.share < MIN_COVERAGE:
-        raise ValueError(f'{coverage}. At least {MIN_COVERAGE:.0%} is needed: the file belongs to another backbone or '
-                         'another layout of keys; check the init_cfg and the arguments of the backbone.')
+        raise ValueError(
+            f'{coverage}. At least {MIN_COVERAGE:.0%} is needed: the file belongs to another backbone or '
+            'another layout of keys; check the init_cfg and the arguments of the backbone.'
+        )
     return coverage

@@ -1,9 +1,11 @@
 """One small forward pass through a backbone, whose calls and autograd graph tell what the backbone is made of."""
+
 from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Collection, Dict, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.utils.checkpoint
@@ -16,14 +18,15 @@ LARGE_PROBE_SIZE = (224, 320)  # for windows that must fit into the smallest map
 
 @dataclass
 class ModuleCall:
-    """What a forward hook saw of one module: input, output, the (H, W) it was given, if any, the graph nodes of input and
-    output, and how often it was called.
+    """What a forward hook saw of one module: input, output, the (H, W) it was given, if any, the graph nodes of input
+    and output, and how often it was called.
 
     The nodes are kept apart from the tensors because an operation in place gives a tensor another node later.
     """
-    source: Optional[Tensor]
-    output: Optional[Tensor]
-    hw: Optional[Tuple[int, int]]
+
+    source: Tensor | None
+    output: Tensor | None
+    hw: tuple[int, int] | None
     source_fn: Any = None
     output_fn: Any = None
     times: int = 1
@@ -31,19 +34,20 @@ class ModuleCall:
 
 class Probe(NamedTuple):
     """A forward pass: calls by module name in the order in which they ended, outputs, height and width of the image."""
-    calls: Dict[str, ModuleCall]
-    outputs: List[Tensor]
-    image: Tuple[int, int]
+
+    calls: dict[str, ModuleCall]
+    outputs: list[Tensor]
+    image: tuple[int, int]
 
 
-def first_tensor(value: Any) -> Optional[Tensor]:
+def first_tensor(value: Any) -> Tensor | None:
     """The tensor that a block takes or returns, be it alone or the first of a tuple."""
     if isinstance(value, (tuple, list)):
         return next((v for v in value if isinstance(v, Tensor)), None)
     return value if isinstance(value, Tensor) else None
 
 
-def spatial_shape(args: Sequence[Any], kwargs: Dict[str, Any]) -> Optional[Tuple[int, int]]:
+def spatial_shape(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int] | None:
     """The (H, W) that hierarchical transformers hand to their blocks beside the tokens, or None."""
     for value in (*args, *kwargs.values()):
         if isinstance(value, (tuple, list, torch.Size)) and len(value) == 2 and all(isinstance(v, int) for v in value):
@@ -69,7 +73,8 @@ def _without_recomputation() -> Iterator[None]:
 @contextmanager
 def _all_trainable(backbone: nn.Module) -> Iterator[None]:
     """Eval mode and a graph over all parameters; flags, modes, and what a forward pass may leave in a module (rotary
-    embeddings of the last image size, say) are put back afterwards."""
+    embeddings of the last image size, say) are put back afterwards.
+    """
     flags = [(p, p.requires_grad) for p in backbone.parameters()]
     before = [(module, dict(module.__dict__), dict(module._buffers)) for module in backbone.modules()]
     backbone.eval()
@@ -89,7 +94,7 @@ def _all_trainable(backbone: nn.Module) -> Iterator[None]:
             module._buffers.update(buffers)
 
 
-def _probe_shapes(backbone: nn.Module) -> List[Tuple[int, int, int]]:
+def _probe_shapes(backbone: nn.Module) -> list[tuple[int, int, int]]:
     """Channels, height and width of images to try."""
     stem = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
     channels = stem.in_channels if stem else 3
@@ -103,20 +108,27 @@ def _probe_shapes(backbone: nn.Module) -> List[Tuple[int, int, int]]:
     return [*shapes, (channels, *LARGE_PROBE_SIZE)]
 
 
-def _run(backbone: nn.Module, names: Sequence[str], shape: Tuple[int, int, int]) -> Probe:
-    calls: Dict[str, ModuleCall] = {}
+def _run(backbone: nn.Module, names: Sequence[str], shape: tuple[int, int, int]) -> Probe:
+    calls: dict[str, ModuleCall] = {}
 
     def see(name, module, args, kwargs, output):
         source = first_tensor(args) if args else first_tensor(tuple(kwargs.values()))
         out = first_tensor(output)
         earlier = calls.pop(name, None)  # of a module that is called twice, the later call counts
-        calls[name] = ModuleCall(source, out, spatial_shape(args, kwargs), getattr(source, 'grad_fn', None),
-                                 getattr(out, 'grad_fn', None), 1 + (earlier.times if earlier else 0))
+        calls[name] = ModuleCall(
+            source,
+            out,
+            spatial_shape(args, kwargs),
+            getattr(source, 'grad_fn', None),
+            getattr(out, 'grad_fn', None),
+            1 + (earlier.times if earlier else 0),
+        )
 
     weight = next(p for p in backbone.parameters() if p.is_floating_point())
     image = torch.zeros(1, *shape, dtype=weight.dtype, device=weight.device)
-    handles = [backbone.get_submodule(name).register_forward_hook(partial(see, name), with_kwargs=True)
-               for name in names]
+    handles = [
+        backbone.get_submodule(name).register_forward_hook(partial(see, name), with_kwargs=True) for name in names
+    ]
     try:
         outputs = backbone(image)
     finally:
@@ -150,13 +162,17 @@ def probe(backbone: nn.Module, names: Sequence[str]) -> Probe:
             raise ValueError(f'{kind}: a trial forward pass on a blank image failed: {failure}') from failure
     for k, output in enumerate(found.outputs):
         if not isinstance(output, Tensor) or output.ndim != 4:
-            raise ValueError(f'{kind}: output {k} should be a B×C×H×W map, but it is a {type(output).__name__}'
-                             f'{" of shape " + str(tuple(output.shape)) if isinstance(output, Tensor) else ""}. '
-                             'Set the arguments of the backbone so that it returns maps alone, without class tokens.')
+            raise ValueError(
+                f'{kind}: output {k} should be a B×C×H×W map, but it is a {type(output).__name__}'
+                f'{" of shape " + str(tuple(output.shape)) if isinstance(output, Tensor) else ""}. '
+                'Set the arguments of the backbone so that it returns maps alone, without class tokens.'
+            )
         if is_scaled(output.shape[1:3], found.image) and not is_scaled(output.shape[2:], found.image):
-            raise ValueError(f'{kind}: output {k} should be a B×C×H×W map, but for an image of {found.image[0]}×'
-                             f'{found.image[1]} it is {tuple(output.shape)}, channels last: necks and heads would take '
-                             'rows for channels. Set the arguments of the backbone so that channels come first.')
+            raise ValueError(
+                f'{kind}: output {k} should be a B×C×H×W map, but for an image of {found.image[0]}×'
+                f'{found.image[1]} it is {tuple(output.shape)}, channels last: necks and heads would take '
+                'rows for channels. Set the arguments of the backbone so that channels come first.'
+            )
     return found
 
 
@@ -169,10 +185,10 @@ def is_scaled(size: Sequence[int], image: Sequence[int]) -> bool:
     return max(low) < min(high) and all(s <= i for s, i in zip(size, image))
 
 
-def walk_back(start: Any, stops: Collection[Any]) -> Tuple[Set[Any], Set[int]]:
+def walk_back(start: Any, stops: Collection[Any]) -> tuple[set[Any], set[int]]:
     """The nodes among ``stops`` first met on the way back from a node, and ids of the parameters met before them."""
-    met: Set[Any] = set()
-    parameters: Set[int] = set()
+    met: set[Any] = set()
+    parameters: set[int] = set()
     queue, seen = deque([start]), set()
     while queue:
         node = queue.popleft()

@@ -1,6 +1,8 @@
 """Reading the outputs of a backbone's blocks while it runs."""
+
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -10,6 +12,7 @@ from mmest.backbones.probe import first_tensor, is_scaled, spatial_shape
 
 class Tap(NamedTuple):
     """The output of one block: stage index, block index (both from 0 over the whole backbone), B×C×H×W feature."""
+
     stage: int
     block: int
     feature: Tensor
@@ -28,14 +31,14 @@ class TapReader:
 
     def __init__(self, backbone: nn.Module, blocks: Mapping[int, Block]) -> None:
         self.blocks = dict(blocks)
-        self.calls: Dict[int, Tuple[Tensor, Optional[Tuple[int, int]]]] = {}
+        self.calls: dict[int, tuple[Tensor, tuple[int, int] | None]] = {}
         for i, block in self.blocks.items():
             backbone.get_submodule(block.name).register_forward_hook(partial(self._see, i), with_kwargs=True)
 
     def _see(self, index, module, args, kwargs, output) -> None:
         self.calls[index] = (first_tensor(output), spatial_shape(args, kwargs))
 
-    def take(self, image: Tuple[int, int], features: Sequence[Tensor]) -> List[Tap]:
+    def take(self, image: tuple[int, int], features: Sequence[Tensor]) -> list[Tap]:
         """Taps of the forward pass that has just ended; the reader keeps no reference to them.
 
         Args:
@@ -47,13 +50,15 @@ class TapReader:
         return [Tap(block.stage, i, self._as_map(block, *calls[i], image, sizes)) for i, block in self.blocks.items()]
 
     @staticmethod
-    def _as_map(block: Block, x: Tensor, hw: Optional[Tuple[int, int]], image, sizes) -> Tensor:
+    def _as_map(block: Block, x: Tensor, hw: tuple[int, int] | None, image, sizes) -> Tensor:
         if x.ndim == 4:
             return x if x.shape[1] == block.channels and is_scaled(x.shape[2:], image) else x.permute(0, 3, 1, 2)
         tokens = x.shape[1] - block.prefix_tokens
         grids = [hw] if hw is not None else sizes
         grid = next((g for g in grids if g[0] * g[1] == tokens), None)
         if grid is None:
-            raise ValueError(f'Block "{block.name}" returned {tokens} spatial tokens, which fit none of the grids '
-                             f'{sorted(grids)} known for an image of {image[0]}×{image[1]}.')
-        return x[:, block.prefix_tokens:].unflatten(1, grid).permute(0, 3, 1, 2)
+            raise ValueError(
+                f'Block "{block.name}" returned {tokens} spatial tokens, which fit none of the grids '
+                f'{sorted(grids)} known for an image of {image[0]}×{image[1]}.'
+            )
+        return x[:, block.prefix_tokens :].unflatten(1, grid).permute(0, 3, 1, 2)

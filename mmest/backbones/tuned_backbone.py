@@ -1,6 +1,7 @@
 """The wrapper that holds a pretrained backbone and the method that tunes it."""
+
+from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import Dict, Iterator, List, Optional, Tuple
 
 import torch
 from mmengine.config import ConfigDict
@@ -34,22 +35,24 @@ class TunedBackbone(BaseModule):
         ValueError: weights were given to the wrapper; the method is unknown; the backbone does not suit the method.
     """
 
-    def __init__(self, backbone: dict, tuning: dict, init_cfg: Optional[dict] = None,
-                 pretrained: Optional[str] = None) -> None:
+    def __init__(
+        self, backbone: dict, tuning: dict, init_cfg: dict | None = None, pretrained: str | None = None
+    ) -> None:
         if init_cfg is not None or pretrained is not None:
             raise ValueError(
                 'TunedBackbone takes no weights of its own, but got '
                 f'{"init_cfg" if init_cfg is not None else "pretrained"}={init_cfg or pretrained!r}. Name them on the '
                 "backbone inside: backbone=dict(type='TunedBackbone', backbone=dict(..., "
-                "init_cfg=dict(type='Pretrained', checkpoint=...))).")
+                "init_cfg=dict(type='Pretrained', checkpoint=...)))."
+            )
         super().__init__()
         # mmdet's Swin reads its init_cfg by attribute.
         self.backbone = MODELS.build(ConfigDict(backbone))
         # Without touching the random numbers that neck and head start from: methods are compared from the same start.
         with torch.random.fork_rng():
             self.method = build_tuning(tuning, self.backbone)
-        self.coverage: Optional[Coverage] = None
-        self._restorable: Dict[str, str] = {}
+        self.coverage: Coverage | None = None
+        self._restorable: dict[str, str] = {}
         self._has_weights = pretrained_source(self.backbone) is None
         self.taps = None
         if self.method.tapped_blocks:
@@ -64,18 +67,21 @@ class TunedBackbone(BaseModule):
                 raise ValueError(
                     f'{type(self.method).__name__} lies beside a frozen backbone, but it also trains '
                     f'"{name}" inside: the graph would run through the whole backbone at the memory of full '
-                    'fine-tuning. A method beside the backbone must train nothing of it.')
+                    'fine-tuning. A method beside the backbone must train nothing of it.'
+                )
         self.train(self.training)
 
     def train(self, mode: bool = True) -> 'TunedBackbone':
-        """Set the mode of all that trains; what is frozen stays in eval mode (no drop path, no BatchNorm statistics)."""
+        """Set the mode of all that trains; what is frozen stays in eval mode (no drop path, no BatchNorm
+        statistics).
+        """
         super().train(mode)
         self.backbone.eval()
         for module in self.method.trained_modules(self.backbone):
             module.train(mode)
         return self
 
-    def frozen_state(self) -> Iterator[Tuple[str, Tensor]]:
+    def frozen_state(self) -> Iterator[tuple[str, Tensor]]:
         """(name inside the backbone, tensor) of every parameter and persistent buffer that does not train."""
         trained_ids = {id(p) for p in self.backbone.parameters() if p.requires_grad}
         for module in self.method.trained_modules(self.backbone):
@@ -84,7 +90,7 @@ class TunedBackbone(BaseModule):
             if id(tensor) not in trained_ids:
                 yield name, tensor.detach()
 
-    def restorable(self) -> Dict[str, str]:
+    def restorable(self) -> dict[str, str]:
         """Digests of the frozen tensors as the pretrained file gives them: what a delta checkpoint can leave out."""
         return self._restorable
 
@@ -107,34 +113,49 @@ class TunedBackbone(BaseModule):
             self._restorable = {}
             return
         lost = set(self.coverage.missing)
-        random = [name for name, p in self.backbone.named_parameters() if name in lost and not p.requires_grad and p.ndim > 1]
+        random = [
+            name for name, p in self.backbone.named_parameters() if name in lost and not p.requires_grad and p.ndim > 1
+        ]
         print_log(str(self.coverage), logger='current')
         if random:
-            print_log(f'{len(random)} frozen weights of {self.coverage.backbone} stay random, because the file lacks them, '
-                      f'first {random[0]}. Is it the file of this very backbone?', logger='current', level=30)
+            print_log(
+                f'{len(random)} frozen weights of {self.coverage.backbone} stay random, because the file lacks them, '
+                f'first {random[0]}. Is it the file of this very backbone?',
+                logger='current',
+                level=30,
+            )
         # What the file lacks is restorable all the same where every build gives it the same constant.
-        self._restorable = digests((name, tensor) for name, tensor in self.frozen_state()
-                                   if name not in lost or bool((tensor == tensor.flatten()[0]).all()))
+        self._restorable = digests(
+            (name, tensor)
+            for name, tensor in self.frozen_state()
+            if name not in lost or bool((tensor == tensor.flatten()[0]).all())
+        )
 
-    def forward(self, x: Tensor) -> Tuple[Tensor, ...]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         if not self._has_weights:
             self._has_weights = True  # say it once
-            print_log(f'{type(self.backbone).__name__} runs with random weights: neither init_weights() nor a '
-                      f'checkpoint has given it "{pretrained_source(self.backbone)}".', logger='current', level=30)
+            print_log(
+                f'{type(self.backbone).__name__} runs with random weights: neither init_weights() nor a '
+                f'checkpoint has given it "{pretrained_source(self.backbone)}".',
+                logger='current',
+                level=30,
+            )
         # Frozen parts build no graph by themselves, as long as nothing in front of them needs one.
         with torch.no_grad() if self.method.beside else nullcontext():
             outputs = self.backbone(x)
-        features = (outputs, ) if isinstance(outputs, Tensor) else outputs
+        features = (outputs,) if isinstance(outputs, Tensor) else outputs
         taps = [] if self.taps is None else self.taps.take(tuple(x.shape[-2:]), features)
         return tuple(self.method(features, taps, x))
 
-    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
-                              error_msgs) -> None:
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ) -> None:
         rename_plain_keys(self, state_dict, prefix)
         check_and_complete(self, state_dict, prefix)
         self._has_weights = self._has_weights or any(key.startswith(f'{prefix}backbone.') for key in state_dict)
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
-                                      error_msgs)
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
 
 @MODELS.register_module()
@@ -150,6 +171,6 @@ class ESTBackbone(TunedBackbone):
         super().__init__(backbone, tuning=dict(type='EST', **knobs))
 
 
-def tuned_backbones(model: nn.Module) -> List[Tuple[str, TunedBackbone]]:
+def tuned_backbones(model: nn.Module) -> list[tuple[str, TunedBackbone]]:
     """(name, module) of every TunedBackbone in a model."""
     return [(name, m) for name, m in model.named_modules() if isinstance(m, TunedBackbone)]

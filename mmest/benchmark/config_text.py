@@ -1,9 +1,11 @@
 """A config as one text that repeats a measurement on any machine."""
+
 import copy
 import json
 import re
-from functools import lru_cache
-from typing import Any, Dict, Sequence, Tuple
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 from mmengine.config import Config
 
@@ -12,10 +14,11 @@ from mmest.engine.memory.compare import FULL
 from mmest.utils import set_tuning
 
 
-def config_text(path: str, options: Dict[str, Any], tuning: str, parts: Sequence[str] = ()) -> Tuple[str, dict]:
+def config_text(path: str, options: dict[str, Any], tuning: str, parts: Sequence[str] = ()) -> tuple[str, dict]:
     """The text of a config under a tuning method, and the config of the method.
 
-    The text can be saved to a file and used as a config. Folders that came from environment variables are variables in it.
+    The text can be saved to a file and used as a config. Folders that came from environment variables are variables in
+    it.
 
     Args:
         path: the config file.
@@ -34,13 +37,13 @@ def config_text(path: str, options: Dict[str, Any], tuning: str, parts: Sequence
     return f"{_text(path, json.dumps(options), tuple(parts))}model['backbone']['tuning'] = {method!r}\n", method
 
 
-@lru_cache(maxsize=None)
+@cache
 def _read(path: str) -> Config:
     return read_config(path, tuning=FULL)
 
 
-@lru_cache(maxsize=None)
-def _text(path: str, options: str, parts: Tuple[str, ...]) -> str:
+@cache
+def _text(path: str, options: str, parts: tuple[str, ...]) -> str:
     cfg = copy.deepcopy(_read(path))
     set_options(cfg, json.loads(options))
     del cfg.model.backbone['tuning']
@@ -51,7 +54,7 @@ def _text(path: str, options: str, parts: Tuple[str, ...]) -> str:
     return text
 
 
-def _parts(cfg: Config, names: Tuple[str, ...]) -> dict:
+def _parts(cfg: Config, names: tuple[str, ...]) -> dict:
     parts = {name: cfg[name] for name in names if name in cfg}
     imports = (cfg.get('custom_imports') or {}).get('imports') or []
     own = [name for name in ([imports] if isinstance(imports, str) else imports) if name.partition('.')[0] != 'mmest']

@@ -1,9 +1,11 @@
 """From a grid file to the cells that it asks for."""
+
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any
 
 from mmengine.config import Config
 
@@ -14,11 +16,12 @@ from .config_text import config_text
 
 _STEP = dict(sizes=[[512, 512]], batch_sizes=[2], device='cpu', precisions=['fp32'])
 #: What an entry of each kind may say, and what it says if it does not. ``configs`` it has to.
-DEFAULTS: Dict[str, dict] = dict(
+DEFAULTS: dict[str, dict] = dict(
     memory=_STEP,
     time=dict(_STEP, steps=20),
     largest_batch=dict(_STEP, budgets_gib=[24, 80]),
-    accuracy=dict(seeds=[0], sweep=None))
+    accuracy=dict(seeds=[0], sweep=None),
+)
 _COMMON = dict(tunings=None, options={}, variant='')
 SWEEP = dict(factors=[0.3, 1.0, 3.0], held_out=0.2)
 #: What a training step depends on.
@@ -33,15 +36,16 @@ class Cell:
         name: file name of its record, without ``.json``.
         request: all that it is asked to do, as JSON has it.
     """
+
     name: str
-    request: Dict[str, Any]
+    request: dict[str, Any]
 
     @property
     def kind(self) -> str:
         return self.request['kind']
 
 
-def read_grid(path: str) -> List[Cell]:
+def read_grid(path: str) -> list[Cell]:
     """The cells of a grid file, memory first; the docstring of ``tools/benchmark.py`` has its format.
 
     Raises:
@@ -56,15 +60,19 @@ def read_grid(path: str) -> List[Cell]:
         raise ValueError(f'The grid {path} cannot be read: {type(error).__name__}: {error}') from error
     unknown = [key for key, value in grid.items() if key not in DEFAULTS and _is_entries(value)]
     if unknown or not DEFAULTS.keys() & grid.keys():
-        raise ValueError(f'The grid {path} should hold lists named {", ".join(DEFAULTS)}; found {", ".join(unknown or grid)}.')
-    cells: Dict[str, Cell] = {}
+        raise ValueError(
+            f'The grid {path} should hold lists named {", ".join(DEFAULTS)}; found {", ".join(unknown or grid)}.'
+        )
+    cells: dict[str, Cell] = {}
     for kind, expand in _EXPAND.items():
         for entry in grid.get(kind, []):
             for request in expand(_completed(path, kind, entry)):
                 request = json.loads(json.dumps(request))  # as it will be read again
                 cell = Cell(request.pop('name'), request)
                 if cells.setdefault(cell.name, cell) != cell:
-                    raise ValueError(f'Two cells of {path} are named {cell.name} and differ. Give one of them a "variant".')
+                    raise ValueError(
+                        f'Two cells of {path} are named {cell.name} and differ. Give one of them a "variant".'
+                    )
     return list(cells.values())
 
 
@@ -76,8 +84,10 @@ def _completed(path: str, kind: str, entry: dict) -> dict:
     known = {**_COMMON, **DEFAULTS[kind]}
     wrong = [key for key in entry if key not in known and key != 'configs']
     if wrong or not entry.get('configs'):
-        raise ValueError(f'An entry of "{kind}" in {path} needs "configs" and may have {", ".join(known)}; found '
-                         f'{", ".join(entry) or "nothing"}.')
+        raise ValueError(
+            f'An entry of "{kind}" in {path} needs "configs" and may have {", ".join(known)}; found '
+            f'{", ".join(entry) or "nothing"}.'
+        )
     entry = {**known, **entry}
     entry['tunings'] = entry['tunings'] or available_tunings()
     for precision in entry.get('precisions', ()):
@@ -89,9 +99,17 @@ def _completed(path: str, kind: str, entry: dict) -> dict:
 def _settings(entry: dict) -> Iterator[dict]:
     """What all cells of a training step have in common, one of each combination."""
     for config, size, batch_size, precision in product(
-            entry['configs'], entry['sizes'], entry['batch_sizes'], entry['precisions']):
-        yield dict(config=config, size=list(size), batch_size=batch_size, precision=precision, device=entry['device'],
-                   options=entry['options'], variant=entry['variant'])
+        entry['configs'], entry['sizes'], entry['batch_sizes'], entry['precisions']
+    ):
+        yield dict(
+            config=config,
+            size=list(size),
+            batch_size=batch_size,
+            precision=precision,
+            device=entry['device'],
+            options=entry['options'],
+            variant=entry['variant'],
+        )
 
 
 def _setting_name(setting: dict) -> str:
@@ -109,17 +127,30 @@ def _memory(entry: dict) -> Iterator[dict]:
     for setting in _settings(entry):
         for tuning in entry['tunings']:
             text, method = config_text(setting['config'], setting['options'], tuning, _STEP_PARTS)
-            yield dict(kind='memory', name=f'memory_{_setting_name(setting)}_{tuning}', **setting, method=tuning,
-                       tuning=method, config_text=text)
+            yield dict(
+                kind='memory',
+                name=f'memory_{_setting_name(setting)}_{tuning}',
+                **setting,
+                method=tuning,
+                tuning=method,
+                config_text=text,
+            )
 
 
 def _time(entry: dict) -> Iterator[dict]:
     for setting in _settings(entry):
-        texts = {tuning: config_text(setting['config'], setting['options'], tuning, _STEP_PARTS)
-                 for tuning in entry['tunings']}
-        yield dict(kind='time', name=f'time_{_setting_name(setting)}', **setting, steps=entry['steps'],
-                   tunings={tuning: method for tuning, (_, method) in texts.items()},
-                   config_text=next(iter(texts.values()))[0])
+        texts = {
+            tuning: config_text(setting['config'], setting['options'], tuning, _STEP_PARTS)
+            for tuning in entry['tunings']
+        }
+        yield dict(
+            kind='time',
+            name=f'time_{_setting_name(setting)}',
+            **setting,
+            steps=entry['steps'],
+            tunings={tuning: method for tuning, (_, method) in texts.items()},
+            config_text=next(iter(texts.values()))[0],
+        )
 
 
 def _largest_batch(entry: dict) -> Iterator[dict]:
@@ -128,18 +159,33 @@ def _largest_batch(entry: dict) -> Iterator[dict]:
         height, width = setting['size']
         for budget, tuning in product(entry['budgets_gib'], entry['tunings']):
             text, method = config_text(setting['config'], setting['options'], tuning, _STEP_PARTS)
-            yield dict(kind='largest_batch', budget_gib=budget, method=tuning, tuning=method, config_text=text, **setting,
-                       name=f'largest_batch_{_model_name(setting)}_{height}x{width}_{setting["precision"]}_{budget}gib_{tuning}')
+            yield dict(
+                kind='largest_batch',
+                budget_gib=budget,
+                method=tuning,
+                tuning=method,
+                config_text=text,
+                **setting,
+                name=f'largest_batch_{_model_name(setting)}_{height}x{width}_{setting["precision"]}_{budget}gib_{tuning}',
+            )
 
 
 def _accuracy(entry: dict) -> Iterator[dict]:
     sweep = entry['sweep'] and {**SWEEP, **entry['sweep']}
     if sweep and sweep.get('of', 'method') != 'method':
-        raise ValueError(f'A sweep is of="method", or of all rates together where "of" is left out; found "{sweep["of"]}".')
+        raise ValueError(
+            f'A sweep is of="method", or of all rates together where "of" is left out; found "{sweep["of"]}".'
+        )
     for config, tuning in product(entry['configs'], entry['tunings']):
         text, method = config_text(config, entry['options'], tuning)
-        run = dict(config=config, options=entry['options'], variant=entry['variant'], method=tuning, tuning=method,
-                   config_text=text)
+        run = dict(
+            config=config,
+            options=entry['options'],
+            variant=entry['variant'],
+            method=tuning,
+            tuning=method,
+            config_text=text,
+        )
         name = f'{_model_name(run)}_{tuning}'
         cells = []
         for factor, seed in product(sweep['factors'], sweep.get('seeds') or entry['seeds'][:1]) if sweep else ():
@@ -147,9 +193,15 @@ def _accuracy(entry: dict) -> Iterator[dict]:
             cells.append(f'sweep_{name}_{kind}x{factor:g}' + (f'_seed{seed}' if seed != entry['seeds'][0] else ''))
             yield dict(kind='sweep', name=cells[-1], **run, seed=seed, factor=factor, held_out=sweep['held_out'], **of)
         for seed in entry['seeds']:
-            yield dict(kind='accuracy', name=f'accuracy_{name}_seed{seed}', **run, seed=seed,
-                       sweep=sweep and dict(sweep, cells=cells))
+            yield dict(
+                kind='accuracy',
+                name=f'accuracy_{name}_seed{seed}',
+                **run,
+                seed=seed,
+                sweep=sweep and dict(sweep, cells=cells),
+            )
 
 
-_EXPAND: Dict[str, Callable[[dict], Iterator[dict]]] = dict(
-    memory=_memory, time=_time, largest_batch=_largest_batch, accuracy=_accuracy)
+_EXPAND: dict[str, Callable[[dict], Iterator[dict]]] = dict(
+    memory=_memory, time=_time, largest_batch=_largest_batch, accuracy=_accuracy
+)

@@ -1,9 +1,10 @@
 """A part of the training data to choose learning rates on, so that the validation data stays unseen until the end."""
+
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Dict, Iterable, List, Tuple
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
@@ -20,16 +21,18 @@ def is_held_out(identity: object, share: float) -> bool:
 
 def picture_of(name: str) -> str:
     """The picture that a tile was cut from: the name of the tile without its place, two to four numbers at the end, as
-    ``P0006__824__0``, ``2_10_0_0_512_512`` and ``P0001__1024__0___0`` have them. Other names are returned as they are."""
+    ``P0006__824__0``, ``2_10_0_0_512_512`` and ``P0001__1024__0___0`` have them. Other names are returned as they are.
+    """
     return _PLACE.sub('', name)
 
 
 def hold_out(cfg: Config, share: float, folder: Path) -> None:
     """Have a config train on one part of its training data and validate on the other, in place.
 
-    Annotation files in COCO format are split by image id, lists of names and folders by name. Tiles stay with their picture
-    (:func:`picture_of`): they overlap, and a method that learns them by heart would look good. The two parts are files in
-    ``folder``, which the data sets read by their own option ``ann_file``. The pipelines stay what they are.
+    Annotation files in COCO format are split by image id, lists of names and folders by name. Tiles stay with their
+    picture (:func:`picture_of`): they overlap, and a method that learns them by heart would look good. The two parts
+    are files in ``folder``, which the data sets read by their own option ``ann_file``. The pipelines stay what they
+    are.
 
     Args:
         cfg: a config with a training and a validation data set.
@@ -59,18 +62,24 @@ def _innermost(dataset: dict) -> dict:
     while dataset.get('type', '').rpartition('.')[2] in _WRAPPERS:
         dataset = dataset['dataset']
     if 'datasets' in dataset or 'dataset' in dataset:
-        raise ValueError(f'A part of the training data cannot be held out of a {dataset.type}. Sweep on one of its data sets '
-                         'by a config of its own, or set sweep=None and choose the rate by hand.')
+        raise ValueError(
+            f'A part of the training data cannot be held out of a {dataset.type}. Sweep on one of its data sets '
+            'by a config of its own, or set sweep=None and choose the rate by hand.'
+        )
     return dataset
 
 
-def _split(cfg: Config, dataset: dict, share: float, folder: Path) -> Tuple[Path, Path]:
+def _split(cfg: Config, dataset: dict, share: float, folder: Path) -> tuple[Path, Path]:
     ann_file = dataset.get('ann_file') or ''
     path = Path(dataset.get('data_root') or '', ann_file)
     if path.suffix == '.json':
         content = json.loads(path.read_text())
-        parts = {part: json.dumps(_of_images(content, images)) for part, images in _parts(
-            content['images'], [_identity(image) for image in content['images']], share).items()}
+        parts = {
+            part: json.dumps(_of_images(content, images))
+            for part, images in _parts(
+                content['images'], [_identity(image) for image in content['images']], share
+            ).items()
+        }
         return _write(folder, '.json', parts)
     names = path.read_text().split() if ann_file and path.is_file() else _names_in_folder(cfg, dataset)
     parts = _parts(names, [picture_of(name) for name in names], share)
@@ -83,33 +92,38 @@ def _identity(image: dict) -> object:
     return image['id'] if picture == name else picture
 
 
-def _parts(items: Iterable, identities: List, share: float) -> Dict[str, list]:
-    parts: Dict[str, list] = dict(fit=[], held=[])
+def _parts(items: Iterable, identities: list, share: float) -> dict[str, list]:
+    parts: dict[str, list] = dict(fit=[], held=[])
     for item, identity in zip(items, identities):
         parts['held' if is_held_out(identity, share) else 'fit'].append(item)
     if not all(parts.values()):
-        raise ValueError(f'Of {len(identities)} training images from {len(set(identities))} pictures, holding out {share:.0%} leaves '
-                         'one part without any. Choose another share.')
+        raise ValueError(
+            f'Of {len(identities)} training images from {len(set(identities))} pictures, holding out {share:.0%} '
+            'leaves '
+            'one part without any. Choose another share.'
+        )
     return parts
 
 
-def _of_images(content: dict, images: List[dict]) -> dict:
+def _of_images(content: dict, images: list[dict]) -> dict:
     ids = {image['id'] for image in images}
     return dict(content, images=images, annotations=[a for a in content['annotations'] if a['image_id'] in ids])
 
 
-def _names_in_folder(cfg: Config, dataset: dict) -> List[str]:
+def _names_in_folder(cfg: Config, dataset: dict) -> list[str]:
     """Names of the images of a data set that is a folder, as its list of names would have them."""
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         built = DATASETS.build(dict(dataset, lazy_init=True))
     folder, suffix = built.data_prefix.get('img_path'), getattr(built, 'img_suffix', None)
     if not folder or not suffix:
-        raise ValueError(f'{dataset["type"]} names neither an annotation file nor a folder of images (img_path) with an '
-                         'ending (img_suffix): its training data cannot be split. Set sweep=None and choose the rate by hand.')
-    return sorted(path.relative_to(folder).as_posix()[:-len(suffix)] for path in Path(folder).rglob(f'*{suffix}'))
+        raise ValueError(
+            f'{dataset["type"]} names neither an annotation file nor a folder of images (img_path) with an '
+            'ending (img_suffix): its training data cannot be split. Set sweep=None and choose the rate by hand.'
+        )
+    return sorted(path.relative_to(folder).as_posix()[: -len(suffix)] for path in Path(folder).rglob(f'*{suffix}'))
 
 
-def _write(folder: Path, suffix: str, parts: Dict[str, str]) -> Tuple[Path, Path]:
+def _write(folder: Path, suffix: str, parts: dict[str, str]) -> tuple[Path, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for part in ('fit', 'held'):

@@ -1,5 +1,4 @@
 """The metric that stands for an evaluation."""
-from typing import Dict, Tuple
 
 _FIRST = ('coco/bbox_mAP', 'mIoU')
 
@@ -9,7 +8,7 @@ def in_percent(name: str, value: float) -> float:
     return value * 100 if 'mAP' in name else value
 
 
-def main_metric(metrics: Dict[str, float]) -> Tuple[str, float]:
+def main_metric(metrics: dict[str, float]) -> tuple[str, float]:
     """Its name, without the metric's prefix, and its value in per cent.
 
     That is COCO's AP of boxes, or mIoU, or the first that is called mAP.

@@ -1,4 +1,5 @@
 """Run the cells of a grid one after the other, each in a process of its own."""
+
 import hashlib
 import json
 import multiprocessing
@@ -8,7 +9,6 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import List
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -29,11 +29,11 @@ def is_done(path: Path, request: dict) -> bool:
     return not record['failed'] and all(record.get(key) == value for key, value in request.items())
 
 
-def run_grid(cells: List[Cell], out: Path, work: Path, console: Console) -> List[str]:
+def run_grid(cells: list[Cell], out: Path, work: Path, console: Console) -> list[str]:
     """Run what has no record yet, or failed, or was asked for otherwise.
 
-    A cell that fails, or is killed, leaves a record that says so, and the next one runs. A training that was cut off goes on from
-    its last checkpoint.
+    A cell that fails, or is killed, leaves a record that says so, and the next one runs. A training that was cut off
+    goes on from its last checkpoint.
 
     Args:
         cells: of :func:`mmest.benchmark.grid.read_grid`.
@@ -45,15 +45,30 @@ def run_grid(cells: List[Cell], out: Path, work: Path, console: Console) -> List
         Names of the cells that failed.
     """
     from .surroundings import commit
+
     todo = [cell for cell in cells if not is_done(out / f'{cell.name}.json', cell.request)]
     console.print(f'Cells to measure: {len(todo)} of {len(cells)}.')
     context = multiprocessing.get_context('forkserver')
     # Imported once, for all cells; what is not installed is passed over.
-    context.set_forkserver_preload(['mmest.benchmark.training', 'mmest.benchmark.training_step', 'mmdet.datasets', 'mmdet.models',
-                                    'mmseg.datasets', 'mmseg.models'])
+    context.set_forkserver_preload(
+        [
+            'mmest.benchmark.training',
+            'mmest.benchmark.training_step',
+            'mmdet.datasets',
+            'mmdet.models',
+            'mmseg.datasets',
+            'mmseg.models',
+        ]
+    )
     sources, failed = commit(), []
-    columns = (TextColumn('{task.description}', markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TextColumn('left:'), TimeRemainingColumn())
+    columns = (
+        TextColumn('{task.description}', markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn('left:'),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task('', total=len(todo))
         for cell in todo:
@@ -73,8 +88,11 @@ def run_grid(cells: List[Cell], out: Path, work: Path, console: Console) -> List
             if record['failed']:
                 failed.append(cell.name)
             seconds = time.monotonic() - started
-            console.print(f'{cell.name}: {"failed: " + record["error"][-1] if record["failed"] else "done"} ({seconds:.0f} s)',
-                          markup=False, highlight=False)
+            console.print(
+                f'{cell.name}: {"failed: " + record["error"][-1] if record["failed"] else "done"} ({seconds:.0f} s)',
+                markup=False,
+                highlight=False,
+            )
             progress.advance(bar)
     return failed
 
@@ -85,8 +103,15 @@ def _digest(request: dict) -> str:
 
 
 def _write(path: Path, cell: Cell, sources, started: float, **result) -> None:
-    write_json(path, dict(name=cell.name, **{**cell.request, **result}, commit=sources,
-                          wall_seconds=round(time.monotonic() - started, 1)))
+    write_json(
+        path,
+        dict(
+            name=cell.name,
+            **{**cell.request, **result},
+            commit=sources,
+            wall_seconds=round(time.monotonic() - started, 1),
+        ),
+    )
 
 
 def _end_of(exitcode: int) -> str:
@@ -105,6 +130,7 @@ def _run(cell: Cell, path: Path, folder: Path, sources) -> None:
     from .surroundings import surroundings
     from .training import train_and_score
     from .training_step import measure_largest_batch, measure_memory, measure_time
+
     measures = dict(memory=measure_memory, time=measure_time, largest_batch=measure_largest_batch)
     started = time.monotonic()
     try:
@@ -122,6 +148,7 @@ def _run(cell: Cell, path: Path, folder: Path, sources) -> None:
 
 def _training_device() -> str:
     from mmengine.device import get_device
+
     return get_device()
 
 

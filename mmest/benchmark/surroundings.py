@@ -1,9 +1,8 @@
 """What a figure was measured with."""
-import os
+
 import platform
 import subprocess
 from pathlib import Path
-from typing import Optional
 
 import torch
 
@@ -11,8 +10,10 @@ from mmest.engine.memory.allocator import driver_version
 from mmest.engine.memory.compare import versions
 
 
-def commit() -> Optional[str]:
-    """The commit of mmest's sources, with "-dirty" if code or configs were changed since; None outside of a repository."""
+def commit() -> str | None:
+    """The commit of mmest's sources, with "-dirty" if code or configs were changed since; None outside of a
+    repository.
+    """
     root = Path(__file__).parents[2]
     try:
         ran = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=root, capture_output=True, text=True, check=True)

@@ -1,8 +1,8 @@
 """The cells that train and score."""
+
 import json
 import math
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -23,7 +23,7 @@ class _Evaluations(Hook):
     """Keeps what each evaluation found."""
 
     def __init__(self) -> None:
-        self.metrics: Dict[str, float] = {}
+        self.metrics: dict[str, float] = {}
 
     def after_val_epoch(self, runner, metrics=None) -> None:
         self.metrics = {name: float(value) for name, value in metrics.items()}
@@ -56,14 +56,23 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
     if not evaluations.metrics:  # cut off between the end of the training and that of its evaluation
         runner.val_loop.run()
     if not evaluations.metrics:
-        raise RuntimeError('The evaluation found no metrics; a detector that finds nothing at all has none. Train longer, or with '
-                           'another learning rate.')
-    return dict(described(cfg), **chosen, learning_rate=cfg.optim_wrapper.optimizer.lr, metrics=evaluations.metrics,
-                losses=losses(folder))
+        raise RuntimeError(
+            'The evaluation found no metrics; a detector that finds nothing at all has none. Train longer, or with '
+            'another learning rate.'
+        )
+    return dict(
+        described(cfg),
+        **chosen,
+        learning_rate=cfg.optim_wrapper.optimizer.lr,
+        metrics=evaluations.metrics,
+        losses=losses(folder),
+    )
 
 
-def scale_rate(cfg: Config, factor: float, of: Optional[str]) -> None:
-    """Multiply the learning rate of the schedule, which all rates follow, or of the tuning method alone (``of='method'``)."""
+def scale_rate(cfg: Config, factor: float, of: str | None) -> None:
+    """Multiply the learning rate of the schedule, which all rates follow, or of the tuning method alone
+    (``of='method'``).
+    """
     if of == 'method':
         tuning = cfg.model.backbone.tuning
         tuning.lr_mult = tuning.get('lr_mult', 1.0) * factor
@@ -75,10 +84,12 @@ def described(cfg: Config) -> dict:
     """What of a training its config tells: task, and numbers of parameters."""
     init_default_scope(cfg.default_scope)
     model = MODELS.build(without_pretrained(cfg.copy().model))
-    return dict(task='detection' if cfg.default_scope == 'mmdet' else 'segmentation', parameters=parameter_counts(model))
+    return dict(
+        task='detection' if cfg.default_scope == 'mmdet' else 'segmentation', parameters=parameter_counts(model)
+    )
 
 
-def losses(folder: Path) -> List[Tuple[int, float]]:
+def losses(folder: Path) -> list[tuple[int, float]]:
     """The curve of the loss by step; where a resumed training repeats steps, the later ones count."""
     curve = {}
     for path in sorted(folder.glob('*/vis_data/scalars.json')):
@@ -90,22 +101,24 @@ def losses(folder: Path) -> List[Tuple[int, float]]:
 
 
 def chosen_factor(request: dict, records: Path) -> dict:
-    """The factor on the learning rate that scored best on the held-out data, and all scores, each the mean over the seeds of the
-    sweep. A factor with which a run failed has none.
+    """The factor on the learning rate that scored best on the held-out data, and all scores, each the mean over the
+    seeds of the sweep. A factor with which a run failed has none.
 
     Raises:
         RuntimeError: no factor has a score.
     """
     factors, cells = request['sweep']['factors'], request['sweep']['cells']
     seeds = len(cells) // len(factors)
-    scores: Dict[str, Optional[float]] = {}
+    scores: dict[str, float | None] = {}
     for i, factor in enumerate(factors):
-        score = sum(_score(records / f'{cell}.json') for cell in cells[i * seeds:(i + 1) * seeds]) / seeds
+        score = sum(_score(records / f'{cell}.json') for cell in cells[i * seeds : (i + 1) * seeds]) / seeds
         scores[f'{factor:g}'] = None if math.isnan(score) else score
     known = {factor: score for factor, score in scores.items() if score is not None}
     if not known:
-        raise RuntimeError('No run of the sweep over learning rates has a score, or every factor has one that failed: see the '
-                           'records named sweep_*.')
+        raise RuntimeError(
+            'No run of the sweep over learning rates has a score, or every factor has one that failed: see the '
+            'records named sweep_*.'
+        )
     return dict(factor=float(max(known, key=known.get)), sweep_scores=scores)
 
 

@@ -1,6 +1,7 @@
 """The cells that measure a training step on synthetic images: memory, times, the largest batch."""
+
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import torch
 
@@ -16,8 +17,13 @@ WARM_UP = 3
 def measure_memory(request: dict, folder: Path) -> dict:
     """The live peak of one method, and what it is made of."""
     return compare_tunings(
-        config_of(request), {request['method']: request['tuning']}, tuple(request['size']),
-        request['batch_size'], request['device'], request['precision'])
+        config_of(request),
+        {request['method']: request['tuning']},
+        tuple(request['size']),
+        request['batch_size'],
+        request['device'],
+        request['precision'],
+    )
 
 
 def measure_time(request: dict, folder: Path) -> dict:

@@ -1,8 +1,9 @@
 """Whether the data that a config names is there, looked at before anything is built."""
+
 import json
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Iterator, List, Optional, Sequence
 
 import numpy as np
 from mmengine.config import Config
@@ -38,10 +39,11 @@ def check_data(cfg: Config, splits: Sequence[str]) -> None:
             if ann_file and _is_local(ann_file) and not Path(ann_file).is_file():
                 raise FileNotFoundError(
                     f'The annotation file of {split}_evaluator is not there: {ann_file}. It should be the one of '
-                    f'{option}; edit the config or pass --cfg-options {split}_evaluator.ann_file=FILE.')
+                    f'{option}; edit the config or pass --cfg-options {split}_evaluator.ann_file=FILE.'
+                )
 
 
-def _datasets(dataset: Optional[dict]) -> Iterator[dict]:
+def _datasets(dataset: dict | None) -> Iterator[dict]:
     """The data sets inside wrappers such as ConcatDataset and RepeatDataset."""
     if not dataset:
         return
@@ -62,20 +64,26 @@ def _check_dataset(cfg: Config, dataset: dict, option: str) -> None:
         return
     if root and not Path(root).is_dir():
         raise FileNotFoundError(
-            f'The data folder {Path(root).absolute()} is not there. {_how_to_set(cfg, root, option)}')
-    folders = {kind: Path(root, prefix) for kind, prefix in (dataset.get('data_prefix') or {}).items()
-               if isinstance(prefix, str) and _is_local(prefix)}
+            f'The data folder {Path(root).absolute()} is not there. {_how_to_set(cfg, root, option)}'
+        )
+    folders = {
+        kind: Path(root, prefix)
+        for kind, prefix in (dataset.get('data_prefix') or {}).items()
+        if isinstance(prefix, str) and _is_local(prefix)
+    }
     for kind, folder in folders.items():
         if not folder.is_dir():
             raise FileNotFoundError(
                 f'{option} expects the folder {folder}, which is not there; {_listing(folder)}. Put the data there, or '
-                f'name the folder with --cfg-options {option}.data_prefix.{kind}=FOLDER.')
+                f'name the folder with --cfg-options {option}.data_prefix.{kind}=FOLDER.'
+            )
     ann_file = dataset.get('ann_file') or ''
     path = Path(root, ann_file)
     if ann_file and _is_local(ann_file) and not path.is_file():
         raise FileNotFoundError(
             f'{option} expects the annotation file {path}, which is not there; {_listing(path)}. Put it there, or name '
-            f'it with --cfg-options {option}.ann_file=FILE.')
+            f'it with --cfg-options {option}.ann_file=FILE.'
+        )
     if path.suffix == '.json':
         _check_coco(path, folders.get('img'), dataset, option)
     elif 'seg_map_path' in folders and not ann_file:
@@ -96,11 +104,11 @@ def _listing(missing: Path) -> str:
     return f'{folder} holds {", ".join(names[:6]) or "nothing"}{more}'
 
 
-def _some(names: List[str]) -> str:
+def _some(names: list[str]) -> str:
     return ', '.join(names[:_SHOWN]) + (', ...' if len(names) > _SHOWN else '')
 
 
-def _check_coco(path: Path, images: Optional[Path], dataset: dict, option: str) -> None:
+def _check_coco(path: Path, images: Path | None, dataset: dict, option: str) -> None:
     try:
         content = json.loads(path.read_text())
     except ValueError as error:
@@ -114,7 +122,8 @@ def _check_coco(path: Path, images: Optional[Path], dataset: dict, option: str) 
     if unknown:
         raise ValueError(
             f'{path} has the classes {", ".join(found)}, but {option} asks for {_some(unknown)}, which is not among '
-            'them: its boxes would be left out. Correct "classes" in the config; the names must match exactly.')
+            'them: its boxes would be left out. Correct "classes" in the config; the names must match exactly.'
+        )
     if images is None:
         return
     names = [image['file_name'] for image in content['images']]
@@ -122,8 +131,10 @@ def _check_coco(path: Path, images: Optional[Path], dataset: dict, option: str) 
     missing = [name for name in names if name not in present and not (images / name).is_file()]
     if missing:
         raise FileNotFoundError(
-            f'{path} names {len(names)} images, of which {len(missing)} are not in {images}: {_some(missing)}. Complete the '
-            f'folder, or name the right one with --cfg-options {option}.data_prefix.img=FOLDER.')
+            f'{path} names {len(names)} images, of which {len(missing)} are not in {images}: {_some(missing)}. '
+            'Complete the '
+            f'folder, or name the right one with --cfg-options {option}.data_prefix.img=FOLDER.'
+        )
 
 
 def _check_masks(folders: dict, dataset: dict, option: str) -> None:
@@ -136,14 +147,16 @@ def _check_masks(folders: dict, dataset: dict, option: str) -> None:
     if not names:
         raise FileNotFoundError(
             f'{option} expects images *{suffix} in {images}, but there are none; {_listing(images / "x")}. Name the '
-            f'ending with --cfg-options {option}.img_suffix=.ENDING.')
-    missing = [name for name in names if not (masks / (name[:-len(suffix)] + mask_suffix)).is_file()]
+            f'ending with --cfg-options {option}.img_suffix=.ENDING.'
+        )
+    missing = [name for name in names if not (masks / (name[: -len(suffix)] + mask_suffix)).is_file()]
     if missing:
         raise FileNotFoundError(
             f'{len(missing)} of {len(names)} images in {images} have no mask *{mask_suffix} in {masks}, such as '
             f'{_some(missing)}. Complete the folder, or name the ending with --cfg-options '
-            f'{option}.seg_map_suffix=ENDING.')
-    _check_mask_values([masks / (name[:-len(suffix)] + mask_suffix) for name in names[:_MASKS_READ]], dataset, option)
+            f'{option}.seg_map_suffix=ENDING.'
+        )
+    _check_mask_values([masks / (name[: -len(suffix)] + mask_suffix) for name in names[:_MASKS_READ]], dataset, option)
 
 
 def _check_mask_values(paths: Sequence[Path], dataset: dict, option: str) -> None:
@@ -158,11 +171,15 @@ def _check_mask_values(paths: Sequence[Path], dataset: dict, option: str) -> Non
         except OSError as error:
             raise ValueError(f'The mask {path} cannot be read: {error}. Copy or export it again.') from error
         if pixels.ndim != 2:
-            raise ValueError(f'The mask {path} is a colour picture. Masks have one channel, whose pixels are class numbers: '
-                             'convert them.')
+            raise ValueError(
+                f'The mask {path} is a colour picture. Masks have one channel, whose pixels are class numbers: '
+                'convert them.'
+            )
         unknown = [int(value) for value in np.unique(pixels) if value >= len(classes) and value != 255]
         if unknown:
             raise ValueError(
                 f'The mask {path} has pixels of value {_some([str(value) for value in unknown])}, but {option} has '
-                f'{len(classes)} classes, numbered 0 to {len(classes) - 1} (255 is ignored). Complete "classes" in the config, '
-                'or convert the masks.')
+                f'{len(classes)} classes, numbered 0 to {len(classes) - 1} (255 is ignored). Complete "classes" in '
+                'the config, '
+                'or convert the masks.'
+            )

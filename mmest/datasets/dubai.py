@@ -1,4 +1,5 @@
 """Semantic segmentation of aerial imagery: MBRSC satellite pictures of Dubai."""
+
 from mmengine.registry import DATASETS
 from mmseg.datasets import BaseSegDataset
 
@@ -12,9 +13,11 @@ class DubaiDataset(BaseSegDataset):
     Args:
         kwargs: see :class:`mmseg.datasets.BaseSegDataset`.
     """
+
     METAINFO = dict(
         classes=('building', 'land', 'road', 'vegetation', 'water'),
-        palette=[[60, 16, 152], [132, 41, 246], [110, 193, 228], [254, 221, 58], [226, 169, 41]])
+        palette=[[60, 16, 152], [132, 41, 246], [110, 193, 228], [254, 221, 58], [226, 169, 41]],
+    )
     UNLABELLED = 5
 
     def __init__(self, **kwargs) -> None:

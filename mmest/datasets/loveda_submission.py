@@ -1,6 +1,7 @@
 """The file that LoveDA's server takes."""
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -20,9 +21,10 @@ class LoveDASubmission(BaseMetric):
         submission: folder to write it to.
         kwargs: see :class:`mmengine.evaluator.BaseMetric`.
     """
+
     default_prefix = 'loveda'
 
-    def __init__(self, submission: Optional[str] = None, **kwargs) -> None:
+    def __init__(self, submission: str | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
         self.submission = submission
 
@@ -31,6 +33,6 @@ class LoveDASubmission(BaseMetric):
             mask = sample['pred_sem_seg']['data'].squeeze().cpu().numpy().astype(np.uint8)
             self.results.append((f'{Path(sample["img_path"]).stem}.png', cv2.imencode('.png', mask)[1].tobytes()))
 
-    def compute_metrics(self, results: List[tuple]) -> Dict[str, float]:
+    def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
         write_zip(Path(self.submission, 'Results.zip'), dict(sorted(results)))
         return dict(pictures=len(results))

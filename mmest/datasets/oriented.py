@@ -1,4 +1,5 @@
 """Data sets of oriented boxes. Importing the module registers them; needs mmrotate."""
+
 from mmengine.registry import DATASETS
 
 import mmest.rotated  # noqa: F401

@@ -1,18 +1,18 @@
 """A large picture as overlapping tiles."""
-from typing import List, Tuple
 
-Box = Tuple[int, int, int, int]
+Box = tuple[int, int, int, int]
 
 
-def starts(length: int, size: int, overlap: int = 0) -> List[int]:
-    """Where tiles begin along one side. The last is moved back to end with the picture, so none is narrower than ``size``
-    unless the picture is."""
+def starts(length: int, size: int, overlap: int = 0) -> list[int]:
+    """Where tiles begin along one side. The last is moved back to end with the picture, so none is narrower than
+    ``size`` unless the picture is.
+    """
     step = size - overlap
     count = max(0, -(-(length - size) // step)) + 1
     return [min(i * step, max(0, length - size)) for i in range(count)]
 
 
-def tiles(width: int, height: int, size: int, overlap: int = 0) -> List[Box]:
+def tiles(width: int, height: int, size: int, overlap: int = 0) -> list[Box]:
     """Tiles that cover a picture, row by row, as (x0, y0, x1, y1).
 
     Args:
@@ -21,5 +21,8 @@ def tiles(width: int, height: int, size: int, overlap: int = 0) -> List[Box]:
         size: side of a tile.
         overlap: pixels that neighbours share at least.
     """
-    return [(x, y, min(x + size, width), min(y + size, height))
-            for y in starts(height, size, overlap) for x in starts(width, size, overlap)]
+    return [
+        (x, y, min(x + size, width), min(y + size, height))
+        for y in starts(height, size, overlap)
+        for x in starts(width, size, overlap)
+    ]

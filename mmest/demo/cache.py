@@ -1,4 +1,5 @@
 """Results of finished parts, so that a second demo shows them at once."""
+
 import hashlib
 import json
 from pathlib import Path

@@ -1,4 +1,5 @@
 """What a training step of each method costs: memory and time."""
+
 import statistics
 from collections.abc import Callable
 
@@ -26,7 +27,8 @@ def measure(cfgs: dict[str, Config], progress: Callable[[float], None]) -> dict[
         progress: Called with the share that is done, in [0, 1].
 
     Returns:
-        Per method: ``peak`` and ``attribution`` of the live tensors in bytes; ``step``, the median in seconds; numbers of
+        Per method: ``peak`` and ``attribution`` of the live tensors in bytes; ``step``, the median in seconds; numbers
+            of
         trainable parameters, ``trainable_backbone`` (in and beside the backbone) and ``trainable_rest`` (neck, head).
     """
     device, done = get_device(), 0
@@ -50,8 +52,11 @@ def measure(cfgs: dict[str, Config], progress: Callable[[float], None]) -> dict[
         report = measure_training_step(model, batch, wrapper)
         counts = parameter_counts(model)
         results[method] = dict(
-            peak=report.peak, attribution=dict(report.attribution), trainable_backbone=counts['trained_by_method'],
-            trainable_rest=counts['trained_in_heads'])
+            peak=report.peak,
+            attribution=dict(report.attribution),
+            trainable_backbone=counts['trained_by_method'],
+            trainable_rest=counts['trained_in_heads'],
+        )
         models[method] = model, wrapper
         advance(MEMORY_STEPS)
     for method, seconds in alternating_step_times(models, batch, WARM_UP, STEPS, advance).items():

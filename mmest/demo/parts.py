@@ -1,4 +1,5 @@
 """What the demo consists of."""
+
 from dataclasses import dataclass
 
 from mmest.datasets.synthetic import LAND_CLASSES, OBJECT_CLASSES

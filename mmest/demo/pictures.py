@@ -1,4 +1,5 @@
 """Pictures of the demo: predictions beside ground truth, and accuracy over memory."""
+
 import json
 from pathlib import Path
 
@@ -26,17 +27,31 @@ def _panel(axes, title: str | None, image: np.ndarray) -> None:
 def _draw_boxes(axes, boxes, labels) -> None:
     for (x0, y0, x1, y1), label in zip(boxes, labels):
         # Box edges are at pixel borders; imshow puts the middle of pixel 0 at 0.
-        axes.add_patch(Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, fill=False, linewidth=1.6,
-                                 edgecolor=COLOURS[len(LAND_CLASSES) + int(label)]))
+        axes.add_patch(
+            Rectangle(
+                (x0 - 0.5, y0 - 0.5),
+                x1 - x0,
+                y1 - y0,
+                fill=False,
+                linewidth=1.6,
+                edgecolor=COLOURS[len(LAND_CLASSES) + int(label)],
+            )
+        )
 
 
 def _sheet(rows: int, columns: int, title: str, classes: dict[str, np.ndarray]) -> tuple[Figure, np.ndarray]:
     figure = Figure(figsize=(2.4 * columns, 2.4 * rows + 0.9), layout='constrained')
     axes = figure.subplots(rows, columns, squeeze=False)
     figure.suptitle(title, fontsize=13)
-    figure.legend(handles=[Patch(facecolor=colour, edgecolor='black', linewidth=0.4, label=name)
-                           for name, colour in classes.items()],
-                  loc='outside lower center', ncols=9, fontsize=9, frameon=False)
+    figure.legend(
+        handles=[
+            Patch(facecolor=colour, edgecolor='black', linewidth=0.4, label=name) for name, colour in classes.items()
+        ],
+        loc='outside lower center',
+        ncols=9,
+        fontsize=9,
+        frameon=False,
+    )
     return figure, axes
 
 
@@ -51,7 +66,7 @@ def detection_sheet(path: Path, data: Path, predictions: dict[str, dict], indice
         classes: Names of the objects.
     """
     coco = json.loads((data / 'annotations' / 'val.json').read_text())
-    colours = dict(zip(classes, COLOURS[len(LAND_CLASSES):]))
+    colours = dict(zip(classes, COLOURS[len(LAND_CLASSES) :]))
     figure, axes = _sheet(len(indices), 1 + len(predictions), 'Detection on the target domain', colours)
     for row, index in zip(axes, indices):
         image = np.asarray(Image.open(data / 'images' / 'val' / f'{index:05d}.png'))
@@ -69,8 +84,9 @@ def detection_sheet(path: Path, data: Path, predictions: dict[str, dict], indice
 
 def segmentation_sheet(path: Path, data: Path, predictions: dict[str, dict], indices: list[int], classes) -> None:
     """The picture, the true mask and the mask of each method, one row per picture; arguments as above."""
-    figure, axes = _sheet(len(indices), 2 + len(predictions), 'Segmentation on the target domain',
-                          dict(zip(classes, COLOURS)))
+    figure, axes = _sheet(
+        len(indices), 2 + len(predictions), 'Segmentation on the target domain', dict(zip(classes, COLOURS))
+    )
     for row, index in zip(axes, indices):
         first = row[0] is axes[0, 0]
         _panel(row[0], 'image' if first else None, np.asarray(Image.open(data / 'images' / 'val' / f'{index:05d}.png')))
@@ -98,9 +114,15 @@ def accuracy_over_memory(path: Path, rows: list[dict]) -> None:
                 colour = METHOD_COLOURS[row['method']]
                 axes.scatter(memory, row['accuracy'], s=130, color=colour, zorder=3)
                 below = row['method'] == 'Frozen'  # its memory is close to that of EST: keep their labels apart
-                axes.annotate(f'{row["method"]}: {row["accuracy"]:.1f} at {row["memory_share"]:.0%}',
-                              (memory, row['accuracy']), xytext=(0, -12 if below else 12), textcoords='offset points',
-                              ha='center', va='top' if below else 'bottom', color=colour)
+                axes.annotate(
+                    f'{row["method"]}: {row["accuracy"]:.1f} at {row["memory_share"]:.0%}',
+                    (memory, row['accuracy']),
+                    xytext=(0, -12 if below else 12),
+                    textcoords='offset points',
+                    ha='center',
+                    va='top' if below else 'bottom',
+                    color=colour,
+                )
             values = [row['accuracy'] for row in mine]
             span = max(max(values) - min(values), 2.0)
             axes.set_ylim(min(values) - 0.35 * span, max(values) + 0.35 * span)

@@ -1,4 +1,5 @@
 """Runs the parts of the demo, shows how far it is, and keeps what is finished."""
+
 import json
 import os
 import shutil
@@ -33,8 +34,10 @@ SECONDS = dict(data=30, pretrain=220, detection=43, segmentation=32, costs=24)
 
 
 class Part(NamedTuple):
-    """A part of the demo: its folder, what it is in words, its share of the time, what it does, and whether it runs beside
-    others of its kind."""
+    """A part of the demo: its folder, what it is in words, its share of the time, what it does, and whether it runs
+    beside others of its kind.
+    """
+
     name: str
     title: str
     weight: float
@@ -43,7 +46,9 @@ class Part(NamedTuple):
 
 
 def adapt(root: Path, task: Task, method: str, progress: Callable[[float], None]) -> dict:
-    """Adapt the pretrained backbone to the target domain, keep predictions of a few pictures, and return the metrics."""
+    """Adapt the pretrained backbone to the target domain, keep predictions of a few pictures, and return the
+    metrics.
+    """
     folder = root / task.name / method
     runner, metrics = train(load_config(task.config(method), folder), progress)
     np.savez_compressed(folder / 'predictions.npz', **predict(runner, shown_pictures(root)))
@@ -77,15 +82,28 @@ class Demo:
         self.root, self.console = root, console
         self.parts = [
             Part('data', 'drawing scenes of both domains', SECONDS['data'], self._data),
-            Part('pretrain', 'pretraining Swin on the source domain', SECONDS['pretrain'], self._pretrain)]
+            Part('pretrain', 'pretraining Swin on the source domain', SECONDS['pretrain'], self._pretrain),
+        ]
         for task in TASKS:
             for method, title in METHODS.items():
-                self.parts.append(Part(f'{task.name}/{method}', f'{task.name} on the target domain, {title}',
-                                       SECONDS[task.name] * (1.5 if method == 'full' else 1),
-                                       partial(adapt, root, task, method), beside=True))
+                self.parts.append(
+                    Part(
+                        f'{task.name}/{method}',
+                        f'{task.name} on the target domain, {title}',
+                        SECONDS[task.name] * (1.5 if method == 'full' else 1),
+                        partial(adapt, root, task, method),
+                        beside=True,
+                    )
+                )
         for task in TASKS:
-            self.parts.append(Part(f'costs/{task.name}', f'memory and time of a training step, {task.name}',
-                                   SECONDS['costs'], partial(self._costs, task)))
+            self.parts.append(
+                Part(
+                    f'costs/{task.name}',
+                    f'memory and time of a training step, {task.name}',
+                    SECONDS['costs'],
+                    partial(self._costs, task),
+                )
+            )
         self.results: dict[str, dict] = {}
 
     def run(self) -> None:
@@ -99,10 +117,22 @@ class Demo:
                 self.console.print(f'{self._number(part.name)} {part.title}: finished before', markup=False)
             else:
                 todo[part.name] = part
-        columns = (TextColumn('{task.description}'), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-                   TextColumn('left:'), TimeRemainingColumn(elapsed_when_finished=True))
-        with Progress(*columns, console=self.console, redirect_stdout=False, redirect_stderr=False,
-                      speed_estimate_period=300, transient=True) as bars:
+        columns = (
+            TextColumn('{task.description}'),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn('left:'),
+            TimeRemainingColumn(elapsed_when_finished=True),
+        )
+        with Progress(
+            *columns,
+            console=self.console,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            speed_estimate_period=300,
+            transient=True,
+        ) as bars:
             self._run_parts(todo, keys, bars)
         self._report()
 
@@ -130,8 +160,11 @@ class Demo:
             bars.remove_task(bar)
             done = sum(todo[key].weight * value for key, value in shares.items())
             left = (time.monotonic() - started) / done * (total - done)
-            self.console.print(f'{self._number(name)} {todo[name].title}: {self._headline(name)}'
-                               f'{time.monotonic() - begun:.0f} s; about {left / 60:.1f} min left', markup=False)
+            self.console.print(
+                f'{self._number(name)} {todo[name].title}: {self._headline(name)}'
+                f'{time.monotonic() - begun:.0f} s; about {left / 60:.1f} min left',
+                markup=False,
+            )
 
         for beside, group in groupby(todo.values(), key=lambda part: part.beside):
             if beside:
@@ -163,8 +196,11 @@ class Demo:
         keys = dict(data=cache.key_of(VERSION, IMAGES, SIZE))
         with output_to(self.root / 'log.txt'):
             configs = {PRETRAIN_CONFIG: load_config(PRETRAIN_CONFIG, self.root).pretty_text}
-            configs.update((task.config(method), load_config(task.config(method), self.root).pretty_text)
-                           for task in TASKS for method in METHODS)
+            configs.update(
+                (task.config(method), load_config(task.config(method), self.root).pretty_text)
+                for task in TASKS
+                for method in METHODS
+            )
         keys['pretrain'] = cache.key_of(keys['data'], configs[PRETRAIN_CONFIG], mmest.__version__, torch.__version__)
         for task in TASKS:
             for method in METHODS:
@@ -192,21 +228,32 @@ class Demo:
 
     def _report(self) -> None:
         rows = table_rows(self.results, {task.name: self.results[f'costs/{task.name}'] for task in TASKS})
-        write_json(self.root / 'results.json', dict(
-            rows=rows, images=IMAGES, size=SIZE,
-            pretraining=self.results['pretrain'],
-            memory_attribution={task.name: {method: self.results[f'costs/{task.name}'][method]['attribution']
-                                            for method in METHODS} for task in TASKS},
-            versions=dict(mmest=mmest.__version__, torch=torch.__version__)))
+        write_json(
+            self.root / 'results.json',
+            dict(
+                rows=rows,
+                images=IMAGES,
+                size=SIZE,
+                pretraining=self.results['pretrain'],
+                memory_attribution={
+                    task.name: {method: self.results[f'costs/{task.name}'][method]['attribution'] for method in METHODS}
+                    for task in TASKS
+                },
+                versions=dict(mmest=mmest.__version__, torch=torch.__version__),
+            ),
+        )
         target, sheets = self._data_folder / 'target', (pictures.detection_sheet, pictures.segmentation_sheet)
         for task, sheet in zip(TASKS, sheets):
-            predictions = {title: np.load(self.root / task.name / method / 'predictions.npz')
-                           for method, title in METHODS.items()}
+            predictions = {
+                title: np.load(self.root / task.name / method / 'predictions.npz') for method, title in METHODS.items()
+            }
             sheet(self.root / f'{task.name}.png', target, predictions, shown_pictures(self.root), task.classes)
         pictures.accuracy_over_memory(self.root / 'accuracy_over_memory.png', rows)
         self.console.print(render_table(rows))
-        self.console.print('Live peak: bytes of live tensors at the fullest moment of a training step of 8 pictures, weights '
-                           'and optimizer included. Step: median, the methods alternating on this machine.')
+        self.console.print(
+            'Live peak: bytes of live tensors at the fullest moment of a training step of 8 pictures, weights '
+            'and optimizer included. Step: median, the methods alternating on this machine.'
+        )
         for name in ('detection.png', 'segmentation.png', 'accuracy_over_memory.png', 'results.json'):
             self.console.print(f'  {self.root / name}', markup=False, highlight=False, soft_wrap=True)
 

@@ -1,4 +1,5 @@
 """The table of the demo."""
+
 from rich.table import Table
 
 from .parts import METHODS, TASKS
@@ -16,12 +17,20 @@ def table_rows(metrics: dict[str, dict], costs: dict[str, dict]) -> list[dict]:
         full = costs[task.name]['full']
         for method, title in METHODS.items():
             cost = costs[task.name][method]
-            rows.append(dict(
-                task=task.name, method=title, metric=task.label,
-                accuracy=task.accuracy(metrics[f'{task.name}/{method}']),
-                trainable_backbone=cost['trainable_backbone'], trainable_neck_and_head=cost['trainable_rest'],
-                live_peak_bytes=cost['peak'], memory_share=cost['peak'] / full['peak'],
-                step_seconds=cost['step'], time_share=cost['step'] / full['step']))
+            rows.append(
+                dict(
+                    task=task.name,
+                    method=title,
+                    metric=task.label,
+                    accuracy=task.accuracy(metrics[f'{task.name}/{method}']),
+                    trainable_backbone=cost['trainable_backbone'],
+                    trainable_neck_and_head=cost['trainable_rest'],
+                    live_peak_bytes=cost['peak'],
+                    memory_share=cost['peak'] / full['peak'],
+                    step_seconds=cost['step'],
+                    time_share=cost['step'] / full['step'],
+                )
+            )
     return rows
 
 
@@ -36,9 +45,13 @@ def render_table(rows: list[dict]) -> Table:
         for row in mine:
             accuracy = f'{row["metric"]} {row["accuracy"]:.1f}'
             table.add_row(
-                row['task'], row['method'], f'[bold]{accuracy}[/]' if row['accuracy'] == best else accuracy,
-                f'{row["trainable_backbone"]:,}', f'{row["trainable_neck_and_head"]:,}',
+                row['task'],
+                row['method'],
+                f'[bold]{accuracy}[/]' if row['accuracy'] == best else accuracy,
+                f'{row["trainable_backbone"]:,}',
+                f'{row["trainable_neck_and_head"]:,}',
                 f'{row["live_peak_bytes"] / 2**20:.0f} MiB {row["memory_share"]:>4.0%}',
-                f'{row["step_seconds"] * 1000:.0f} ms {row["time_share"]:>4.0%}')
+                f'{row["step_seconds"] * 1000:.0f} ms {row["time_share"]:>4.0%}',
+            )
         table.add_section()
     return table

@@ -1,9 +1,11 @@
 """Trainings in processes of their own, as many at a time as there are cores to spare."""
+
 import multiprocessing
 import os
 import queue
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -31,12 +33,13 @@ def _run(name: str, job: Job, shares, threads: int, log: Path) -> dict:
         return job(_Report(shares, name))
 
 
-def run_side_by_side(jobs: dict[str, Job], log: Path, progress: Callable[[str, float], None],
-                     finished: Callable[[str, dict], None]) -> None:
+def run_side_by_side(
+    jobs: dict[str, Job], log: Path, progress: Callable[[str, float], None], finished: Callable[[str, dict], None]
+) -> None:
     """Run jobs, two at a time where there are two cores.
 
-    A small model gains little from a second thread, so two trainings of one thread each are done sooner than one after the
-    other with two.
+    A small model gains little from a second thread, so two trainings of one thread each are done sooner than one after
+    the other with two.
 
     Args:
         jobs: what to run, by name; each must be picklable.
@@ -49,13 +52,13 @@ def run_side_by_side(jobs: dict[str, Job], log: Path, progress: Callable[[str, f
     context = multiprocessing.get_context('spawn')  # a fork of a process with threads may hang
     with context.Manager() as manager, ProcessPoolExecutor(workers, context) as pool:
         shares = manager.Queue()
-        running = {name: pool.submit(_run, name, job, shares, max(1, cores // workers), log) for name, job in jobs.items()}
+        running = {
+            name: pool.submit(_run, name, job, shares, max(1, cores // workers), log) for name, job in jobs.items()
+        }
         try:
             while running:
-                try:
+                with suppress(queue.Empty):
                     progress(*shares.get(timeout=0.2))
-                except queue.Empty:
-                    pass
                 for name in [name for name, future in running.items() if future.done()]:
                     finished(name, running.pop(name).result())
         except BaseException:

@@ -1,4 +1,5 @@
 """One training of the demo: an ordinary mmengine run, quiet, watched by a progress bar."""
+
 import logging
 import warnings
 from collections.abc import Callable, Iterator

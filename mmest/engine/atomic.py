@@ -1,14 +1,15 @@
 """Files that appear under their name only when they are whole."""
+
 import io
 import json
 import os
 import re
 import zipfile
 from pathlib import Path
-from typing import Any, Dict, Optional, Union
+from typing import Any
 
 
-def beside(path: Union[str, Path]) -> Path:
+def beside(path: str | Path) -> Path:
     """The name under which this process writes a file before it is renamed."""
     return Path(f'{path}.part{os.getpid()}')
 
@@ -20,12 +21,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     os.replace(beside(path), path)
 
 
-def write_json(path: Path, record: Any, indent: Optional[int] = 1) -> None:
+def write_json(path: Path, record: Any, indent: int | None = 1) -> None:
     """Write JSON as :func:`write_bytes` does."""
     write_bytes(path, (json.dumps(record, indent=indent) + '\n').encode())
 
 
-def write_zip(path: Path, contents: Dict[str, bytes]) -> None:
+def write_zip(path: Path, contents: dict[str, bytes]) -> None:
     """Write an archive of files without folders as :func:`write_bytes` does; equal contents give equal bytes."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, 'w', zipfile.ZIP_DEFLATED) as archive:
@@ -34,7 +35,7 @@ def write_zip(path: Path, contents: Dict[str, bytes]) -> None:
     write_bytes(path, stream.getvalue())
 
 
-def remove_leftovers(folder: Union[str, Path]) -> None:
+def remove_leftovers(folder: str | Path) -> None:
     """Remove the half-written files that killed processes left in a folder; those of processes that run are spared."""
     for path in Path(folder).glob('*.part*'):
         process = re.fullmatch(r'.+\.part(\d+)', path.name)

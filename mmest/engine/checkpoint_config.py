@@ -1,13 +1,13 @@
 """The config that a checkpoint was trained with."""
+
 from pathlib import Path
-from typing import Optional
 
 from mmengine.config import Config
 
 from mmest.engine.launch import import_framework, read_config
 
 
-def config_of(checkpoint: dict, config: Optional[Path], path: Path) -> Config:
+def config_of(checkpoint: dict, config: Path | None, path: Path) -> Config:
     """The config of a checkpoint, with the framework that it needs imported.
 
     Args:

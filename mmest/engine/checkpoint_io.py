@@ -3,12 +3,13 @@
 Importing this module puts two things in place of mmengine's own: local files are written beside and renamed, so a file
 that exists is complete; and local checkpoints that cannot be read give a sentence that says why.
 """
+
 import os
 import pickle
 import zipfile
 from collections import deque
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,17 +22,22 @@ from torch.serialization import safe_globals
 from mmest.engine.atomic import beside
 
 # What mmengine itself puts into a checkpoint beside plain types: curves of logged values, NumPy arrays and scalars.
-_MMENGINE_TYPES = [HistoryBuffer, np.ndarray, np.dtype] + [
-    type(np.dtype(kind)) for kind in ('f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', '?')] + [
-    (function, f'{module}.{name}') for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
-    for name, function in (('_reconstruct', np.zeros(1).__reduce__()[0]), ('scalar', np.float64(0).__reduce__()[0]))]
+_MMENGINE_TYPES = (
+    [HistoryBuffer, np.ndarray, np.dtype]
+    + [type(np.dtype(kind)) for kind in ('f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', '?')]
+    + [
+        (function, f'{module}.{name}')
+        for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
+        for name, function in (('_reconstruct', np.zeros(1).__reduce__()[0]), ('scalar', np.float64(0).__reduce__()[0]))
+    ]
+)
 _HISTORY = 'history_buffer'
 
 
 class AtomicLocalBackend(LocalBackend):
     """mmengine's local storage, except that a file appears under its name only when it is whole."""
 
-    def put(self, obj: bytes, filepath: Union[str, Path]) -> None:
+    def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write bytes to a file."""
         part = beside(filepath)
         try:
@@ -44,7 +50,7 @@ class AtomicLocalBackend(LocalBackend):
 register_backend('local', AtomicLocalBackend, force=True, prefixes='')
 
 
-def is_complete(filename: Union[str, Path]) -> bool:
+def is_complete(filename: str | Path) -> bool:
     """Whether a checkpoint file is there with its end, where a zip file keeps its table of contents."""
     return zipfile.is_zipfile(filename)
 
@@ -68,8 +74,10 @@ def load_from_local(filename: str, map_location: Any) -> dict:
             raise ValueError(f'"{filename}" holds Python objects that are not safe to load: {error}') from error
         raise ValueError(f'"{filename}" ({path.stat().st_size:,} bytes) is not a checkpoint, or is damaged.') from error
     except Exception as error:  # torch raises whatever its unpickler meets, by what is there and where it ends
-        raise ValueError(f'"{filename}" ({path.stat().st_size:,} bytes) is truncated or damaged and cannot be loaded; '
-                         'copy it again or take an earlier checkpoint.') from error
+        raise ValueError(
+            f'"{filename}" ({path.stat().st_size:,} bytes) is truncated or damaged and cannot be loaded; '
+            'copy it again or take an earlier checkpoint.'
+        ) from error
 
 
 def to_plain(value: Any, where: str = '') -> Any:
@@ -94,15 +102,18 @@ def to_plain(value: Any, where: str = '') -> Any:
     if isinstance(value, (list, tuple, set, deque)):
         kind = tuple if isinstance(value, tuple) else list
         return kind(to_plain(item, where) for item in value)
-    print_log(f'{where.strip(".")} of type {type(value).__name__} is left out of the checkpoint: it has no plain form.',
-              logger='current', level=30)
+    print_log(
+        f'{where.strip(".")} of type {type(value).__name__} is left out of the checkpoint: it has no plain form.',
+        logger='current',
+        level=30,
+    )
     return None
 
 
 def curves_from_plain(log_scalars: dict) -> dict:
     """Undo :func:`to_plain` for the logged curves of a message hub."""
 
-    def curve(value: Any) -> Optional[HistoryBuffer]:
+    def curve(value: Any) -> HistoryBuffer | None:
         if not isinstance(value, dict) or _HISTORY not in value:
             return value
         log, count, max_length = value[_HISTORY]

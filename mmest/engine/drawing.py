@@ -1,6 +1,7 @@
 """Pictures of predictions, of detectors and segmentors alike."""
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional, Sequence
 
 import mmcv
 from mmengine.config import Config
@@ -21,8 +22,9 @@ class PredictionPictures(Hook):
     def __init__(self, folder: str) -> None:
         self.folder = Path(folder)
 
-    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Optional[dict] = None,
-                        outputs: Sequence[BaseDataElement] = ()) -> None:
+    def after_test_iter(
+        self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: Sequence[BaseDataElement] = ()
+    ) -> None:
         for sample in outputs:
             path = Path(sample.img_path)
             image = mmcv.imread(str(path), channel_order='rgb')
@@ -33,4 +35,6 @@ def draw_predictions(cfg: Config, folder: Path) -> None:
     """Have testing draw into a folder; a config without a visualizer gets that of its framework."""
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='PredictionPictures', folder=str(folder))]
     if not cfg.get('visualizer'):
-        cfg.visualizer = dict(type='DetLocalVisualizer' if cfg.get('default_scope') == 'mmdet' else 'SegLocalVisualizer')
+        cfg.visualizer = dict(
+            type='DetLocalVisualizer' if cfg.get('default_scope') == 'mmdet' else 'SegLocalVisualizer'
+        )

@@ -1,5 +1,4 @@
 """The hook that reports, guards and saves a tuned model."""
-from typing import Dict, Optional
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook, Hook
@@ -36,17 +35,20 @@ class ESTHook(Hook):
     Its priority lies between EMAHook, which swaps averaged weights into the checkpoint first, and LoggerHook, which
     resets CUDA's peak statistics after.
     """
+
     priority = 55
 
     def __init__(self) -> None:
-        self._frozen: Dict[str, Dict[str, str]] = {}
-        self._peak: Optional[RunningPeak] = None
+        self._frozen: dict[str, dict[str, str]] = {}
+        self._peak: RunningPeak | None = None
 
     def before_train(self, runner: Runner) -> None:
         model = _bare(runner)
         if not tuned_backbones(model):
-            raise ValueError('ESTHook found no TunedBackbone in the model. Wrap the backbone in the config: '
-                             "backbone=dict(type='TunedBackbone', backbone=dict(...), tuning=dict(type='EST')).")
+            raise ValueError(
+                'ESTHook found no TunedBackbone in the model. Wrap the backbone in the config: '
+                "backbone=dict(type='TunedBackbone', backbone=dict(...), tuning=dict(type='EST'))."
+            )
         self._check_order(runner)
         self._warn_of_lasting_workers(runner)
         self._check_recomputation(runner, model)
@@ -73,8 +75,10 @@ class ESTHook(Hook):
         kept = strip_frozen(model, checkpoint, self._prove_frozen(model))
         if kept:
             runner.logger.warning(
-                f'{len(kept)} frozen tensors are stored in the checkpoint, first {kept[0]}: the init_cfg of the backbone '
-                'names no pretrained file that gives them back.')
+                f'{len(kept)} frozen tensors are stored in the checkpoint, first {kept[0]}: the init_cfg of the '
+                'backbone '
+                'names no pretrained file that gives them back.'
+            )
         for part in ('meta', 'message_hub', 'optimizer', 'param_schedulers'):
             if part in checkpoint:
                 checkpoint[part] = to_plain(checkpoint[part], part)
@@ -89,33 +93,42 @@ class ESTHook(Hook):
         tensors = sum(len(names) for names in self._frozen.values())
         runner.logger.info(f'All {tensors} frozen tensors are bit-identical to what they were before training.')
         if self._peak.value:
-            runner.logger.info(f'Largest memory of the CUDA allocator over the training: {self._peak.value / 2**20:.0f} MiB.')
+            runner.logger.info(
+                f'Largest memory of the CUDA allocator over the training: {self._peak.value / 2**20:.0f} MiB.'
+            )
 
     @staticmethod
-    def _frozen_digests(model: nn.Module) -> Dict[str, Dict[str, str]]:
+    def _frozen_digests(model: nn.Module) -> dict[str, dict[str, str]]:
         return {path: digests(tuned.frozen_state()) for path, tuned in tuned_backbones(model)}
 
-    def _prove_frozen(self, model: nn.Module) -> Dict[str, Dict[str, str]]:
+    def _prove_frozen(self, model: nn.Module) -> dict[str, dict[str, str]]:
         now = self._frozen_digests(model)
         for path, after in now.items():
             names = changed(self._frozen[path], after)
             if names:
-                raise RuntimeError(f'{len(names)} frozen tensors of {path}.backbone have changed during training, first '
-                                   f'{names[0]}. Something outside mmest writes to the backbone; the run is not valid.')
+                raise RuntimeError(
+                    f'{len(names)} frozen tensors of {path}.backbone have changed during training, first '
+                    f'{names[0]}. Something outside mmest writes to the backbone; the run is not valid.'
+                )
         return now
 
     def _check_order(self, runner: Runner) -> None:
         hooks = runner.hooks
-        if any(isinstance(hook, EMAHook) for hook in hooks[hooks.index(self):]):
-            raise ValueError('EMAHook must run before ESTHook, so that averaged weights are in the checkpoint when the '
-                             'frozen ones are taken out. Give EMAHook a priority below 55, or its default.')
+        if any(isinstance(hook, EMAHook) for hook in hooks[hooks.index(self) :]):
+            raise ValueError(
+                'EMAHook must run before ESTHook, so that averaged weights are in the checkpoint when the '
+                'frozen ones are taken out. Give EMAHook a priority below 55, or its default.'
+            )
 
     @staticmethod
     def _warn_of_lasting_workers(runner: Runner) -> None:
         if isinstance(runner.train_loop, EpochBasedTrainLoop) and runner.train_dataloader.persistent_workers:
             runner.logger.warning(
-                'train_dataloader.persistent_workers is True: the workers carry their random numbers from epoch to epoch, so '
-                'a resumed training augments otherwise than one that was never interrupted. Set it to False to repeat losses.')
+                'train_dataloader.persistent_workers is True: the workers carry their random numbers from epoch to '
+                'epoch, so '
+                'a resumed training augments otherwise than one that was never interrupted. Set it to False to '
+                'repeat losses.'
+            )
 
     @staticmethod
     def _check_recomputation(runner: Runner, model: nn.Module) -> None:
@@ -123,9 +136,11 @@ class ESTHook(Hook):
             for path, _ in tuned_backbones(model):
                 if name == path or name.startswith(f'{path}.') or path.startswith(f'{name}.'):
                     raise ValueError(
-                        f'activation_checkpointing names "{name}", but mmengine\'s is reentrant: behind a frozen backbone '
+                        f'activation_checkpointing names "{name}", but mmengine\'s is reentrant: behind a frozen '
+                        'backbone '
                         'gradients vanish in silence. Use the recompute option of EST, or with_cp of the backbone for '
-                        'full fine-tuning.')
+                        'full fine-tuning.'
+                    )
 
     @staticmethod
     def _check_optimizer(runner: Runner, model: nn.Module) -> None:
@@ -137,6 +152,8 @@ class ESTHook(Hook):
         if extra or absent:
             wrong = next(iter(extra or absent))
             raise ValueError(
-                f'The optimizer should hold exactly the {len(trains)} parameters that train; {len(extra)} that do not are '
+                f'The optimizer should hold exactly the {len(trains)} parameters that train; {len(extra)} that do '
+                'not are '
                 f'in it, {len(absent)} that do are not, such as {names.get(wrong, "one outside the model")}. Set '
-                "optim_wrapper=dict(constructor='TrainableOptimWrapperConstructor', ...).")
+                "optim_wrapper=dict(constructor='TrainableOptimWrapperConstructor', ...)."
+            )

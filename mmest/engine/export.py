@@ -1,6 +1,6 @@
 """From a delta checkpoint to an ordinary one."""
+
 from pathlib import Path
-from typing import Dict, Optional, Union
 
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict, save_checkpoint
@@ -12,7 +12,7 @@ from mmest.engine.checkpoint_config import config_of
 from mmest.utils import explain_build_errors
 
 
-def export(delta: Path, out: Path, config: Optional[Path] = None, merge: bool = False) -> Dict[str, Tensor]:
+def export(delta: Path, out: Path, config: Path | None = None, merge: bool = False) -> dict[str, Tensor]:
     """Join a delta checkpoint and the pretrained weights of its backbone to one checkpoint.
 
     The keys of methods without modules of their own (such as Full and BitFit) become those of the plain model
@@ -40,7 +40,9 @@ def export(delta: Path, out: Path, config: Optional[Path] = None, merge: bool = 
     _refuse_to_overwrite(out, delta, config)
     checkpoint = CheckpointLoader.load_checkpoint(str(delta), map_location='cpu')
     if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
-        raise ValueError(f'{delta} has no state_dict: it is not a checkpoint that training wrote. Name one of work_dirs/.')
+        raise ValueError(
+            f'{delta} has no state_dict: it is not a checkpoint that training wrote. Name one of work_dirs/.'
+        )
     model = _build(checkpoint, config, delta)
     _refuse_to_overwrite(out, *(pretrained_source(tuned.backbone) for _, tuned in tuned_backbones(model)))
     load_state_dict(model, checkpoint['state_dict'], strict=True)
@@ -52,19 +54,22 @@ def export(delta: Path, out: Path, config: Optional[Path] = None, merge: bool = 
         if merge or not list(tuned.method.state_dict()):
             prefix = f'{path}.' if path else ''
             inner = f'{prefix}backbone.'
-            state = {prefix + key[len(inner):] if key.startswith(inner) else key: value for key, value in state.items()
-                     if not key.startswith(f'{prefix}method.')}
+            state = {
+                prefix + key[len(inner) :] if key.startswith(inner) else key: value
+                for key, value in state.items()
+                if not key.startswith(f'{prefix}method.')
+            }
     save_checkpoint(dict(meta=checkpoint.get('meta', {}), state_dict=state), str(out))  # atomic: see checkpoint_io
     return state
 
 
-def _refuse_to_overwrite(out: Path, *sources: Union[str, Path, None]) -> None:
+def _refuse_to_overwrite(out: Path, *sources: str | Path | None) -> None:
     for source in sources:
         if source is not None and Path(source).resolve() == out.resolve():
             raise ValueError(f'The result would overwrite its source {source}; name another file.')
 
 
-def _build(checkpoint: dict, config: Optional[Path], delta: Path) -> nn.Module:
+def _build(checkpoint: dict, config: Path | None, delta: Path) -> nn.Module:
     cfg = config_of(checkpoint, config, delta)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     with explain_build_errors(cfg):

@@ -1,6 +1,7 @@
 """Many tuned models in memory over one frozen backbone."""
+
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
 
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
@@ -13,7 +14,7 @@ from mmest.engine.freeze import digest
 from mmest.engine.report import render
 
 
-def _frozen_places(tuned: TunedBackbone) -> Iterator[Tuple[nn.Module, str, Tensor]]:
+def _frozen_places(tuned: TunedBackbone) -> Iterator[tuple[nn.Module, str, Tensor]]:
     """(module, attribute, tensor) of every frozen tensor of a backbone."""
     for name, tensor in tuned.frozen_state():
         path, _, attribute = name.rpartition('.')
@@ -31,7 +32,8 @@ class Fleet:
         inference_detector(fleet['planes'], image)
         inference_model(fleet.switch('land cover'), image)
 
-    The models share storage: never train one of them, nor merge its method into its backbone; load a checkpoint by itself
+    The models share storage: never train one of them, nor merge its method into its backbone; load a checkpoint by
+        itself
     for that.
 
     Args:
@@ -40,12 +42,12 @@ class Fleet:
 
     def __init__(self, device: str = 'cpu') -> None:
         self.device = device
-        self.active: Optional[str] = None
-        self._models: Dict[str, nn.Module] = {}
-        self._shared: Dict[str, Tensor] = {}
+        self.active: str | None = None
+        self._models: dict[str, nn.Module] = {}
+        self._shared: dict[str, Tensor] = {}
 
     @property
-    def names(self) -> List[str]:
+    def names(self) -> list[str]:
         """Names of the tasks, in the order in which they were loaded."""
         return list(self._models)
 
@@ -54,7 +56,7 @@ class Fleet:
             raise KeyError(f'There is no task "{name}" in the fleet; it has {", ".join(self.names) or "none"}.')
         return self._models[name]
 
-    def load(self, name: str, delta: str, config: Optional[str] = None) -> nn.Module:
+    def load(self, name: str, delta: str, config: str | None = None) -> nn.Module:
         """Load a delta checkpoint as a task, and make it the active one.
 
         Args:
@@ -78,10 +80,14 @@ class Fleet:
         places = [place for _, tuned in tuned_backbones(model) for place in _frozen_places(tuned)]
         keys = [digest(tensor) for _, _, tensor in places]
         if not places:
-            raise ValueError(f'{delta} freezes nothing of its backbone, so there is nothing to share. Load it by itself.')
+            raise ValueError(
+                f'{delta} freezes nothing of its backbone, so there is nothing to share. Load it by itself.'
+            )
         if self._models and not any(key in self._shared for key in keys):
-            raise ValueError(f'{delta} was trained on another backbone than the tasks {", ".join(self.names)}: none of its '
-                             f'{len(keys)} frozen tensors is one of theirs. Make a fleet of its own for it.')
+            raise ValueError(
+                f'{delta} was trained on another backbone than the tasks {", ".join(self.names)}: none of its '
+                f'{len(keys)} frozen tensors is one of theirs. Make a fleet of its own for it.'
+            )
         for (module, attribute, tensor), key in zip(places, keys):
             shared = self._shared.setdefault(key, tensor)
             if attribute in module._parameters:
@@ -94,8 +100,10 @@ class Fleet:
     def _build(self, cfg: Config, delta: str) -> nn.Module:
         if cfg.get('default_scope') == 'mmseg':
             from mmseg.apis import init_model
+
             return init_model(cfg, delta, device=self.device)
         from mmdet.apis import init_detector
+
         return init_detector(cfg, delta, device=self.device)
 
     def switch(self, name: str) -> nn.Module:
@@ -128,17 +136,29 @@ class Fleet:
         self[name]  # or say that it is not there
         del self._models[name]
         self.active = None if self.active == name else self.active
-        used = {tensor.data_ptr() for model in self._models.values() for _, tuned in tuned_backbones(model)
-                for _, _, tensor in _frozen_places(tuned)}
+        used = {
+            tensor.data_ptr()
+            for model in self._models.values()
+            for _, tuned in tuned_backbones(model)
+            for _, _, tensor in _frozen_places(tuned)
+        }
         self._shared = {key: tensor for key, tensor in self._shared.items() if tensor.data_ptr() in used}
 
     def table(self) -> str:
         """The tasks with their methods and what each needs of memory beside the shared weights."""
         shared = {tensor.data_ptr() for tensor in self._shared.values()}
-        table = Table('task', 'model', 'method', 'own weights, MB', title=(
-            f'{sum(t.nbytes for t in self._shared.values()) / 1e6:.1f} MB of frozen weights, shared'), title_justify='left')
+        table = Table(
+            'task',
+            'model',
+            'method',
+            'own weights, MB',
+            title=(f'{sum(t.nbytes for t in self._shared.values()) / 1e6:.1f} MB of frozen weights, shared'),
+            title_justify='left',
+        )
         for name, model in self._models.items():
             own = sum(t.nbytes for t in (*model.parameters(), *model.buffers()) if t.data_ptr() not in shared)
             methods = ', '.join(type(tuned.method).__name__ for _, tuned in tuned_backbones(model))
-            table.add_row(f'{name} (active)' if name == self.active else name, type(model).__name__, methods, f'{own / 1e6:.1f}')
+            table.add_row(
+                f'{name} (active)' if name == self.active else name, type(model).__name__, methods, f'{own / 1e6:.1f}'
+            )
         return render(table)

@@ -1,6 +1,7 @@
 """Proof that frozen tensors are what they were: digests of their bytes."""
+
 import hashlib
-from typing import Dict, Iterable, List, Tuple
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -14,17 +15,17 @@ def digest(tensor: Tensor) -> str:
     return hashlib.sha256(head + body).hexdigest()[:16]
 
 
-def digests(named: Iterable[Tuple[str, Tensor]]) -> Dict[str, str]:
+def digests(named: Iterable[tuple[str, Tensor]]) -> dict[str, str]:
     """Digest of each named tensor."""
     return {name: digest(tensor) for name, tensor in named}
 
 
-def fingerprint(named_digests: Dict[str, str]) -> str:
+def fingerprint(named_digests: dict[str, str]) -> str:
     """One digest over many, independent of their order."""
     lines = '\n'.join(f'{name} {value}' for name, value in sorted(named_digests.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def changed(before: Dict[str, str], after: Dict[str, str]) -> List[str]:
+def changed(before: dict[str, str], after: dict[str, str]) -> list[str]:
     """Names whose tensor changed, appeared or vanished."""
     return [name for name in sorted({**before, **after}) if before.get(name) != after.get(name)]

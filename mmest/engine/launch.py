@@ -1,16 +1,25 @@
 """From a config file and the options of a command to a runner."""
+
 import difflib
 import importlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional, Sequence
+from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
-from mmest.utils import available_tunings, configs_root, explain_build_errors, head_and_backbone, set_tuning, variable_behind
+from mmest.utils import (
+    available_tunings,
+    configs_root,
+    explain_build_errors,
+    head_and_backbone,
+    set_tuning,
+    variable_behind,
+)
 
 _DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation', mmpretrain='mmpretrain torchvision')
 
@@ -24,8 +33,11 @@ def open_config(path: str) -> Config:
     """
     if not Path(path).is_file():
         root = configs_root()
-        known = {file.relative_to(root.parent).as_posix(): file for folder in ('detection', 'segmentation', 'demo')
-                 for file in (root / folder).rglob('*.py')}
+        known = {
+            file.relative_to(root.parent).as_posix(): file
+            for folder in ('detection', 'segmentation', 'demo')
+            for file in (root / folder).rglob('*.py')
+        }
         stems = {Path(name).stem: name for name in known}
         near = [stems[stem] for stem in difflib.get_close_matches(Path(path).stem, stems, n=3)]
         hint = f'Did you mean {" or ".join(near)}?' if near else f'Those of mmest are in {root}.'
@@ -43,7 +55,7 @@ def _reason(error: BaseException) -> str:
     return str(error)
 
 
-def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str] = None) -> Config:
+def read_config(path: str, options: dict | None = None, tuning: str | None = None) -> Config:
     """Read a config, swap its tuning method if one is named, and set single options last.
 
     Args:
@@ -62,12 +74,16 @@ def read_config(path: str, options: Optional[dict] = None, tuning: Optional[str]
     if options:
         set_options(cfg, options)
     if not isinstance(cfg.get('model'), dict):
-        raise ValueError(f'The config {path} holds no model: it is a part that others build on (_base_). Those to train '
-                         f'are in {configs_root()}.')
+        raise ValueError(
+            f'The config {path} holds no model: it is a part that others build on (_base_). Those to train '
+            f'are in {configs_root()}.'
+        )
     backbone = cfg.model.get('backbone') or {}
     if backbone.get('type') == 'TunedBackbone' and not backbone.get('tuning'):
-        raise ValueError(f'The config {path} names no tuning method. Pass --tuning NAME, one of '
-                         f'{", ".join(available_tunings())}, or set model.backbone.tuning in it.')
+        raise ValueError(
+            f'The config {path} names no tuning method. Pass --tuning NAME, one of '
+            f'{", ".join(available_tunings())}, or set model.backbone.tuning in it.'
+        )
     import_framework(cfg)
     return cfg
 
@@ -92,8 +108,10 @@ def check_parts(cfg: Config, names: Sequence[str]) -> None:
     """
     missing = [name for name in names if not cfg.get(name)]
     if missing:
-        raise ValueError(f'The config {cfg.filename} has no {", ".join(missing)}. Add a data set and a schedule, such as '
-                         'those of configs/_base_/datasets and configs/_base_/schedules, to its _base_.')
+        raise ValueError(
+            f'The config {cfg.filename} has no {", ".join(missing)}. Add a data set and a schedule, such as '
+            'those of configs/_base_/datasets and configs/_base_/schedules, to its _base_.'
+        )
 
 
 def import_framework(cfg: Config) -> None:
@@ -111,12 +129,16 @@ def _import(scope: str, cfg: Config) -> None:
     try:
         importlib.import_module(scope)
     except ImportError as error:
-        raise ValueError(f'The config {cfg.filename or "of the checkpoint"} is for {scope}, which cannot be imported '
-                         f'({error}). Install it: pip install {_DISTRIBUTIONS.get(scope, scope)}') from error
+        raise ValueError(
+            f'The config {cfg.filename or "of the checkpoint"} is for {scope}, which cannot be imported '
+            f'({error}). Install it: pip install {_DISTRIBUTIONS.get(scope, scope)}'
+        ) from error
 
 
-def default_work_dir(config: str, tuning: Optional[str] = None) -> Path:
-    """``work_dirs/<dataset>_<config>``: the data set is the config's folder, the config ends with the method that runs."""
+def default_work_dir(config: str, tuning: str | None = None) -> Path:
+    """``work_dirs/<dataset>_<config>``: the data set is the config's folder, the config ends with the method that
+    runs.
+    """
     stem = Path(config).stem
     if tuning is not None:
         stem = f'{head_and_backbone(stem)}_{tuning}'
@@ -138,13 +160,13 @@ def use_amp(cfg: Config) -> None:
 def check_backbone(cfg: Config) -> None:
     """The backbone can be built with its method, and its pretrained file is there, or can be fetched, and fits.
 
-    Said before the runner is built, whose log would bury it. Of the processes of torchrun only the first of a machine looks;
-    the others wait for it where they meet.
+    Said before the runner is built, whose log would bury it. Of the processes of torchrun only the first of a machine
+    looks; the others wait for it where they meet.
 
     Raises:
         FileNotFoundError: the file is not there.
-        ValueError: it belongs to another backbone, or what reads it is not installed; the backbone or its method cannot be
-            built.
+        ValueError: it belongs to another backbone, or what reads it is not installed; the backbone or its method cannot
+            be built.
     """
     outer = cfg.model.get('backbone') or {}
     source = (outer.get('backbone', {}).get('init_cfg') or {}).get('checkpoint')
@@ -153,14 +175,18 @@ def check_backbone(cfg: Config) -> None:
     if '://' not in source and not Path(source).is_file():
         variable = variable_behind(cfg, source)
         way = f'Set the environment variable {variable}, with which the path begins' if variable else 'Put it there'
-        raise FileNotFoundError(f'The pretrained weights {Path(source).absolute()} are not there. {way}, or pass '
-                                '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.')
+        raise FileNotFoundError(
+            f'The pretrained weights {Path(source).absolute()} are not there. {way}, or pass '
+            '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.'
+        )
     try:
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope')), explain_build_errors(cfg):
             MODELS.build(outer).load_backbone()
     except ImportError as error:
-        raise ValueError(f'The pretrained weights {source} cannot be loaded: {error}. Install what is missing, or '
-                         'pass a file: --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.') from error
+        raise ValueError(
+            f'The pretrained weights {source} cannot be loaded: {error}. Install what is missing, or '
+            'pass a file: --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.'
+        ) from error
 
 
 def use_submission(cfg: Config, folder: Path) -> None:
@@ -170,8 +196,10 @@ def use_submission(cfg: Config, folder: Path) -> None:
         ValueError: the data set of the config has no server.
     """
     if not cfg.get('submission_dataloader'):
-        raise ValueError(f'The config {cfg.filename} has no submission_dataloader: its data set is scored here, without '
-                         '--submission. Those of DOTA and LoveDA have one.')
+        raise ValueError(
+            f'The config {cfg.filename} has no submission_dataloader: its data set is scored here, without '
+            '--submission. Those of DOTA and LoveDA have one.'
+        )
     cfg.test_dataloader, cfg.test_evaluator = cfg.submission_dataloader, cfg.submission_evaluator
     cfg.test_evaluator.submission = str(folder)
 
@@ -182,8 +210,8 @@ def default_launcher() -> str:
 
 
 def build_runner(cfg: Config, launcher: str) -> Runner:
-    """The runner of a config. Under torchrun without CUDA, processes talk over gloo, and BatchNorm is that of each process,
-    as torch synchronises it between CUDA devices only.
+    """The runner of a config. Under torchrun without CUDA, processes talk over gloo, and BatchNorm is that of each
+    process, as torch synchronises it between CUDA devices only.
 
     Raises:
         ValueError: the config names a type that is not registered, or an argument that its class does not take.
@@ -193,8 +221,9 @@ def build_runner(cfg: Config, launcher: str) -> Runner:
         # mmengine by itself would ask CUDA for a device, and bind the model to it.
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group('gloo')
-        cfg.merge_from_dict(dict(model_wrapper_cfg=dict(
-            type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False)))
+        cfg.merge_from_dict(
+            dict(model_wrapper_cfg=dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False))
+        )
         _replace_sync_bn(cfg.model)
     with explain_build_errors(cfg):
         return Runner.from_cfg(cfg)

@@ -1,13 +1,14 @@
 """The metrics of an evaluation as a table."""
-from typing import Dict
 
 from rich.table import Table
 
 from mmest.engine.report import render
 
 
-def metrics_table(metrics: Dict[str, float]) -> str:
-    """Metrics by name, one a line. Their scale is that of the metric: COCO's AP lies in 0..1, mmseg's mIoU in 0..100."""
+def metrics_table(metrics: dict[str, float]) -> str:
+    """Metrics by name, one a line. Their scale is that of the metric: COCO's AP lies in 0..1, mmseg's mIoU in
+    0..100.
+    """
     table = Table('metric', 'value')
     table.columns[1].justify = 'right'
     for name, value in metrics.items():

@@ -1,7 +1,8 @@
 """An optimizer over what trains, and nothing else."""
+
 import logging
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Dict, Iterator, List, Optional, Union
 
 from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -27,9 +28,9 @@ def _no_line_per_tensor() -> Iterator[None]:
         logger.removeFilter(keep)
 
 
-def merge_groups(groups: List[dict]) -> List[dict]:
+def merge_groups(groups: list[dict]) -> list[dict]:
     """Join parameter groups of equal options; the order of first appearance stays."""
-    merged: Dict[tuple, dict] = {}
+    merged: dict[tuple, dict] = {}
     for group in groups:
         key = tuple(sorted((name, repr(value)) for name, value in group.items() if name != 'params'))
         if key in merged:
@@ -51,13 +52,14 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         paramwise_cfg: options by parameter, or None.
     """
 
-    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: Optional[dict] = None) -> None:
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
         # mmengine hands model.parameters() to the optimizer, frozen ones too, where no option is set.
         self.paramwise_cfg = self.paramwise_cfg or dict(custom_keys={})
 
-    def add_params(self, params: List[dict], module: nn.Module, prefix: str = '',
-                   is_dcn_module: Optional[Union[int, float]] = None) -> None:
+    def add_params(
+        self, params: list[dict], module: nn.Module, prefix: str = '', is_dcn_module: int | float | None = None
+    ) -> None:
         if prefix:
             super().add_params(params, module, prefix, is_dcn_module)
             return

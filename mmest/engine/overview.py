@@ -1,6 +1,7 @@
 """What each method does to one backbone."""
+
 import copy
-from typing import Dict, NamedTuple
+from typing import NamedTuple
 
 import torch
 from mmengine.config import ConfigDict
@@ -24,6 +25,7 @@ class Overview(NamedTuple):
         merges: whether what was trained can be folded into the backbone's own weights.
         source: where the method is defined.
     """
+
     family: str
     acts_on: str
     trained: int
@@ -34,14 +36,24 @@ class Overview(NamedTuple):
     source: str
 
 
-def blocks_with_graph(tuned: TunedBackbone) -> Dict[str, bool]:
+def blocks_with_graph(tuned: TunedBackbone) -> dict[str, bool]:
     """By the name of each block: whether its output needs a gradient in a training step."""
     anatomy = find_anatomy(tuned.backbone)
-    seen: Dict[str, bool] = {}
-    handles = [tuned.backbone.get_submodule(block.name).register_forward_hook(
-        lambda module, args, output, name=block.name: seen.update({name: any(
-            t.requires_grad for t in (output if isinstance(output, (tuple, list)) else [output]) if torch.is_tensor(t))}))
-        for block in anatomy.blocks]
+    seen: dict[str, bool] = {}
+    handles = [
+        tuned.backbone.get_submodule(block.name).register_forward_hook(
+            lambda module, args, output, name=block.name: seen.update(
+                {
+                    name: any(
+                        t.requires_grad
+                        for t in (output if isinstance(output, (tuple, list)) else [output])
+                        if torch.is_tensor(t)
+                    )
+                }
+            )
+        )
+        for block in anatomy.blocks
+    ]
     stem = next(m for m in tuned.backbone.modules() if isinstance(m, nn.Conv2d))
     training = tuned.training
     tuned.train()
@@ -70,6 +82,12 @@ def overview(backbone: dict, tuning: dict) -> Overview:
     own = any(True for _ in method.parameters())
     crossed = blocks_with_graph(tuned)
     return Overview(
-        'beside' if method.beside else 'inserted' if own else 'selective', method.acts_on,
-        sum(p.numel() for p in tuned.parameters() if p.requires_grad), sum(p.numel() for p in tuned.backbone.parameters()),
-        sum(crossed.values()), len(crossed), method.can_merge, method.source)
+        'beside' if method.beside else 'inserted' if own else 'selective',
+        method.acts_on,
+        sum(p.numel() for p in tuned.parameters() if p.requires_grad),
+        sum(p.numel() for p in tuned.backbone.parameters()),
+        sum(crossed.values()),
+        len(crossed),
+        method.can_merge,
+        method.source,
+    )

@@ -1,6 +1,7 @@
 """One table that tells what of a model is frozen and what trains."""
+
 import io
-from typing import Dict, Iterable
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
@@ -19,11 +20,14 @@ def trainable(module: nn.Module) -> int:
     return count(p for p in module.parameters() if p.requires_grad)
 
 
-def parameter_counts(model: nn.Module) -> Dict[str, int]:
+def parameter_counts(model: nn.Module) -> dict[str, int]:
     """Values in the wrapped backbone, and of those that train: in or beside it, and in neck and heads."""
     by_method = trainable(model.backbone)
-    return dict(backbone=count(model.backbone.backbone.parameters()), trained_by_method=by_method,
-                trained_in_heads=trainable(model) - by_method)
+    return dict(
+        backbone=count(model.backbone.backbone.parameters()),
+        trained_by_method=by_method,
+        trained_in_heads=trainable(model) - by_method,
+    )
 
 
 def render(table: Table) -> str:
@@ -35,15 +39,24 @@ def render(table: Table) -> str:
 
 def tuning_table(model: nn.Module) -> str:
     """Parts of a model with their parameters, how many of them train, and what the pretrained file covered."""
-    table = Table('part', 'parameters', 'train', 'frozen', 'pretrained file',
-                  title='What trains and what is frozen', title_justify='left')
+    table = Table(
+        'part',
+        'parameters',
+        'train',
+        'frozen',
+        'pretrained file',
+        title='What trains and what is frozen',
+        title_justify='left',
+    )
     for column in table.columns[1:4]:
         column.justify = 'right'
     inside = set()
     for path, tuned in tuned_backbones(model):
         coverage = f'covers {tuned.coverage.share:.2%}' if tuned.coverage else 'none'
-        rows = ((f'{path}.backbone ({type(tuned.backbone).__name__})', tuned.backbone, coverage),
-                (f'{path}.method ({type(tuned.method).__name__})', tuned.method, ''))
+        rows = (
+            (f'{path}.backbone ({type(tuned.backbone).__name__})', tuned.backbone, coverage),
+            (f'{path}.method ({type(tuned.method).__name__})', tuned.method, ''),
+        )
         for name, module, note in rows:
             total, train = count(module.parameters()), trainable(module)
             table.add_row(name, f'{total:,}', f'{train:,}', f'{total - train:,}', note)
@@ -52,8 +65,9 @@ def tuning_table(model: nn.Module) -> str:
         rest = [p for p in child.parameters() if id(p) not in inside]
         if rest:
             train = count(p for p in rest if p.requires_grad)
-            table.add_row(f'{name} ({type(child).__name__})', f'{count(rest):,}', f'{train:,}',
-                          f'{count(rest) - train:,}', '')
+            table.add_row(
+                f'{name} ({type(child).__name__})', f'{count(rest):,}', f'{train:,}', f'{count(rest) - train:,}', ''
+            )
     total, train = count(model.parameters()), trainable(model)
     table.add_section()
     table.add_row('all', f'{total:,}', f'{train:,}', f'{total - train:,}', '')

@@ -1,7 +1,7 @@
 """Resuming to the same losses as a run that was never interrupted."""
+
 import re
 from pathlib import Path
-from typing import Optional, Union
 
 import torch
 from mmengine.dist import get_rank
@@ -23,12 +23,15 @@ def reseed_epoch(runner: Runner) -> None:
 
 def reseed_iteration(runner: Runner) -> None:
     """Make the random numbers of a training step (dropout, sampled anchors) depend on the seed, the iteration and the
-    rank alone."""
+    rank alone.
+    """
     torch.manual_seed((runner.seed + _STEP * (runner.iter + 1) + get_rank()) % 2**63)
 
 
-def latest_complete_checkpoint(work_dir: Union[str, Path]) -> Optional[Path]:
-    """The checkpoint to resume from: the one that ``last_checkpoint`` names if it is whole, else the newest whole one."""
+def latest_complete_checkpoint(work_dir: str | Path) -> Path | None:
+    """The checkpoint to resume from: the one that ``last_checkpoint`` names if it is whole, else the newest whole
+    one.
+    """
     work_dir = Path(work_dir)
     marker = work_dir / 'last_checkpoint'
     if marker.is_file():

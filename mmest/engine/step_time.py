@@ -1,15 +1,22 @@
 """The time of a training step, compared between models fairly."""
+
 import copy
 import time
-from typing import Any, Callable, Dict, List, Tuple
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
 
 
-def alternating_step_times(models: Dict[str, Tuple[nn.Module, OptimWrapper]], data_batch: Any, warm_up: int = 3,
-                           steps: int = 20, progress: Callable[[], Any] = lambda: None) -> Dict[str, List[float]]:
+def alternating_step_times(
+    models: dict[str, tuple[nn.Module, OptimWrapper]],
+    data_batch: Any,
+    warm_up: int = 3,
+    steps: int = 20,
+    progress: Callable[[], Any] = lambda: None,
+) -> dict[str, list[float]]:
     """Time whole training steps (forward, losses, backward, optimizer) of several models on the same batch.
 
     The models take turns, step by step, in one process, so a machine that is busy or throttles slows all of them alike.
@@ -27,7 +34,7 @@ def alternating_step_times(models: Dict[str, Tuple[nn.Module, OptimWrapper]], da
     Returns:
         Seconds of each counted step, by name.
     """
-    seconds: Dict[str, List[float]] = {name: [] for name in models}
+    seconds: dict[str, list[float]] = {name: [] for name in models}
     groups = [group for _, optim_wrapper in models.values() for group in optim_wrapper.param_groups]
     rates = [group['lr'] for group in groups]
     for model, _ in models.values():

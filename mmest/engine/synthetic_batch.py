@@ -1,5 +1,6 @@
 """Batches that need no data set: the same for every method and machine."""
-from typing import Any, Dict, List, Tuple
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +18,7 @@ _PATCHES = 8  # a label map is 8 x 8 patches
 _REGION_PROPOSALS = 'RPNHead'  # its one class is "object"
 
 
-def synthetic_batch(model: nn.Module, size: Tuple[int, int],
-                    batch_size: int) -> Dict[str, list]:
+def synthetic_batch(model: nn.Module, size: tuple[int, int], batch_size: int) -> dict[str, list]:
     """A training batch for a detector of mmdet or a segmentor of mmseg.
 
     Images are random bytes (fixed seed). Detectors get
@@ -43,26 +43,26 @@ def synthetic_batch(model: nn.Module, size: Tuple[int, int],
     if min(size) < 32 or batch_size < 1:
         raise ValueError(
             'Expected images of at least 32×32 pixels and a batch of at least '
-            f'one, found {size[0]}×{size[1]} and {batch_size}.')
+            f'one, found {size[0]}×{size[1]} and {batch_size}.'
+        )
     sample = _sampler(model)
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(
-        256, (batch_size, 3, *size), generator=generator, dtype=torch.uint8)
-    return dict(
-        inputs=list(images.unbind()),
-        data_samples=[sample(model, size, i) for i in range(batch_size)])
+    images = torch.randint(256, (batch_size, 3, *size), generator=generator, dtype=torch.uint8)
+    return dict(inputs=list(images.unbind()), data_samples=[sample(model, size, i) for i in range(batch_size)])
 
 
 def _sampler(model: nn.Module):
     """Which framework's samples the model takes, by its base class."""
     try:
         from mmdet.models.detectors import BaseDetector
+
         if isinstance(model, BaseDetector):
             return _detection_sample
     except ImportError:
         pass
     try:
         from mmseg.models.segmentors import BaseSegmentor
+
         if isinstance(model, BaseSegmentor):
             return _segmentation_sample
     except ImportError:
@@ -70,10 +70,11 @@ def _sampler(model: nn.Module):
     raise TypeError(
         'Expected a detector of mmdet or a segmentor of mmseg, found '
         f'{type(model).__name__}. Measure other models with '
-        'mmest.engine.memory.measure_training_step and a batch of yours.')
+        'mmest.engine.memory.measure_training_step and a batch of yours.'
+    )
 
 
-def _metainfo(size: Tuple[int, int], index: int) -> Dict[str, Any]:
+def _metainfo(size: tuple[int, int], index: int) -> dict[str, Any]:
     return dict(
         img_id=index,
         img_path=f'synthetic_{index}.png',
@@ -82,10 +83,11 @@ def _metainfo(size: Tuple[int, int], index: int) -> Dict[str, Any]:
         pad_shape=size,
         scale_factor=(1.0, 1.0),
         flip=False,
-        flip_direction=None)
+        flip_direction=None,
+    )
 
 
-def _detection_sample(model: nn.Module, size: Tuple[int, int], index: int):
+def _detection_sample(model: nn.Module, size: tuple[int, int], index: int):
     from mmdet.structures import DetDataSample
     from mmdet.structures.bbox import HorizontalBoxes
     from mmengine.structures import InstanceData, PixelData
@@ -93,44 +95,41 @@ def _detection_sample(model: nn.Module, size: Tuple[int, int], index: int):
     boxes = _boxes(size)
     labels = torch.arange(BOXES_PER_IMAGE) % _num_classes(model)
     kind = 'rbox' if predicts_oriented(model) else 'hbox'
-    instances = InstanceData(
-        bboxes=HorizontalBoxes(boxes).convert_to(kind), labels=labels)
+    instances = InstanceData(bboxes=HorizontalBoxes(boxes).convert_to(kind), labels=labels)
     sample = DetDataSample(metainfo=_metainfo(size, index))
     preprocessor = model.data_preprocessor
     if getattr(preprocessor, 'pad_mask', False):
         instances.masks = _masks(boxes, size)
     if getattr(preprocessor, 'pad_seg', False):
-        sample.gt_sem_seg = PixelData(
-            sem_seg=_label_map(size, _num_classes(model)))
+        sample.gt_sem_seg = PixelData(sem_seg=_label_map(size, _num_classes(model)))
     sample.gt_instances = instances
     sample.ignored_instances = InstanceData(
-        bboxes=HorizontalBoxes(boxes.new_zeros(0, 4)).convert_to(kind),
-        labels=labels.new_zeros(0))
+        bboxes=HorizontalBoxes(boxes.new_zeros(0, 4)).convert_to(kind), labels=labels.new_zeros(0)
+    )
     return sample
 
 
-def _segmentation_sample(model: nn.Module, size: Tuple[int, int],
-                         index: int):
+def _segmentation_sample(model: nn.Module, size: tuple[int, int], index: int):
     from mmengine.structures import PixelData
     from mmseg.structures import SegDataSample
 
     return SegDataSample(
-        metainfo=_metainfo(size, index),
-        gt_sem_seg=PixelData(data=_label_map(size, _num_classes(model))))
+        metainfo=_metainfo(size, index), gt_sem_seg=PixelData(data=_label_map(size, _num_classes(model)))
+    )
 
 
 def _num_classes(model: nn.Module) -> int:
     """A number of classes that every head of the model can take."""
-    counts: List[int] = [
-        module.num_classes for module in model.modules()
+    counts: list[int] = [
+        module.num_classes
+        for module in model.modules()
         if isinstance(getattr(module, 'num_classes', None), int)
-        and not any(base.__name__ == _REGION_PROPOSALS
-                    for base in type(module).__mro__)
+        and not any(base.__name__ == _REGION_PROPOSALS for base in type(module).__mro__)
     ]
     return max(min(counts, default=1), 1)
 
 
-def _boxes(size: Tuple[int, int]) -> torch.Tensor:
+def _boxes(size: tuple[int, int]) -> torch.Tensor:
     """Corners (x1, y1, x2, y2) in pixels, ``BOXES_PER_IMAGE`` × 4."""
     height, width = size[0] / _GRID, size[1] / _GRID
     corners = []
@@ -138,21 +137,20 @@ def _boxes(size: Tuple[int, int]) -> torch.Tensor:
         row, column = divmod(i, _GRID)
         x, y = (column + 0.5) * width, (row + 0.5) * height
         half = _BOX_SIDES[(row + column) % len(_BOX_SIDES)] / 2
-        corners.append((x - half * width, y - half * height, x + half * width,
-                        y + half * height))
+        corners.append((x - half * width, y - half * height, x + half * width, y + half * height))
     return torch.tensor(corners)
 
 
-def _masks(boxes: torch.Tensor, size: Tuple[int, int]):
+def _masks(boxes: torch.Tensor, size: tuple[int, int]):
     from mmdet.structures.mask import BitmapMasks
 
     masks = np.zeros((len(boxes), *size), dtype=np.uint8)
     for mask, (x1, y1, x2, y2) in zip(masks, boxes.long().tolist()):
-        mask[y1:y2 + 1, x1:x2 + 1] = 1
+        mask[y1 : y2 + 1, x1 : x2 + 1] = 1
     return BitmapMasks(masks, *size)
 
 
-def _label_map(size: Tuple[int, int], num_classes: int) -> torch.Tensor:
+def _label_map(size: tuple[int, int], num_classes: int) -> torch.Tensor:
     """Classes in patches, 1×H×W, int64."""
     rows = torch.arange(size[0]) * _PATCHES // size[0]
     columns = torch.arange(size[1]) * _PATCHES // size[1]

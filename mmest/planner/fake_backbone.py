@@ -1,6 +1,7 @@
 """The memory of a tuned backbone at any size, by fake tensors."""
-from functools import lru_cache
-from typing import NamedTuple, Tuple
+
+from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -17,6 +18,7 @@ class BackboneMemory(NamedTuple):
         held: after it: outputs, and all that is kept for backward.
         backward: at most in the backward pass, from gradients of all outputs.
     """
+
     forward: int
     held: int
     backward: int
@@ -37,14 +39,16 @@ class FakeBackbone:
         for module in backbone.modules():
             for name, parameter in module._parameters.items():
                 if parameter is not None:
-                    module._parameters[name] = known.setdefault(parameter, nn.Parameter(
-                        self._mode.from_tensor(parameter.data), requires_grad=parameter.requires_grad))
+                    module._parameters[name] = known.setdefault(
+                        parameter,
+                        nn.Parameter(self._mode.from_tensor(parameter.data), requires_grad=parameter.requires_grad),
+                    )
             for name, buffer in module._buffers.items():
                 if buffer is not None:
                     module._buffers[name] = self._mode.from_tensor(buffer)
 
-    @lru_cache(maxsize=None)
-    def memory(self, batch_size: int, size: Tuple[int, int]) -> BackboneMemory:
+    @cache  # noqa: B019 -- lives as long as the plan
+    def memory(self, batch_size: int, size: tuple[int, int]) -> BackboneMemory:
         """The memory for a batch of images of a size.
 
         Raises:

@@ -1,6 +1,8 @@
 """Which tuning methods fit into a memory budget, and with which batch and image size."""
+
 import re
-from typing import Callable, Dict, NamedTuple, Optional, Tuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from mmengine.config import Config
 
@@ -12,8 +14,8 @@ from mmest.engine.synthetic_batch import synthetic_batch
 from .fake_backbone import FakeBackbone
 from .fit import Run, StepFit
 
-#: Batches and sizes that run for real: small, but large enough that every level of a detector's pyramid has its proposals, and that
-#: BatchNorm behind global pooling has more than one value.
+#: Batches and sizes that run for real: small, but large enough that every level of a detector's pyramid has its
+#: proposals, and that BatchNorm behind global pooling has more than one value.
 SMALL_RUNS = ((2, (192, 192)), (2, (288, 288)), (3, (192, 192)), (3, (256, 256)))
 _SIDE, _LARGEST_SIDE, _LARGEST_BATCH = 32, 4096, 1024
 # Guesses by a line before the search goes on by halves.
@@ -30,10 +32,11 @@ class Plan(NamedTuple):
         largest_side: of square images at that batch, a multiple of 32; 0 if not even 64 fits.
         error: why the method could not be planned; the rest is None then.
     """
-    peak: Optional[int] = None
-    largest_batch: Optional[int] = None
-    largest_side: Optional[int] = None
-    error: Optional[str] = None
+
+    peak: int | None = None
+    largest_batch: int | None = None
+    largest_side: int | None = None
+    error: str | None = None
 
 
 def parse_bytes(text: str) -> int:
@@ -68,8 +71,14 @@ def fit_step(cfg: Config, tuning: dict, done: Callable[[], None] = lambda: None)
     return StepFit(FakeBackbone(model.backbone.train()), runs)
 
 
-def plan(cfg: Config, tunings: Dict[str, dict], budget: int, size: Tuple[int, int], batch_size: int,
-         done: Callable[[str], None] = lambda name: None) -> Dict[str, Plan]:
+def plan(
+    cfg: Config,
+    tunings: dict[str, dict],
+    budget: int,
+    size: tuple[int, int],
+    batch_size: int,
+    done: Callable[[str], None] = lambda name: None,
+) -> dict[str, Plan]:
     """Plan each of several methods.
 
     Args:
@@ -93,7 +102,9 @@ def plan(cfg: Config, tunings: Dict[str, dict], budget: int, size: Tuple[int, in
             peak = step.peak(batch_size, size)
             largest_batch = _largest(lambda batch: step.peak(batch, size), budget, 1, _LARGEST_BATCH)
             advance()
-            side = _largest(lambda units: step.peak(batch_size, (units * _SIDE, ) * 2), budget, 2, _LARGEST_SIDE // _SIDE, growth=2)
+            side = _largest(
+                lambda units: step.peak(batch_size, (units * _SIDE,) * 2), budget, 2, _LARGEST_SIDE // _SIDE, growth=2
+            )
             plans[name] = Plan(peak, largest_batch, side * _SIDE)
         except (ValueError, TypeError):
             raise
@@ -126,5 +137,5 @@ def _largest(peak: Callable[[int], int], budget: int, low: int, high: int, growt
         else:
             (x0, y0), (x1, y1) = ((n**growth, y) for n, y in known[-2:])
             reached = x1 + (budget - y1) * (x1 - x0) / (y1 - y0) if y1 != y0 else high**growth
-            guess = int(max(reached, 0)**(1 / growth))
+            guess = int(max(reached, 0) ** (1 / growth))
     return low

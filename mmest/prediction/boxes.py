@@ -1,6 +1,7 @@
 """Objects of a whole picture: GeoJSON, COCO, and an overlay."""
+
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Dict, List
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from mmest.prediction.picture import Picture
 from mmest.prediction.tiling import tiles_with_parts
 
 
-def predict_boxes(model: Model, picture: Picture, out: Path, tile: int, overlap: int, score: float,
-                  progress: Callable[[], None]) -> List[Path]:
+def predict_boxes(
+    model: Model, picture: Picture, out: Path, tile: int, overlap: int, score: float, progress: Callable[[], None]
+) -> list[Path]:
     """Detect in tiles, merge, and write ``<name>.geojson``, ``<name>_coco.json`` and ``<name>_overlay.png``.
 
     Args:
@@ -31,13 +33,21 @@ def predict_boxes(model: Model, picture: Picture, out: Path, tile: int, overlap:
         pixels = picture.read(box)
         boxes, scores, labels = model.boxes(pixels)
         kept = scores >= score
-        patches.append(dict(patch=box, boxes=boxes[kept] + np.tile(box[:2], boxes.shape[1] // 2), scores=scores[kept],
-                            labels=labels[kept]))
-        overlay.add(part, pixels[part[1] - box[1]:part[3] - box[1], part[0] - box[0]:part[2] - box[0]])
+        patches.append(
+            dict(
+                patch=box,
+                boxes=boxes[kept] + np.tile(box[:2], boxes.shape[1] // 2),
+                scores=scores[kept],
+                labels=labels[kept],
+            )
+        )
+        overlay.add(part, pixels[part[1] - box[1] : part[3] - box[1], part[0] - box[0] : part[2] - box[0]])
         progress()
-    found = [dict(label=label, box=row[:-1], score=float(row[-1]))
-             for label, rows in enumerate(merge_patches(
-                 patches, len(model.classes), geometry=model.geometry)) for row in rows]
+    found = [
+        dict(label=label, box=row[:-1], score=float(row[-1]))
+        for label, rows in enumerate(merge_patches(patches, len(model.classes), geometry=model.geometry))
+        for row in rows
+    ]
     for one in found:
         one['corners'] = model.geometry.corners(one['box'][None])[0]
         overlay.outline(one['corners'], model.palette[one['label']])
@@ -51,26 +61,47 @@ def predict_boxes(model: Model, picture: Picture, out: Path, tile: int, overlap:
     return paths
 
 
-def _geojson(found: List[Dict], picture: Picture, model: Model) -> Dict:
+def _geojson(found: list[dict], picture: Picture, model: Model) -> dict:
     """Longitude and latitude, as the format wants; pixels, y downwards, of a picture without a georeference."""
     features = []
     for one in found:
-        points = [tuple(map(float, point)) for point in one['corners'].reshape(4, 2)[::-1]]  # anticlockwise on the ground
+        points = [
+            tuple(map(float, point)) for point in one['corners'].reshape(4, 2)[::-1]
+        ]  # anticlockwise on the ground
         ring = [*points, points[0]]
-        features.append(dict(
-            type='Feature', geometry=dict(type='Polygon', coordinates=[picture.ground(ring) or ring]),
-            properties={'class': model.classes[one['label']], 'score': round(one['score'], 4)}))
-    return dict(type='FeatureCollection', name=picture.path.stem, features=features,
-                coordinates='pixels' if picture.crs is None else 'longitude, latitude')
+        features.append(
+            dict(
+                type='Feature',
+                geometry=dict(type='Polygon', coordinates=[picture.ground(ring) or ring]),
+                properties={'class': model.classes[one['label']], 'score': round(one['score'], 4)},
+            )
+        )
+    return dict(
+        type='FeatureCollection',
+        name=picture.path.stem,
+        features=features,
+        coordinates='pixels' if picture.crs is None else 'longitude, latitude',
+    )
 
 
-def _coco(found: List[Dict], picture: Picture, model: Model) -> Dict:
+def _coco(found: list[dict], picture: Picture, model: Model) -> dict:
     boxes = model.geometry.bounds(np.array([one['box'] for one in found]).reshape(-1, model.geometry.columns))
     sides = boxes[:, 2:] - boxes[:, :2]
     corners = [dict(segmentation=[one['corners'].tolist()]) if model.geometry is ORIENTED else {} for one in found]
     return dict(
         images=[dict(id=1, file_name=picture.path.name, width=picture.width, height=picture.height)],
-        annotations=[dict(id=number, image_id=1, category_id=one['label'] + 1, score=one['score'], iscrowd=0,
-                          bbox=[*map(float, box[:2]), *map(float, side)], area=float(side.prod()), **more)
-                     for number, (one, box, side, more) in enumerate(zip(found, boxes, sides, corners), start=1)],
-        categories=[dict(id=number, name=name) for number, name in enumerate(model.classes, start=1)])
+        annotations=[
+            dict(
+                id=number,
+                image_id=1,
+                category_id=one['label'] + 1,
+                score=one['score'],
+                iscrowd=0,
+                bbox=[*map(float, box[:2]), *map(float, side)],
+                area=float(side.prod()),
+                **more,
+            )
+            for number, (one, box, side, more) in enumerate(zip(found, boxes, sides, corners), start=1)
+        ],
+        categories=[dict(id=number, name=name) for number, name in enumerate(model.classes, start=1)],
+    )

@@ -1,7 +1,8 @@
 """Ground cover of a whole picture: GeoTIFF or PNG, and an overlay."""
+
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, List
 
 import numpy as np
 from PIL import Image
@@ -15,7 +16,9 @@ from mmest.prediction.tiling import tiles_with_parts
 _BLOCK = 512
 
 
-def predict_mask(model: Model, picture: Picture, out: Path, tile: int, overlap: int, progress: Callable[[], None]) -> List[Path]:
+def predict_mask(
+    model: Model, picture: Picture, out: Path, tile: int, overlap: int, progress: Callable[[], None]
+) -> list[Path]:
     """Segment in tiles, and write ``<name>_mask.tif`` for a picture with a georeference, else ``<name>_mask.png``, and
     ``<name>_overlay.png``. Pixels are class numbers from 0 on.
 
@@ -39,9 +42,9 @@ def predict_mask(model: Model, picture: Picture, out: Path, tile: int, overlap: 
         mask = np.memmap(raw, np.uint8, 'w+', shape=(picture.height, picture.width))
         for box, part in tiles_with_parts(picture.width, picture.height, tile, overlap):
             pixels = picture.read(box)
-            inside = np.s_[part[1] - box[1]:part[3] - box[1], part[0] - box[0]:part[2] - box[0]]
+            inside = np.s_[part[1] - box[1] : part[3] - box[1], part[0] - box[0] : part[2] - box[0]]
             numbers = model.mask(pixels)[inside]
-            mask[part[1]:part[3], part[0]:part[2]] = numbers
+            mask[part[1] : part[3], part[0] : part[2]] = numbers
             present[np.unique(numbers)] = True
             overlay.add(part, pixels[inside] // 2 + model.palette[numbers] // 2)
             progress()
@@ -60,9 +63,22 @@ def predict_mask(model: Model, picture: Picture, out: Path, tile: int, overlap: 
 
 def _write_geotiff(path: Path, mask: np.ndarray, picture: Picture, model: Model) -> None:
     height, width = mask.shape
-    with rasterio.open(path, 'w', driver='GTiff', height=height, width=width, count=1, dtype='uint8', crs=picture.crs,
-                       transform=picture.transform, tiled=True, blockxsize=_BLOCK, blockysize=_BLOCK, compress='deflate',
-                       BIGTIFF='IF_SAFER') as target:
+    with rasterio.open(
+        path,
+        'w',
+        driver='GTiff',
+        height=height,
+        width=width,
+        count=1,
+        dtype='uint8',
+        crs=picture.crs,
+        transform=picture.transform,
+        tiled=True,
+        blockxsize=_BLOCK,
+        blockysize=_BLOCK,
+        compress='deflate',
+        BIGTIFF='IF_SAFER',
+    ) as target:
         target.write_colormap(1, {number: (*colour, 255) for number, colour in enumerate(model.palette.tolist())})
         for _, window in target.block_windows(1):
             rows, columns = window.toslices()

@@ -1,5 +1,6 @@
 """A picture to look at, small enough to open."""
-from typing import Sequence, Tuple
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -25,19 +26,23 @@ class Overlay:
     def _reduce(self, value: float) -> int:
         return max(1, round(value * self.scale))
 
-    def _corner(self, x: float, y: float) -> Tuple[int, int]:
+    def _corner(self, x: float, y: float) -> tuple[int, int]:
         return round(x * self.scale), round(y * self.scale)
 
     def add(self, part: Box, pixels: np.ndarray) -> None:
         """Put the RGB pixels of a part of the picture into their place."""
         (left, top), (right, bottom) = self._corner(*part[:2]), self._corner(*part[2:])
         if right > left and bottom > top:
-            self.pixels[top:bottom, left:right] = cv2.resize(pixels, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+            self.pixels[top:bottom, left:right] = cv2.resize(
+                pixels, (right - left, bottom - top), interpolation=cv2.INTER_AREA
+            )
 
     def outline(self, corners: np.ndarray, colour: np.ndarray) -> None:
         """Draw a box, x1, y1, ..., x4, y4."""
         points = [self._corner(*point) for point in corners.reshape(4, 2)]
-        cv2.polylines(self.pixels, [np.array(points, np.int32)], True, colour.tolist(), 1 if self.pixels.shape[1] < 1024 else 2)
+        cv2.polylines(
+            self.pixels, [np.array(points, np.int32)], True, colour.tolist(), 1 if self.pixels.shape[1] < 1024 else 2
+        )
 
     def legend(self, names: Sequence[str], colours: np.ndarray) -> None:
         """Put classes and their colours beneath the picture."""

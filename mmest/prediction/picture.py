@@ -1,15 +1,16 @@
 """Pictures of any size, read by windows, with their georeference where rasterio is installed."""
+
 import os
 import warnings
 from pathlib import Path
-from typing import List, Optional, Tuple
 
 import numpy as np
 from PIL import Image
 
 from mmest.datasets.tiles import Box
 
-# MB of blocks that GDAL keeps. By default it takes a share of the machine's memory; this holds the rows that tiles share.
+# MB of blocks that GDAL keeps. By default it takes a share of the machine's memory; this holds the rows that tiles
+# share.
 os.environ.setdefault('GDAL_CACHEMAX', '128')
 try:
     import rasterio
@@ -22,10 +23,15 @@ _TIFF = ('.tif', '.tiff')
 _GEO_KEYS = 34735  # the TIFF tag that makes it a GeoTIFF
 
 
+#: What readers raise for a file that is damaged.
+_UNREADABLE = (OSError, SyntaxError, *((rasterio.errors.RasterioError,) if rasterio else ()))
+
+
 class Picture:
     """An open picture.
 
-    With rasterio, TIFF is read window by window from the disk; everything else is decoded at once, at four bytes a pixel.
+    With rasterio, TIFF is read window by window from the disk; everything else is decoded at once, at four bytes a
+    pixel.
 
     Args:
         path: the file.
@@ -45,7 +51,7 @@ class Picture:
                 self._open_raster()
             else:
                 self._open_whole()
-        except (OSError, SyntaxError, *([rasterio.errors.RasterioError] if rasterio else [])) as error:
+        except _UNREADABLE as error:
             raise ValueError(f'{path} is not a whole picture: {error}') from error
 
     def _open_raster(self) -> None:
@@ -53,8 +59,10 @@ class Picture:
             warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
             self._raster = rasterio.open(self.path)
         if set(self._raster.dtypes) != {'uint8'}:
-            raise ValueError(f'{self.path} has pixels of {self._raster.dtypes[0]}; scale them to 8 bits first, such as with '
-                             'gdal_translate -ot Byte -scale.')
+            raise ValueError(
+                f'{self.path} has pixels of {self._raster.dtypes[0]}; scale them to 8 bits first, such as with '
+                'gdal_translate -ot Byte -scale.'
+            )
         self.width, self.height = self._raster.width, self._raster.height
         if self._raster.crs:
             self.crs, self.transform = self._raster.crs, self._raster.transform
@@ -64,7 +72,9 @@ class Picture:
         self._image = Image.open(self.path)
         self._image.load()
         if self._image.mode not in ('L', 'P', 'RGB', 'RGBA', 'LA'):
-            raise ValueError(f'{self.path} has pixels of the kind {self._image.mode}; convert it to RGB of 8 bits first.')
+            raise ValueError(
+                f'{self.path} has pixels of the kind {self._image.mode}; convert it to RGB of 8 bits first.'
+            )
         self.width, self.height = self._image.size
         if self._image.format == 'TIFF' and _GEO_KEYS in self._image.tag_v2:
             self.note = 'its georeference is left out, as rasterio is not installed (pip install rasterio)'
@@ -80,7 +90,7 @@ class Picture:
             raise ValueError(f'{self.path} is not a whole picture: {error}') from error
         return np.ascontiguousarray(found.transpose(1, 2, 0))
 
-    def ground(self, corners: List[Tuple[float, float]]) -> Optional[List[Tuple[float, float]]]:
+    def ground(self, corners: list[tuple[float, float]]) -> list[tuple[float, float]] | None:
         """Pixels as longitude and latitude; None without a georeference."""
         if self.crs is None:
             return None

@@ -1,7 +1,7 @@
 """Tuning methods: one file each, chosen by name through one registry."""
+
 import importlib
 import pkgutil
-from typing import List
 
 from torch import nn
 
@@ -13,7 +13,7 @@ for _module in pkgutil.walk_packages(__path__, f'{__name__}.'):
     importlib.import_module(_module.name)
 
 
-def tuning_names() -> List[str]:
+def tuning_names() -> list[str]:
     """Names of all registered methods."""
     return sorted(TUNINGS.module_dict)
 
@@ -31,8 +31,9 @@ def build_tuning(cfg: dict, backbone: nn.Module) -> TuningMethod:
     """
     if not isinstance(cfg, dict) or cfg.get('type') not in TUNINGS.module_dict:
         found = cfg.get('type') if isinstance(cfg, dict) else cfg
-        raise ValueError(f'tuning should be dict(type=NAME, ...) with NAME one of {", ".join(tuning_names())}, '
-                         f'but it is {found!r}.')
+        raise ValueError(
+            f'tuning should be dict(type=NAME, ...) with NAME one of {", ".join(tuning_names())}, but it is {found!r}.'
+        )
     arguments = {key: value for key, value in cfg.items() if key != 'type'}
     return TUNINGS.get(cfg['type'])(backbone, **arguments)
 

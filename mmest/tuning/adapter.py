@@ -1,4 +1,5 @@
 """Adapters in series."""
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -27,8 +28,9 @@ class Bottleneck(nn.Module):
 
 @TUNINGS.register_module()
 class Adapter(InsertedMethod):
-    """A bottleneck adapter behind every branch: r + U GELU(D r) for the result r of attention and of the MLP, before the
-    identity is added (Houlsby et al., 2019, figure 2). In blocks that are one branch, as a ResNet's, behind that one.
+    """A bottleneck adapter behind every branch: r + U GELU(D r) for the result r of attention and of the MLP, before
+    the identity is added (Houlsby et al., 2019, figure 2). In blocks that are one branch, as a ResNet's, behind that
+    one.
 
     The source starts D and U near zero; U starts at zero here, so that training begins at the pretrained features.
 
@@ -37,6 +39,7 @@ class Adapter(InsertedMethod):
         hidden: width of the bottleneck.
         lr_mult: factor on the learning rate of the adapters.
     """
+
     acts_on = 'behind attention and MLP'
     source = 'Houlsby et al., ICML 2019'
 

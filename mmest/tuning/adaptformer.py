@@ -1,4 +1,5 @@
 """AdaptFormer."""
+
 import math
 
 import torch.nn.functional as F
@@ -35,8 +36,8 @@ class ScaledBottleneck(nn.Module):
 
 @TUNINGS.register_module()
 class AdaptFormer(InsertedMethod):
-    """A bottleneck beside the MLP: MLP(LN(x)) + s · U ReLU(D x), x the features in front of the norm (Chen et al., 2022,
-    equation 5). In blocks that are one branch, beside that one, where it keeps the shape.
+    """A bottleneck beside the MLP: MLP(LN(x)) + s · U ReLU(D x), x the features in front of the norm (Chen et al.,
+    2022, equation 5). In blocks that are one branch, beside that one, where it keeps the shape.
 
     Args:
         backbone: the backbone to tune.
@@ -45,11 +46,13 @@ class AdaptFormer(InsertedMethod):
         dropout: rate behind the ReLU; 0.1 in the published code.
         lr_mult: factor on the learning rate of the bottlenecks.
     """
+
     acts_on = 'beside the MLP'
     source = 'Chen et al., NeurIPS 2022'
 
-    def __init__(self, backbone: nn.Module, hidden: int = 64, scale: float = 0.1, dropout: float = 0.1,
-                 lr_mult: float = 1.0) -> None:
+    def __init__(
+        self, backbone: nn.Module, hidden: int = 64, scale: float = 0.1, dropout: float = 0.1, lr_mult: float = 1.0
+    ) -> None:
         super().__init__(backbone, lr_mult)
         for branch in self.branches:
             if branch.kind != ATTENTION and branch.keeps_shape:

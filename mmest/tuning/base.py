@@ -1,5 +1,6 @@
 """What a tuning method is."""
-from typing import Iterator, List, Mapping, Sequence
+
+from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor, nn
 
@@ -10,8 +11,8 @@ from mmest.backbones.taps import Tap
 class TuningMethod(nn.Module):
     """Says what of a backbone trains, and adds what trains beside or inside it.
 
-    A subclass is built with the backbone that it will tune, whose parameters it must neither replace nor rename. Its own
-    modules are its children, so their checkpoint keys start with ``method.``.
+    A subclass is built with the backbone that it will tune, whose parameters it must neither replace nor rename. Its
+    own modules are its children, so their checkpoint keys start with ``method.``.
 
     Args:
         backbone: the backbone to tune, not frozen yet.
@@ -34,7 +35,7 @@ class TuningMethod(nn.Module):
         super().__init__()
         self.lr_mult = lr_mult
 
-    def trained_modules(self, backbone: nn.Module) -> List[nn.Module]:
+    def trained_modules(self, backbone: nn.Module) -> list[nn.Module]:
         """The modules of the backbone that train as they are: parameters, buffers and training mode."""
         return []
 
@@ -60,12 +61,14 @@ class TuningMethod(nn.Module):
         return not any(True for _ in self.parameters()) or type(self).merge is not TuningMethod.merge
 
     def merge(self, backbone: nn.Module) -> None:
-        """Fold what was trained into the backbone's own parameters, in place, so that the backbone alone computes what the
-        tuned one did.
+        """Fold what was trained into the backbone's own parameters, in place, so that the backbone alone computes what
+        the tuned one did.
 
         Raises:
             ValueError: no parameters of the backbone can do what this method does.
         """
         if not self.can_merge:
-            raise ValueError(f'{type(self).__name__} cannot be merged: what it adds is not linear in what it reads, or '
-                             'lies beside the backbone, so no weights of the plain backbone compute the same.')
+            raise ValueError(
+                f'{type(self).__name__} cannot be merged: what it adds is not linear in what it reads, or '
+                'lies beside the backbone, so no weights of the plain backbone compute the same.'
+            )

@@ -1,4 +1,5 @@
 """Convpass."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from mmest.tuning.insertion import InsertedMethod
 
 
 def quick_gelu(x: Tensor) -> Tensor:
-    """x · σ(1.702 x)."""
+    """X · σ(1.702 x)."""
     return x * torch.sigmoid(1.702 * x)
 
 
@@ -21,6 +22,7 @@ class ConvBottleneck(nn.Module):
         scale: s.
         dropout: rate in front of U.
     """
+
     spatial = True
 
     def __init__(self, channels: int, hidden: int, scale: float, dropout: float) -> None:
@@ -43,8 +45,8 @@ class ConvBottleneck(nn.Module):
 
 @TUNINGS.register_module()
 class Convpass(InsertedMethod):
-    """A bottleneck with a 3×3 convolution beside attention and MLP, from the same normalised input (Jie & Deng, 2022). In
-    blocks that are one branch, beside that one, where it keeps the shape.
+    """A bottleneck with a 3×3 convolution beside attention and MLP, from the same normalised input (Jie & Deng, 2022).
+    In blocks that are one branch, beside that one, where it keeps the shape.
 
     The class token is convolved as an image of one pixel, as in the published code; the convolution starts as identity.
 
@@ -55,11 +57,13 @@ class Convpass(InsertedMethod):
         dropout: rate in front of the up projection; 0.1 in the published code.
         lr_mult: factor on the learning rate of the bottlenecks.
     """
+
     acts_on = 'beside attention and MLP'
     source = 'Jie & Deng, 2022, arXiv 2207.07039'
 
-    def __init__(self, backbone: nn.Module, hidden: int = 8, scale: float = 1.0, dropout: float = 0.1,
-                 lr_mult: float = 1.0) -> None:
+    def __init__(
+        self, backbone: nn.Module, hidden: int = 8, scale: float = 1.0, dropout: float = 0.1, lr_mult: float = 1.0
+    ) -> None:
         super().__init__(backbone, lr_mult)
         for branch in self.branches:
             if branch.keeps_shape:

@@ -1,7 +1,8 @@
 """What methods have in common that put small modules into the blocks of a backbone."""
+
 import itertools
 from functools import partial
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +16,9 @@ from mmest.tuning.base import TuningMethod
 class InsertedMethod(TuningMethod):
     """Adds corrections to the branches of the blocks, by forward hooks; no module of the backbone is replaced.
 
-    A subclass calls :meth:`in_series`, :meth:`on_stream` or :meth:`in_parallel` for the branches it wants, with a module
-    that maps channels-last features (…×C) to a correction of the same shape. A module with ``spatial = True`` is given
-    B×H×W×C; class and register tokens come to it as images of one pixel each.
+    A subclass calls :meth:`in_series`, :meth:`on_stream` or :meth:`in_parallel` for the branches it wants, with a
+    module that maps channels-last features (…×C) to a correction of the same shape. A module with ``spatial = True`` is
+    given B×H×W×C; class and register tokens come to it as images of one pixel each.
 
     Args:
         backbone: the backbone to tune.
@@ -30,13 +31,13 @@ class InsertedMethod(TuningMethod):
     def __init__(self, backbone: nn.Module, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, lr_mult)
         anatomy = find_anatomy(backbone)
-        self.branches: List[Branch] = find_branches(backbone, anatomy)
+        self.branches: list[Branch] = find_branches(backbone, anatomy)
         self.inserted = nn.ModuleList()
         self._blocks = anatomy.blocks
         self._probe_image = anatomy.image
-        self._image: Tuple[int, int] = anatomy.image
-        self._hw: Dict[int, Optional[Tuple[int, int]]] = {}
-        self._held: Dict[int, Tensor] = {}
+        self._image: tuple[int, int] = anatomy.image
+        self._hw: dict[int, tuple[int, int] | None] = {}
+        self._held: dict[int, Tensor] = {}
         backbone.register_forward_pre_hook(self._see_image, with_kwargs=True)
         for i in {branch.block for branch in self.branches}:
             block = backbone.get_submodule(anatomy.blocks[i].name)
@@ -58,7 +59,9 @@ class InsertedMethod(TuningMethod):
         backbone.get_submodule(branch.end).register_forward_hook(partial(self._correct_sum, i, branch))
 
     def in_parallel(self, backbone: nn.Module, branch: Branch, module: nn.Module, before_norm: bool) -> None:
-        """Result r of the branch becomes r + module(x) with x its input, taken before or after the norm in front of it."""
+        """Result r of the branch becomes r + module(x) with x its input, taken before or after the norm in front of
+        it.
+        """
         i = self._insert(module)
         self._hold(backbone, i, (before_norm and branch.norm) or branch.name)
         backbone.get_submodule(branch.end).register_forward_hook(partial(self._add_parallel, i, branch))
@@ -115,15 +118,18 @@ class InsertedMethod(TuningMethod):
         ones = module(x[:, :prefix].flatten(0, 1)[:, None, None])
         return torch.cat([ones[:, 0, 0].unflatten(0, (x.shape[0], prefix)), result], 1)
 
-    def _grid(self, block: Block, tokens: int) -> Tuple[int, int]:
+    def _grid(self, block: Block, tokens: int) -> tuple[int, int]:
         """Height and width of a number of tokens that come without: what the image has at the block's stride, rounded
-        down or up."""
+        down or up.
+        """
         sides = []
         for image, probe, size in zip(self._image, self._probe_image, block.size):
             stride = max(1, round(probe / size))
             sides.append({image // stride, -(-image // stride)})
         grid = token_grid(tokens, list(itertools.product(*sides)))
         if grid is None or grid[0] * grid[1] != tokens:
-            raise ValueError(f'{type(self).__name__}: block "{block.name}" works on {tokens} tokens, which are no grid of '
-                             f'an image of {self._image[0]}×{self._image[1]}.')
+            raise ValueError(
+                f'{type(self).__name__}: block "{block.name}" works on {tokens} tokens, which are no grid of '
+                f'an image of {self._image[0]}×{self._image[1]}.'
+            )
         return grid

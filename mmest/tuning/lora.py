@@ -1,8 +1,9 @@
 """LoRA, for linear layers and convolutions."""
+
 import math
 import re
+from collections.abc import Sequence
 from functools import partial
-from typing import Dict, List, Optional, Sequence, Union
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +20,8 @@ class LowRankUpdate(nn.Module):
     """ΔW = s · B A for one weight, zero at the start (Hu et al., 2022, equation 3).
 
     Args:
-        weight: the weight, out × in, or out × in × k × k of a convolution without groups; A is rank × in (× k × k), B is
-            out × rank.
+        weight: the weight, out × in, or out × in × k × k of a convolution without groups; A is rank × in (× k × k), B
+            is out × rank.
         rank: r.
         scale: s = α / r.
     """
@@ -53,44 +54,63 @@ class LoRA(TuningMethod):
         backbone: the backbone to tune.
         rank: r.
         alpha: α; None for r, which makes the factor 1.
-        targets: None for the queries, keys and values of attention, or, in a backbone without attention, the convolutions
-            of its blocks. A list of names such as ``['qkv', 'proj']``: layers whose name ends so. A string: a regular
-            expression for the whole name. Layers of ``nn.MultiheadAttention`` are named ``in_proj_weight`` and
+        targets: None for the queries, keys and values of attention, or, in a backbone without attention, the
+            convolutions of its blocks. A list of names such as ``['qkv', 'proj']``: layers whose name ends so. A
+            string: a regular expression for the whole name. Layers of ``nn.MultiheadAttention`` are named
+                ``in_proj_weight`` and
             ``out_proj``.
         lr_mult: factor on the learning rate of the updates.
 
     Raises:
         ValueError: the targets match no layer; the message names those that exist.
     """
+
     acts_on = 'queries, keys, values (or convolutions)'
     source = 'Hu et al., ICLR 2022'
 
-    def __init__(self, backbone: nn.Module, rank: int = 16, alpha: Optional[float] = None,
-                 targets: Union[None, str, Sequence[str]] = None, lr_mult: float = 1.0) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        rank: int = 16,
+        alpha: float | None = None,
+        targets: None | str | Sequence[str] = None,
+        lr_mult: float = 1.0,
+    ) -> None:
         super().__init__(backbone, lr_mult)
         branches = find_branches(backbone, find_anatomy(backbone))
         scale = (rank if alpha is None else alpha) / rank
         self.updates = nn.ModuleList()
-        self._names: List[str] = []
+        self._names: list[str] = []
         for branch in branches:
             for weight in self._chosen(backbone, branch, branches, targets):
                 self.updates.append(LowRankUpdate(backbone.get_parameter(weight.name), rank, scale))
                 self._names.append(weight.name)
                 self._attach(backbone, branch, weight)
         if not self._names:
-            existing = sorted({_short(_target(w)) for branch in branches for w in branch.weights if _suits(backbone, w)})
-            raise ValueError(f'LoRA: the targets {targets!r} match no layer in the blocks of {type(backbone).__name__}. '
-                             f'The names of its layers end in {", ".join(existing)}.')
+            existing = sorted(
+                {_short(_target(w)) for branch in branches for w in branch.weights if _suits(backbone, w)}
+            )
+            raise ValueError(
+                f'LoRA: the targets {targets!r} match no layer in the blocks of {type(backbone).__name__}. '
+                f'The names of its layers end in {", ".join(existing)}.'
+            )
 
     @staticmethod
-    def _chosen(backbone: nn.Module, branch: Branch, branches: Sequence[Branch],
-                targets: Union[None, str, Sequence[str]]) -> List[Weight]:
+    def _chosen(
+        backbone: nn.Module, branch: Branch, branches: Sequence[Branch], targets: None | str | Sequence[str]
+    ) -> list[Weight]:
         suitable = [weight for weight in branch.weights if _suits(backbone, weight)]
         if targets is None:
             attention = any(other.kind == ATTENTION for other in branches)
-            return [weight for weight in suitable if (
-                branch.kind == ATTENTION and not weight.is_output and _is_pointwise(backbone, weight) if attention
-                else branch.kind == CONV)]
+            return [
+                weight
+                for weight in suitable
+                if (
+                    branch.kind == ATTENTION and not weight.is_output and _is_pointwise(backbone, weight)
+                    if attention
+                    else branch.kind == CONV
+                )
+            ]
         if isinstance(targets, str):
             return [weight for weight in suitable if re.fullmatch(targets, _target(weight))]
         return [weight for weight in suitable if f'.{_target(weight)}'.endswith(tuple(f'.{t}' for t in targets))]
@@ -100,13 +120,13 @@ class LoRA(TuningMethod):
         if weight.called:
             backbone.get_submodule(weight.layer).register_forward_hook(partial(self._add_update, i))
         else:
-            place = Place(weight.layer[len(branch.name) + 1:], weight.name[len(weight.layer) + 1:])
+            place = Place(weight.layer[len(branch.name) + 1 :], weight.name[len(weight.layer) + 1 :])
             Substitution(backbone.get_submodule(branch.name), {'weight': place}, partial(self._updated, i))
 
     def _add_update(self, i: int, layer: nn.Module, args, output: Tensor) -> Tensor:
         return output + self.updates[i](layer, args[0]).to(output.dtype)
 
-    def _updated(self, i: int, own: Dict[str, Optional[Tensor]]) -> Dict[str, Optional[Tensor]]:
+    def _updated(self, i: int, own: dict[str, Tensor | None]) -> dict[str, Tensor | None]:
         return {'weight': own['weight'] + self.updates[i].delta()}
 
     def merge(self, backbone: nn.Module) -> None:

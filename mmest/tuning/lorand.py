@@ -1,4 +1,5 @@
 """LoRand."""
+
 import math
 
 import torch
@@ -70,11 +71,13 @@ class LoRand(InsertedMethod):
         reduction: the bottleneck has C / reduction channels.
         lr_mult: factor on the learning rate of the adapters.
     """
+
     acts_on = 'behind attention and MLP'
     source = 'Yin et al., CVPR 2023'
 
-    def __init__(self, backbone: nn.Module, branches: int = 4, rank: int = 8, reduction: int = 4,
-                 lr_mult: float = 1.0) -> None:
+    def __init__(
+        self, backbone: nn.Module, branches: int = 4, rank: int = 8, reduction: int = 4, lr_mult: float = 1.0
+    ) -> None:
         super().__init__(backbone, lr_mult)
         for branch in self.branches:
             self.in_series(backbone, branch, LowRankAdapter(branch.channels, reduction, branches, rank))

@@ -1,4 +1,5 @@
 """Mona, the multi-cognitive visual adapter."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,13 +18,14 @@ class MultiCognitiveAdapter(nn.Module):
         hidden: width of the bottleneck.
         dropout: rate in front of U.
     """
+
     spatial = True
 
     def __init__(self, channels: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.dropout = dropout
         self.norm = nn.LayerNorm(channels)
-        self.gamma = nn.Parameter(torch.full((channels, ), 1e-6))
+        self.gamma = nn.Parameter(torch.full((channels,), 1e-6))
         self.gamma_x = nn.Parameter(torch.ones(channels))
         self.down = nn.Linear(channels, hidden)
         self.filters = nn.ModuleList(nn.Conv2d(hidden, hidden, k, padding=k // 2, groups=hidden) for k in (3, 5, 7))
@@ -41,8 +43,8 @@ class MultiCognitiveAdapter(nn.Module):
 
 @TUNINGS.register_module()
 class Mona(InsertedMethod):
-    """A multi-cognitive adapter behind attention and behind the MLP, on the sum with the identity (Yin et al., 2025). In
-    blocks that are one branch, behind the block.
+    """A multi-cognitive adapter behind attention and behind the MLP, on the sum with the identity (Yin et al., 2025).
+    In blocks that are one branch, behind the block.
 
     The published code starts U at random; it starts at zero here, so that training begins at the pretrained features.
 
@@ -52,6 +54,7 @@ class Mona(InsertedMethod):
         dropout: rate in front of the up projection; 0.1 in the published code.
         lr_mult: factor on the learning rate of the adapters.
     """
+
     acts_on = 'behind attention and MLP'
     source = 'Yin et al., CVPR 2025'
 

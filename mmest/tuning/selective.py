@@ -1,5 +1,6 @@
 """Methods that train parameters which the backbone has already."""
-from typing import Dict, Iterator, List
+
+from collections.abc import Iterator
 
 from torch import nn
 
@@ -18,6 +19,7 @@ class Full(TuningMethod):
         layer_decay: factor on the learning rate from each block to the one before it; what comes in front of the first
             block counts as one more, output norms as none (Clark et al., ICLR 2020; Bao et al., ICLR 2022).
     """
+
     acts_on = 'all parameters'
     source = 'the reference of every comparison'
 
@@ -29,8 +31,10 @@ class Full(TuningMethod):
         self._depth = {} if layer_decay == 1 else self._depths(backbone)
 
     @staticmethod
-    def _depths(backbone: nn.Module) -> Dict[str, int]:
-        """By parameter: how many blocks lie behind it, itself counted. Layers between stages go with the block before."""
+    def _depths(backbone: nn.Module) -> dict[str, int]:
+        """By parameter: how many blocks lie behind it, itself counted. Layers between stages go with the block
+        before.
+        """
         anatomy = find_anatomy(backbone)
         depths, current = {}, len(anatomy.blocks) + 1
         for name, _ in backbone.named_parameters():
@@ -40,9 +44,9 @@ class Full(TuningMethod):
         return depths
 
     def lr_factor(self, name: str) -> float:
-        return self.lr_mult * self.layer_decay**self._depth.get(name.removeprefix('backbone.'), 0)
+        return self.lr_mult * self.layer_decay ** self._depth.get(name.removeprefix('backbone.'), 0)
 
-    def trained_modules(self, backbone: nn.Module) -> List[nn.Module]:
+    def trained_modules(self, backbone: nn.Module) -> list[nn.Module]:
         return [backbone]
 
     def trained_parameters(self, backbone: nn.Module) -> Iterator[nn.Parameter]:
@@ -52,6 +56,7 @@ class Full(TuningMethod):
 @TUNINGS.register_module()
 class Frozen(TuningMethod):
     """Nothing of the backbone trains: the floor of memory, and of accuracy."""
+
     acts_on = 'nothing'
     source = 'the floor of every comparison'
 
@@ -68,20 +73,23 @@ class Partial(TuningMethod):
     Raises:
         ValueError: the backbone has fewer blocks.
     """
+
     acts_on = 'last blocks, output norms'
     source = 'Yosinski et al., NeurIPS 2014'
 
     def __init__(self, backbone: nn.Module, blocks: int = 1, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, lr_mult)
         anatomy = find_anatomy(backbone)
-        used = anatomy.blocks[:max(output.block for output in anatomy.outputs) + 1]
+        used = anatomy.blocks[: max(output.block for output in anatomy.outputs) + 1]
         if not 1 <= blocks <= len(used):
-            raise ValueError(f'Partial: blocks should lie between 1 and {len(used)}, the number of blocks of '
-                             f'{type(backbone).__name__}, but it is {blocks}.')
+            raise ValueError(
+                f'Partial: blocks should lie between 1 and {len(used)}, the number of blocks of '
+                f'{type(backbone).__name__}, but it is {blocks}.'
+            )
         self.names = [block.name for block in used[-blocks:]] + list(anatomy.output_norms)
         self._used = set(anatomy.parameters)
 
-    def trained_modules(self, backbone: nn.Module) -> List[nn.Module]:
+    def trained_modules(self, backbone: nn.Module) -> list[nn.Module]:
         return [backbone.get_submodule(name) for name in self.names]
 
     def trained_parameters(self, backbone: nn.Module) -> Iterator[nn.Parameter]:
@@ -91,16 +99,19 @@ class Partial(TuningMethod):
 
 
 class _NamedParameters(TuningMethod):
-    """Trains some parameters of the backbone, among those that an output depends on. All modules stay in eval mode: drop
-    path is off, BatchNorm keeps its statistics."""
+    """Trains some parameters of the backbone, among those that an output depends on. All modules stay in eval mode:
+    drop path is off, BatchNorm keeps its statistics.
+    """
 
     def __init__(self, backbone: nn.Module, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, lr_mult)
         used = set(find_anatomy(backbone).parameters)
         self.names = [name for name in self._choose(backbone) if name in used]
         if not self.names:
-            raise ValueError(f'{type(self).__name__} finds nothing to train in {type(backbone).__name__}: it acts on '
-                             f'{self.acts_on}, and no output depends on any.')
+            raise ValueError(
+                f'{type(self).__name__} finds nothing to train in {type(backbone).__name__}: it acts on '
+                f'{self.acts_on}, and no output depends on any.'
+            )
 
     @staticmethod
     def _choose(backbone: nn.Module) -> Iterator[str]:
@@ -113,23 +124,29 @@ class _NamedParameters(TuningMethod):
 @TUNINGS.register_module()
 class BitFit(_NamedParameters):
     """All biases train, those of normalisation layers among them."""
+
     acts_on = 'biases'
     source = 'Ben Zaken et al., ACL 2022'
 
     @staticmethod
     def _choose(backbone: nn.Module) -> Iterator[str]:
-        # "in_proj_bias" is how nn.MultiheadAttention calls the bias of its queries, keys and values, "q_bias" and "v_bias"
-        # how BEiT does; tables of relative positions are matrices.
+        # "in_proj_bias" is how nn.MultiheadAttention calls the bias of its queries, keys and values, "q_bias" and
+        # "v_bias" how BEiT does; tables of relative positions are matrices.
         return (name for name, p in backbone.named_parameters() if name.endswith('bias') and p.ndim == 1)
 
 
 @TUNINGS.register_module()
 class NormTuning(_NamedParameters):
     """The weights and biases of all normalisation layers train."""
+
     acts_on = 'normalisation layers'
     source = 'Giannou et al., ICLR 2023; LN-tuning, Qi et al., 2022'
 
     @staticmethod
     def _choose(backbone: nn.Module) -> Iterator[str]:
-        return (f'{name}.{parameter}' for name, module in backbone.named_modules() if is_norm(module)
-                for parameter, _ in module.named_parameters(recurse=False))
+        return (
+            f'{name}.{parameter}'
+            for name, module in backbone.named_modules()
+            if is_norm(module)
+            for parameter, _ in module.named_parameters(recurse=False)
+        )

@@ -1,6 +1,7 @@
 """SSF, scale and shift of features."""
+
 from functools import partial
-from typing import Dict, List, NamedTuple, Optional
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ class ScaleShift(nn.Module):
         gamma = self.gamma.view(shape)
         return (x * gamma if self.beta is None else torch.addcmul(self.beta.view(shape), x, gamma)).to(x.dtype)
 
-    def of(self, weight: Tensor, bias: Optional[Tensor]) -> Dict[str, Optional[Tensor]]:
+    def of(self, weight: Tensor, bias: Tensor | None) -> dict[str, Tensor | None]:
         """Weight (C × …) and bias of a layer that does the same to its own output."""
         gamma = self.gamma.view(-1, *[1] * (weight.ndim - 1))
         return dict(weight=weight * gamma, bias=None if bias is None else torch.addcmul(self.beta, bias, self.gamma))
@@ -41,7 +42,7 @@ class ScaleShift(nn.Module):
 
 class _Layer(NamedTuple):
     weight: str
-    bias: Optional[str]
+    bias: str | None
 
 
 @TUNINGS.register_module()
@@ -49,13 +50,14 @@ class SSF(TuningMethod):
     """A scale and a shift behind every linear layer, convolution and normalisation (Lian et al., 2022).
 
     Where a layer has no bias there is a scale only: a shift there could not be merged. What follows such a layer is a
-    normalisation in most backbones, whose own shift does the same. The published code draws γ from N(1, 0.02²) and β from
-    N(0, 0.02²); both start at the identity here.
+    normalisation in most backbones, whose own shift does the same. The published code draws γ from N(1, 0.02²) and β
+    from N(0, 0.02²); both start at the identity here.
 
     Args:
         backbone: the backbone to tune.
         lr_mult: factor on the learning rate of the scales and shifts.
     """
+
     acts_on = 'behind every layer and norm'
     source = 'Lian et al., NeurIPS 2022'
 
@@ -63,16 +65,21 @@ class SSF(TuningMethod):
         super().__init__(backbone, lr_mult)
         anatomy = find_anatomy(backbone)
         used = set(anatomy.parameters)
-        names = [name for name, module in backbone.named_modules() if f'{name}.weight' in used
-                 and (isinstance(module, (nn.Linear, nn.Conv2d)) or is_norm(module))]
+        names = [
+            name
+            for name, module in backbone.named_modules()
+            if f'{name}.weight' in used and (isinstance(module, (nn.Linear, nn.Conv2d)) or is_norm(module))
+        ]
         calls, _, image = probe(backbone, names)
         self.changes = nn.ModuleList()
-        self._layers: List[_Layer] = []
+        self._layers: list[_Layer] = []
         for name in names:
             if name in calls:
                 layer = backbone.get_submodule(name)
                 output = calls[name].output
-                first = output.ndim == 4 and output.shape[1] == layer.weight.shape[0] and is_scaled(output.shape[2:], image)
+                first = (
+                    output.ndim == 4 and output.shape[1] == layer.weight.shape[0] and is_scaled(output.shape[2:], image)
+                )
                 self._add(backbone, f'{name}.weight', f'{name}.bias', 1 if first else -1)
                 layer.register_forward_hook(partial(self._change, len(self.changes) - 1))
         for branch in find_branches(backbone, anatomy):
@@ -88,8 +95,8 @@ class SSF(TuningMethod):
         return shift
 
     def _substitute(self, backbone: nn.Module, outer: str, layer: str, weight: str) -> None:
-        attribute = weight[len(layer) + 1:]
-        path = layer[len(outer) + 1:]
+        attribute = weight[len(layer) + 1 :]
+        path = layer[len(outer) + 1 :]
         places = dict(weight=Place(path, attribute))
         if self._add(backbone, weight, f'{layer}.{attribute.replace("weight", "bias")}', -1):
             places['bias'] = Place(path, attribute.replace('weight', 'bias'))
@@ -98,7 +105,7 @@ class SSF(TuningMethod):
     def _change(self, i: int, layer: nn.Module, args, output: Tensor) -> Tensor:
         return self.changes[i](output)
 
-    def _changed(self, i: int, own: Dict[str, Optional[Tensor]]) -> Dict[str, Optional[Tensor]]:
+    def _changed(self, i: int, own: dict[str, Tensor | None]) -> dict[str, Tensor | None]:
         return self.changes[i].of(own['weight'], own.get('bias'))
 
     def merge(self, backbone: nn.Module) -> None:

@@ -1,12 +1,15 @@
 """Computing with other tensors than a layer's own parameters, for layers whose weight is used without calling them."""
+
+from collections.abc import Callable
 from functools import partial
-from typing import Callable, Dict, NamedTuple, Optional
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 
 class Place(NamedTuple):
     """A parameter below a module: the path of its owner from there, and its name in the owner."""
+
     path: str
     name: str
 
@@ -24,16 +27,20 @@ class Substitution:
             method or a partial of one, so that a deep copy of the model calls its own.
     """
 
-    def __init__(self, module: nn.Module, places: Dict[str, Place],
-                 compute: Callable[[Dict[str, Optional[Tensor]]], Dict[str, Optional[Tensor]]]) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        places: dict[str, Place],
+        compute: Callable[[dict[str, Tensor | None]], dict[str, Tensor | None]],
+    ) -> None:
         self.places = places
         self.compute = compute
-        self._own: Dict[str, Optional[nn.Parameter]] = {}
+        self._own: dict[str, nn.Parameter | None] = {}
         module.register_forward_pre_hook(partial(_enter, self))
         module.register_forward_hook(partial(_leave, self), always_call=True)
 
 
-def _owner(module: nn.Module, place: Place) -> Dict[str, Optional[Tensor]]:
+def _owner(module: nn.Module, place: Place) -> dict[str, Tensor | None]:
     return module.get_submodule(place.path)._parameters
 
 

@@ -1,4 +1,5 @@
 """Blocks and outputs of backbones of many kinds, none of which the code knows by name."""
+
 import pytest
 import torch
 from mmengine.registry import MODELS
@@ -9,28 +10,70 @@ from mmest.backbones.anatomy import find_anatomy
 VIT = dict(img_size=64, embed_dims=32, num_layers=4, num_heads=2, out_indices=(1, 3))
 # (config, blocks per stage, block behind each output, output norms)
 KNOWN = {
-    'swin': (dict(type='SwinTransformer', embed_dims=16, depths=(2, 1, 3, 1), num_heads=(1, 1, 2, 2), window_size=4),
-             [2, 1, 3, 1], [1, 2, 5, 6], ('norm0', 'norm1', 'norm2', 'norm3')),
-    'swin of depth one': (dict(type='SwinTransformer', embed_dims=16, depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2)),
-                          [1, 1, 1, 1], [0, 1, 2, 3], ('norm0', 'norm1', 'norm2', 'norm3')),
+    'swin': (
+        dict(type='SwinTransformer', embed_dims=16, depths=(2, 1, 3, 1), num_heads=(1, 1, 2, 2), window_size=4),
+        [2, 1, 3, 1],
+        [1, 2, 5, 6],
+        ('norm0', 'norm1', 'norm2', 'norm3'),
+    ),
+    'swin of depth one': (
+        dict(type='SwinTransformer', embed_dims=16, depths=(1, 1, 1, 1), num_heads=(1, 1, 2, 2)),
+        [1, 1, 1, 1],
+        [0, 1, 2, 3],
+        ('norm0', 'norm1', 'norm2', 'norm3'),
+    ),
     'resnet': (dict(type='ResNet', depth=50, base_channels=8), [3, 4, 6, 3], [2, 6, 12, 15], ()),
     'resnet 18': (dict(type='ResNet', depth=18, base_channels=8), [2, 2, 2, 2], [1, 3, 5, 7], ()),
-    'resnet c4': (dict(type='ResNet', depth=50, base_channels=8, num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1),
-                       out_indices=(1, 2), style='caffe'), [3, 4, 6], [6, 12], ()),
-    'dilated resnet': (dict(type='mmseg.ResNetV1c', depth=50, base_channels=8, dilations=(1, 1, 2, 4),
-                            strides=(1, 2, 1, 1)), [3, 4, 6, 3], [2, 6, 12, 15], ()),
+    'resnet c4': (
+        dict(
+            type='ResNet',
+            depth=50,
+            base_channels=8,
+            num_stages=3,
+            strides=(1, 2, 2),
+            dilations=(1, 1, 1),
+            out_indices=(1, 2),
+            style='caffe',
+        ),
+        [3, 4, 6],
+        [6, 12],
+        (),
+    ),
+    'dilated resnet': (
+        dict(type='mmseg.ResNetV1c', depth=50, base_channels=8, dilations=(1, 1, 2, 4), strides=(1, 2, 1, 1)),
+        [3, 4, 6, 3],
+        [2, 6, 12, 15],
+        (),
+    ),
     'res2net': (dict(type='Res2Net', depth=50), [3, 4, 6, 3], [2, 6, 12, 15], ()),
-    'vit': (dict(type='mmseg.VisionTransformer', final_norm=True, **VIT), [4], [1, 3], ('ln1', )),
+    'vit': (dict(type='mmseg.VisionTransformer', final_norm=True, **VIT), [4], [1, 3], ('ln1',)),
     'beit, square only': (dict(type='mmseg.BEiT', **VIT), [4], [1, 3], ()),
     'mae, square only': (dict(type='mmseg.MAE', **VIT), [4], [1, 3], ()),
-    'mit': (dict(type='mmseg.MixVisionTransformer', embed_dims=8, num_layers=[1, 2, 1, 1]), [1, 2, 1, 1], [0, 2, 3, 4],
-            ('layers.3.2', )),
-    'pvt': (dict(type='PyramidVisionTransformer', embed_dims=8, num_layers=[1, 2, 1, 1]), [1, 2, 1, 1], [0, 2, 3, 4], ()),
-    'pvt v2': (dict(type='PyramidVisionTransformerV2', embed_dims=8, num_layers=[1, 2, 1, 1]), [1, 2, 1, 1],
-               [0, 2, 3, 4], ('layers.3.2', )),
+    'mit': (
+        dict(type='mmseg.MixVisionTransformer', embed_dims=8, num_layers=[1, 2, 1, 1]),
+        [1, 2, 1, 1],
+        [0, 2, 3, 4],
+        ('layers.3.2',),
+    ),
+    'pvt': (
+        dict(type='PyramidVisionTransformer', embed_dims=8, num_layers=[1, 2, 1, 1]),
+        [1, 2, 1, 1],
+        [0, 2, 3, 4],
+        (),
+    ),
+    'pvt v2': (
+        dict(type='PyramidVisionTransformerV2', embed_dims=8, num_layers=[1, 2, 1, 1]),
+        [1, 2, 1, 1],
+        [0, 2, 3, 4],
+        ('layers.3.2',),
+    ),
     'regnet': (dict(type='RegNet', arch='regnetx_400mf'), [1, 2, 7, 12], [0, 2, 9, 21], ()),
-    'mscan': (dict(type='mmseg.MSCAN', embed_dims=[8, 16, 24, 32], depths=[1, 1, 2, 1]), [1, 1, 2, 1], [0, 1, 3, 4],
-              ('norm4', )),
+    'mscan': (
+        dict(type='mmseg.MSCAN', embed_dims=[8, 16, 24, 32], depths=[1, 1, 2, 1]),
+        [1, 1, 2, 1],
+        [0, 1, 3, 4],
+        ('norm4',),
+    ),
 }
 
 
@@ -78,7 +121,7 @@ class ChannelsLast(nn.Module):
         x = self.stem(x).permute(0, 2, 3, 1)
         for block in self.blocks:
             x = x + block(x)
-        return (x.permute(0, 3, 1, 2), )
+        return (x.permute(0, 3, 1, 2),)
 
 
 def test_a_backbone_without_blocks_gets_a_sentence():

@@ -1,4 +1,5 @@
 """Backbones of timm and mmpretrain, where these are installed: every method starts at the plain backbone and trains."""
+
 import importlib
 
 import pytest

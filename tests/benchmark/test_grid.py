@@ -1,4 +1,5 @@
 """From a grid file to cells."""
+
 import pytest
 from mmengine.config import Config
 
@@ -18,6 +19,7 @@ def grid(tmp_path):
         path = tmp_path / 'grid.py'
         path.write_text(text)
         return read_grid(str(path))
+
     return write
 
 
@@ -33,19 +35,24 @@ accuracy = [dict(configs=here, tunings=['est', 'full'], seeds=[0, 1], sweep=dict
     kinds = [cell.kind for cell in cells]
     methods = len(available_tunings())
     assert {kind: kinds.count(kind) for kind in kinds} == dict(
-        memory=4 * methods + 1, time=1, largest_batch=2, sweep=2 * 2, accuracy=2 * 2)
+        memory=4 * methods + 1, time=1, largest_batch=2, sweep=2 * 2, accuracy=2 * 2
+    )
     assert len({cell.name for cell in cells}) == len(cells)
     variant = next(cell for cell in cells if cell.request['variant'])
     assert variant.request['tuning'] == dict(type='EST', lr_mult=10.0, recompute=True)
     assert kinds.index('sweep') < kinds.index('accuracy')
     final = cells[-1].request
-    assert {cell.name for cell in cells if cell.kind == 'sweep' and cell.request['method'] == 'full'} == set(final['sweep']['cells'])
+    assert {cell.name for cell in cells if cell.kind == 'sweep' and cell.request['method'] == 'full'} == set(
+        final['sweep']['cells']
+    )
 
 
 def test_a_sweep_of_the_method_alone_has_cells_of_its_own(grid):
     entry = f"accuracy = [dict(configs=['{FPN}'], tunings=['est'], sweep=dict(factors=[0.5]%s))]"
     together, alone = grid(entry % ''), grid(entry % ", of='method'")
-    assert not {cell.name for cell in together if cell.kind == 'sweep'} & {cell.name for cell in alone if cell.kind == 'sweep'}
+    assert not {cell.name for cell in together if cell.kind == 'sweep'} & {
+        cell.name for cell in alone if cell.kind == 'sweep'
+    }
     assert alone[0].request['factor_of'] == alone[1].request['sweep']['of'] == 'method'
     assert alone[1].request['sweep']['cells'] == [alone[0].name]
     with pytest.raises(ValueError, match='found "heads"'):
@@ -53,7 +60,10 @@ def test_a_sweep_of_the_method_alone_has_cells_of_its_own(grid):
 
 
 def test_a_sweep_of_several_seeds(grid):
-    cells = grid(f"accuracy = [dict(configs=['{FPN}'], tunings=['est'], seeds=[0, 1], sweep=dict(factors=[0.5, 2], seeds=[0, 2]))]")
+    cells = grid(
+        f"accuracy = [dict(configs=['{FPN}'], tunings=['est'], seeds=[0, 1], sweep=dict(factors=[0.5, 2], seeds=[0, "
+        '2]))]'
+    )
     runs = [(cell.request['factor'], cell.request['seed']) for cell in cells if cell.kind == 'sweep']
     assert runs == [(0.5, 0), (0.5, 2), (2, 0), (2, 2)]
     assert cells[-1].request['sweep']['cells'] == [cell.name for cell in cells if cell.kind == 'sweep']
@@ -61,7 +71,9 @@ def test_a_sweep_of_several_seeds(grid):
 
 def test_the_text_of_a_cell_is_a_config_that_repeats_it(grid, tmp_path, monkeypatch):
     monkeypatch.setenv('MMEST_DEMO_DIR', str(tmp_path / 'mine'))
-    cell = grid(f"accuracy = [dict(configs=['{FPN}'], tunings=['partial'], options={{'optim_wrapper.optimizer.lr': 0.5}})]")[-1]
+    cell = grid(
+        f"accuracy = [dict(configs=['{FPN}'], tunings=['partial'], options={{'optim_wrapper.optimizer.lr': 0.5}})]"
+    )[-1]
     text = cell.request['config_text']
     assert str(tmp_path) not in text and '{{$MMEST_DEMO_DIR:work_dirs/demo}}/' in text
     monkeypatch.setenv('MMEST_DEMO_DIR', 'elsewhere')
@@ -73,17 +85,20 @@ def test_the_text_of_a_cell_is_a_config_that_repeats_it(grid, tmp_path, monkeypa
     assert again.model.decode_head == original.model.decode_head
 
 
-@pytest.mark.parametrize('text, message', [
-    ('memry = [dict(configs=["a"])]', 'memry'),
-    ('pass', 'found'),
-    ('memory = [dict(sizes=[(64, 64)])]', 'needs "configs"'),
-    ('memory = [dict(configs=["a"], size=3)]', 'found configs, size'),
-    ('memory = [dict(configs=["nothing.py"])]', 'nothing.py'),
-    (f'memory = [dict(configs=["{FPN}"], tunings=["lorra"])]', 'no tuning method "lorra"'),
-    (f'memory = [dict(configs=["{FPN}"], precisions=["amp"])]', '"amp"'),
-    (f'memory = [dict(configs=["{FPN}"]), dict(configs=["{FPN}"], options=dict(a=1))]', 'differ'),
-    ('memory = [nothing]', 'NameError'),
-])
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('memry = [dict(configs=["a"])]', 'memry'),
+        ('pass', 'found'),
+        ('memory = [dict(sizes=[(64, 64)])]', 'needs "configs"'),
+        ('memory = [dict(configs=["a"], size=3)]', 'found configs, size'),
+        ('memory = [dict(configs=["nothing.py"])]', 'nothing.py'),
+        (f'memory = [dict(configs=["{FPN}"], tunings=["lorra"])]', 'no tuning method "lorra"'),
+        (f'memory = [dict(configs=["{FPN}"], precisions=["amp"])]', '"amp"'),
+        (f'memory = [dict(configs=["{FPN}"]), dict(configs=["{FPN}"], options=dict(a=1))]', 'differ'),
+        ('memory = [nothing]', 'NameError'),
+    ],
+)
 def test_bad_grids_get_a_sentence(grid, text, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         grid(text)
@@ -92,7 +107,7 @@ def test_bad_grids_get_a_sentence(grid, text, message):
 def test_own_modules_are_imported_where_only_the_step_is_kept(tmp_path):
     path = tmp_path / 'net_est.py'
     path.write_text(f"_base_ = '{FPN}'\ncustom_imports = dict(imports=['mmest', 'json'], allow_failed_imports=False)\n")
-    text, _ = config_text.config_text(str(path), {}, 'est', ('model', ))
+    text, _ = config_text.config_text(str(path), {}, 'est', ('model',))
     (tmp_path / 'again.py').write_text(text)
     again = Config.fromfile(tmp_path / 'again.py')
     assert again.custom_imports.imports == ['json'] and 'optim_wrapper' not in again

@@ -1,4 +1,5 @@
 """Live peaks against the committed ones: a change that costs memory is seen."""
+
 import json
 from pathlib import Path
 

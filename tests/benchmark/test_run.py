@@ -1,4 +1,5 @@
 """A grid that is killed goes on; what fails is written down as a failure."""
+
 import json
 import signal
 import subprocess
@@ -20,8 +21,22 @@ FPN = str(configs_root() / 'demo' / 'fpn_swin_est.py')
 
 
 def request(**changes) -> dict:
-    return dict(dict(kind='memory', config=FPN, size=[64, 64], batch_size=1, precision='fp32', device='cpu', options={}, variant='',
-                     method='frozen', tuning=dict(type='Frozen'), config_text=''), **changes)
+    return dict(
+        dict(
+            kind='memory',
+            config=FPN,
+            size=[64, 64],
+            batch_size=1,
+            precision='fp32',
+            device='cpu',
+            options={},
+            variant='',
+            method='frozen',
+            tuning=dict(type='Frozen'),
+            config_text='',
+        ),
+        **changes,
+    )
 
 
 def test_a_killed_grid_goes_on_and_a_failure_is_a_record(tmp_path):
@@ -89,7 +104,11 @@ def test_a_cell_that_is_killed_is_a_failure_and_the_next_one_runs(tmp_path, monk
 def test_methods_that_cannot_train_do_not_stop_the_times_of_others(tmp_path):
     text, _ = config_text(FPN, {}, 'frozen', ('default_scope', 'model', 'optim_wrapper'))
     # The file may have changed, or gone, since the grid was read: what the record says is what runs.
-    asked = dict(request(config='gone.py', config_text=text), tunings=dict(frozen=dict(type='Frozen'), full=dict(type='Fool')), steps=3)
+    asked = dict(
+        request(config='gone.py', config_text=text),
+        tunings=dict(frozen=dict(type='Frozen'), full=dict(type='Fool')),
+        steps=3,
+    )
     result = measure_time(asked, tmp_path)
     assert len(result['seconds']['frozen']) == 3 and 'Fool' in result['failures']['full']
 

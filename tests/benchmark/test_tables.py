@@ -1,4 +1,5 @@
 """Tables say what the files say, and change when a file changes and not otherwise."""
+
 import csv
 import io
 import json
@@ -18,41 +19,93 @@ from mmest.benchmark.tables.table import Column, Spread, Table
 from mmest.benchmark.tables.texts import fill
 from mmest.utils import configs_root
 
-CATEGORIES = ('weights_frozen', 'weights_trainable', 'gradients', 'optimizer', 'saved_backbone', 'saved_side', 'saved_heads',
-              'inputs', 'transient')
+CATEGORIES = (
+    'weights_frozen',
+    'weights_trainable',
+    'gradients',
+    'optimizer',
+    'saved_backbone',
+    'saved_side',
+    'saved_heads',
+    'inputs',
+    'transient',
+)
 
 
 def training(dataset: str, method: str, seed: int, score: float, **changes) -> dict:
-    return dict(dict(
-        kind='accuracy', config=f'configs/detection/{dataset}/net_small_est.py', method=method, seed=seed, failed=False,
-        metrics={'coco/bbox_mAP': score, 'coco/bbox_mAP_50': 2 * score, 'coco/bbox_mAP_s': -1.0}, losses=[[1, 2.0], [2, 1.0]],
-        tuning=dict(type=method, lr_mult=10), learning_rate=1e-4,
-        parameters=dict(backbone=1000, trained_by_method=dict(full=1000).get(method, 20), trained_in_heads=100)), **changes)
+    return dict(
+        dict(
+            kind='accuracy',
+            config=f'configs/detection/{dataset}/net_small_est.py',
+            method=method,
+            seed=seed,
+            failed=False,
+            metrics={'coco/bbox_mAP': score, 'coco/bbox_mAP_50': 2 * score, 'coco/bbox_mAP_s': -1.0},
+            losses=[[1, 2.0], [2, 1.0]],
+            tuning=dict(type=method, lr_mult=10),
+            learning_rate=1e-4,
+            parameters=dict(backbone=1000, trained_by_method=dict(full=1000).get(method, 20), trained_in_heads=100),
+        ),
+        **changes,
+    )
 
 
 def memory(method: str, peak: int, **changes) -> dict:
-    row = dict(peak=peak, attribution=dict.fromkeys(CATEGORIES, peak / 9), phase='backward', part='heads', allocator=None,
-               parameters=dict(backbone=1000, trained_by_method=20, trained_in_heads=100))
-    return dict(dict(kind='memory', config='configs/detection/sea/net_small_est.py', size=[64, 64], batch_size=2, precision='fp32',
-                     device='cpu', optimizer='AdamW', method=method, failed=False, tunings={method: row}), **changes)
+    row = dict(
+        peak=peak,
+        attribution=dict.fromkeys(CATEGORIES, peak / 9),
+        phase='backward',
+        part='heads',
+        allocator=None,
+        parameters=dict(backbone=1000, trained_by_method=20, trained_in_heads=100),
+    )
+    return dict(
+        dict(
+            kind='memory',
+            config='configs/detection/sea/net_small_est.py',
+            size=[64, 64],
+            batch_size=2,
+            precision='fp32',
+            device='cpu',
+            optimizer='AdamW',
+            method=method,
+            failed=False,
+            tunings={method: row},
+        ),
+        **changes,
+    )
 
 
 @pytest.fixture
 def folder(tmp_path):
     records = tmp_path / 'records'
     records.mkdir()
-    for dataset, scores in dict(sea=dict(full=[0.5, 0.6], est=[0.4, 0.5], lora=[0.45]), land=dict(full=[0.3], est=[0.35])).items():
+    for dataset, scores in dict(
+        sea=dict(full=[0.5, 0.6], est=[0.4, 0.5], lora=[0.45]), land=dict(full=[0.3], est=[0.35])
+    ).items():
         for method, values in scores.items():
             for seed, value in enumerate(values):
-                (records / f'{dataset}_{method}_{seed}.json').write_text(json.dumps(training(dataset, method, seed, value)))
+                (records / f'{dataset}_{method}_{seed}.json').write_text(
+                    json.dumps(training(dataset, method, seed, value))
+                )
     for method, peak in dict(full=100 * 2**20, est=25 * 2**20).items():
         (records / f'memory_{method}.json').write_text(json.dumps(memory(method, peak)))
     broken = dict(memory('lora', 1), failed=True, error=['Traceback', 'RuntimeError: too wide'])
     del broken['tunings']
     (records / 'memory_lora.json').write_text(json.dumps(broken))
-    (records / 'time.json').write_text(json.dumps(dict(
-        config='configs/detection/sea/net_small_est.py', size=[64, 64], batch_size=2, precision='fp32', device='cpu',
-        hardware='a processor', seconds=dict(full=[2.0, 1.0, 9.0], est=[1.0, 1.5, 0.1]))))
+    (records / 'time.json').write_text(
+        json.dumps(
+            dict(
+                config='configs/detection/sea/net_small_est.py',
+                size=[64, 64],
+                batch_size=2,
+                precision='fp32',
+                device='cpu',
+                hardware='a processor',
+                seconds=dict(full=[2.0, 1.0, 9.0], est=[1.0, 1.5, 0.1]),
+            )
+        )
+    )
     return records
 
 
@@ -68,17 +121,24 @@ def test_the_comparison_against_figures_by_hand(folder):
     est, full, lora = rows['est'], rows['full'], rows['lora']
     assert float(est['trained, M']) == 20 / 1e6 and float(est['of backbone']) == 0.02
     assert float(est['memory, MB (2 × 64², fp32)']) == 25 and float(est['of full']) == 0.25
-    assert float(est['time, s (2 × 64², fp32, a processor)']) == 1.0 and float(est['time of full (2 × 64², fp32, a processor)']) == 0.5
+    assert (
+        float(est['time, s (2 × 64², fp32, a processor)']) == 1.0
+        and float(est['time of full (2 × 64², fp32, a processor)']) == 0.5
+    )
     assert float(est['sea, bbox_mAP mean']) == pytest.approx(45)
     assert float(est['sea, bbox_mAP std']) == pytest.approx(statistics.stdev([40, 50]))
-    assert float(est['average']) == pytest.approx((45 + 35) / 2) and float(full['average']) == pytest.approx((55 + 30) / 2)
+    assert float(est['average']) == pytest.approx((45 + 35) / 2) and float(full['average']) == pytest.approx(
+        (55 + 30) / 2
+    )
     assert (full['rank'], est['rank'], lora['rank']) == ('1 of 2', '2 of 2', '')
     assert lora['memory, MB (2 × 64², fp32)'] == 'failed' and lora['land, bbox_mAP mean'] == ''
 
 
 def test_models_side_by_side(folder):
     for method, peak in dict(full=200, est=100, frozen=80).items():
-        (folder / f'wide_{method}.json').write_text(json.dumps(memory(method, peak, config='configs/detection/sea/net_wide_est.py')))
+        (folder / f'wide_{method}.json').write_text(
+            json.dumps(memory(method, peak, config='configs/detection/sea/net_wide_est.py'))
+        )
     results = read_results([folder])
     [table] = memory_overviews(results)
     assert table.title.endswith('(2 × 64², fp32)')
@@ -94,8 +154,13 @@ def test_models_side_by_side(folder):
 
 def test_times_side_by_side(folder):
     time = json.loads((folder / 'time.json').read_text())
-    (folder / 'wide_time.json').write_text(json.dumps(dict(
-        time, config='configs/detection/sea/net_wide_est.py', seconds=dict(full=[4.0], frozen=[1.0], est=[3.0]))))
+    (folder / 'wide_time.json').write_text(
+        json.dumps(
+            dict(
+                time, config='configs/detection/sea/net_wide_est.py', seconds=dict(full=[4.0], frozen=[1.0], est=[3.0])
+            )
+        )
+    )
     [table] = time_overviews(read_results([folder]))
     rows = by_method(table)
     assert [float(rows['est'][name]) for name in ('net_small', 'net_wide', 'average')] == [0.5, 0.75, 0.625]
@@ -144,8 +209,12 @@ def test_files_change_with_a_record_and_not_otherwise(folder, tmp_path):
     path.write_text(json.dumps(dict(json.loads(path.read_text()), metrics={'coco/bbox_mAP': 0.51})))
     _page(folder, tmp_path / 'two')
     changed = {str(name) for name, content in _bytes(tmp_path / 'two').items() if content != before[name]}
-    assert changed and all(name == 'benchmarks.md' or 'net_small' in name or 'Accuracy_at_a_glance' in name for name in changed)
-    assert not any('loss' in name or name.startswith('benchmarks/net_small_memory') for name in changed), 'these do not depend on it'
+    assert changed and all(
+        name == 'benchmarks.md' or 'net_small' in name or 'Accuracy_at_a_glance' in name for name in changed
+    )
+    assert not any('loss' in name or name.startswith('benchmarks/net_small_memory') for name in changed), (
+        'these do not depend on it'
+    )
 
 
 def test_attribution_adds_up(folder):
@@ -162,8 +231,11 @@ def test_where_est_does_not_win_is_said(folder):
 
 def test_the_front_is_what_nothing_beats():
     points = dict(a=(1, 1), b=(2, 3), c=(3, 2), d=(4, 4), e=(1, 0.5), f=(5, 4))
-    beaten = {name for name, (memory, accuracy) in points.items() if any(
-        m <= memory and a >= accuracy and (m, a) != (memory, accuracy) for m, a in points.values())}
+    beaten = {
+        name
+        for name, (memory, accuracy) in points.items()
+        if any(m <= memory and a >= accuracy and (m, a) != (memory, accuracy) for m, a in points.values())
+    }
     assert set(pareto_front(points)) == set(points) - beaten == {'a', 'b', 'd'}
 
 
@@ -176,12 +248,16 @@ def test_own_trainings_are_read_from_their_work_folders(tmp_path, monkeypatch):
     monkeypatch.setenv('MMEST_DEMO_DIR', str(tmp_path))
     run = tmp_path / 'work_dirs' / 'ships_fpn_swin_est'
     cfg = Config.fromfile(configs_root() / 'demo' / 'fpn_swin_est.py')
-    for number, lines in enumerate((['{"loss": 3.0, "lr": 0.1, "step": 1}', '{"mIoU": 10.0, "time": 1.0, "step": 1}'],
-                                    ['{"loss": 2.0, "lr": 0.1, "step": 2}', '{"mIoU": 30.0, "time": 1.0, "step": 2}'])):
+    for number, lines in enumerate(
+        (
+            ['{"loss": 3.0, "lr": 0.1, "step": 1}', '{"mIoU": 10.0, "time": 1.0, "step": 1}'],
+            ['{"loss": 2.0, "lr": 0.1, "step": 2}', '{"mIoU": 30.0, "time": 1.0, "step": 2}'],
+        )
+    ):
         (run / f'2026_{number}' / 'vis_data').mkdir(parents=True)
         (run / f'2026_{number}' / 'vis_data' / 'scalars.json').write_text('\n'.join(lines))
     cfg.dump(run / 'fpn_swin_est.py')
-    result, = read_results([tmp_path / 'work_dirs'])
+    (result,) = read_results([tmp_path / 'work_dirs'])
     assert (result.model, result.dataset, result.method) == ('fpn_swin', 'ships', 'est (reduction=4)')
     assert result.values['metrics'] == dict(mIoU=30.0) and result.values['losses'] == [(1, 3.0), (2, 2.0)]
     row = by_method(comparison([result], 'fpn_swin'))[result.method]
@@ -202,9 +278,11 @@ def test_bad_sources_get_a_sentence(tmp_path):
 
 
 def test_texts_are_filled_from_results(folder):
-    text = ('{{peak net_small | 2 × 64², fp32 | full}}, {{part net_small | 2 × 64², fp32 | est | optimizer}}, '
-            '{{saves net_small | 2 × 64², fp32 | est | 2 × 64², fp32 | full}}, {{peak net_small | 2 × 64², fp32 | mona}}, '
-            '{{peak net_small | 2 × 64², fp32 | lora}}')
+    text = (
+        '{{peak net_small | 2 × 64², fp32 | full}}, {{part net_small | 2 × 64², fp32 | est | optimizer}}, '
+        '{{saves net_small | 2 × 64², fp32 | est | 2 × 64², fp32 | full}}, {{peak net_small | 2 × 64², fp32 | mona}}, '
+        '{{peak net_small | 2 × 64², fp32 | lora}}'
+    )
     assert fill(text, read_results([folder])) == '100, 3, 75 MB (75%), —, failed'
     with pytest.raises(ValueError, match='price'):
         fill('{{price net_small | a | b}}', read_results([folder]))

@@ -1,4 +1,5 @@
 """Sweeps see held-out training data only; trainings go on, and their scores are those of the evaluation."""
+
 import json
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def config(data, tmp_path, monkeypatch):
         path = tmp_path / f'{name}.py'
         path.write_text(SMALL.format(base=configs_root() / 'demo' / f'{name}.py'))
         return path
+
     return write
 
 
@@ -55,8 +57,10 @@ def test_held_out_images_are_not_trained_on(config, data, tmp_path, name):
         assert len(built[0]) == 2  # inputs and data_samples: the pipeline still works
         return [built.get_data_info(i)['img_path'] for i in range(len(built))]
 
-    fit, held, everything = (images(dataset) for dataset in (
-        cfg.train_dataloader.dataset, cfg.val_dataloader.dataset, original.train_dataloader.dataset))
+    fit, held, everything = (
+        images(dataset)
+        for dataset in (cfg.train_dataloader.dataset, cfg.val_dataloader.dataset, original.train_dataloader.dataset)
+    )
     assert sorted(fit + held) == sorted(everything) and not set(fit) & set(held)
     assert 2 <= len(held) <= 14
     assert cfg.val_dataloader.dataset.pipeline == original.val_dataloader.dataset.pipeline
@@ -75,9 +79,19 @@ def test_an_image_stays_on_its_side_when_others_come():
     assert set(held) < {i for i in ids if is_held_out(i, 0.5)}
 
 
-@pytest.mark.parametrize('name, picture', [
-    ('P0006__824__0', 'P0006'), ('P0001__1024__0___0', 'P0001'), ('P0000_0_896_0_896', 'P0000'), ('a/2_10_0_0_512_512', 'a/2_10'),
-    ('area1_0_0_512_512', 'area1'), ('t1_p001_285_132', 't1_p001'), ('00001', '00001'), ('scene_00012', 'scene_00012')])
+@pytest.mark.parametrize(
+    'name, picture',
+    [
+        ('P0006__824__0', 'P0006'),
+        ('P0001__1024__0___0', 'P0001'),
+        ('P0000_0_896_0_896', 'P0000'),
+        ('a/2_10_0_0_512_512', 'a/2_10'),
+        ('area1_0_0_512_512', 'area1'),
+        ('t1_p001_285_132', 't1_p001'),
+        ('00001', '00001'),
+        ('scene_00012', 'scene_00012'),
+    ],
+)
 def test_the_picture_of_a_tile(name, picture):
     assert picture_of(name) == picture
 
@@ -89,14 +103,18 @@ def test_tiles_stay_with_their_picture(config, tmp_path, kind):
         (tmp_path / 'all.txt').write_text('\n'.join(names))
     else:
         images = [dict(id=i, file_name=f'{name}.png', width=9, height=9) for i, name in enumerate(names)]
-        (tmp_path / 'all.json').write_text(json.dumps(dict(images=images, annotations=[], categories=[dict(id=0, name='ship')])))
+        (tmp_path / 'all.json').write_text(
+            json.dumps(dict(images=images, annotations=[], categories=[dict(id=0, name='ship')]))
+        )
     cfg = Config.fromfile(config('fpn_swin_est' if kind == 'list' else 'retinanet_swin_est'))
     cfg.train_dataloader.dataset.ann_file = str(next(tmp_path.glob('all.*')))
     hold_out(cfg, 0.3, tmp_path / 'parts')
     parts = []
     for path in (cfg.train_dataloader.dataset.ann_file, cfg.val_dataloader.dataset.ann_file):
         text = Path(path).read_text()
-        parts.append(text.split() if kind == 'list' else [Path(i['file_name']).stem for i in json.loads(text)['images']])
+        parts.append(
+            text.split() if kind == 'list' else [Path(i['file_name']).stem for i in json.loads(text)['images']]
+        )
     fit, held = ({picture_of(name) for name in part} for part in parts)
     assert fit and held and not fit & held and sorted(parts[0] + parts[1]) == names
 
@@ -125,7 +143,8 @@ def test_the_best_factor_by_the_held_out_score_is_taken(tmp_path):
         (tmp_path / f'{cell}.json').write_text(json.dumps(dict(failed=False, metrics={'coco/bbox_mAP': score})))
     (tmp_path / 'c.json').write_text(json.dumps(dict(failed=True, error=['diverged'])))
     assert chosen_factor(dict(sweep=sweep), tmp_path) == dict(
-        factor=1.0, sweep_scores={'0.3': 10.0, '1': 40.0, '3': None})
+        factor=1.0, sweep_scores={'0.3': 10.0, '1': 40.0, '3': None}
+    )
     (tmp_path / 'a.json').unlink()
     (tmp_path / 'b.json').unlink()
     with pytest.raises(RuntimeError, match='No run of the sweep'):
@@ -137,11 +156,16 @@ def test_a_factor_scores_the_mean_of_its_seeds(tmp_path):
         (tmp_path / f'{cell}.json').write_text(json.dumps(dict(failed=False, metrics={'coco/bbox_mAP': score})))
     sweep = dict(factors=[0.3, 1.0, 3.0], seeds=[0, 1], cells=['a0', 'a1', 'b0', 'b1', 'c0', 'c1'])
     assert chosen_factor(dict(sweep=sweep), tmp_path) == dict(
-        factor=1.0, sweep_scores={'0.3': pytest.approx(50.0), '1': pytest.approx(60.0), '3': None})
+        factor=1.0, sweep_scores={'0.3': pytest.approx(50.0), '1': pytest.approx(60.0), '3': None}
+    )
 
 
 def test_a_factor_is_on_all_rates_or_on_that_of_the_method():
-    cfg = Config(dict(optim_wrapper=dict(optimizer=dict(lr=0.1)), model=dict(backbone=dict(tuning=dict(type='EST', lr_mult=10.0)))))
+    cfg = Config(
+        dict(
+            optim_wrapper=dict(optimizer=dict(lr=0.1)), model=dict(backbone=dict(tuning=dict(type='EST', lr_mult=10.0)))
+        )
+    )
     scale_rate(cfg, 3.0, None)
     assert cfg.optim_wrapper.optimizer.lr == pytest.approx(0.3) and cfg.model.backbone.tuning.lr_mult == 10
     scale_rate(cfg, 0.5, 'method')
@@ -153,7 +177,9 @@ def test_a_factor_is_on_all_rates_or_on_that_of_the_method():
 
 def test_a_training_is_scored_and_not_repeated(config, tmp_path):
     path = config('fpn_swin_est')
-    asked = dict(kind='accuracy', config=str(path), config_text=config_text(str(path), {}, 'est')[0], method='est', seed=1)
+    asked = dict(
+        kind='accuracy', config=str(path), config_text=config_text(str(path), {}, 'est')[0], method='est', seed=1
+    )
     result = train_and_score(dict(asked, factor=0.5, held_out=0.3), tmp_path / 'work', tmp_path)
     assert result['learning_rate'] == 0.5 * 4e-3
     assert [step for step, _ in result['losses']] == [1, 2, 3]

@@ -1,4 +1,5 @@
 """Every shipped config can be read and built; no weights, no data."""
+
 import functools
 import importlib
 import importlib.util
@@ -16,19 +17,43 @@ from mmest.utils import available_tunings, configs_root, set_tuning
 
 ROOT = configs_root()
 # Those of oriented boxes cannot even be read without mmrotate: see test_oriented.py.
-LEAVES = sorted(path.relative_to(ROOT).as_posix() for task in ('detection', 'segmentation')
-                for path in (ROOT / task).rglob('*.py')
-                if not path.name.startswith('oriented') or importlib.util.find_spec('mmrotate'))
-# Backbones of one family differ in numbers only: the smallest of each stands for it. Data sets differ in their classes only:
-# one stands for all.
-BUILT = [leaf for leaf in LEAVES if leaf.endswith('_est.py') and not any(
-    part in leaf for part in ('swin-s', 'swin-b', 'swin-l', 'dota/', 'dior/faster', 'dior/retina', 'six-classes/upernet', 'five-classes/',
-    'vaihingen', 'loveda/', 'isaid/'))]
-OFFICIAL = [leaf for leaf in LEAVES if leaf.split('/')[1].partition('_')[0] in (
-    'dior', 'dota', 'potsdam', 'vaihingen', 'loveda', 'isaid')]
+LEAVES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for task in ('detection', 'segmentation')
+    for path in (ROOT / task).rglob('*.py')
+    if not path.name.startswith('oriented') or importlib.util.find_spec('mmrotate')
+)
+# Backbones of one family differ in numbers only: the smallest of each stands for it. Data sets differ in their classes
+# only: one stands for all.
+BUILT = [
+    leaf
+    for leaf in LEAVES
+    if leaf.endswith('_est.py')
+    and not any(
+        part in leaf
+        for part in (
+            'swin-s',
+            'swin-b',
+            'swin-l',
+            'dota/',
+            'dior/faster',
+            'dior/retina',
+            'six-classes/upernet',
+            'five-classes/',
+            'vaihingen',
+            'loveda/',
+            'isaid/',
+        )
+    )
+]
+OFFICIAL = [
+    leaf
+    for leaf in LEAVES
+    if leaf.split('/')[1].partition('_')[0] in ('dior', 'dota', 'potsdam', 'vaihingen', 'loveda', 'isaid')
+]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def read(leaf: str) -> Config:
     return Config.fromfile(ROOT / leaf)
 
@@ -98,14 +123,34 @@ def test_swin_sizes_fit_the_neck_and_heads():
 
 def test_the_grid_is_complete():
     backbones = ('swin-t', 'swin-b', 'swin-l', 'vit-b', 'r50', 'convnext-b')
-    expected = [f'detection/{data}/{detector}_{backbone}_{method}.py' for data in ('dior', 'dota')
-                for detector in ('faster-rcnn', 'retinanet', 'cascade-rcnn') for backbone in backbones
-                for method in ('full', 'est')]
-    expected += [f'detection/{data}/oriented-rcnn_{backbone}_{method}.py' for data in ('dior_r', 'dota')
-                 for backbone in backbones for method in ('full', 'est') if importlib.util.find_spec('mmrotate')]
-    expected += [f'segmentation/{data}/{head}_{backbone}_{method}.py' for data in (
-        'potsdam_six-classes', 'potsdam_five-classes', 'vaihingen_six-classes', 'vaihingen_five-classes', 'loveda', 'isaid')
-        for head in ('upernet', 'segformer') for backbone in backbones for method in ('full', 'est')]
+    expected = [
+        f'detection/{data}/{detector}_{backbone}_{method}.py'
+        for data in ('dior', 'dota')
+        for detector in ('faster-rcnn', 'retinanet', 'cascade-rcnn')
+        for backbone in backbones
+        for method in ('full', 'est')
+    ]
+    expected += [
+        f'detection/{data}/oriented-rcnn_{backbone}_{method}.py'
+        for data in ('dior_r', 'dota')
+        for backbone in backbones
+        for method in ('full', 'est')
+        if importlib.util.find_spec('mmrotate')
+    ]
+    expected += [
+        f'segmentation/{data}/{head}_{backbone}_{method}.py'
+        for data in (
+            'potsdam_six-classes',
+            'potsdam_five-classes',
+            'vaihingen_six-classes',
+            'vaihingen_five-classes',
+            'loveda',
+            'isaid',
+        )
+        for head in ('upernet', 'segformer')
+        for backbone in backbones
+        for method in ('full', 'est')
+    ]
     assert sorted(expected) == sorted(OFFICIAL)
 
 
@@ -117,7 +162,16 @@ def model_of(leaf: str) -> str:
 @pytest.mark.parametrize('leaf', sorted({model_of(leaf): leaf for leaf in OFFICIAL}.values()))
 def test_every_model_of_the_grid_builds(leaf, monkeypatch):
     """Values are left as they come: filling the large ones with random numbers would take minutes."""
-    for name in ('uniform_', 'normal_', 'kaiming_uniform_', 'trunc_normal_', 'constant_', 'xavier_uniform_', 'ones_', 'zeros_'):
+    for name in (
+        'uniform_',
+        'normal_',
+        'kaiming_uniform_',
+        'trunc_normal_',
+        'constant_',
+        'xavier_uniform_',
+        'ones_',
+        'zeros_',
+    ):
         monkeypatch.setattr(torch.nn.init, name, lambda tensor, *args, **kwargs: tensor)
     cfg = read(leaf)
     model = build(cfg)
@@ -134,12 +188,15 @@ def test_dota_keeps_the_detections_of_a_crowded_patch():
 def test_dubai_ignores_unlabelled_ground():
     pytest.importorskip('mmseg')
     from mmest.datasets.dubai import DubaiDataset
+
     dataset = DubaiDataset(lazy_init=True, pipeline=[])
     assert dataset.label_map == {5: 255}
     assert len(dataset.metainfo['classes']) == len(dataset.metainfo['palette']) == 5
 
 
-@pytest.mark.parametrize('leaf', ['detection/custom/retinanet_r50_est.py', 'segmentation/dubai/segformer_deit-t_est.py'])
+@pytest.mark.parametrize(
+    'leaf', ['detection/custom/retinanet_r50_est.py', 'segmentation/dubai/segformer_deit-t_est.py']
+)
 @pytest.mark.parametrize('name', available_tunings())
 def test_methods_can_be_swapped(leaf, name):
     cfg = Config.fromfile(ROOT / leaf)

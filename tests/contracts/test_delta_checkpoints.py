@@ -1,4 +1,7 @@
-"""Contract 5 and 6: delta checkpoints are whole and checked, pretrained weights are proven. Over methods and backbones."""
+"""Contract 5 and 6: delta checkpoints are whole and checked, pretrained weights are proven. Over methods and
+backbones.
+"""
+
 import copy
 import shutil
 
@@ -58,7 +61,9 @@ def test_a_fresh_model_becomes_the_trained_one(name, method, ema, trained, weigh
     other = fresh.model.eval()
     with torch.no_grad():
         same = torch.equal(model(image()), other(image()))
-    assert same != (ema and any(p.requires_grad for p in model.parameters())), 'with EMA the averaged weights are loaded'
+    assert same != (ema and any(p.requires_grad for p in model.parameters())), (
+        'with EMA the averaged weights are loaded'
+    )
     assert digests(model.backbone.frozen_state()) == digests(other.backbone.frozen_state())
     if ema:
         average = torch.load(folder / 'epoch_2.pth')
@@ -74,8 +79,15 @@ def test_resumes_the_same_curve(name, method, ema, trained, weights, tmp_path):
     model, folder = trained(name, method, ema)
     shutil.copy(folder / 'epoch_1.pth', tmp_path)
     hooks = [dict(type='ESTHook')] + ([dict(type='EMAHook', momentum=0.3)] if ema else [])
-    again = runner(name, METHODS[method], weights[name], tmp_path, custom_hooks=hooks, resume=True,
-                   load_from=str(tmp_path / 'epoch_1.pth'))
+    again = runner(
+        name,
+        METHODS[method],
+        weights[name],
+        tmp_path,
+        custom_hooks=hooks,
+        resume=True,
+        load_from=str(tmp_path / 'epoch_1.pth'),
+    )
     again.train()
     assert digests(model.state_dict().items()) == digests(again.model.state_dict().items())
     a, b = (torch.load(path / 'epoch_2.pth') for path in (folder, tmp_path))
@@ -101,8 +113,9 @@ def test_refuses_another_backbone(trained, weights, tmp_path):
         load_checkpoint(model, str(delta_of(trained)))
 
 
-@pytest.mark.parametrize('tuning', [dict(type='Frozen'), dict(type='EST', reduction=1), dict(type='EST', taps='block'),
-                                    dict(type='Partial')])
+@pytest.mark.parametrize(
+    'tuning', [dict(type='Frozen'), dict(type='EST', reduction=1), dict(type='EST', taps='block'), dict(type='Partial')]
+)
 def test_refuses_another_method(trained, weights, tmp_path, tuning):
     model = runner('swin', tuning, weights['swin'], tmp_path).model
     with pytest.raises(ValueError, match='Use the config that it was trained with'):
@@ -111,14 +124,16 @@ def test_refuses_another_method(trained, weights, tmp_path, tuning):
 
 def test_refuses_a_missing_pretrained_file(trained, tmp_path):
     model = runner('swin', METHODS['est'], tmp_path / 'nowhere.pth', tmp_path).model
-    with pytest.raises(FileNotFoundError, match='pretrained weights of SwinTransformer, ".*nowhere.pth", could not be read'):
+    with pytest.raises(
+        FileNotFoundError, match='pretrained weights of SwinTransformer, ".*nowhere.pth", could not be read'
+    ):
         load_checkpoint(model, str(delta_of(trained)))
 
 
 @pytest.mark.parametrize('share', [0, 0.01, 0.04, 0.2, 0.5, 0.9, 0.9999])
 def test_refuses_a_truncated_file(trained, weights, tmp_path, share):
     data = delta_of(trained).read_bytes()
-    (tmp_path / 'cut.pth').write_bytes(data[:int(len(data) * share)])
+    (tmp_path / 'cut.pth').write_bytes(data[: int(len(data) * share)])
     model = runner('swin', METHODS['est'], weights['swin'], tmp_path).model
     with pytest.raises(ValueError, match='cut.pth" .* (truncated or damaged|not a checkpoint, or is damaged)'):
         load_checkpoint(model, str(tmp_path / 'cut.pth'))
@@ -136,12 +151,16 @@ def _other_version(state):
     state[f'backbone.{DELTA_KEY}'] = encode_info({**info, 'version': 99})
 
 
-@pytest.mark.parametrize('edit, message', [
-    (_other_version, 'format version 99; this mmest reads'),
-    (lambda s: s.update({f'backbone.{DELTA_KEY}': torch.zeros(9, dtype=torch.uint8)}), 'is damaged'),
-    (lambda s: s.pop(f'backbone.{DELTA_KEY}'), 'does not say which backbone'),
-    (lambda s: s.pop('backbone.method.blocks.0.reduce.weight'), 'first backbone.method.blocks.0.reduce.weight')],
-    ids=['version', 'garbage', 'no marker', 'cut'])
+@pytest.mark.parametrize(
+    'edit, message',
+    [
+        (_other_version, 'format version 99; this mmest reads'),
+        (lambda s: s.update({f'backbone.{DELTA_KEY}': torch.zeros(9, dtype=torch.uint8)}), 'is damaged'),
+        (lambda s: s.pop(f'backbone.{DELTA_KEY}'), 'does not say which backbone'),
+        (lambda s: s.pop('backbone.method.blocks.0.reduce.weight'), 'first backbone.method.blocks.0.reduce.weight'),
+    ],
+    ids=['version', 'garbage', 'no marker', 'cut'],
+)
 def test_refuses_a_damaged_delta(trained, weights, tmp_path, edit, message):
     file = torch.load(delta_of(trained))
     edit(file['state_dict'])
@@ -162,8 +181,10 @@ def test_is_whole_where_no_file_gives_the_backbone_back(tmp_path):
 
 def test_keeps_what_load_from_changed(trained, weights, tmp_path):
     """A detector checkpoint may bring another backbone than the pretrained file: the delta must have it."""
-    state = {key: value + 1 if value.is_floating_point() else value
-             for key, value in torch.load(weights['swin'])['state_dict'].items()}
+    state = {
+        key: value + 1 if value.is_floating_point() else value
+        for key, value in torch.load(weights['swin'])['state_dict'].items()
+    }
     torch.save(dict(state_dict=state), tmp_path / 'detector.pth')
     r = runner('swin', METHODS['est'], weights['swin'], tmp_path, load_from=str(tmp_path / 'detector.pth'))
     r.train()
@@ -178,7 +199,7 @@ def test_coverage_below_95_percent_is_an_error(name, weights, tmp_path):
     state = torch.load(weights[name])['state_dict']
     heavy = max(state, key=lambda key: state[key].numel())
     keys = list(state)
-    few = {key: value for key, value in state.items() if key in keys[:len(keys) // 2] and key != heavy}
+    few = {key: value for key, value in state.items() if key in keys[: len(keys) // 2] and key != heavy}
     torch.save(dict(state_dict=few), tmp_path / 'half.pth')
     tuned = build(name, METHODS['est'], tmp_path / 'half.pth')
     with pytest.raises(ValueError, match=r'half.pth covers .*; not in it: .* and \d+ more. At least 95% is needed'):
@@ -188,15 +209,23 @@ def test_coverage_below_95_percent_is_an_error(name, weights, tmp_path):
 def test_wrapper_takes_no_weights():
     from mmengine.registry import MODELS
     from toy import BACKBONES
+
     with pytest.raises(ValueError, match='TunedBackbone takes no weights of its own'):
-        MODELS.build(dict(type='TunedBackbone', backbone=copy.deepcopy(BACKBONES['swin']), tuning=dict(type='EST'),
-                          init_cfg=dict(type='Pretrained', checkpoint='x.pth')))
+        MODELS.build(
+            dict(
+                type='TunedBackbone',
+                backbone=copy.deepcopy(BACKBONES['swin']),
+                tuning=dict(type='EST'),
+                init_cfg=dict(type='Pretrained', checkpoint='x.pth'),
+            )
+        )
 
 
 @pytest.mark.parametrize('tuning', ['EST', dict(type='LoRRA'), None])
 def test_unknown_method_gets_a_sentence(tuning):
     from mmengine.registry import MODELS
     from toy import BACKBONES
+
     with pytest.raises(ValueError, match='NAME one of AdaptFormer, Adapter, .*EST, Frozen, Full, .*SideTuning'):
         MODELS.build(dict(type='TunedBackbone', backbone=copy.deepcopy(BACKBONES['swin']), tuning=tuning))
 
@@ -206,7 +235,9 @@ def test_learning_rate_of_the_method_and_merged_groups():
     groups = TrainableOptimWrapperConstructor(dict(optimizer=dict(type='AdamW', lr=1e-2)))(model).optimizer.param_groups
     assert {group['lr'] for group in groups} == {1e-2, 7e-2} and len(groups) == 2
     assert merge_groups([dict(params=[1], lr=1), dict(params=[2], lr=2), dict(params=[3], lr=1)]) == [
-        dict(params=[1, 3], lr=1), dict(params=[2], lr=2)]
+        dict(params=[1, 3], lr=1),
+        dict(params=[2], lr=2),
+    ]
 
 
 def test_hook_refuses_an_optimizer_over_frozen_tensors(weights, tmp_path):
@@ -223,8 +254,14 @@ def test_hook_refuses_reentrant_recomputation_of_the_backbone(weights, tmp_path)
 
 @pytest.mark.parametrize('lasting', [True, False])
 def test_hook_warns_of_workers_that_outlive_an_epoch(weights, tmp_path, lasting):
-    r = runner('swin', METHODS['est'], weights['swin'], tmp_path, epochs=1,
-               train_dataloader=dict(num_workers=1, persistent_workers=lasting))
+    r = runner(
+        'swin',
+        METHODS['est'],
+        weights['swin'],
+        tmp_path,
+        epochs=1,
+        train_dataloader=dict(num_workers=1, persistent_workers=lasting),
+    )
     r.train()
     said = ''.join(path.read_text() for path in tmp_path.rglob('*.log'))
     assert ('persistent_workers is True' in said) == lasting
@@ -234,13 +271,14 @@ def test_hook_notices_a_frozen_tensor_that_changed(weights, tmp_path):
     from mmengine.hooks import Hook
 
     class Vandal(Hook):
-
         def after_train_iter(self, runner, *args, **kwargs):
             runner.model.backbone.backbone.patch_embed.projection.bias.data[0] += 1
 
     r = runner('swin', METHODS['est'], weights['swin'], tmp_path)
     r.register_hook(Vandal())
-    with pytest.raises(RuntimeError, match='1 frozen tensors of backbone.backbone have changed .* patch_embed.projection.bias'):
+    with pytest.raises(
+        RuntimeError, match='1 frozen tensors of backbone.backbone have changed .* patch_embed.projection.bias'
+    ):
         r.train()
     assert not list(tmp_path.glob('*.pth'))
 
@@ -249,11 +287,11 @@ def test_something_trainable_in_front_of_a_tap_is_an_error(weights):
     from mmest.tuning.side.est import EST
 
     class Leaky(EST):
-
         def trained_modules(self, backbone):
             return [backbone.patch_embed]
 
     from mmest.registry import TUNINGS
+
     TUNINGS.register_module(name='Leaky', module=Leaky, force=True)
     try:
         with pytest.raises(ValueError, match='it also trains "patch_embed'):

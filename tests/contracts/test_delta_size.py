@@ -1,4 +1,5 @@
 """The size of a delta checkpoint beside that of full fine-tuning, optimizer states included, on a real detector."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -26,13 +27,25 @@ def train(method: str, data, folder) -> tuple:
     set_tuning(cfg, method)
     cfg.model.backbone.backbone.init_cfg.checkpoint = str(folder / 'pretrained.pth')
     loader = cfg.train_dataloader
-    loader.dataset.update(data_root=str(data), ann_file='annotations/train.json', data_prefix=dict(img='images/train'),
-                          metainfo=dict(classes=tuple(OBJECT_CLASSES)))
+    loader.dataset.update(
+        data_root=str(data),
+        ann_file='annotations/train.json',
+        data_prefix=dict(img='images/train'),
+        metainfo=dict(classes=tuple(OBJECT_CLASSES)),
+    )
     loader.dataset.pipeline[2].scale = (64, 64)
     loader.num_workers = 0
     runner = Runner(
-        cfg.model, str(folder / method), loader, optim_wrapper=cfg.optim_wrapper, train_cfg=dict(by_epoch=True, max_epochs=1),
-        custom_hooks=cfg.custom_hooks, default_scope='mmdet', experiment_name=method, log_level='WARNING')
+        cfg.model,
+        str(folder / method),
+        loader,
+        optim_wrapper=cfg.optim_wrapper,
+        train_cfg=dict(by_epoch=True, max_epochs=1),
+        custom_hooks=cfg.custom_hooks,
+        default_scope='mmdet',
+        experiment_name=method,
+        log_level='WARNING',
+    )
     runner.train()
     return runner.model, folder / method / 'epoch_1.pth'
 

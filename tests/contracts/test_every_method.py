@@ -1,4 +1,5 @@
 """The contracts that every tuning method keeps on every backbone. A new method is one line in toy.METHODS."""
+
 import copy
 
 import pytest
@@ -22,7 +23,7 @@ def tuned(name, method, weights):
 def plain(name, weights):
     model = build(name)
     state = torch.load(weights[name])['state_dict']
-    model.load_state_dict({key[len('backbone.'):]: value for key, value in state.items()})
+    model.load_state_dict({key[len('backbone.') :]: value for key, value in state.items()})
     model.eval()  # mmdet's Swin returns None from it
     return model
 
@@ -44,7 +45,6 @@ def train(model, steps=3, amp=False):
 @every_method
 @every_backbone
 class TestEveryMethod:
-
     def test_starts_where_the_frozen_backbone_is(self, name, method, tuned, weights):
         tuned.eval()
         reference = plain(name, weights)
@@ -67,7 +67,7 @@ class TestEveryMethod:
         after = {key: value for key, value in digests(tuned.state_dict().items()).items() if key != 'gain'}
         assert bool(changed(everything, after)) == (method != 'frozen')
         if method in SIDE or method == 'frozen':
-            names = {key[len('backbone.'):] for key in everything if key.startswith('backbone.')}
+            names = {key[len('backbone.') :] for key in everything if key.startswith('backbone.')}
             assert set(frozen) == names, 'a side method leaves nothing of the backbone unfrozen'
 
     def test_train_returns_self_and_keeps_what_is_frozen_in_eval_mode(self, name, method, tuned):
@@ -98,7 +98,9 @@ class TestEveryMethod:
         tuned.train()(image().requires_grad_())
         features, taps, _ = seen[0]
         assert bool(taps) == bool(tuned.method.tapped_blocks)
-        assert not any(tap.feature.requires_grad for tap in taps) and not any(feature.requires_grad for feature in features)
+        assert not any(tap.feature.requires_grad for tap in taps) and not any(
+            feature.requires_grad for feature in features
+        )
         for tap in taps:
             block = tuned.taps.blocks[tap.block]
             assert tap.stage == block.stage and tap.feature.shape[:2] == (2, block.channels)
@@ -107,16 +109,18 @@ class TestEveryMethod:
     def test_pretrained_files_of_every_layout_load(self, name, method, outer, weights, tmp_path):
         state = torch.load(weights[name])['state_dict']
         path = tmp_path / 'other.pth'
-        torch.save({outer + key[len('backbone.'):]: value for key, value in state.items()}, path)
+        torch.save({outer + key[len('backbone.') :]: value for key, value in state.items()}, path)
         tuned = build(name, METHODS[method], path)
         tuned.init_weights()
         assert tuned.coverage.share == 1
         own = tuned.backbone.state_dict()
-        assert all(torch.equal(own[key[len('backbone.'):]], value) for key, value in state.items())
+        assert all(torch.equal(own[key[len('backbone.') :]], value) for key, value in state.items())
 
     def test_ordinary_and_wrapped_checkpoints_load(self, name, method, tuned, weights):
-        state = {key[len('backbone.'):]: value + 1 if value.is_floating_point() else value
-                 for key, value in torch.load(weights[name])['state_dict'].items()}
+        state = {
+            key[len('backbone.') :]: value + 1 if value.is_floating_point() else value
+            for key, value in torch.load(weights[name])['state_dict'].items()
+        }
         for outer in ('', 'backbone.'):
             other = copy.deepcopy(tuned)
             lost = other.load_state_dict({outer + key: value for key, value in state.items()}, strict=False)
@@ -133,7 +137,9 @@ class TestEveryMethod:
         groups = make_optimizer(tuned, paramwise_cfg=paramwise).optimizer.param_groups
         held = [id(p) for group in groups for p in group['params']]
         assert sorted(held) == sorted(id(p) for p in tuned.parameters() if p.requires_grad)
-        options = [repr({key: value for key, value in g.items() if key not in ('params', 'initial_lr')}) for g in groups]
+        options = [
+            repr({key: value for key, value in g.items() if key not in ('params', 'initial_lr')}) for g in groups
+        ]
         assert len(set(options)) == len(options), 'groups of equal options are merged'
 
     def test_a_copy_reads_its_own_blocks(self, name, method, tuned):

@@ -1,4 +1,5 @@
 """Contract 11: a backbone that a method cannot tune is refused when it is built, in a sentence."""
+
 import pytest
 import torch
 from mmengine.registry import MODELS
@@ -7,18 +8,35 @@ VIT = dict(type='mmseg.VisionTransformer', img_size=64, embed_dims=32, num_layer
 
 
 def _stage(modules: int, channels: tuple, block: str = 'BASIC') -> dict:
-    return dict(num_modules=modules, num_branches=len(channels), block=block, num_blocks=(1, ) * len(channels),
-                num_channels=channels)
+    return dict(
+        num_modules=modules,
+        num_branches=len(channels),
+        block=block,
+        num_blocks=(1,) * len(channels),
+        num_channels=channels,
+    )
 
 
 # Their resolution rises again: parallel branches, a decoder, a second path of high resolution.
 RISING = {
-    'hrnet': dict(type='HRNet', extra=dict(
-        stage1=_stage(1, (8, ), 'BOTTLENECK'), stage2=_stage(1, (8, 16)), stage3=_stage(1, (8, 16, 32)),
-        stage4=_stage(1, (8, 16, 32, 64)))),
+    'hrnet': dict(
+        type='HRNet',
+        extra=dict(
+            stage1=_stage(1, (8,), 'BOTTLENECK'),
+            stage2=_stage(1, (8, 16)),
+            stage3=_stage(1, (8, 16, 32)),
+            stage4=_stage(1, (8, 16, 32, 64)),
+        ),
+    ),
     'erfnet': dict(type='mmseg.ERFNet'),
-    'hourglass': dict(type='HourglassNet', downsample_times=3, num_stacks=1, stage_channels=[16, 16, 24, 32],
-                      stage_blocks=[1, 1, 1, 1], feat_channel=16),
+    'hourglass': dict(
+        type='HourglassNet',
+        downsample_times=3,
+        num_stacks=1,
+        stage_channels=[16, 16, 24, 32],
+        stage_blocks=[1, 1, 1, 1],
+        feat_channel=16,
+    ),
 }
 
 
@@ -28,7 +46,9 @@ def tuned(backbone: dict, method: str) -> torch.nn.Module:
 
 @pytest.mark.parametrize('name', RISING)
 def test_est_refuses_a_resolution_that_rises(name):
-    with pytest.raises(ValueError, match=r'resolution of \w+ rises from \d+×\d+ behind block .* Full, Partial or Frozen'):
+    with pytest.raises(
+        ValueError, match=r'resolution of \w+ rises from \d+×\d+ behind block .* Full, Partial or Frozen'
+    ):
         tuned(RISING[name], 'EST')
 
 
@@ -48,9 +68,14 @@ def test_outputs_that_are_no_maps(method):
 
 
 @pytest.mark.parametrize('method', ['EST', 'Partial'])
-@pytest.mark.parametrize('backbone, sentence', [
-    (dict(type='mmseg.FastSCNN'), 'output 0 depends on no block'), (dict(type='mmseg.MobileNetV3'), 'no blocks were found')],
-    ids=['fast-scnn', 'mobilenet v3'])
+@pytest.mark.parametrize(
+    'backbone, sentence',
+    [
+        (dict(type='mmseg.FastSCNN'), 'output 0 depends on no block'),
+        (dict(type='mmseg.MobileNetV3'), 'no blocks were found'),
+    ],
+    ids=['fast-scnn', 'mobilenet v3'],
+)
 def test_blocks_that_cannot_be_found_or_reached(method, backbone, sentence):
     with pytest.raises(ValueError, match=sentence):
         tuned(backbone, method)

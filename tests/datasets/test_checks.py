@@ -1,4 +1,5 @@
 """Bad data gets a sentence before anything is built."""
+
 import json
 
 import numpy as np
@@ -17,9 +18,19 @@ def coco(tmp_path):
     for name in names:
         (tmp_path / 'train' / name).touch()
     write_coco(tmp_path, names)
-    return Config(dict(train_dataloader=dict(dataset=dict(
-        type='CocoDataset', data_root=str(tmp_path), ann_file='train.json', data_prefix=dict(img='train/'),
-        metainfo=dict(classes=('plane', ))))))
+    return Config(
+        dict(
+            train_dataloader=dict(
+                dataset=dict(
+                    type='CocoDataset',
+                    data_root=str(tmp_path),
+                    ann_file='train.json',
+                    data_prefix=dict(img='train/'),
+                    metainfo=dict(classes=('plane',)),
+                )
+            )
+        )
+    )
 
 
 @pytest.fixture
@@ -29,18 +40,32 @@ def masks(tmp_path):
         (tmp_path / folder).mkdir()
         for name in 'abcde':
             write_mask(tmp_path / folder / f'{name}.png', [[0, 1, 255]])
-    return Config(dict(train_dataloader=dict(dataset=dict(
-        type='BaseSegDataset', data_root=str(tmp_path), data_prefix=dict(img_path='images', seg_map_path='masks'),
-        img_suffix='.png', seg_map_suffix='.png', metainfo=dict(classes=('land', 'water'))))))
+    return Config(
+        dict(
+            train_dataloader=dict(
+                dataset=dict(
+                    type='BaseSegDataset',
+                    data_root=str(tmp_path),
+                    data_prefix=dict(img_path='images', seg_map_path='masks'),
+                    img_suffix='.png',
+                    seg_map_suffix='.png',
+                    metainfo=dict(classes=('land', 'water')),
+                )
+            )
+        )
+    )
 
 
 def write_mask(path, pixels):
     Image.fromarray(np.uint8(pixels)).save(path)
 
 
-def write_coco(folder, names, classes=('plane', )):
-    content = dict(images=[dict(id=i, file_name=name) for i, name in enumerate(names)], annotations=[],
-                   categories=[dict(id=i, name=name) for i, name in enumerate(classes)])
+def write_coco(folder, names, classes=('plane',)):
+    content = dict(
+        images=[dict(id=i, file_name=name) for i, name in enumerate(names)],
+        annotations=[],
+        categories=[dict(id=i, name=name) for i, name in enumerate(classes)],
+    )
     (folder / 'train.json').write_text(json.dumps(content))
 
 
@@ -71,7 +96,9 @@ def test_missing_split_says_what_is_there(coco):
 
 def test_missing_annotation_file(coco):
     coco.train_dataloader.dataset.ann_file = 'annotations/train.json'
-    with pytest.raises(FileNotFoundError, match='annotations/train.json, which is not there; .* holds train, train.json'):
+    with pytest.raises(
+        FileNotFoundError, match='annotations/train.json, which is not there; .* holds train, train.json'
+    ):
         check_data(coco, ['train'])
 
 
@@ -83,7 +110,9 @@ def test_missing_file_of_the_metric(coco):
 
 def test_annotations_that_name_missing_images(coco, tmp_path):
     write_coco(tmp_path, ['0.png'] + [f'lost-{i}.png' for i in range(5)])
-    with pytest.raises(FileNotFoundError, match='names 6 images, of which 5 are not in .*: lost-0.png, lost-1.png, lost-2'):
+    with pytest.raises(
+        FileNotFoundError, match='names 6 images, of which 5 are not in .*: lost-0.png, lost-1.png, lost-2'
+    ):
         check_data(coco, ['train'])
 
 
@@ -111,9 +140,13 @@ def test_other_endings_of_images(masks):
         check_data(masks, ['train'])
 
 
-@pytest.mark.parametrize('pixels, sentence', [
-    ([[0, 7, 2, 255]], r'c.png has pixels of value 2, 7, but .* has 2 classes, numbered 0 to 1 \(255 is ignored\)'),
-    ([[[0, 0, 0], [9, 9, 9]]], 'c.png is a colour picture')])
+@pytest.mark.parametrize(
+    'pixels, sentence',
+    [
+        ([[0, 7, 2, 255]], r'c.png has pixels of value 2, 7, but .* has 2 classes, numbered 0 to 1 \(255 is ignored\)'),
+        ([[[0, 0, 0], [9, 9, 9]]], 'c.png is a colour picture'),
+    ],
+)
 def test_masks_with_other_values_than_classes(masks, tmp_path, pixels, sentence):
     path = tmp_path / 'masks' / 'c.png'
     write_mask(path, pixels)

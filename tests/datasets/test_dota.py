@@ -1,4 +1,5 @@
 """DOTA's round trip: cut, predict, merge, score, submit."""
+
 import itertools
 import json
 import os
@@ -14,13 +15,13 @@ import torch
 
 pytest.importorskip('mmdet')
 
-from mmest.datasets.dota.merge import merge  # noqa: E402
-from mmest.datasets.dota.metric import DOTABoxMetric  # noqa: E402
-from mmest.datasets.dota.patches import parse_patch_name, patch_name, patch_objects  # noqa: E402
-from mmest.datasets.official import dota  # noqa: E402
-from mmest.datasets.preparation.coco import annotation  # noqa: E402
-from mmest.datasets.preparation.command import prepare  # noqa: E402
-from mmest.datasets.tiles import tiles  # noqa: E402
+from mmest.datasets.dota.merge import merge
+from mmest.datasets.dota.metric import DOTABoxMetric
+from mmest.datasets.dota.patches import parse_patch_name, patch_name, patch_objects
+from mmest.datasets.official import dota
+from mmest.datasets.preparation.coco import annotation
+from mmest.datasets.preparation.command import prepare
+from mmest.datasets.tiles import tiles
 
 REAL = Path(os.environ.get('MMEST_DATA', 'nowhere')) / 'official' / 'dota'
 SIZE = (2900, 2100)  # four by three patches
@@ -30,8 +31,12 @@ def scene() -> list:
     """Objects at every kind of border, small and huge, alone and crowded: (class, x0, y0, x1, y1, difficult)."""
     objects = []
     # Of every size from a car to more than a patch, at positions that fall on all borders.
-    for size, (x, y) in itertools.product((12, 60, 150, 260), itertools.product((500, 800, 1000, 1640, 1850, 2550), (790, 1010))):
-        objects.append(('large-vehicle', x + size // 3, y + size // 5, x + size // 3 + size, y + size // 5 + size // 2, 0))
+    for size, (x, y) in itertools.product(
+        (12, 60, 150, 260), itertools.product((500, 800, 1000, 1640, 1850, 2550), (790, 1010))
+    ):
+        objects.append(
+            ('large-vehicle', x + size // 3, y + size // 5, x + size // 3 + size, y + size // 5 + size // 2, 0)
+        )
     # Both neighbours show 70 % of it, and less than half in common.
     objects.append(('harbor', 674, 300, 1174, 400, 0))
     objects.append(('ground-track-field', 100, 100, 1500, 900, 0))
@@ -39,7 +44,11 @@ def scene() -> list:
     objects.append(('baseball-diamond', 830, 60, 2700, 200, 0))
     # A row of ships at an angle: the boxes of neighbours have an IoU above 0.5.
     objects += [('ship', 900 + 18 * i, 1500 + 3 * i, 980 + 18 * i, 1580 + 3 * i, 0) for i in range(14)]
-    objects += [('plane', 990, 1100, 1060, 1170, 1), ('helicopter', 5, 5, 30, 40, 0), ('helicopter', 2895, 2095, 2900, 2100, 1)]
+    objects += [
+        ('plane', 990, 1100, 1060, 1170, 1),
+        ('helicopter', 5, 5, 30, 40, 0),
+        ('helicopter', 2895, 2095, 2900, 2100, 1),
+    ]
     return objects
 
 
@@ -51,8 +60,13 @@ def write_scene(root: Path, objects: list, size=SIZE) -> None:
 def predict(out: Path, ignored: bool, jitter: float = 0.0, seed: int = 0) -> DOTABoxMetric:
     """A metric that was fed what the patch annotations say, shuffled, in pixels of float32."""
     from mmest.datasets.detection import DOTADataset
-    dataset = DOTADataset(ann_file=str(out / 'annotations/val_patches.json'), data_prefix=dict(img=str(out / 'val')),
-                          pipeline=[], test_mode=True)
+
+    dataset = DOTADataset(
+        ann_file=str(out / 'annotations/val_patches.json'),
+        data_prefix=dict(img=str(out / 'val')),
+        pipeline=[],
+        test_mode=True,
+    )
     metric = DOTABoxMetric(ann_file=str(out / 'annotations/val_images.json'))
     metric.dataset_meta = dataset.metainfo
     rng = np.random.default_rng(seed)
@@ -62,10 +76,20 @@ def predict(out: Path, ignored: bool, jitter: float = 0.0, seed: int = 0) -> DOT
         boxes = np.array([one['bbox'] for one in found]).reshape(-1, 4)
         boxes = boxes + rng.normal(0, jitter, boxes.shape) if jitter else boxes
         scores = rng.uniform(0.2, 1, len(found)) if jitter else np.ones(len(found))
-        metric.process({}, [dict(
-            img_path=info['img_path'], ori_shape=(info['height'], info['width']), pred_instances=dict(
-                bboxes=torch.tensor(boxes, dtype=torch.float32), scores=torch.tensor(scores, dtype=torch.float32),
-                labels=torch.tensor([one['bbox_label'] for one in found], dtype=torch.long)))])
+        metric.process(
+            {},
+            [
+                dict(
+                    img_path=info['img_path'],
+                    ori_shape=(info['height'], info['width']),
+                    pred_instances=dict(
+                        bboxes=torch.tensor(boxes, dtype=torch.float32),
+                        scores=torch.tensor(scores, dtype=torch.float32),
+                        labels=torch.tensor([one['bbox_label'] for one in found], dtype=torch.long),
+                    ),
+                )
+            ],
+        )
     return metric
 
 
@@ -74,8 +98,10 @@ def merged_boxes(metric: DOTABoxMetric, folder: Path) -> dict:
     metric.submission = str(folder)
     metric.compute_metrics(metric.results)
     with zipfile.ZipFile(folder / 'Task2.zip') as archive:
-        return {name[6:-4]: [tuple(map(float, line.split()[2:])) for line in archive.read(name).decode().splitlines()]
-                for name in archive.namelist()}
+        return {
+            name[6:-4]: [tuple(map(float, line.split()[2:])) for line in archive.read(name).decode().splitlines()]
+            for name in archive.namelist()
+        }
 
 
 @pytest.mark.parametrize('ignored', [False, True], ids=['counted pieces', 'all pieces'])
@@ -165,35 +191,41 @@ def test_score_is_that_of_an_independent_implementation(tmp_path):
 
 def test_two_sightings_of_an_object_leave_the_better_one():
     patches = np.array([[0, 0, 100, 100], [80, 0, 180, 100]])
-    boxes, scores = merge(np.array([[85., 20, 94, 40], [86., 21, 93, 40], [87., 60, 92, 70]]), np.array([.6, .9, .3]),
-                          np.array([0, 1, 1]), patches)
-    assert boxes.tolist() == [[86, 21, 93, 40], [87, 60, 92, 70]] and scores.tolist() == [.9, .3]
+    boxes, scores = merge(
+        np.array([[85.0, 20, 94, 40], [86.0, 21, 93, 40], [87.0, 60, 92, 70]]),
+        np.array([0.6, 0.9, 0.3]),
+        np.array([0, 1, 1]),
+        patches,
+    )
+    assert boxes.tolist() == [[86, 21, 93, 40], [87, 60, 92, 70]] and scores.tolist() == [0.9, 0.3]
 
 
 def test_neighbours_that_one_patch_tells_apart_do_not_suppress_each_other():
     patches = np.array([[0, 0, 100, 100], [80, 0, 180, 100]])
-    close = np.array([[10., 10, 30, 30], [13., 10, 33, 30]])
-    boxes, _ = merge(close, np.array([.9, .8]), np.array([0, 0]), patches)
+    close = np.array([[10.0, 10, 30, 30], [13.0, 10, 33, 30]])
+    boxes, _ = merge(close, np.array([0.9, 0.8]), np.array([0, 0]), patches)
     assert boxes.tolist() == close.tolist()
 
 
 def test_equal_boxes_stay_two():
     """Some of DOTA's objects are annotated twice."""
     patches = np.array([[0, 0, 100, 100], [80, 0, 180, 100]])
-    boxes, _ = merge(np.array([[85., 20, 94, 40]] * 4), np.ones(4), np.array([0, 0, 1, 1]), patches)
+    boxes, _ = merge(np.array([[85.0, 20, 94, 40]] * 4), np.ones(4), np.array([0, 0, 1, 1]), patches)
     assert boxes.tolist() == [[85, 20, 94, 40]] * 2
 
 
 def test_merging_nothing():
     boxes, scores = merge(np.zeros((0, 4)), np.zeros(0), np.zeros(0, int), np.array([[0, 0, 9, 9]]))
-    assert boxes.shape == (0, 4) and scores.shape == (0, )
+    assert boxes.shape == (0, 4) and scores.shape == (0,)
 
 
 def test_difficult_objects_and_small_pieces_are_ignored_in_patches():
     objects = [annotation(0, [10, 10, 50, 50], True), annotation(1, [1000, 10, 100, 50], False)]
     first, second = patch_objects(objects, tiles(1300, 500, 1024, 200), (1300, 500))
     assert [(one['category_id'], one['bbox'], one['iscrowd']) for one in first] == [
-        (1, [10, 10, 50, 50], 1), (2, [1000, 10, 24, 50], 1)]
+        (1, [10, 10, 50, 50], 1),
+        (2, [1000, 10, 24, 50], 1),
+    ]
     assert [(one['category_id'], one['bbox'], one['iscrowd']) for one in second] == [(2, [724, 10, 100, 50], 0)]
 
 

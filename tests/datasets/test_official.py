@@ -1,4 +1,5 @@
 """What the preparations write, against what mmdet and mmseg make of the same official files, and on real samples."""
+
 import importlib.util
 import json
 import os
@@ -48,8 +49,12 @@ def same_pictures(ours: Path, theirs: Path) -> None:
 
 def test_classes_and_numbers_are_those_of_mmseg():
     datasets = pytest.importorskip('mmseg.datasets')
-    for ours, theirs in ((isprs, datasets.PotsdamDataset), (isprs, datasets.ISPRSDataset), (loveda, datasets.LoveDADataset),
-                         (isaid, datasets.iSAIDDataset)):
+    for ours, theirs in (
+        (isprs, datasets.PotsdamDataset),
+        (isprs, datasets.ISPRSDataset),
+        (loveda, datasets.LoveDADataset),
+        (isaid, datasets.iSAIDDataset),
+    ):
         assert tuple(ours.CLASSES) == theirs.METAINFO['classes']
 
 
@@ -58,7 +63,8 @@ def test_splits_are_whole(dataset, keys):
     train, val = (set(dataset.SPLITS[split]) for split in ('train', 'val'))
     assert len(train | val) == keys and not train & val
     assert {split: len(keys) for split, keys in dataset.SPLITS.items()} == {
-        split: numbers['images'] for split, numbers in dataset.OFFICIAL.items()}
+        split: numbers['images'] for split, numbers in dataset.OFFICIAL.items()
+    }
 
 
 @pytest.mark.parametrize('dataset', [potsdam, vaihingen])
@@ -68,7 +74,7 @@ def test_isprs_patches_are_those_of_mmseg(dataset, tmp_path):
     run(dataset, tmp_path / 'source', tmp_path / 'out')
     theirs = converter(name)
     theirs.args = SimpleNamespace(clip_size=512, stride_size=256)  # Vaihingen's reads a global
-    arguments = (theirs.args, ) if name == 'potsdam' else ()
+    arguments = (theirs.args,) if name == 'potsdam' else ()
     for path in (tmp_path / 'source').rglob('*.tif'):
         kind = 'ann_dir' if 'noBoundary' in path.name else 'img_dir'
         split = 'train' if '2_10' in path.name or 'area1' in path.name else 'val'
@@ -124,17 +130,27 @@ def test_loveda_is_kept_byte_for_byte(tmp_path):
 
 
 def test_dior_boxes_are_those_of_mmdet(tmp_path):
-    """mmdet's loader of VOC reads the official XML itself."""
+    """Mmdet's loader of VOC reads the official XML itself."""
     datasets = pytest.importorskip('mmdet.datasets')
     source = trees.dior(tmp_path / 'source')
     assert run(dior, source, tmp_path / 'out')
     theirs = datasets.XMLDataset(
-        ann_file=str(source / 'ImageSets/Main/train.txt'), data_prefix=dict(sub_data_root=str(source)),
-        ann_subdir='Annotations/Horizontal Bounding Boxes', img_subdir='JPEGImages-trainval',
-        metainfo=dict(classes=dior.CLASSES), pipeline=[], test_mode=True)
+        ann_file=str(source / 'ImageSets/Main/train.txt'),
+        data_prefix=dict(sub_data_root=str(source)),
+        ann_subdir='Annotations/Horizontal Bounding Boxes',
+        img_subdir='JPEGImages-trainval',
+        metainfo=dict(classes=dior.CLASSES),
+        pipeline=[],
+        test_mode=True,
+    )
     from mmest.datasets.detection import DIORDataset
-    ours = DIORDataset(ann_file=str(tmp_path / 'out/annotations/train.json'), data_prefix=dict(img=str(tmp_path / 'out/images')),
-                       pipeline=[], test_mode=True)
+
+    ours = DIORDataset(
+        ann_file=str(tmp_path / 'out/annotations/train.json'),
+        data_prefix=dict(img=str(tmp_path / 'out/images')),
+        pipeline=[],
+        test_mode=True,
+    )
     assert len(ours) == len(theirs) == 2
     for index in range(2):
         expected = theirs.get_data_info(index)['instances']
@@ -142,7 +158,9 @@ def test_dior_boxes_are_those_of_mmdet(tmp_path):
         assert [one['bbox_label'] for one in found] == [one['bbox_label'] for one in expected]
         # The box that begins at pixel 1 begins at 0 in mmdet, too.
         assert [one['bbox'] for one in found] == [list(map(float, one['bbox'])) for one in expected]
-    names = [image['file_name'] for image in json.loads((tmp_path / 'out/annotations/trainval.json').read_text())['images']]
+    names = [
+        image['file_name'] for image in json.loads((tmp_path / 'out/annotations/trainval.json').read_text())['images']
+    ]
     assert names == ['00001.jpg', '00002.jpg', '00003.jpg']
 
 
@@ -172,7 +190,7 @@ def test_real_dota_labels_and_pictures(tmp_path):
     whole = read(REAL / 'dota/images/P0706.png')
     for path in (tmp_path / 'out/train').glob('P0706*'):
         x, y = map(int, path.stem.split('__')[1:])
-        assert (read(path) == whole[y:y + 1024, x:x + 1024]).all()
+        assert (read(path) == whole[y : y + 1024, x : x + 1024]).all()
 
 
 @real_samples
@@ -188,13 +206,16 @@ def test_real_isaid_masks(tmp_path):
 
 
 @real_samples
-@pytest.mark.parametrize('folder, name', [('potsdam_mmseg', 'PotsdamDataset'), ('vaihingen_mmseg', 'ISPRSDataset'),
-                                          ('loveda_mmseg', 'LoveDADataset')])
+@pytest.mark.parametrize(
+    'folder, name',
+    [('potsdam_mmseg', 'PotsdamDataset'), ('vaihingen_mmseg', 'ISPRSDataset'), ('loveda_mmseg', 'LoveDADataset')],
+)
 def test_real_patches_load_as_prepared_ones_do(folder, name):
     """Files that mmseg's converters wrote have the names and numbers of ours."""
     datasets = pytest.importorskip('mmseg.datasets')
-    dataset = getattr(datasets, name)(data_root=str(REAL / folder), pipeline=[],
-                                      data_prefix=dict(img_path='img_dir', seg_map_path='ann_dir'))
+    dataset = getattr(datasets, name)(
+        data_root=str(REAL / folder), pipeline=[], data_prefix=dict(img_path='img_dir', seg_map_path='ann_dir')
+    )
     assert len(dataset) == len(list((REAL / folder / 'ann_dir').iterdir()))
     for info in dataset:
         assert read(info['seg_map_path']).max() <= len(dataset.metainfo['classes'])

@@ -1,5 +1,5 @@
 """Oriented boxes: cut, merged and scored at any angle, against independent computations."""
-import importlib.util
+
 import json
 import os
 import zipfile
@@ -14,16 +14,16 @@ from mmengine.registry import init_default_scope
 
 pytest.importorskip('mmdet')
 
-from mmest.datasets.dota.geometry import ORIENTED, STRAIGHT, polygons, rotated_corners, smallest_rectangle  # noqa: E402
-from mmest.datasets.dota.merge import merge  # noqa: E402
-from mmest.datasets.dota.metric import DOTABoxMetric  # noqa: E402
-from mmest.datasets.dota.patches import patch_objects  # noqa: E402
-from mmest.datasets.official import dior_r, dota  # noqa: E402
-from mmest.datasets.preparation.coco import annotation, horizontal  # noqa: E402
-from mmest.datasets.preparation.command import prepare  # noqa: E402
-from mmest.datasets.tiles import tiles  # noqa: E402
-from mmest.engine.launch import open_config  # noqa: E402
-from mmest.utils import configs_root  # noqa: E402
+from mmest.datasets.dota.geometry import ORIENTED, STRAIGHT, polygons, rotated_corners, smallest_rectangle
+from mmest.datasets.dota.merge import merge
+from mmest.datasets.dota.metric import DOTABoxMetric
+from mmest.datasets.dota.patches import patch_objects
+from mmest.datasets.official import dior_r, dota
+from mmest.datasets.preparation.coco import annotation, horizontal
+from mmest.datasets.preparation.command import prepare
+from mmest.datasets.tiles import tiles
+from mmest.engine.launch import open_config
+from mmest.utils import configs_root
 
 REAL = Path(os.environ.get('MMEST_DATA', 'nowhere')) / 'official' / 'dota'
 SIZE = (2900, 2100)  # four by three patches
@@ -31,8 +31,12 @@ SIZE = (2900, 2100)  # four by three patches
 
 def rectangle(x: float, y: float, width: float, height: float, degrees: float) -> list:
     """Corners from the middle, independent of what is tested."""
-    turn = np.array([[np.cos(np.radians(degrees)), -np.sin(np.radians(degrees))],
-                     [np.sin(np.radians(degrees)), np.cos(np.radians(degrees))]])
+    turn = np.array(
+        [
+            [np.cos(np.radians(degrees)), -np.sin(np.radians(degrees))],
+            [np.sin(np.radians(degrees)), np.cos(np.radians(degrees))],
+        ]
+    )
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [width / 2, height / 2] @ turn.T + [x, y]
     return corners.ravel().tolist()
 
@@ -48,7 +52,10 @@ def scene() -> list:
     # Moored side by side at 45 degrees: their upright rectangles overlap, they do not.
     objects += [('large-vehicle', rectangle(880 + 14 * i, 1300 + 14 * i, 60, 16, -45), 0) for i in range(12)]
     # Longer than the overlap, longer than a patch.
-    objects += [('harbor', rectangle(1400, 600, 900, 90, 20), 0), ('ground-track-field', rectangle(1450, 1050, 2300, 1200, 8), 0)]
+    objects += [
+        ('harbor', rectangle(1400, 600, 900, 90, 20), 0),
+        ('ground-track-field', rectangle(1450, 1050, 2300, 1200, 8), 0),
+    ]
     objects += [('plane', rectangle(1010, 400, 80, 70, 30), 1), ('helicopter', rectangle(30, 40, 30, 20, 70), 0)]
     return objects
 
@@ -72,10 +79,20 @@ def predict(out: Path, jitter: float = 0.0) -> DOTABoxMetric:
         boxes = np.array([one['segmentation'][0] for one in found]).reshape(-1, 8)
         boxes = boxes + np.tile(rng.normal(0, jitter, (len(boxes), 2)), 4)
         scores = rng.uniform(0.2, 1, len(found)) if jitter else np.ones(len(found))
-        metric.process({}, [dict(
-            img_path=image['file_name'], ori_shape=(image['height'], image['width']), pred_instances=dict(
-                bboxes=torch.tensor(boxes, dtype=torch.float64), scores=torch.tensor(scores),
-                labels=torch.tensor([one['category_id'] - 1 for one in found], dtype=torch.long)))])
+        metric.process(
+            {},
+            [
+                dict(
+                    img_path=image['file_name'],
+                    ori_shape=(image['height'], image['width']),
+                    pred_instances=dict(
+                        bboxes=torch.tensor(boxes, dtype=torch.float64),
+                        scores=torch.tensor(scores),
+                        labels=torch.tensor([one['category_id'] - 1 for one in found], dtype=torch.long),
+                    ),
+                )
+            ],
+        )
     return metric
 
 
@@ -84,8 +101,13 @@ def submitted(metric: DOTABoxMetric, folder: Path, task: int = 1) -> dict:
     metric.submission = str(folder)
     metric.compute_metrics(metric.results)
     with zipfile.ZipFile(folder / f'Task{task}.zip') as archive:
-        return {name[6:-4]: [(float(line.split()[1]), [float(word) for word in line.split()[2:]])
-                             for line in archive.read(name).decode().splitlines()] for name in archive.namelist()}
+        return {
+            name[6:-4]: [
+                (float(line.split()[1]), [float(word) for word in line.split()[2:]])
+                for line in archive.read(name).decode().splitlines()
+            ]
+            for name in archive.namelist()
+        }
 
 
 def iou(first: list, second: list) -> float:
@@ -103,11 +125,14 @@ def test_perfect_predictions_give_ap_1_and_every_object_once(tmp_path):
         true = [corners for label, corners, difficult in objects if label == name and not difficult]
         assert len(found[name]) == len(true), name
         for corners in true:  # put together from pieces, an object is the smallest rectangle around them
-            assert max(iou(corners, other) for _, other in found[name]) > (0.99 if name != 'ground-track-field' else 0.8), name
+            assert max(iou(corners, other) for _, other in found[name]) > (
+                0.99 if name != 'ground-track-field' else 0.8
+            ), name
     boxes = submitted(metric, tmp_path, task=2)
     for name, lines in found.items():
         assert np.array([box for _, box in boxes[name]]) == pytest.approx(
-            np.array([[min(c[::2]), min(c[1::2]), max(c[::2]), max(c[1::2])] for _, c in lines]))
+            np.array([[min(c[::2]), min(c[1::2]), max(c[::2]), max(c[1::2])] for _, c in lines])
+        )
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason='$MMEST_DATA names no folder with official samples')
@@ -149,28 +174,42 @@ def off_by_some_pixels(tmp_path):
 def test_score_is_that_of_an_independent_implementation(tmp_path):
     objects, metric, score = off_by_some_pixels(tmp_path)
     found = submitted(metric, tmp_path)
-    expected = [independent_ap(found[name], [(corners, bool(difficult)) for label, corners, difficult in objects if label == name])
-                for name in {one[0] for one in objects}]
+    expected = [
+        independent_ap(
+            found[name], [(corners, bool(difficult)) for label, corners, difficult in objects if label == name]
+        )
+        for name in {one[0] for one in objects}
+    ]
     assert 10 < score < 95
     assert score == pytest.approx(100 * np.mean(expected), abs=0.05)
 
 
 def test_score_is_that_of_mmrotate(tmp_path):
     pytest.importorskip('mmrotate')
-    import mmest.rotated  # noqa: F401
     from mmrotate.evaluation import eval_rbbox_map
+
+    import mmest.rotated  # noqa: F401
+
     objects, metric, score = off_by_some_pixels(tmp_path)
     found = submitted(metric, tmp_path)
-    detections = [np.array([[*corners, score] for score, corners in found[name]], np.float32).reshape(-1, 9) for name in dota.CLASSES]
-    truth = dict(bboxes=torch.tensor([corners for _, corners, _ in objects]).float(),
-                 labels=np.array([dota.CLASSES.index(name) for name, *_ in objects]),
-                 bboxes_ignore=torch.zeros(0, 8), labels_ignore=np.zeros(0, int))
+    detections = [
+        np.array([[*corners, score] for score, corners in found[name]], np.float32).reshape(-1, 9)
+        for name in dota.CLASSES
+    ]
+    truth = dict(
+        bboxes=torch.tensor([corners for _, corners, _ in objects]).float(),
+        labels=np.array([dota.CLASSES.index(name) for name, *_ in objects]),
+        bboxes_ignore=torch.zeros(0, 8),
+        labels_ignore=np.zeros(0, int),
+    )
     theirs, _ = eval_rbbox_map([detections], [truth], box_type='qbox', nproc=1)
     assert score == pytest.approx(100 * theirs, abs=0.05)
 
 
 def test_straight_and_oriented_agree_on_straight_boxes():
-    """Where none is cut off: pieces of straight boxes join to straight ones, of oriented ones to the smallest rectangle."""
+    """Where none is cut off: pieces of straight boxes join to straight ones, of oriented ones to the smallest
+    rectangle.
+    """
     rng = np.random.default_rng(3)
     corner = rng.uniform(70, 120, (60, 2))
     boxes = np.hstack([corner, corner + rng.uniform(4, 20, (60, 2))])
@@ -186,13 +225,13 @@ def test_neighbours_whose_upright_rectangles_overlap_stay_apart():
     patches = np.array([[0, 0, 100, 100], [60, 0, 160, 100]])
     ships = np.array([rectangle(80 + 8 * i, 40 + 8 * i, 40, 8, -45) for i in range(2)])
     assert STRAIGHT.iou_inside(ORIENTED.bounds(ships[:1]), ORIENTED.bounds(ships[1:]), patches[0])[0, 0] > 0.3
-    merged, _ = merge(ships, np.array([.9, .8]), np.array([0, 1]), patches, 0.3, geometry=ORIENTED)
+    merged, _ = merge(ships, np.array([0.9, 0.8]), np.array([0, 1]), patches, 0.3, geometry=ORIENTED)
     assert len(merged) == 2
 
 
 def test_merging_nothing():
     boxes, scores = merge(np.zeros((0, 8)), np.zeros(0), np.zeros(0, int), np.array([[0, 0, 9, 9]]), geometry=ORIENTED)
-    assert boxes.shape == (0, 8) and scores.shape == (0, )
+    assert boxes.shape == (0, 8) and scores.shape == (0,)
 
 
 def test_corners_of_rotated_boxes():
@@ -206,9 +245,11 @@ def test_corners_of_rotated_boxes():
 
 
 def test_crosswise_corners_are_one_polygon():
-    crosswise = np.array([[0., 0, 10, 10, 10, 0, 0, 10]])
+    crosswise = np.array([[0.0, 0, 10, 10, 10, 0, 0, 10]])
     assert shapely.area(polygons(crosswise)) == pytest.approx(100)
-    assert shapely.Polygon(smallest_rectangle(np.array([[5., 0], [10, 5], [5, 10], [0, 5]])).reshape(4, 2)).area == pytest.approx(50)
+    assert shapely.Polygon(
+        smallest_rectangle(np.array([[5.0, 0], [10, 5], [5, 10], [0, 5]])).reshape(4, 2)
+    ).area == pytest.approx(50)
 
 
 @pytest.mark.parametrize('x, shown', [(1000, True), (1040, False)])
@@ -249,13 +290,17 @@ def test_horizontal_boxes_alone_are_not_dior_r(tmp_path):
 def test_data_sets_give_corners_to_the_pipeline(tmp_path):
     pytest.importorskip('mmrotate')
     from mmest.datasets.oriented import OrientedDIORDataset
+
     trees.dior(tmp_path / 'source')
     prepare(dior_r.__name__, tmp_path / 'source', tmp_path / 'out', 1)
     cfg = open_config(str(configs_root() / 'detection/dior_r/oriented-rcnn_r50_est.py'))
     init_default_scope('mmdet')
     dataset = OrientedDIORDataset(
-        ann_file=str(tmp_path / 'out/annotations/train.json'), data_prefix=dict(img=str(tmp_path / 'out/images')),
-        pipeline=cfg.test_pipeline, test_mode=True)
+        ann_file=str(tmp_path / 'out/annotations/train.json'),
+        data_prefix=dict(img=str(tmp_path / 'out/images')),
+        pipeline=cfg.test_pipeline,
+        test_mode=True,
+    )
     boxes = dataset[0]['data_samples'].gt_instances.bboxes
     assert type(boxes).__name__ == 'RotatedBoxes'
     assert boxes.regularize_boxes('le90')[0, 2:4].tolist() == pytest.approx([30 * 2**0.5, 20 * 2**0.5], abs=0.01)
@@ -263,5 +308,7 @@ def test_data_sets_give_corners_to_the_pipeline(tmp_path):
 
 @pytest.mark.skipif('importlib.util.find_spec("mmrotate")', reason='mmrotate is there')
 def test_without_mmrotate_one_sentence_says_what_to_install():
-    with pytest.raises(ValueError, match='Oriented boxes need mmrotate 1.x.*make setup STACK=onedl, or pip install onedl-mmrotate'):
+    with pytest.raises(
+        ValueError, match='Oriented boxes need mmrotate 1.x.*make setup STACK=onedl, or pip install onedl-mmrotate'
+    ):
         open_config(str(configs_root() / 'detection/dota/oriented-rcnn_r50_est.py'))

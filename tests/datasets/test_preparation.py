@@ -1,4 +1,5 @@
 """What all preparations share: archives, damage by name, resuming, nothing half-written, summaries, help."""
+
 import json
 import os
 import shutil
@@ -25,8 +26,11 @@ def module(name: str) -> str:
 
 def contents(folder: Path) -> dict:
     """Bytes by path of all that a loader may read."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob('*')
-            if path.is_file() and '.preparation' not in path.parts}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob('*')
+        if path.is_file() and '.preparation' not in path.parts
+    }
 
 
 @pytest.fixture(scope='module')
@@ -70,7 +74,9 @@ def test_summary_has_counts_and_those_of_the_publisher(prepared, capsys, tmp_pat
     source, _ = prepared['dior']
     prepare(module('dior'), source, tmp_path / 'out', 1)
     said = capsys.readouterr().out
-    assert 'NOT THE WHOLE of DIOR' in said and 'train: 2 images instead of 5862' in said and 'No file was damaged' in said
+    assert (
+        'NOT THE WHOLE of DIOR' in said and 'train: 2 images instead of 5862' in said and 'No file was damaged' in said
+    )
     summary = json.loads((tmp_path / 'out/summary.json').read_text())
     assert summary['counts']['test'] == dict(images=2, objects=6)
     assert summary['classes']['train']['airplane'] == 2
@@ -78,6 +84,7 @@ def test_summary_has_counts_and_those_of_the_publisher(prepared, capsys, tmp_pat
 
 def test_equal_numbers_are_said(prepared, monkeypatch, capsys, tmp_path):
     from mmest.datasets.official import dior
+
     monkeypatch.setattr(dior, 'OFFICIAL', dict(train=dict(images=2), val=dict(images=1), test=dict(images=2)))
     prepare(module('dior'), prepared['dior'][0], tmp_path / 'out', 1)
     said = capsys.readouterr().out
@@ -111,7 +118,7 @@ def test_an_interrupted_run_goes_on(prepared, monkeypatch, capsys, tmp_path):
 
 
 def test_a_killed_run_goes_on(tmp_path):
-    """kill -9 of the whole command as soon as the first pictures are there."""
+    """Kill -9 of the whole command as soon as the first pictures are there."""
     source, out = tmp_path / 'source', tmp_path / 'out'
     trees.dior(source)
     (source / 'ImageSets/Main/train.txt').write_text('\n'.join(f'{n:05d}' for n in range(100, 400)))
@@ -119,8 +126,11 @@ def test_a_killed_run_goes_on(tmp_path):
         for folder, ending in (('JPEGImages-trainval', 'jpg'), ('Annotations/Horizontal Bounding Boxes', 'xml')):
             os.link(source / folder / f'00001.{ending}', source / folder / f'{number:05d}.{ending}')
     command = subprocess.Popen(
-        [sys.executable, REPOSITORY / 'tools/datasets/dior.py', source, out, '--workers', '1'], stdout=subprocess.DEVNULL,
-        env={**os.environ, 'PYTHONPATH': str(REPOSITORY)}, start_new_session=True)
+        [sys.executable, REPOSITORY / 'tools/datasets/dior.py', source, out, '--workers', '1'],
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, 'PYTHONPATH': str(REPOSITORY)},
+        start_new_session=True,
+    )
     journal = out / '.preparation/journal.jsonl'
     while command.poll() is None and (not journal.is_file() or journal.read_text().count('\n') < 20):
         pass
@@ -150,11 +160,24 @@ def damage_dior(root):
     trees.text(root / 'Annotations/Horizontal Bounding Boxes/00002.xml', '<annotation><size>')
     trees.text(root / 'Annotations/Horizontal Bounding Boxes/00003.xml', trees.voc('00003', 800, 800, []))
     (root / 'JPEGImages-test/11726.jpg').unlink()
-    trees.text(root / 'Annotations/Horizontal Bounding Boxes/11727.xml', trees.voc(
-        '11727', 128, 128, [('Airplane', 1, 1, 9, 9), ('boat', 1, 1, 9, 9), ('ship', 5, 5, 5, 9), ('dam', 'x', 1, 2, 3)]))
-    return ['00001.jpg: is not a whole picture', '00002.jpg: has a broken annotation', 'has 128×128 pixels, but',
-            '11726.jpg: is named in', 'object 2 has the class "boat"', 'object 3 (ship) has an empty box',
-            'object 4 (dam) has no box']
+    trees.text(
+        root / 'Annotations/Horizontal Bounding Boxes/11727.xml',
+        trees.voc(
+            '11727',
+            128,
+            128,
+            [('Airplane', 1, 1, 9, 9), ('boat', 1, 1, 9, 9), ('ship', 5, 5, 5, 9), ('dam', 'x', 1, 2, 3)],
+        ),
+    )
+    return [
+        '00001.jpg: is not a whole picture',
+        '00002.jpg: has a broken annotation',
+        'has 128×128 pixels, but',
+        '11726.jpg: is named in',
+        'object 2 has the class "boat"',
+        'object 3 (ship) has an empty box',
+        'object 4 (dam) has no box',
+    ]
 
 
 def damage_dior_r(root):
@@ -168,21 +191,39 @@ def damage_dior_r(root):
 def damage_dota(root):
     trees.cut_off(root / 'train/images/P0000.png')
     (root / 'test/images/P0002.png').write_bytes(b'not a picture')
-    trees.text(root / 'val/labelTxt/P0001.txt', trees.DOTA_HEAD + trees.dota_lines(trees.DOTA_BOXES) +
-               '1 2 3\r\n1 1 9 1 9 9 1 9 container-crane 0\r\n1 1 9 1 9 9 1 9 plane 2\r\n1 1 9 1 9 1 1 1 plane 0\r\n')
+    trees.text(
+        root / 'val/labelTxt/P0001.txt',
+        trees.DOTA_HEAD
+        + trees.dota_lines(trees.DOTA_BOXES)
+        + '1 2 3\r\n1 1 9 1 9 9 1 9 container-crane 0\r\n1 1 9 1 9 9 1 9 plane 2\r\n1 1 9 1 9 1 1 1 plane 0\r\n',
+    )
     trees.text(root / 'val/labelTxt/P0009.txt', trees.DOTA_HEAD)
     trees.picture(root / 'val/images/P0010.png', 50, 50)
-    return ['P0000.png: is not a whole picture', 'P0002.png: is not a whole picture', 'line 7 is not "x1 y1',
-            'line 8 has the class "container-crane"', 'line 9 is not', 'line 10 (plane) has an empty box',
-            'P0009.txt: has no picture P0009.png in val', 'P0010.png: has no annotation P0010.txt in val']
+    return [
+        'P0000.png: is not a whole picture',
+        'P0002.png: is not a whole picture',
+        'line 7 is not "x1 y1',
+        'line 8 has the class "container-crane"',
+        'line 9 is not',
+        'line 10 (plane) has an empty box',
+        'P0009.txt: has no picture P0009.png in val',
+        'P0010.png: has no annotation P0010.txt in val',
+    ]
 
 
 def damage_potsdam(root):
     trees.cut_off(root / '2_Ortho_RGB/top_potsdam_2_10_RGB.tif')
-    trees.colours(root / '5_Labels_all_noBoundary/top_potsdam_2_13_label_noBoundary.tif', 600, 700, [(9, 99, 199), (0, 0, 0)])
+    trees.colours(
+        root / '5_Labels_all_noBoundary/top_potsdam_2_13_label_noBoundary.tif', 600, 700, [(9, 99, 199), (0, 0, 0)]
+    )
     trees.picture(root / '2_Ortho_RGB/top_potsdam_9_9_RGB.tif', 50, 50)
-    return ['top_potsdam_2_10_RGB.tif: is not a whole picture', 'have colours of no class, such as (9, 99, 199)',
-            'top_potsdam_9_9_RGB.tif: is in no split', 'tile 2_11: its picture is missing', 'tile 2_11: its mask is missing']
+    return [
+        'top_potsdam_2_10_RGB.tif: is not a whole picture',
+        'have colours of no class, such as (9, 99, 199)',
+        'top_potsdam_9_9_RGB.tif: is in no split',
+        'tile 2_11: its picture is missing',
+        'tile 2_11: its mask is missing',
+    ]
 
 
 def damage_vaihingen(root):
@@ -198,7 +239,13 @@ def damage_loveda(root):
     trees.write(root / 'Val/Rural/masks_png/2.png', trees.np.full((96, 96, 3), 9, trees.np.uint8))
     (root / 'Val/Urban/images_png/3.png').unlink()
     shutil.copy(root / 'Test/Rural/images_png/4.png', root / 'Test/Urban/images_png/4.png')
-    return ['0.png: is not a whole picture', '1.png: has no mask', 'its mask', '3.png: has no picture', '4.png: has the name of']
+    return [
+        '0.png: is not a whole picture',
+        '1.png: has no mask',
+        'its mask',
+        '3.png: has no picture',
+        '4.png: has the name of',
+    ]
 
 
 def damage_isaid(root):
@@ -265,6 +312,7 @@ def test_a_missing_source(tmp_path):
 def test_a_worker_that_is_killed_gets_a_sentence(prepared, monkeypatch, tmp_path):
     def broken(*args):
         raise BrokenProcessPool
+
     monkeypatch.setattr('mmest.datasets.preparation.command.run_jobs', broken)
     monkeypatch.setattr(sys, 'argv', ['dior.py', str(prepared['dior'][0]), str(tmp_path / 'out')])
     with pytest.raises(SystemExit, match='want of memory.*smaller --workers'):
@@ -274,6 +322,7 @@ def test_a_worker_that_is_killed_gets_a_sentence(prepared, monkeypatch, tmp_path
 @pytest.mark.parametrize('name', NAMES)
 def test_exit_status_and_help(name, prepared, monkeypatch, capsys):
     import runpy
+
     tool = str(REPOSITORY / 'tools/datasets' / f'{name}.py')
     monkeypatch.setattr(sys, 'argv', [tool, '--help'])
     with pytest.raises(SystemExit):

@@ -1,4 +1,5 @@
 """Loader, ignore rules and metric of each segmentation protocol, against a confusion matrix of our own."""
+
 import io
 import zipfile
 
@@ -39,9 +40,11 @@ def data(tmp_path_factory):
 def config(protocol: str, data, monkeypatch) -> Config:
     monkeypatch.setenv('MMEST_DATA', str(data))
     init_default_scope('mmseg')
-    import mmseg.datasets  # noqa: F401
+    import mmseg.datasets
     import mmseg.evaluation  # noqa: F401
+
     import mmest.datasets.segmentation  # noqa: F401
+
     return Config.fromfile(configs_root() / '_base_/datasets' / f'{protocol}_segmentation.py')
 
 
@@ -64,8 +67,10 @@ def test_score_is_that_of_a_confusion_matrix(protocol, data, monkeypatch):
         predicted = np.where((rng.random(raw.shape) < 0.5) & (true != 255), true, rng.integers(count, size=raw.shape))
         counts = true != 255
         np.add.at(confusion, (true[counts], predicted[counts]), 1)
-        metric.process({}, [dict(pred_sem_seg=dict(data=torch.tensor(predicted)[None]),
-                                 gt_sem_seg=dict(data=sample.gt_sem_seg.data))])
+        metric.process(
+            {},
+            [dict(pred_sem_seg=dict(data=torch.tensor(predicted)[None]), gt_sem_seg=dict(data=sample.gt_sem_seg.data))],
+        )
     found = metric.compute_metrics(metric.results)
     right = np.diag(confusion)
     iou = right / (confusion.sum(0) + confusion.sum(1) - right)
@@ -102,10 +107,19 @@ def test_submission_of_loveda_counts_from_0_without_folders(data, monkeypatch, t
         sample = item['data_samples']
         mask = np.random.default_rng(number).integers(7, size=sample.ori_shape)
         expected[sample.img_path.rpartition('/')[2]] = mask
-        metric.process({}, [dict(img_path=sample.img_path, reduce_zero_label=sample.reduce_zero_label,
-                                 pred_sem_seg=dict(data=torch.tensor(mask)[None]))])
+        metric.process(
+            {},
+            [
+                dict(
+                    img_path=sample.img_path,
+                    reduce_zero_label=sample.reduce_zero_label,
+                    pred_sem_seg=dict(data=torch.tensor(mask)[None]),
+                )
+            ],
+        )
     assert metric.compute_metrics(metric.results) == dict(pictures=2)
     from PIL import Image
+
     with zipfile.ZipFile(tmp_path / 'Results.zip') as archive:
         assert sorted(archive.namelist()) == sorted(expected) == ['4.png', '5.png']
         for name, mask in expected.items():

@@ -4,8 +4,16 @@ import cv2
 import numpy as np
 import pytest
 
-from mmest.datasets.synthetic import (CLASSES, DOMAINS, MARKER, OBJECT_CLASSES, is_complete, render, scene_seed,
-                                      write_dataset)
+from mmest.datasets.synthetic import (
+    CLASSES,
+    DOMAINS,
+    MARKER,
+    OBJECT_CLASSES,
+    is_complete,
+    render,
+    scene_seed,
+    write_dataset,
+)
 
 SEEDS = range(24)
 IMAGES = dict(source=dict(train=3, val=2), target=dict(train=2))
@@ -45,7 +53,7 @@ def test_subset_has_the_bytes_of_the_whole(folder, tmp_path):
 def test_boxes_are_tight_around_the_pixels_of_their_object(scenes, domain):
     for scene in scenes[domain]:
         for category, (x, y, w, h), area in scene.boxes():
-            inside = scene.semantic[y:y + h, x:x + w] == CLASSES.index(OBJECT_CLASSES[category])
+            inside = scene.semantic[y : y + h, x : x + w] == CLASSES.index(OBJECT_CLASSES[category])
             assert inside.sum() >= area > 0
             for edge in (inside[0], inside[-1], inside[:, 0], inside[:, -1]):
                 assert edge.any()
@@ -68,8 +76,10 @@ def test_every_class_is_there(scenes, domain):
 
 def test_the_domains_differ_in_colour_and_in_noise(scenes):
     colour = {name: np.mean([s.image.mean((0, 1)) for s in found], axis=0) for name, found in scenes.items()}
-    noise = {name: np.mean([np.abs(cv2.Laplacian(s.image, cv2.CV_32F))[s.semantic == 0].mean() for s in found])
-             for name, found in scenes.items()}
+    noise = {
+        name: np.mean([np.abs(cv2.Laplacian(s.image, cv2.CV_32F))[s.semantic == 0].mean() for s in found])
+        for name, found in scenes.items()
+    }
     assert np.abs(colour['source'] - colour['target']).max() > 25
     assert noise['target'] > noise['source']
 
@@ -86,8 +96,9 @@ def test_folder_holds_what_loaders_expect(folder):
                 mask = cv2.imread(str(folder / domain / 'masks' / split / entry['file_name']), cv2.IMREAD_UNCHANGED)
                 assert image.shape == (96, 96, 3)
     index = render(DOMAINS['target'], scene_seed(0, 'target', 'train', 1), 96).semantic
-    from mmengine.fileio import get
     from mmcv import imfrombytes
+    from mmengine.fileio import get
+
     mask = imfrombytes(get(folder / 'target/masks/train/00001.png'), flag='unchanged', backend='pillow')
     assert (mask == index).all()
 

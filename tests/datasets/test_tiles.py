@@ -11,7 +11,9 @@ def test_starts(length, expected):
     assert starts(length, 100, 20) == expected
 
 
-@pytest.mark.parametrize('width, height, size, overlap', list(itertools.product((50, 100, 333), (100, 257), (100, ), (0, 30))))
+@pytest.mark.parametrize(
+    'width, height, size, overlap', list(itertools.product((50, 100, 333), (100, 257), (100,), (0, 30)))
+)
 def test_tiles_cover_the_picture_and_overlap(width, height, size, overlap):
     seen = np.zeros((height, width), int)
     found = tiles(width, height, size, overlap)

@@ -23,10 +23,20 @@ def target(tmp_path_factory):
 
 @pytest.fixture
 def rows():
-    metrics = {f'{task.name}/{method}': {task.metric: 50 / task.factor + i}
-               for task in TASKS for i, method in enumerate(METHODS)}
-    costs = {task.name: {method: dict(peak=(4 - i) * 2**20, step=0.1 * (3 - i), trainable_backbone=10, trainable_rest=20,
-                                      attribution={}) for i, method in enumerate(METHODS)} for task in TASKS}
+    metrics = {
+        f'{task.name}/{method}': {task.metric: 50 / task.factor + i}
+        for task in TASKS
+        for i, method in enumerate(METHODS)
+    }
+    costs = {
+        task.name: {
+            method: dict(
+                peak=(4 - i) * 2**20, step=0.1 * (3 - i), trainable_backbone=10, trainable_rest=20, attribution={}
+            )
+            for i, method in enumerate(METHODS)
+        }
+        for task in TASKS
+    }
     return table_rows(metrics, costs)
 
 
@@ -61,12 +71,18 @@ def test_shares_are_of_full_and_the_table_has_every_row(rows):
 
 
 def test_pictures_are_written(target, rows, tmp_path):
-    boxes = {f'{key}_{i}': value for i in range(2) for key, value in dict(
-        boxes=np.float32([[4, 4, 20, 20], [8, 8, 9, 9]]), labels=np.array([0, 2]), scores=np.float32([0.9, 0.1])).items()}
+    boxes = {
+        f'{key}_{i}': value
+        for i in range(2)
+        for key, value in dict(
+            boxes=np.float32([[4, 4, 20, 20], [8, 8, 9, 9]]), labels=np.array([0, 2]), scores=np.float32([0.9, 0.1])
+        ).items()
+    }
     masks = {f'mask_{i}': np.zeros((64, 64), np.uint8) for i in range(2)}
     pictures.detection_sheet(tmp_path / 'detection.png', target, dict(Full=boxes, EST=boxes), [0, 1], OBJECT_CLASSES)
-    pictures.segmentation_sheet(tmp_path / 'segmentation.png', target, dict(Full=masks, EST=masks), [0, 1],
-                                TASKS[1].classes)
+    pictures.segmentation_sheet(
+        tmp_path / 'segmentation.png', target, dict(Full=masks, EST=masks), [0, 1], TASKS[1].classes
+    )
     pictures.accuracy_over_memory(tmp_path / 'plot.png', rows)
     for name in ('detection.png', 'segmentation.png', 'plot.png'):
         assert np.asarray(Image.open(tmp_path / name)).std() > 10
@@ -81,8 +97,12 @@ def double(value, progress):
 
 def test_jobs_side_by_side_report_and_return(tmp_path):
     seen, results = [], {}
-    run_side_by_side({str(i): partial(double, i) for i in range(3)}, tmp_path / 'log.txt',
-                     lambda name, share: seen.append((name, share)), lambda name, result: results.update({name: result}))
+    run_side_by_side(
+        {str(i): partial(double, i) for i in range(3)},
+        tmp_path / 'log.txt',
+        lambda name, share: seen.append((name, share)),
+        lambda name, result: results.update({name: result}),
+    )
     assert results == {str(i): dict(twice=2 * i) for i in range(3)}
     assert set(seen) <= {(str(i), 0.5) for i in range(3)}
     with pytest.raises(ValueError, match='-1 is below zero'):

@@ -1,4 +1,5 @@
 """What export refuses before it reads anything."""
+
 import pytest
 
 from mmest.engine.export import export

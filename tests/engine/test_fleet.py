@@ -1,4 +1,5 @@
 """Several delta checkpoints over one frozen backbone in memory."""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -31,8 +32,9 @@ def deltas(weights, tmp_path_factory):
     found = {}
     for classes, name in enumerate(TASKS, 2):
         folder = tmp_path_factory.mktemp(name)
-        Runner.from_cfg(runner_cfg('swin', METHODS[name], weights['swin'], folder, epochs=1,
-                                   **{'model.classes': classes})).train()
+        Runner.from_cfg(
+            runner_cfg('swin', METHODS[name], weights['swin'], folder, epochs=1, **{'model.classes': classes})
+        ).train()
         found[name] = folder / 'epoch_1.pth'
     return found
 
@@ -64,8 +66,10 @@ def test_tasks_of_different_methods_and_classes_switch_and_leave(fleet, deltas):
 def test_frozen_weights_lie_in_memory_once(fleet, deltas):
     models = [fleet.load(name, deltas[name]) for name in ('est', 'lora', 'mona')]
     first, *others = [dict(tuned.frozen_state()) for model in models for _, tuned in tuned_backbones(model)]
-    assert first and all({key: t.data_ptr() for key, t in other.items()} == {key: t.data_ptr() for key, t in first.items()}
-                         for other in others)
+    assert first and all(
+        {key: t.data_ptr() for key, t in other.items()} == {key: t.data_ptr() for key, t in first.items()}
+        for other in others
+    )
     assert 'mona (active)' in fleet.table() and 'LoRA' in fleet.table()
 
 
@@ -75,8 +79,10 @@ def test_what_cannot_join(fleet, deltas, weights, tmp_path):
         fleet.load('a', deltas['est'])
     with pytest.raises(KeyError, match='no task "b" in the fleet; it has a'):
         fleet.switch('b')
-    for backbone, method, sentence in (('vit', 'est', 'trained on another backbone than the tasks a'),
-                                       ('swin', 'full', 'freezes nothing of its backbone')):
+    for backbone, method, sentence in (
+        ('vit', 'est', 'trained on another backbone than the tasks a'),
+        ('swin', 'full', 'freezes nothing of its backbone'),
+    ):
         folder = tmp_path / method
         Runner.from_cfg(runner_cfg(backbone, METHODS[method], weights[backbone], folder, epochs=1)).train()
         with pytest.raises(ValueError, match=sentence):

@@ -1,4 +1,5 @@
 """The live peak of a training step: exact, additive, the same every time."""
+
 import gc
 import json
 
@@ -9,8 +10,7 @@ from mmengine.optim import OptimWrapper
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from mmest.engine.memory import (CATEGORIES, LiveTensorCounter, RunningPeak,
-                                 measure_training_step)
+from mmest.engine.memory import CATEGORIES, LiveTensorCounter, RunningPeak, measure_training_step
 
 FLOAT = 4
 BATCH, WIDTH = 64, 32
@@ -21,8 +21,7 @@ class Chain(BaseModel):
 
     def __init__(self, width=WIDTH):
         super().__init__()
-        self.backbone = nn.Sequential(
-            nn.Linear(width, width, bias=False), nn.ReLU())
+        self.backbone = nn.Sequential(nn.Linear(width, width, bias=False), nn.ReLU())
         self.head = nn.Linear(width, width, bias=False)
 
     def forward(self, inputs, mode='loss'):
@@ -36,8 +35,7 @@ class Tuned(nn.Module):
         super().__init__()
         self.backbone = nn.Linear(width, width, bias=False)
         self.backbone.requires_grad_(False)
-        self.method = nn.Sequential(
-            nn.Linear(width, width, bias=False), nn.Sigmoid())
+        self.method = nn.Sequential(nn.Linear(width, width, bias=False), nn.Sigmoid())
 
     def forward(self, x):
         with torch.no_grad():
@@ -62,7 +60,8 @@ def step_report(model, **kwargs):
 def test_chain_by_hand():
     """The fullest moment is ReLU's backward: there are the batch, ReLU's
     output (the one map that is kept), the gradients of that output and of
-    ReLU's input, and the finished gradient of the second matrix."""
+    ReLU's input, and the finished gradient of the second matrix.
+    """
     torch.manual_seed(0)
     report = step_report(Chain())
     row, matrix = BATCH * WIDTH * FLOAT, WIDTH * WIDTH * FLOAT
@@ -77,17 +76,18 @@ def test_chain_by_hand():
         optimizer=2 * (2 * matrix + FLOAT),  # two moments and a step count
         saved_backbone=row,
         saved_side=0,
-        inputs=row)
+        inputs=row,
+    )
     assert (report.phase, report.part) == ('backward', 'backbone')
     assert report.operator == 'aten.threshold_backward.default'
 
 
 def test_side_network_by_hand():
     """No gradient reaches the frozen matrix. Its output is saved by the side
-    Linear, Sigmoid's output by Sigmoid and by the head."""
+    Linear, Sigmoid's output by Sigmoid and by the head.
+    """
 
     class Model(Chain):
-
         def __init__(self):
             super().__init__()
             self.backbone = Tuned(WIDTH)
@@ -105,10 +105,10 @@ def test_side_network_by_hand():
 
 def test_gradients_of_a_wide_chain_peak_in_the_optimizer():
     """With one row, weights are all that counts: at the end of backward
-    there are weights, gradients, two moments, and AdamW's own matrix."""
+    there are weights, gradients, two moments, and AdamW's own matrix.
+    """
     model = Chain(width=128)
-    report = measure_training_step(
-        model, batch(1, 128), wrapper(model))
+    report = measure_training_step(model, batch(1, 128), wrapper(model))
     matrix = 128 * 128 * FLOAT
     assert report.phase == 'optimizer'
     assert report.attribution['gradients'] == 2 * matrix
@@ -131,10 +131,9 @@ class Convs(Chain):
     def __init__(self):
         super().__init__()
         self.backbone = nn.Sequential(
-            nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16),
-            nn.ReLU(inplace=True), nn.Dropout(), nn.MaxPool2d(2))
-        self.head = nn.Sequential(
-            nn.Conv2d(16, 8, 3), nn.GroupNorm(2, 8), nn.GELU())
+            nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(inplace=True), nn.Dropout(), nn.MaxPool2d(2)
+        )
+        self.head = nn.Sequential(nn.Conv2d(16, 8, 3), nn.GroupNorm(2, 8), nn.GELU())
 
 
 def test_attribution_does_not_change_the_peak():
@@ -162,13 +161,11 @@ def test_checkpointed_side_network_is_held_by_the_side():
     """What checkpointing keeps is not packed, yet it is held for backward."""
 
     class Checkpointed(Tuned):
-
         def __init__(self, width):
             super().__init__(width)
             layers = self.method
 
             class Method(nn.Module):
-
                 def __init__(self):
                     super().__init__()
                     self.layers = layers
@@ -180,7 +177,6 @@ def test_checkpointed_side_network_is_held_by_the_side():
             self.method = Method()
 
     class Model(Chain):
-
         def __init__(self):
             super().__init__()
             self.backbone = Checkpointed(WIDTH)
@@ -257,11 +253,10 @@ def test_other_devices_do_not_count():
 
 
 def test_running_peak_survives_resets(monkeypatch):
-    """mmengine resets the statistics whenever it logs."""
+    """Mmengine resets the statistics whenever it logs."""
     readings = iter([5, 9, 3])
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
-    monkeypatch.setattr(torch.cuda, 'max_memory_allocated',
-                        lambda device: next(readings))
+    monkeypatch.setattr(torch.cuda, 'max_memory_allocated', lambda device: next(readings))
     peak = RunningPeak()
     assert peak.value is None
     for expected in (5, 9, 9):
@@ -270,19 +265,16 @@ def test_running_peak_survives_resets(monkeypatch):
 
 
 def test_every_operator_agrees_with_the_allocator(tmp_path):
-    """torch's own record of the CPU allocator, read as each operator ends."""
+    """Torch's own record of the CPU allocator, read as each operator ends."""
 
     class Noting(LiveTensorCounter):
-
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             result = super().__torch_dispatch__(func, types, args, kwargs)
             with torch.profiler.record_function(f'live {self.total}'):
                 return result
 
     counter = Noting()
-    with torch.profiler.profile(
-            activities=[torch.profiler.ProfilerActivity.CPU],
-            profile_memory=True) as profiler:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profiler:
         model = Convs().train()
         images = dict(inputs=torch.rand(2, 3, 33, 47))
         optim_wrapper = wrapper(model)

@@ -1,4 +1,5 @@
 """The live peak module by module, and over the step."""
+
 from itertools import groupby
 
 import pytest
@@ -65,7 +66,11 @@ def test_joined_modules_hold_the_same(measured):
 
 def test_the_timeline_reaches_the_peak_in_three_phases(measured, tmp_path):
     report, timeline = measured
-    assert [phase for phase, _ in groupby(timeline.moments, key=lambda m: m.phase)] == ['forward', 'backward', 'optimizer']
+    assert [phase for phase, _ in groupby(timeline.moments, key=lambda m: m.phase)] == [
+        'forward',
+        'backward',
+        'optimizer',
+    ]
     fullest = max(timeline.moments, key=lambda m: m.total)
     assert (fullest.total, fullest.phase, fullest.operator) == (report.peak, report.phase, report.operator)
     assert dict(zip(report.attribution, fullest.nbytes)) == report.attribution

@@ -1,4 +1,5 @@
 """Synthetic batches train what mmdet and mmseg build, at any size."""
+
 import pytest
 import torch
 from mmengine.hub import get_config
@@ -36,22 +37,23 @@ def losses(config, change=lambda model: None, batch_size=2):
 
 def small_resnet(model):
     """What a test of batches needs: narrow, shallow, plain BatchNorm."""
-    model.backbone.update(
-        depth=18, norm_cfg=dict(type='BN', requires_grad=True))
+    model.backbone.update(depth=18, norm_cfg=dict(type='BN', requires_grad=True))
     if 'neck' in model:
         model.neck.in_channels = [64, 128, 256, 512]
 
 
 def finite(values):
-    flat = [v for value in values.values() for v in
-            (value if isinstance(value, list) else [value])]
+    flat = [v for value in values.values() for v in (value if isinstance(value, list) else [value])]
     return all(bool(torch.isfinite(v).all()) for v in flat)
 
 
-@pytest.mark.parametrize('config', [
-    'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
-    'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
-])
+@pytest.mark.parametrize(
+    'config',
+    [
+        'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py',
+        'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py',
+    ],
+)
 def test_detectors(config):
     found = losses(config, small_resnet)
     assert finite(found)
@@ -64,10 +66,8 @@ def test_segmentor():
         norm = dict(type='BN', requires_grad=True)
         model.backbone.update(depth=18, norm_cfg=norm)
         model.data_preprocessor.size = SIZE
-        model.decode_head.update(
-            in_channels=512, channels=16, num_classes=7, norm_cfg=norm)
-        model.auxiliary_head.update(
-            in_channels=256, channels=16, num_classes=7, norm_cfg=norm)
+        model.decode_head.update(in_channels=512, channels=16, num_classes=7, norm_cfg=norm)
+        model.auxiliary_head.update(in_channels=256, channels=16, num_classes=7, norm_cfg=norm)
 
     assert finite(losses('mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024.py', small))
 

@@ -1,4 +1,5 @@
 """Two gloo processes through mmengine's Runner, without find_unused_parameters, for every method."""
+
 import os
 import socket
 import traceback
@@ -21,8 +22,11 @@ class Record(Hook):
     def before_train(self, runner):
         self.before = digests(runner.model.named_parameters())
         self.gradients, self.images = [], []
-        runner.optim_wrapper.optimizer.register_step_pre_hook(lambda *_: self.gradients.append(
-            digests((name, p.grad) for name, p in runner.model.named_parameters() if p.grad is not None)))
+        runner.optim_wrapper.optimizer.register_step_pre_hook(
+            lambda *_: self.gradients.append(
+                digests((name, p.grad) for name, p in runner.model.named_parameters() if p.grad is not None)
+            )
+        )
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         self.images.append(digests([('images', data_batch['inputs'])]))
@@ -33,7 +37,9 @@ class Record(Hook):
 
 
 def work(rank, port, checkpoint, folder):
-    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    os.environ.update(
+        RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port)
+    )
     torch.set_num_threads(1)
     try:
         for method, tuning in METHODS.items():
@@ -70,7 +76,9 @@ def test_two_processes_agree(method, folder):
     first, second = (torch.load(folder / f'{method}{rank}.pth') for rank in (0, 1))
     assert len(first['images']) == 4 and all(a != b for a, b in zip(first['images'], second['images']))
     assert first['gradients'] == second['gradients']
-    assert all(sorted(step) == first['trains'] for step in first['gradients']), 'every trainable parameter has a gradient'
+    assert all(sorted(step) == first['trains'] for step in first['gradients']), (
+        'every trainable parameter has a gradient'
+    )
     assert first['after'] == second['after']
     moved = changed(first['before'], first['after'])
     assert moved and set(moved) <= set(first['trains'])

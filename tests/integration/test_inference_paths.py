@@ -1,4 +1,5 @@
 """A delta checkpoint through every loading path of mmdet and mmseg gives the trained model, bit for bit."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,13 @@ from mmest.engine.freeze import digests
 from mmest.utils import configs_root, load_tuning, set_tuning
 
 SHORT = dict(
-    train_cfg=dict(_delete_=True, type='IterBasedTrainLoop', max_iters=2, val_interval=9), param_scheduler=[],
-    auto_scale_lr=None, log_processor=dict(by_epoch=False), log_level='WARNING',
-    default_hooks=dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1)))
+    train_cfg=dict(_delete_=True, type='IterBasedTrainLoop', max_iters=2, val_interval=9),
+    param_scheduler=[],
+    auto_scale_lr=None,
+    log_processor=dict(by_epoch=False),
+    log_level='WARNING',
+    default_hooks=dict(checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=1)),
+)
 
 
 @pytest.fixture(scope='module')
@@ -30,25 +35,39 @@ def data(tmp_path_factory):
 def write_config(task: str, data: Path, checkpoint: Path, folder: Path) -> Path:
     """A tiny RetinaNet or SegFormer of the shipped bases on the drawn scenes."""
     base = configs_root() / '_base_'
-    wrapped = dict(_delete_=True, type='TunedBackbone', tuning=dict(load_tuning('est')), backbone=dict(
-        BACKBONES['swin'], init_cfg=dict(type='Pretrained', checkpoint=str(checkpoint))))
+    wrapped = dict(
+        _delete_=True,
+        type='TunedBackbone',
+        tuning=dict(load_tuning('est')),
+        backbone=dict(BACKBONES['swin'], init_cfg=dict(type='Pretrained', checkpoint=str(checkpoint))),
+    )
     channels = [16, 32, 64, 128]
     loader = dict(num_workers=0, batch_size=2)
     if task == 'detection':
         bases = ['models/light-retinanet.py', 'datasets/coco_custom_detection.py', 'schedules/adamw_12e.py']
-        model = dict(backbone=wrapped, neck=dict(in_channels=channels, out_channels=64, start_level=1, num_outs=4),
-                     bbox_head=dict(num_classes=len(OBJECT_CLASSES)))
+        model = dict(
+            backbone=wrapped,
+            neck=dict(in_channels=channels, out_channels=64, start_level=1, num_outs=4),
+            bbox_head=dict(num_classes=len(OBJECT_CLASSES)),
+        )
         dataset = dict(data_root=str(data), metainfo=dict(classes=tuple(OBJECT_CLASSES)))
-        splits = {split: dict(dataset, ann_file=f'annotations/{split}.json', data_prefix=dict(img=f'images/{split}/'))
-                  for split in ('train', 'val')}
-        extra = dict(val_evaluator=dict(ann_file=str(data / 'annotations/val.json')),
-                     test_evaluator=dict(ann_file=str(data / 'annotations/val.json')))
+        splits = {
+            split: dict(dataset, ann_file=f'annotations/{split}.json', data_prefix=dict(img=f'images/{split}/'))
+            for split in ('train', 'val')
+        }
+        extra = dict(
+            val_evaluator=dict(ann_file=str(data / 'annotations/val.json')),
+            test_evaluator=dict(ann_file=str(data / 'annotations/val.json')),
+        )
     else:
         bases = ['models/light-segformer.py', 'datasets/folder_segmentation.py', 'schedules/adamw_20k.py']
-        model = dict(backbone=wrapped, data_preprocessor=dict(size=(64, 64)),
-                     decode_head=dict(in_channels=channels, in_index=[0, 1, 2, 3], num_classes=len(CLASSES)))
+        model = dict(
+            backbone=wrapped,
+            data_preprocessor=dict(size=(64, 64)),
+            decode_head=dict(in_channels=channels, in_index=[0, 1, 2, 3], num_classes=len(CLASSES)),
+        )
         dataset = dict(data_root=str(data), metainfo=dict(classes=tuple(CLASSES), palette=[list(c) for c in PALETTE]))
-        splits = {split: dataset for split in ('train', 'val')}
+        splits = dict.fromkeys(('train', 'val'), dataset)
         extra = {}
     lines = [f'_base_ = {[str(base / name) for name in bases]}', f'model = {model}']
     for split, name in (('train', 'train'), ('val', 'val'), ('val', 'test')):
@@ -94,8 +113,10 @@ def by_init_function(task, config, checkpoint, folder):
 def inferencer(task, config, checkpoint):
     if task == 'detection':
         from mmdet.apis import DetInferencer
+
         return DetInferencer(config and str(config), str(checkpoint), device='cpu', show_progress=False)
     from mmseg.apis import MMSegInferencer
+
     made = MMSegInferencer(str(config), str(checkpoint), device='cpu')
     made.show_progress = False
     return made
@@ -134,9 +155,13 @@ def test_refuses_a_truncated_file(trained, load, tmp_path):
 
 
 @PATHS
-@pytest.mark.parametrize('old, new, message', [
-    ("'depths': (2, 2, 2, 2)", "'depths': (2, 2, 1, 2)", 'belongs to SwinTransformer'),
-    ('swin.pth', 'other.pth', 'another fingerprint')])
+@pytest.mark.parametrize(
+    'old, new, message',
+    [
+        ("'depths': (2, 2, 2, 2)", "'depths': (2, 2, 1, 2)", 'belongs to SwinTransformer'),
+        ('swin.pth', 'other.pth', 'another fingerprint'),
+    ],
+)
 def test_refuses_another_backbone_or_other_weights(trained, load, weights, tmp_path, old, new, message):
     task, config, delta, _, _ = trained
     other = torch.load(weights['swin'])
@@ -159,7 +184,7 @@ def test_exported_checkpoint_needs_no_pretrained_file(trained, weights, tmp_path
 
 
 # In a process that cannot import mmest: what is exported depends on nothing of it.
-PLAIN = '''
+PLAIN = """
 import sys, torch
 sys.modules['mmest'] = None
 torch.set_num_threads(1)
@@ -169,14 +194,16 @@ model = {init}(folder + '/plain.py', folder + '/plain.pth', device='cpu')
 image = torch.load(folder + '/image.pth')
 with torch.no_grad():
     torch.save(model(image), folder + '/scores.pth')
-'''
+"""
 
 
 def tensors(scores):
     return [scores] if torch.is_tensor(scores) else [tensor for part in scores for tensor in tensors(part)]
 
 
-@pytest.mark.parametrize('task, tuning', [('detection', 'partial'), ('segmentation', 'full'), ('segmentation', 'frozen')])
+@pytest.mark.parametrize(
+    'task, tuning', [('detection', 'partial'), ('segmentation', 'full'), ('segmentation', 'frozen')]
+)
 def test_methods_without_modules_export_to_the_plain_framework(data, weights, tmp_path, task, tuning):
     cfg = Config.fromfile(write_config(task, data, weights['swin'], tmp_path))
     set_tuning(cfg, tuning)

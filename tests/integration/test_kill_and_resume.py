@@ -1,4 +1,5 @@
 """A training that is killed at any moment resumes from its last complete checkpoint to the same losses."""
+
 import os
 import random
 import signal
@@ -15,7 +16,7 @@ from mmest.engine.checkpoint_io import is_complete
 from mmest.engine.resume import latest_complete_checkpoint
 
 EPOCHS = 16
-PROGRAM = '''
+PROGRAM = """
 import sys, torch
 sys.path[:0] = {path!r}
 torch.set_num_threads(1)
@@ -28,19 +29,21 @@ last = latest_complete_checkpoint(cfg.work_dir)
 if last:
     cfg.resume, cfg.load_from = True, str(last)
 Runner.from_cfg(cfg).train()
-'''
+"""
 
 
 def start(config: Path, log: Path) -> subprocess.Popen:
     here = Path(__file__).resolve().parents[1]
     program = PROGRAM.format(path=[str(here), str(here.parent)])
-    return subprocess.Popen([sys.executable, '-W', 'ignore', '-c', program, str(config)], stdout=log.open('a'),
-                            stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        [sys.executable, '-W', 'ignore', '-c', program, str(config)], stdout=log.open('a'), stderr=subprocess.STDOUT
+    )
 
 
 def run(folder: Path, checkpoint: Path, kills: int = 0, epoch: float = 0) -> Path:
     """Train in a process of its own, killing it at random moments up to two epochs (of so many seconds) after its first
-    checkpoint; returns the work dir."""
+    checkpoint; returns the work dir.
+    """
     config, work_dir, log = folder / 'config.py', folder / 'work', folder / 'log.txt'
     folder.mkdir()
     runner_cfg('swin', METHODS['est'], checkpoint, work_dir, epochs=EPOCHS).dump(config)

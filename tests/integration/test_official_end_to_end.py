@@ -1,4 +1,7 @@
-"""Per official data set: prepare, train two iterations, test, and the server's files, by the commands that the docs name."""
+"""Per official data set: prepare, train two iterations, test, and the server's files, by the commands that the docs
+name.
+"""
+
 import json
 import runpy
 import sys
@@ -18,7 +21,7 @@ pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
-DETECTION = '''
+DETECTION = """
 _base_ = ['{root}/_base_/models/light-retinanet.py', '{root}/_base_/datasets/{data}_detection.py',
           '{root}/_base_/schedules/adamw_short_detection.py']
 model = dict(
@@ -32,8 +35,8 @@ train_pipeline[2].scale = test_pipeline[1].scale = (128, 128)
 train_dataloader = dict(batch_size={batch}, num_workers=0, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-'''
-SEGMENTATION = '''
+"""
+SEGMENTATION = """
 _base_ = ['{root}/_base_/models/light-segformer.py', '{root}/_base_/datasets/{data}_segmentation.py',
           '{root}/_base_/schedules/adamw_short_segmentation.py']
 model = dict(
@@ -47,8 +50,8 @@ train_pipeline[2].scale = train_pipeline[3].crop_size = (128, 128)
 train_dataloader = dict(batch_size={batch}, num_workers=0, dataset=dict(pipeline=train_pipeline))
 train_cfg = dict(max_iters=2, val_interval=9)
 default_hooks = dict(checkpoint=dict(interval=2))
-'''
-ORIENTED = '''
+"""
+ORIENTED = """
 _base_ = ['{root}/_base_/models/oriented-rcnn_r50_fpn.py', '{root}/_base_/datasets/{data}_oriented.py',
           '{root}/_base_/schedules/adamw_12e_oriented.py']
 model = dict(
@@ -66,16 +69,18 @@ train_dataloader = dict(batch_size={batch}, num_workers=0, dataset=dict(pipeline
 val_dataloader = dict(num_workers=0, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=1, val_interval=9)
-'''
+"""
 # The tool that prepares, the data set of the config, the config, its batch size, the checkpoint, a metric.
-CASES = [('dior', 'dior', DETECTION, 2, 'epoch_1', 'pascal_voc/mAP'),
-         ('dota', 'dota', DETECTION, 1, 'epoch_1', 'dota/AP50'),
-         ('dior_r', 'dior', ORIENTED, 2, 'epoch_1', 'dota/mAP'),
-         ('dota', 'dota', ORIENTED, 1, 'epoch_1', 'dota/AP50'),
-         ('potsdam', 'potsdam_six-classes', SEGMENTATION, 2, 'iter_2', 'mIoU'),
-         ('vaihingen', 'vaihingen_five-classes', SEGMENTATION, 2, 'iter_2', 'mIoU'),
-         ('loveda', 'loveda', SEGMENTATION, 2, 'iter_2', 'mIoU'),
-         ('isaid', 'isaid', SEGMENTATION, 2, 'iter_2', 'mIoU')]
+CASES = [
+    ('dior', 'dior', DETECTION, 2, 'epoch_1', 'pascal_voc/mAP'),
+    ('dota', 'dota', DETECTION, 1, 'epoch_1', 'dota/AP50'),
+    ('dior_r', 'dior', ORIENTED, 2, 'epoch_1', 'dota/mAP'),
+    ('dota', 'dota', ORIENTED, 1, 'epoch_1', 'dota/AP50'),
+    ('potsdam', 'potsdam_six-classes', SEGMENTATION, 2, 'iter_2', 'mIoU'),
+    ('vaihingen', 'vaihingen_five-classes', SEGMENTATION, 2, 'iter_2', 'mIoU'),
+    ('loveda', 'loveda', SEGMENTATION, 2, 'iter_2', 'mIoU'),
+    ('isaid', 'isaid', SEGMENTATION, 2, 'iter_2', 'mIoU'),
+]
 
 
 @pytest.fixture
@@ -96,8 +101,11 @@ def call(monkeypatch):
     return run
 
 
-@pytest.mark.parametrize('name, data, text, batch, checkpoint, metric', CASES, ids=[
-    case[0] + (' oriented' if case[2] is ORIENTED else '') for case in CASES])
+@pytest.mark.parametrize(
+    'name, data, text, batch, checkpoint, metric',
+    CASES,
+    ids=[case[0] + (' oriented' if case[2] is ORIENTED else '') for case in CASES],
+)
 def test_from_the_download_to_the_score(name, data, text, batch, checkpoint, metric, call, tmp_path, monkeypatch):
     if text is ORIENTED:
         pytest.importorskip('mmrotate')
@@ -117,8 +125,14 @@ def test_from_the_download_to_the_score(name, data, text, batch, checkpoint, met
     assert 0 <= metrics[metric] <= 100
     if name == 'dior':
         assert 'pascal_voc/AP50' in metrics  # COCO's metric says nothing where nothing was detected
-    refused = call('test.py', *arguments, '--submission', 'submission', *quiet, 'submission_dataloader.num_workers=0'
-                   if name in ('dota', 'loveda') else 'test_dataloader.num_workers=0')
+    refused = call(
+        'test.py',
+        *arguments,
+        '--submission',
+        'submission',
+        *quiet,
+        'submission_dataloader.num_workers=0' if name in ('dota', 'loveda') else 'test_dataloader.num_workers=0',
+    )
     if name not in ('dota', 'loveda'):
         assert 'has no submission_dataloader' in refused and not Path('submission').exists()
         return

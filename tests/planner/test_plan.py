@@ -1,4 +1,5 @@
 """Plans against measurements at sizes and on models that no fit has seen."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -21,17 +22,22 @@ CONFIGS = dict(
     retinanet="""
 _base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 model = dict(
-    backbone=dict(_delete_=True, type='TunedBackbone', backbone=""" + SWIN.format(more='') + """, tuning=dict(type='EST')),
+    backbone=dict(_delete_=True, type='TunedBackbone', backbone="""
+    + SWIN.format(more='')
+    + """, tuning=dict(type='EST')),
     neck=dict(in_channels=[16, 32, 64, 128], out_channels=32),
     bbox_head=dict(num_classes=3, in_channels=32, feat_channels=32, stacked_convs=1))
 """,
     faster_rcnn="""
 _base_ = 'mmdet::faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py'
 model = dict(
-    backbone=dict(_delete_=True, type='TunedBackbone', backbone=""" + SWIN.format(more='') + """, tuning=dict(type='EST')),
+    backbone=dict(_delete_=True, type='TunedBackbone', backbone="""
+    + SWIN.format(more='')
+    + """, tuning=dict(type='EST')),
     neck=dict(in_channels=[16, 32, 64, 128], out_channels=16),
     rpn_head=dict(in_channels=16, feat_channels=16),
-    roi_head=dict(bbox_roi_extractor=dict(out_channels=16), bbox_head=dict(in_channels=16, fc_out_channels=32, num_classes=3)))
+    roi_head=dict(bbox_roi_extractor=dict(out_channels=16), bbox_head=dict(in_channels=16, fc_out_channels=32,
+    num_classes=3)))
 """,
     fcn="""
 _base_ = 'mmseg::_base_/models/fcn_unet_s5-d16.py'
@@ -39,10 +45,13 @@ default_scope = 'mmseg'
 norm = dict(type='BN', requires_grad=True)
 model = dict(
     data_preprocessor=dict(size=(64, 64)),
-    backbone=dict(_delete_=True, type='TunedBackbone', backbone=""" + VIT + """, tuning=dict(type='EST')),
+    backbone=dict(_delete_=True, type='TunedBackbone', backbone="""
+    + VIT
+    + """, tuning=dict(type='EST')),
     decode_head=dict(in_channels=48, in_index=3, channels=16, norm_cfg=norm),
     auxiliary_head=dict(in_channels=48, in_index=2, channels=16, norm_cfg=norm), test_cfg=dict(mode='whole'))
-""")
+""",
+)
 CASES = [('retinanet', 'EST', 4, (320, 416)), ('faster_rcnn', 'Full', 1, (512, 384)), ('fcn', 'Full', 5, (320, 480))]
 
 
@@ -65,6 +74,7 @@ def test_predicted_against_measured(name, method, batch_size, size, tmp_path):
 @pytest.mark.parametrize('method', ['Full', 'EST'])
 def test_a_fake_backbone_needs_what_a_real_one_needs(method, tmp_path):
     from mmest.engine.memory.live import LiveTensorCounter
+
     cfg = Config.fromfile(config('retinanet', tmp_path))
     real, fake = (prepare(cfg, dict(type=method), (64, 64))[0].backbone.train() for _ in range(2))
     counter = LiveTensorCounter()
@@ -74,7 +84,9 @@ def test_a_fake_backbone_needs_what_a_real_one_needs(method, tmp_path):
         features = real(torch.empty(3, 3, 96, 160))
         forward, held = counter.peak.total, counter.total
         counter.restart_peak()
-        torch.autograd.backward([f for f in features if f.requires_grad], [torch.empty_like(f) for f in features if f.requires_grad])
+        torch.autograd.backward(
+            [f for f in features if f.requires_grad], [torch.empty_like(f) for f in features if f.requires_grad]
+        )
     assert FakeBackbone(fake).memory(3, (96, 160)) == (forward, held, counter.peak.total)
 
 
@@ -92,8 +104,12 @@ def test_a_plan_is_what_the_fit_says(tmp_path, monkeypatch):
 
 
 PEAKS = dict(
-    line=(1, lambda n: 1000 + 7 * n, 5), square=(2, lambda n: 50 + 3 * n**2, 5), steps=(1, lambda n: 100 * (n // 4), 9),
-    kink=(1, lambda n: max(900 + n, 40 * n), 9), level=(1, lambda n: 5, 3))
+    line=(1, lambda n: 1000 + 7 * n, 5),
+    square=(2, lambda n: 50 + 3 * n**2, 5),
+    steps=(1, lambda n: 100 * (n // 4), 9),
+    kink=(1, lambda n: max(900 + n, 40 * n), 9),
+    level=(1, lambda n: 5, 3),
+)
 
 
 @pytest.mark.parametrize('peak', PEAKS)
@@ -119,7 +135,9 @@ def test_a_method_that_looks_at_values_is_told_of(tmp_path, monkeypatch):
     assert plan(Config(), dict(a={}), 10, (96, 96), 2)['a'].error == 'RuntimeError: values are needed'
 
 
-@pytest.mark.parametrize('text, nbytes', [('8GiB', 8 * 2**30), ('24 GB', 24 * 10**9), ('1.5g', 3 * 2**29), ('100', 100)])
+@pytest.mark.parametrize(
+    'text, nbytes', [('8GiB', 8 * 2**30), ('24 GB', 24 * 10**9), ('1.5g', 3 * 2**29), ('100', 100)]
+)
 def test_amounts_of_memory(text, nbytes):
     assert parse_bytes(text) == nbytes
 
@@ -130,8 +148,11 @@ def test_the_tool(tmp_path):
     command = [sys.executable, '-W', 'ignore', str(tool), str(path), '--size', '96', '96']
     wrong = subprocess.run([*command, '--budget', 'lots'], capture_output=True, text=True)
     assert wrong.returncode == 1 and '"lots" is no amount of memory' in wrong.stderr
-    ran = subprocess.run([*command, '--budget', '100MiB', '--tunings', 'frozen', '--out', str(tmp_path / 'plan.json')],
-                         capture_output=True, text=True)
+    ran = subprocess.run(
+        [*command, '--budget', '100MiB', '--tunings', 'frozen', '--out', str(tmp_path / 'plan.json')],
+        capture_output=True,
+        text=True,
+    )
     assert ran.returncode == 0, ran.stderr
     assert 'frozen' in ran.stdout and 'yes' in ran.stdout
     assert (tmp_path / 'plan.json').is_file()

@@ -1,4 +1,5 @@
 """Whole pictures: every object once, every pixel once, the georeference kept, memory that does not grow."""
+
 import json
 import runpy
 import subprocess
@@ -19,35 +20,54 @@ from mmest.prediction.tiling import tiles_with_parts
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'predict.py'
 COLOURS = np.array([[0, 0, 0], [250, 40, 40], [40, 40, 250]], np.uint8)
-RECTANGLES = [(1, 20, 30, 60, 80), (1, 180, 90, 330, 120), (2, 90, 60, 620, 260), (1, 640, 290, 660, 299), (2, 0, 0, 9, 9)]
+RECTANGLES = [
+    (1, 20, 30, 60, 80),
+    (1, 180, 90, 330, 120),
+    (2, 90, 60, 620, 260),
+    (1, 640, 290, 660, 299),
+    (2, 0, 0, 9, 9),
+]
 SIZE = (700, 300)
 
 
 class Colours:
     """Sees coloured rectangles, as a perfect model would: of those that a tile cuts it sees the pieces."""
+
     geometry, detects, classes, palette, tile = STRAIGHT, True, ('sky', 'red', 'blue'), COLOURS, 200
 
     def mask(self, tile):
         return (tile[:, :, None] == COLOURS).all(-1).argmax(-1).astype(np.uint8)
 
     def boxes(self, tile):
-        found = [(label, *cv2.boundingRect(part)) for label in (1, 2)
-                 for part in cv2.findContours((self.mask(tile) == label).astype(np.uint8), cv2.RETR_EXTERNAL,
-                                              cv2.CHAIN_APPROX_SIMPLE)[0]]
+        found = [
+            (label, *cv2.boundingRect(part))
+            for label in (1, 2)
+            for part in cv2.findContours(
+                (self.mask(tile) == label).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+            )[0]
+        ]
         rows = np.array([[x, y, x + w, y + h] for _, x, y, w, h in found], float).reshape(-1, 4)
         return rows, np.full(len(found), 0.9), np.array([label for label, *_ in found], int)
 
 
 class TurnedColours(Colours):
     """Sees rectangles at any angle."""
+
     geometry = ORIENTED
 
     def boxes(self, tile):
-        found = [(label, smallest_rectangle(part[:, 0])) for label in (1, 2)
-                 for part in cv2.findContours((self.mask(tile) == label).astype(np.uint8), cv2.RETR_EXTERNAL,
-                                              cv2.CHAIN_APPROX_NONE)[0]]
-        return (np.array([corners for _, corners in found]).reshape(-1, 8), np.full(len(found), 0.9),
-                np.array([label for label, _ in found], int))
+        found = [
+            (label, smallest_rectangle(part[:, 0]))
+            for label in (1, 2)
+            for part in cv2.findContours(
+                (self.mask(tile) == label).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
+            )[0]
+        ]
+        return (
+            np.array([corners for _, corners in found]).reshape(-1, 8),
+            np.full(len(found), 0.9),
+            np.array([label for label, _ in found], int),
+        )
 
 
 @pytest.fixture
@@ -62,8 +82,18 @@ def scene(tmp_path):
 
 def geotiff(path: Path, rgb: np.ndarray, crs: str = 'EPSG:32633', **options):
     rasterio = pytest.importorskip('rasterio')
-    with rasterio.open(path, 'w', driver='GTiff', height=rgb.shape[0], width=rgb.shape[1], count=3, dtype=rgb.dtype, crs=crs,
-                       transform=rasterio.Affine(0.5, 0, 400000, 0, -0.5, 5000000), **options) as target:
+    with rasterio.open(
+        path,
+        'w',
+        driver='GTiff',
+        height=rgb.shape[0],
+        width=rgb.shape[1],
+        count=3,
+        dtype=rgb.dtype,
+        crs=crs,
+        transform=rasterio.Affine(0.5, 0, 400000, 0, -0.5, 5000000),
+        **options,
+    ) as target:
         target.write(rgb.transpose(2, 0, 1))
     return path
 
@@ -73,7 +103,7 @@ def test_parts_cover_every_pixel_once_and_lie_in_their_tiles(width, height, size
     seen = np.zeros((height, width), int)
     for tile, part in tiles_with_parts(width, height, size, overlap):
         assert tile[0] <= part[0] < part[2] <= tile[2] and tile[1] <= part[1] < part[3] <= tile[3]
-        seen[part[1]:part[3], part[0]:part[2]] += 1
+        seen[part[1] : part[3], part[0] : part[2]] += 1
     assert (seen == 1).all()
 
 
@@ -105,8 +135,10 @@ def test_every_object_once_also_those_larger_than_a_tile(scene, tmp_path):
     ticks = []
     written = predict_boxes(Colours(), Picture(path), tmp_path / 'out', 200, 40, 0.3, lambda: ticks.append(1))
     content = json.loads(written[1].read_text())
-    found = sorted((one['category_id'] - 1, *one['bbox'][:2], one['bbox'][0] + one['bbox'][2], one['bbox'][1] + one['bbox'][3])
-                   for one in content['annotations'])
+    found = sorted(
+        (one['category_id'] - 1, *one['bbox'][:2], one['bbox'][0] + one['bbox'][2], one['bbox'][1] + one['bbox'][3])
+        for one in content['annotations']
+    )
     assert found == sorted(one for one in RECTANGLES if one[1:3] != (180, 90))
     assert len(ticks) == len(list(tiles_with_parts(*SIZE, 200, 40)))
     features = json.loads(written[0].read_text())
@@ -123,20 +155,27 @@ def test_oriented_objects_once_with_their_corners(tmp_path):
     for label, *box in turned:
         cv2.fillPoly(numbers, [cv2.boxPoints(box).round().astype(np.int32)], label)
     trees.write(tmp_path / 'scene.png', COLOURS[numbers])
-    written = predict_boxes(TurnedColours(), Picture(tmp_path / 'scene.png'), tmp_path / 'out', 200, 40, 0.3, lambda: None)
+    written = predict_boxes(
+        TurnedColours(), Picture(tmp_path / 'scene.png'), tmp_path / 'out', 200, 40, 0.3, lambda: None
+    )
     found = json.loads(written[1].read_text())['annotations']
     rings = [feature['geometry']['coordinates'][0] for feature in json.loads(written[0].read_text())['features']]
     assert len(found) == len(rings) == len(turned)
     for label, *box in turned:
-        [(one, ring)] = [(one, ring) for one, ring in zip(found, rings) if one['category_id'] == label + 1
-                         and np.linalg.norm(np.mean(ring[:4], 0) - box[0]) < 4]
+        [(one, ring)] = [
+            (one, ring)
+            for one, ring in zip(found, rings)
+            if one['category_id'] == label + 1 and np.linalg.norm(np.mean(ring[:4], 0) - box[0]) < 4
+        ]
         area = float(np.prod(box[1]))
         for corners in (one['segmentation'][0], ring[:4]):
             common = cv2.intersectConvexConvex(np.float32(corners).reshape(4, 2), cv2.boxPoints(box))[0]
             # The long one is put together from slanted pieces, whose rectangles are larger than they.
             largest = 1.15 if label == 1 else 1.5
             assert common > 0.85 * area and cv2.contourArea(np.float32(corners).reshape(4, 2)) < largest * area
-        assert ring[0] == ring[4] and cv2.contourArea(np.float32(ring), oriented=True) < 0  # anticlockwise, y pointing up
+        assert (
+            ring[0] == ring[4] and cv2.contourArea(np.float32(ring), oriented=True) < 0
+        )  # anticlockwise, y pointing up
 
 
 def test_geojson_of_a_geotiff_is_longitude_and_latitude(scene, tmp_path):
@@ -145,7 +184,9 @@ def test_geojson_of_a_geotiff_is_longitude_and_latitude(scene, tmp_path):
     written = predict_boxes(Colours(), Picture(path), tmp_path / 'out', 200, 40, 0.3, lambda: None)
     content = json.loads(written[0].read_text())
     assert content['coordinates'] == 'longitude, latitude'
-    corners = {tuple(np.round(point, 9)) for feature in content['features'] for point in feature['geometry']['coordinates'][0]}
+    corners = {
+        tuple(np.round(point, 9)) for feature in content['features'] for point in feature['geometry']['coordinates'][0]
+    }
     longitude, latitude = warp.transform('EPSG:32633', 'EPSG:4326', [400010.0], [4999985.0])
     assert tuple(np.round((longitude[0], latitude[0]), 9)) in corners
 
@@ -176,10 +217,22 @@ def test_memory_does_not_grow_with_the_picture(tmp_path):
     """A GeoTIFF of 20 000 by 20 000 pixels would take 1.2 GB decoded."""
     rasterio = pytest.importorskip('rasterio')
     path = tmp_path / 'large.tif'
-    with rasterio.open(path, 'w', driver='GTiff', height=20000, width=20000, count=3, dtype='uint8', tiled=True, SPARSE_OK=True,
-                       crs='EPSG:32633', transform=rasterio.Affine(0.5, 0, 400000, 0, -0.5, 5000000), compress='deflate'):
+    with rasterio.open(
+        path,
+        'w',
+        driver='GTiff',
+        height=20000,
+        width=20000,
+        count=3,
+        dtype='uint8',
+        tiled=True,
+        SPARSE_OK=True,
+        crs='EPSG:32633',
+        transform=rasterio.Affine(0.5, 0, 400000, 0, -0.5, 5000000),
+        compress='deflate',
+    ):
         pass
-    program = f'''
+    program = f"""
 import resource, sys
 from pathlib import Path
 import numpy as np
@@ -196,9 +249,16 @@ class Nothing:
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 predict_boxes(Nothing(), Picture(Path({str(path)!r})), Path({str(tmp_path)!r}), 2048, 200, 0.3, lambda: None)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
-'''
-    grown = float(subprocess.run([sys.executable, '-W', 'ignore', '-c', program], capture_output=True, text=True, check=True,
-                                 env={'PYTHONPATH': ':'.join(sys.path), 'GDAL_CACHEMAX': '64'}).stdout)
+"""
+    grown = float(
+        subprocess.run(
+            [sys.executable, '-W', 'ignore', '-c', program],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={'PYTHONPATH': ':'.join(sys.path), 'GDAL_CACHEMAX': '64'},
+        ).stdout
+    )
     assert grown < 400
     assert len(json.loads((tmp_path / 'large_coco.json').read_text())['annotations']) > 100
 
@@ -236,6 +296,7 @@ def test_command_on_a_trained_model(run, tmp_path, weights):
     from toy import BACKBONES
 
     from mmest.utils import configs_root
+
     cfg = Config.fromfile(configs_root() / '_base_/models/light-segformer.py')
     cfg.default_scope = 'mmseg'
     cfg.custom_imports = dict(imports=['mmest'], allow_failed_imports=False)
@@ -245,10 +306,17 @@ def test_command_on_a_trained_model(run, tmp_path, weights):
     cfg.model.data_preprocessor.size = (64, 64)
     init_default_scope('mmseg')
     model = MODELS.build(cfg.model)
-    torch.save(dict(state_dict=model.state_dict(), meta=dict(
-        cfg=cfg.pretty_text, dataset_meta=dict(classes=('a', 'b', 'c'), palette=COLOURS.tolist()))), tmp_path / 'model.pth')
+    torch.save(
+        dict(
+            state_dict=model.state_dict(),
+            meta=dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=('a', 'b', 'c'), palette=COLOURS.tolist())),
+        ),
+        tmp_path / 'model.pth',
+    )
     trees.picture(tmp_path / 'one.png', 100, 150)
     trees.text(tmp_path / 'two.png', 'x')
-    code, said = run(tmp_path / 'model.pth', tmp_path / 'one.png', tmp_path / 'two.png', '--out', tmp_path / 'out', '--device', 'cpu')
+    code, said = run(
+        tmp_path / 'model.pth', tmp_path / 'one.png', tmp_path / 'two.png', '--out', tmp_path / 'out', '--device', 'cpu'
+    )
     assert code == 'predict: 1 of 2 pictures could not be used.' and 'two.png is not a whole picture' in said.out
     assert np.asarray(Image.open(tmp_path / 'out/one_mask.png')).shape == (100, 150)

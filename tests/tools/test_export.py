@@ -1,4 +1,5 @@
 """tools/export.py: its sentences, averaged weights, and what its result must not be taken for."""
+
 import re
 import runpy
 import sys
@@ -82,34 +83,50 @@ def test_averaged_weights_are_exported(weights, tmp_path, tuning):
     runner = train(tmp_path, weights, tuning, custom_hooks=[dict(type='ESTHook'), dict(type='EMAHook', momentum=0.3)])
     state = export(tmp_path / 'epoch_2.pth', tmp_path / 'whole.pth')
     ema = next(hook for hook in runner.hooks if type(hook).__name__ == 'EMAHook').ema_model.module.state_dict()
-    wrapped = {key if key in ema else key.replace('backbone.', 'backbone.backbone.', 1): value
-               for key, value in state.items()}
+    wrapped = {
+        key if key in ema else key.replace('backbone.', 'backbone.backbone.', 1): value for key, value in state.items()
+    }
     assert wrapped.keys() == ema.keys()
     trained = [name for name, p in runner.model.named_parameters() if p.requires_grad]
     assert all(torch.equal(wrapped[name], ema[name]) for name in ema if 'num_batches' not in name)
     assert any(not torch.equal(wrapped[name], runner.model.state_dict()[name]) for name in trained)
 
 
-@pytest.mark.parametrize('content, sentence', [
-    ([1, 2], 'has no state_dict'), (dict(model=dict(a=torch.ones(1))), 'has no state_dict'),
-    (dict(state_dict={}), 'has no config inside; name the one that it was trained with by --config')])
+@pytest.mark.parametrize(
+    'content, sentence',
+    [
+        ([1, 2], 'has no state_dict'),
+        (dict(model=dict(a=torch.ones(1))), 'has no state_dict'),
+        (dict(state_dict={}), 'has no config inside; name the one that it was trained with by --config'),
+    ],
+)
 def test_what_is_no_checkpoint_of_a_training(tool, tmp_path, content, sentence):
     torch.save(content, tmp_path / 'file.pth')
     assert sentence in tool(tmp_path / 'file.pth')
     assert not (tmp_path / 'file_whole.pth').exists()
 
 
-@pytest.mark.parametrize('text, sentence', [
-    (None, 'There is no config'), ('x = (', 'cannot be read: SyntaxError'), ('x = 1', 'holds no model'),
-    ("model = dict(backbone=dict(type='TunedBackbone'))", 'names no tuning method')])
+@pytest.mark.parametrize(
+    'text, sentence',
+    [
+        (None, 'There is no config'),
+        ('x = (', 'cannot be read: SyntaxError'),
+        ('x = 1', 'holds no model'),
+        ("model = dict(backbone=dict(type='TunedBackbone'))", 'names no tuning method'),
+    ],
+)
 def test_configs_that_hold_no_model(tool, delta, tmp_path, text, sentence):
     path = tmp_path / 'config.py' if text is None else config(tmp_path, text)
     assert sentence in tool(delta, '--config', path, '--out', tmp_path / 'out.pth')
 
 
-@pytest.mark.parametrize('change, sentence', [
-    (dict(type='ToyModle'), 'cannot be built: ToyModle is not in the'),
-    (dict(colour='red'), "cannot be built: .*unexpected keyword argument 'colour'")])
+@pytest.mark.parametrize(
+    'change, sentence',
+    [
+        (dict(type='ToyModle'), 'cannot be built: ToyModle is not in the'),
+        (dict(colour='red'), "cannot be built: .*unexpected keyword argument 'colour'"),
+    ],
+)
 @pytest.mark.parametrize('inside', [False, True])
 def test_a_config_that_cannot_be_built(tool, delta, weights, tmp_path, change, sentence, inside):
     cfg = runner_cfg('swin', METHODS['est'], weights['swin'], tmp_path)
@@ -128,16 +145,19 @@ def test_a_config_that_cannot_be_built(tool, delta, weights, tmp_path, change, s
 def test_a_config_of_another_backbone(tool, delta, weights, tmp_path):
     other = runner_cfg('swin', METHODS['est'], weights['swin'], tmp_path)
     other.model.backbone.backbone = dict(
-        BACKBONES['resnet'], init_cfg=dict(type='Pretrained', checkpoint=str(weights['resnet'])))
+        BACKBONES['resnet'], init_cfg=dict(type='Pretrained', checkpoint=str(weights['resnet']))
+    )
     other.dump(tmp_path / 'config.py')
-    assert 'belongs to SwinTransformer' in tool(delta, '--config', tmp_path / 'config.py', '--out', tmp_path / 'out.pth')
+    assert 'belongs to SwinTransformer' in tool(
+        delta, '--config', tmp_path / 'config.py', '--out', tmp_path / 'out.pth'
+    )
     assert not (tmp_path / 'out.pth').exists()
 
 
 @pytest.mark.parametrize('share', [0.01, 0.5, 0.99])
 def test_truncated_deltas(tool, delta, tmp_path, share):
     whole = delta.read_bytes()
-    (tmp_path / 'cut.pth').write_bytes(whole[:int(len(whole) * share)])
+    (tmp_path / 'cut.pth').write_bytes(whole[: int(len(whole) * share)])
     said = tool(tmp_path / 'cut.pth')
     assert said.startswith('export: ') and 'damaged' in said
 

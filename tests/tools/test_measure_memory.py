@@ -1,4 +1,5 @@
 """tools/measure_memory.py: from a config to a table and a file, without data and without weights."""
+
 import json
 import subprocess
 import sys
@@ -47,8 +48,25 @@ def scope_of_before():
 
 def test_tool_prints_a_table_and_writes_all_figures(config, tmp_path):
     out = tmp_path / 'new' / 'memory.json'
-    command = [sys.executable, str(TOOL), str(config), '--tunings', 'full', 'est', '--size', '65', '97',
-               '--batch-size', '1', '--out', str(out), '--per-module', '2', '--pictures', str(tmp_path / 'pictures')]
+    command = [
+        sys.executable,
+        str(TOOL),
+        str(config),
+        '--tunings',
+        'full',
+        'est',
+        '--size',
+        '65',
+        '97',
+        '--batch-size',
+        '1',
+        '--out',
+        str(out),
+        '--per-module',
+        '2',
+        '--pictures',
+        str(tmp_path / 'pictures'),
+    ]
     ran = subprocess.run(command, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert 'est' in ran.stdout and '100.0%' in ran.stdout
@@ -99,10 +117,12 @@ def test_est_backbone_is_measured_under_every_method(config):
 
 
 def test_no_weights_are_named():
-    cfg = dict(pretrained='a', init_cfg=[dict(type='Pretrained', checkpoint='a'), dict(type='Kaiming')],
-               neck=[dict(init_cfg=dict(type='Pretrained', checkpoint='b'))])
-    assert without_pretrained(cfg) == dict(
-        pretrained=None, init_cfg=[dict(type='Kaiming')], neck=[dict(init_cfg=None)])
+    cfg = dict(
+        pretrained='a',
+        init_cfg=[dict(type='Pretrained', checkpoint='a'), dict(type='Kaiming')],
+        neck=[dict(init_cfg=dict(type='Pretrained', checkpoint='b'))],
+    )
+    assert without_pretrained(cfg) == dict(pretrained=None, init_cfg=[dict(type='Kaiming')], neck=[dict(init_cfg=None)])
 
 
 def test_missing_weights_are_no_news(config, capsys):

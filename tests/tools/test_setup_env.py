@@ -1,4 +1,5 @@
 """The parts of the set-up that need neither a network nor a compiler."""
+
 import io
 import subprocess
 import sys
@@ -31,19 +32,26 @@ def no_choices(monkeypatch):
 
 
 class TestWheelCache:
-
     def test_key_names_all_that_a_compiled_mmcv_depends_on(self):
-        keys = {cache_key(*arguments) for arguments in (
-            ('mmcv2.1.0', CPU, False, 'cp311', 'linux-x86_64'), ('mmcv2.2.0', CPU, False, 'cp311', 'linux-x86_64'),
-            ('mmcv2.1.0', GPU, True, 'cp311', 'linux-x86_64'), ('2.1.0', GPU, False, 'cp311', 'linux-x86_64'),
-            ('mmcv2.1.0', Torch(GPU.version, GPU.cuda, '9.0'), True, 'cp311', 'linux-x86_64'),
-            ('mmcv2.1.0', Torch('2.13.1+cpu', '', ''), False, 'cp311', 'linux-x86_64'),
-            ('mmcv2.1.0', CPU, False, 'cp312', 'linux-x86_64'), ('2.1.0', CPU, False, 'cp311', 'macosx-14.0-arm64'))}
+        keys = {
+            cache_key(*arguments)
+            for arguments in (
+                ('mmcv2.1.0', CPU, False, 'cp311', 'linux-x86_64'),
+                ('mmcv2.2.0', CPU, False, 'cp311', 'linux-x86_64'),
+                ('mmcv2.1.0', GPU, True, 'cp311', 'linux-x86_64'),
+                ('2.1.0', GPU, False, 'cp311', 'linux-x86_64'),
+                ('mmcv2.1.0', Torch(GPU.version, GPU.cuda, '9.0'), True, 'cp311', 'linux-x86_64'),
+                ('mmcv2.1.0', Torch('2.13.1+cpu', '', ''), False, 'cp311', 'linux-x86_64'),
+                ('mmcv2.1.0', CPU, False, 'cp312', 'linux-x86_64'),
+                ('2.1.0', CPU, False, 'cp311', 'macosx-14.0-arm64'),
+            )
+        }
         assert len(keys) == 8
 
     def test_key_is_a_folder_name(self):
         assert cache_key('mmcv2.1.0', GPU, True, 'cp311', 'linux-x86_64') == (
-            'mmcv2.1.0-torch2.13.0+cu130-cuda13.0-sm8.0_9.0-cp311-linux-x86_64')
+            'mmcv2.1.0-torch2.13.0+cu130-cuda13.0-sm8.0_9.0-cp311-linux-x86_64'
+        )
 
     def test_wheel_is_kept_whole_or_not_at_all(self, tmp_path, monkeypatch):
         wheel = tmp_path / 'mmcv-2.1.0-cp311-cp311-linux_x86_64.whl'
@@ -73,15 +81,19 @@ class TestWheelCache:
 
 
 class TestBuild:
-
-    @pytest.mark.parametrize('version, standard', [('2.13.0+cpu', 'c++20'), ('2.11.0', 'c++20'), ('2.10.1', 'c++17'), ('3.0', 'c++20'),
-                                                   ('2.9.0+cu128', 'c++17')])
+    @pytest.mark.parametrize(
+        'version, standard',
+        [('2.13.0+cpu', 'c++20'), ('2.11.0', 'c++20'), ('2.10.1', 'c++17'), ('3.0', 'c++20'), ('2.9.0+cu128', 'c++17')],
+    )
     def test_standard_follows_torch(self, version, standard):
         assert mmcv_build.cpp_standard(version) == standard
 
     def test_every_standard_of_the_sources_is_replaced(self):
         text = "cxx = ['-std=c++14']\nnvcc = ['-std=c++17']\nwindows = ['/std:c++14']\n"
-        assert mmcv_build.patch_setup(text, 'c++20') == "cxx = ['-std=c++20']\nnvcc = ['-std=c++20']\nwindows = ['/std:c++20']\n"
+        assert (
+            mmcv_build.patch_setup(text, 'c++20')
+            == "cxx = ['-std=c++20']\nnvcc = ['-std=c++20']\nwindows = ['/std:c++20']\n"
+        )
 
     def test_unknown_sources_are_refused(self):
         with pytest.raises(SetupError, match='names no C.. standard'):
@@ -126,7 +138,9 @@ class TestBuild:
         with pytest.raises(SetupError, match=r'no working C\+\+ compiler \(no-such-compiler\).*apt install g\+\+'):
             mmcv_build.check_compiler(Path(sys.executable), 'c++20')
 
-    @pytest.mark.parametrize('refused, message', [('-std=c++20', 'does not accept -std=c[+][+]20'), ('-I', 'Python.h.*python3-dev')])
+    @pytest.mark.parametrize(
+        'refused, message', [('-std=c++20', 'does not accept -std=c[+][+]20'), ('-I', 'Python.h.*python3-dev')]
+    )
     def test_old_compiler_and_missing_headers_are_named(self, refused, message, tmp_path, monkeypatch):
         compiler = tmp_path / 'compiler'
         compiler.write_text(f'#!/bin/sh\ncase "$*" in *{refused}*) exit 1;; esac\n')
@@ -137,22 +151,32 @@ class TestBuild:
 
 
 class TestFailures:
-
-    @pytest.mark.parametrize('output, advice', [
-        ('c++: fatal error: Killed signal terminated program cc1plus', 'MAX_JOBS=1'),
-        ('cc1plus: out of memory allocating 65536 bytes', 'MAX_JOBS=1'),
-        ('a.cpp:1:10: fatal error: Python.h: No such file or directory', '-dev'),
-        ("OSError: [Errno 28] No space left on device", 'Make room'),
-        ('NewConnectionError: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution', 'HTTPS_PROXY'),
-        ('ERROR: No matching distribution found for torch==2.13.0', 'offer no torch==2.13.0'),
-    ])
+    @pytest.mark.parametrize(
+        'output, advice',
+        [
+            ('c++: fatal error: Killed signal terminated program cc1plus', 'MAX_JOBS=1'),
+            ('cc1plus: out of memory allocating 65536 bytes', 'MAX_JOBS=1'),
+            ('a.cpp:1:10: fatal error: Python.h: No such file or directory', '-dev'),
+            ('OSError: [Errno 28] No space left on device', 'Make room'),
+            (
+                'NewConnectionError: Failed to establish a new connection: [Errno -3] Temporary failure in name '
+                'resolution',
+                'HTTPS_PROXY',
+            ),
+            ('ERROR: No matching distribution found for torch==2.13.0', 'offer no torch==2.13.0'),
+        ],
+    )
     def test_known_causes_give_advice(self, output, advice):
         assert advice in explain(output)
         assert '\n' not in explain(output)
 
     def test_unknown_cause_quotes_the_first_error_and_names_the_log(self, tmp_path):
         message = str(failure('Building mmcv', 'fine\nerror: this\nerror: that\n', tmp_path / 'log', 1))
-        assert message.startswith('Building mmcv failed.') and '"error: this"' in message and str(tmp_path / 'log') in message
+        assert (
+            message.startswith('Building mmcv failed.')
+            and '"error: this"' in message
+            and str(tmp_path / 'log') in message
+        )
 
     def test_a_command_that_was_killed_is_not_blamed_on_its_output(self, tmp_path):
         message = str(failure('Building mmcv', 'c++ -o error.o error.cpp\n', tmp_path / 'log', -15))
@@ -168,7 +192,12 @@ class TestFailures:
             raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            run(['sh', '-c', f'(sleep 1; touch {tmp_path}/late) & echo started; wait'], 'Waiting', tmp_path / 'log', stop)
+            run(
+                ['sh', '-c', f'(sleep 1; touch {tmp_path}/late) & echo started; wait'],
+                'Waiting',
+                tmp_path / 'log',
+                stop,
+            )
         time.sleep(1.5)
         assert not (tmp_path / 'late').exists(), 'the child went on'
 
@@ -176,14 +205,23 @@ class TestFailures:
         text = (TOOLS / 'setup_env.py').read_text()
         code = text.replace('sys.version_info', '(3, 8, 1)').replace("__name__ == '__main__'", 'False')
         result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
-        assert result.returncode == 1 and 'needs Python 3.10 or later' in result.stderr and 'Python 3.8' in result.stderr
+        assert (
+            result.returncode == 1 and 'needs Python 3.10 or later' in result.stderr and 'Python 3.8' in result.stderr
+        )
 
 
 class TestTorchChoice:
-
-    @pytest.mark.parametrize('environment, config, expected', [
-        ({}, '', False), ({'PIP_FIND_LINKS': '/wheels'}, '', True), ({'PIP_INDEX_URL': 'file:///index'}, '', True),
-        ({}, "global.extra-index-url='file:///index'", True), ({}, "global.cert='/cert'", False), ({'PIP_FIND_LINKS': ''}, '', False)])
+    @pytest.mark.parametrize(
+        'environment, config, expected',
+        [
+            ({}, '', False),
+            ({'PIP_FIND_LINKS': '/wheels'}, '', True),
+            ({'PIP_INDEX_URL': 'file:///index'}, '', True),
+            ({}, "global.extra-index-url='file:///index'", True),
+            ({}, "global.cert='/cert'", False),
+            ({'PIP_FIND_LINKS': ''}, '', False),
+        ],
+    )
     def test_own_sources_of_pip_are_seen(self, environment, config, expected):
         assert torch_choice.has_own_sources(environment, config) is expected
 
@@ -201,7 +239,6 @@ class TestTorchChoice:
 
 
 class TestRecord:
-
     def venv(self, tmp_path):
         root = tmp_path / '.venv'
         if not root.exists():
@@ -228,10 +265,13 @@ class TestRecord:
         assert commands.called and not (tmp_path / '.venv.discarded').exists()
 
     def test_second_waits_for_the_commands_of_a_killed_first(self, tmp_path, capsys):
-        code = ('import os, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from environment.venv import alone; '
-                'from environment.commands import run; root = Path(sys.argv[2])\n'
-                'with alone(root / ".venv"): run(["sh", "-c", "echo on; sleep 1.5; touch ended"], "x", root / "log", '
-                'lambda _: os.kill(os.getpid(), 9), cwd=root)')
+        code = (
+            'import os, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from environment.venv import '
+            'alone; '
+            'from environment.commands import run; root = Path(sys.argv[2])\n'
+            'with alone(root / ".venv"): run(["sh", "-c", "echo on; sleep 1.5; touch ended"], "x", root / "log", '
+            'lambda _: os.kill(os.getpid(), 9), cwd=root)'
+        )
         subprocess.run([sys.executable, '-c', code, str(TOOLS), str(tmp_path)], stderr=subprocess.DEVNULL)
         assert not (tmp_path / 'ended').exists(), 'the first was not killed amid its command'
         with alone(tmp_path / '.venv'):
@@ -272,8 +312,10 @@ class TestRecord:
         assert self.venv(tmp_path).choices['MMEST_TORCH'] == ''
 
     def test_a_choice_changes_its_step_and_those_after_it(self):
-        before, after = (plan.step_inputs(ROOT, 'openmmlab', {'PYTHON': '', 'MMEST_TORCH': torch, 'MMEST_CUDA': ''})
-                         for torch in ('', 'torch==2.9.1'))
+        before, after = (
+            plan.step_inputs(ROOT, 'openmmlab', {'PYTHON': '', 'MMEST_TORCH': torch, 'MMEST_CUDA': ''})
+            for torch in ('', 'torch==2.9.1')
+        )
         assert [step for step in before if before[step] != after[step]] == ['torch', 'packages', 'mmcv', 'mmest']
 
     def test_a_stack_has_its_own_packages_and_all_that_is_asked_of_it(self):
@@ -282,7 +324,12 @@ class TestRecord:
         assert [step for step in ours if ours[step] != forks[step]] == ['packages', 'mmcv', 'mmest']
         assert len(set(plan.ENVIRONMENTS.values())) == len(plan.ENVIRONMENTS) == len(plan.MODULES)
         for stack in plan.ENVIRONMENTS:
-            for file, name in (('mmcv', 'mmcv'), ('packages', 'mmengine'), ('packages', 'mmsegmentation'), ('packages', 'opencv-python')):
+            for file, name in (
+                ('mmcv', 'mmcv'),
+                ('packages', 'mmengine'),
+                ('packages', 'mmsegmentation'),
+                ('packages', 'opencv-python'),
+            ):
                 assert plan.pinned(ROOT / f'requirements/{stack}/{file}.txt', name)
 
 

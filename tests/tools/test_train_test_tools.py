@@ -1,4 +1,5 @@
 """tools/train.py and tools/test.py: help, and sentences instead of tracebacks."""
+
 import json
 import os
 import re
@@ -38,8 +39,9 @@ def run(monkeypatch):
 
 @pytest.mark.parametrize('tool', ['train', 'test'])
 def test_help_teaches_with_examples(tool):
-    help_text = subprocess.run([sys.executable, REPOSITORY / 'tools' / f'{tool}.py', '--help'], capture_output=True,
-                               text=True, check=True).stdout
+    help_text = subprocess.run(
+        [sys.executable, REPOSITORY / 'tools' / f'{tool}.py', '--help'], capture_output=True, text=True, check=True
+    ).stdout
     assert 'examples:' in help_text and 'torchrun' in help_text and '--cfg-options' in help_text
 
 
@@ -48,12 +50,19 @@ def test_unknown_config_suggests_near_names(run):
     assert said.startswith('train: There is no config') and 'upernet_r50_est.py' in said
 
 
-@pytest.mark.parametrize('content, sentence', [
-    ('x = (', 'cannot be read: SyntaxError'),
-    ('x = 1 / 0', 'cannot be read: ZeroDivisionError'),
-    ("tuning = dict(type='EST')", 'holds no model: it is a part that others build on'),
-    ("model = dict(backbone=dict(type='TunedBackbone'))", 'names no tuning method. Pass --tuning NAME, one of adapter, adaptformer, '),
-    ("model = dict(type='X')", 'has no train_dataloader, train_cfg, optim_wrapper. Add a data set')])
+@pytest.mark.parametrize(
+    'content, sentence',
+    [
+        ('x = (', 'cannot be read: SyntaxError'),
+        ('x = 1 / 0', 'cannot be read: ZeroDivisionError'),
+        ("tuning = dict(type='EST')", 'holds no model: it is a part that others build on'),
+        (
+            "model = dict(backbone=dict(type='TunedBackbone'))",
+            'names no tuning method. Pass --tuning NAME, one of adapter, adaptformer, ',
+        ),
+        ("model = dict(type='X')", 'has no train_dataloader, train_cfg, optim_wrapper. Add a data set'),
+    ],
+)
 def test_configs_that_cannot_be_trained(run, tmp_path, content, sentence):
     (tmp_path / 'config.py').write_text(content)
     assert sentence in run('train', str(tmp_path / 'config.py'))
@@ -84,35 +93,57 @@ def test_missing_data_names_folder_and_option(run, monkeypatch, tmp_path):
 
 def test_missing_weights(run, tmp_path):
     write_pairs(tmp_path)
-    said = run('train', CONFIG, '--cfg-options', f'train_dataloader.dataset.data_root={tmp_path}',
-               f'val_dataloader.dataset.data_root={tmp_path}', 'model.backbone.backbone.init_cfg.checkpoint=gone.pth')
+    said = run(
+        'train',
+        CONFIG,
+        '--cfg-options',
+        f'train_dataloader.dataset.data_root={tmp_path}',
+        f'val_dataloader.dataset.data_root={tmp_path}',
+        'model.backbone.backbone.init_cfg.checkpoint=gone.pth',
+    )
     assert 'pretrained weights' in said and 'gone.pth are not there' in said
 
 
 def test_weights_of_another_backbone(run, tmp_path):
     write_pairs(tmp_path)
     torch.save({'fc.weight': torch.zeros(3)}, tmp_path / 'other.pth')
-    said = run('train', CONFIG, '--cfg-options', f'train_dataloader.dataset.data_root={tmp_path}',
-               f'val_dataloader.dataset.data_root={tmp_path}',
-               f'model.backbone.backbone.init_cfg.checkpoint={tmp_path}/other.pth')
+    said = run(
+        'train',
+        CONFIG,
+        '--cfg-options',
+        f'train_dataloader.dataset.data_root={tmp_path}',
+        f'val_dataloader.dataset.data_root={tmp_path}',
+        f'model.backbone.backbone.init_cfg.checkpoint={tmp_path}/other.pth',
+    )
     assert 'covers 0.00%' in said and 'belongs to another backbone' in said
 
 
-@pytest.mark.parametrize('option, sentence', [
-    ('tuning.taps=blok', "taps should be 'block'"), ('tuning.tap=block', "cannot be built: .* argument 'tap'"),
-    ('backbone.type=ResNot', 'cannot be built: ResNot is not in the')])
+@pytest.mark.parametrize(
+    'option, sentence',
+    [
+        ('tuning.taps=blok', "taps should be 'block'"),
+        ('tuning.tap=block', "cannot be built: .* argument 'tap'"),
+        ('backbone.type=ResNot', 'cannot be built: ResNot is not in the'),
+    ],
+)
 def test_backbones_that_cannot_be_built(run, tmp_path, capfd, option, sentence):
     write_pairs(tmp_path)
     torch.save({}, tmp_path / 'weights.pth')
-    said = run('train', CONFIG, '--cfg-options', f'train_dataloader.dataset.data_root={tmp_path}',
-               f'val_dataloader.dataset.data_root={tmp_path}', f'model.backbone.{option}',
-               f'model.backbone.backbone.init_cfg.checkpoint={tmp_path}/weights.pth')
+    said = run(
+        'train',
+        CONFIG,
+        '--cfg-options',
+        f'train_dataloader.dataset.data_root={tmp_path}',
+        f'val_dataloader.dataset.data_root={tmp_path}',
+        f'model.backbone.{option}',
+        f'model.backbone.backbone.init_cfg.checkpoint={tmp_path}/weights.pth',
+    )
     assert re.search(sentence, said)
     assert 'System environment' not in ''.join(capfd.readouterr()), 'the log of a runner would bury it'
 
 
 def test_processes_on_the_cpu_normalise_each_their_batch(monkeypatch):
-    """torch synchronises BatchNorm between CUDA devices only."""
+    """Torch synchronises BatchNorm between CUDA devices only."""
     cfg = Config.fromfile(CONFIG)
     assert cfg.model.decode_head.norm_cfg.type == 'SyncBN'
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
@@ -129,9 +160,16 @@ def test_missing_checkpoint(run):
 def test_resume_from_a_file_that_is_not_whole(run, tmp_path):
     write_pairs(tmp_path)
     (tmp_path / 'half.pth').write_bytes(b'PK\3\4 half of a checkpoint')
-    said = run('train', CONFIG, '--resume', str(tmp_path / 'half.pth'), '--cfg-options',
-               f'train_dataloader.dataset.data_root={tmp_path}', f'val_dataloader.dataset.data_root={tmp_path}',
-               'model.backbone.backbone.init_cfg.checkpoint=open-mmlab://resnet50_v1c')
+    said = run(
+        'train',
+        CONFIG,
+        '--resume',
+        str(tmp_path / 'half.pth'),
+        '--cfg-options',
+        f'train_dataloader.dataset.data_root={tmp_path}',
+        f'val_dataloader.dataset.data_root={tmp_path}',
+        'model.backbone.backbone.init_cfg.checkpoint=open-mmlab://resnet50_v1c',
+    )
     assert 'half.pth" is not there, or is not a complete checkpoint' in said
 
 
@@ -141,7 +179,9 @@ def write_pairs(folder: Path, size: int = 64) -> None:
         for kind in ('images', 'masks'):
             (folder / kind / split).mkdir(parents=True)
         for i in range(2):
-            cv2.imwrite(str(folder / 'images' / split / f'{i}.png'), rng.integers(256, size=(size, size, 3), dtype=np.uint8))
+            cv2.imwrite(
+                str(folder / 'images' / split / f'{i}.png'), rng.integers(256, size=(size, size, 3), dtype=np.uint8)
+            )
             cv2.imwrite(str(folder / 'masks' / split / f'{i}.png'), rng.integers(2, size=(size, size), dtype=np.uint8))
 
 
@@ -149,8 +189,9 @@ def test_train_resume_and_test_end_to_end(tmp_path):
     """Two iterations on two images, one more after resuming, then metrics and pictures."""
     write_pairs(tmp_path / 'data')
     config = tmp_path / 'tiny.py'
-    config.write_text(f'''
-_base_ = ['{configs_root()}/_base_/models/light-segformer.py', '{configs_root()}/_base_/datasets/folder_segmentation.py',
+    config.write_text(f"""
+_base_ = ['{configs_root()}/_base_/models/light-segformer.py',
+          '{configs_root()}/_base_/datasets/folder_segmentation.py',
           '{configs_root()}/_base_/schedules/adamw_short_segmentation.py']
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
@@ -160,23 +201,39 @@ model = dict(
 train_dataloader = dict(num_workers=0, batch_size=2)
 val_dataloader = dict(num_workers=0)
 test_dataloader = dict(num_workers=0)
-''')
+""")
 
     def call(tool: str, *args: str) -> str:
-        done = subprocess.run([sys.executable, REPOSITORY / 'tools' / f'{tool}.py', config, *args], cwd=tmp_path,
-                              env={**os.environ, 'MMEST_DATA': str(tmp_path / 'data'),
-                                   'PYTHONPATH': str(REPOSITORY)}, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, REPOSITORY / 'tools' / f'{tool}.py', config, *args],
+            cwd=tmp_path,
+            env={**os.environ, 'MMEST_DATA': str(tmp_path / 'data'), 'PYTHONPATH': str(REPOSITORY)},
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     work_dir = tmp_path / 'work'
-    short = ['--work-dir', str(work_dir), '--cfg-options', 'default_hooks.checkpoint.interval=1', 'train_cfg.val_interval=9']
+    short = [
+        '--work-dir',
+        str(work_dir),
+        '--cfg-options',
+        'default_hooks.checkpoint.interval=1',
+        'train_cfg.val_interval=9',
+    ]
     call('train', *short, 'train_cfg.max_iters=2')
     assert (work_dir / 'iter_2.pth').is_file()
     assert 'resumed epoch' in call('train', '--resume', *short, 'train_cfg.max_iters=3')
     assert (work_dir / 'iter_3.pth').is_file()
-    said = call('test', str(work_dir / 'iter_3.pth'), '--out', str(tmp_path / 'metrics.json'), '--show-dir',
-                str(tmp_path / 'pictures'))
+    said = call(
+        'test',
+        str(work_dir / 'iter_3.pth'),
+        '--out',
+        str(tmp_path / 'metrics.json'),
+        '--show-dir',
+        str(tmp_path / 'pictures'),
+    )
     assert 'mIoU' in said
     assert 0 <= json.loads((tmp_path / 'metrics.json').read_text())['mIoU'] <= 100
     assert sorted(path.name for path in (tmp_path / 'pictures').iterdir()) == ['0.png', '1.png']

@@ -1,4 +1,5 @@
 """Every method against a few lines written from its formula, with weights drawn at random."""
+
 import math
 
 import pytest
@@ -86,8 +87,15 @@ def test_mona():
     assert torch.all(start.gamma == 1e-6) and torch.all(start.gamma_x == 1)
 
 
-@pytest.mark.parametrize('layer', [nn.Linear(12, 6), nn.Conv2d(12, 6, 3, stride=2, padding=1),
-                                   nn.Conv2d(12, 6, 3, dilation=2, padding=2, bias=False)], ids=['linear', 'conv', 'dilated'])
+@pytest.mark.parametrize(
+    'layer',
+    [
+        nn.Linear(12, 6),
+        nn.Conv2d(12, 6, 3, stride=2, padding=1),
+        nn.Conv2d(12, 6, 3, dilation=2, padding=2, bias=False),
+    ],
+    ids=['linear', 'conv', 'dilated'],
+)
 def test_lora_is_a_change_of_the_weight(layer):
     update = randomised(LowRankUpdate(layer.weight, 3, 0.5))
     x = X if isinstance(layer, nn.Linear) else images(X)
@@ -121,7 +129,10 @@ def run_block(tuned, after_attention, after_mlp, beside_attention=None, beside_m
     hooks = []
     for module in tuned.backbone.modules():  # the same layers, without what the method hooked to them
         hooks.append((module, module._forward_hooks, module._forward_pre_hooks))
-        module._forward_hooks, module._forward_pre_hooks = type(module._forward_hooks)(), type(module._forward_pre_hooks)()
+        module._forward_hooks, module._forward_pre_hooks = (
+            type(module._forward_hooks)(),
+            type(module._forward_pre_hooks)(),
+        )
     try:
         a = block.attn(block.norm1(x), hw)
         a = after_attention(a, x, hw) + (beside_attention(block.norm1(x), hw) if beside_attention else 0)
@@ -148,13 +159,19 @@ def test_places_in_a_transformer_block(method):
         if method in ('adapter', 'lorand'):
             got, wanted = run_block(tuned, lambda r, x, hw: r + first(r), lambda r, x, hw: r + second(r))
         elif method == 'mona':
-            got, wanted = run_block(tuned, lambda r, x, hw: r + on_grid(first, x + r, hw),
-                                    lambda r, x, hw: r + on_grid(second, x + r, hw))
+            got, wanted = run_block(
+                tuned, lambda r, x, hw: r + on_grid(first, x + r, hw), lambda r, x, hw: r + on_grid(second, x + r, hw)
+            )
         elif method == 'adaptformer':
             got, wanted = run_block(tuned, same, same, beside_mlp=lambda x, normal, hw: first(x))
         else:
-            got, wanted = run_block(tuned, same, same, lambda normal, hw: on_grid(first, normal, hw),
-                                    lambda x, normal, hw: on_grid(second, normal, hw))
+            got, wanted = run_block(
+                tuned,
+                same,
+                same,
+                lambda normal, hw: on_grid(first, normal, hw),
+                lambda x, normal, hw: on_grid(second, normal, hw),
+            )
     torch.testing.assert_close(got, wanted)
 
 
@@ -182,8 +199,12 @@ def test_dtl_sums_low_rank_maps_of_a_stage():
     method = randomised(tuned.method)
     outputs, features, taps, _ = taps_of(tuned)
     for k, (output, feature) in enumerate(zip(outputs, features)):
-        r = sum(tap.feature.permute(0, 2, 3, 1) @ method.down[str(i)].weight.T @ method.up[str(i)].weight.T
-                + method.up[str(i)].bias for i, tap in enumerate(taps) if tap.stage == k)
+        r = sum(
+            tap.feature.permute(0, 2, 3, 1) @ method.down[str(i)].weight.T @ method.up[str(i)].weight.T
+            + method.up[str(i)].bias
+            for i, tap in enumerate(taps)
+            if tap.stage == k
+        )
         z = images(r / (1 + torch.exp(-100 * r)))
         conv = method.convs[str(k)]
         wanted = feature + F.conv2d(z, conv.weight, padding=2, groups=z.shape[1])
@@ -235,7 +256,9 @@ def test_e3va_sums_adapters_along_the_highway(name):
         a, h = method.adapters[i], tap.feature.permute(0, 2, 3, 1)
         if last is not None and tap.stage != last.stage:
             down, hw = tuned.backbone.stages[last.stage].downsample, tuple(last.feature.shape[-2:])
-            highway, old = (x.flatten(1, 2) for x in (last.feature.permute(0, 2, 3, 1) + s, last.feature.permute(0, 2, 3, 1)))
+            highway, old = (
+                x.flatten(1, 2) for x in (last.feature.permute(0, 2, 3, 1) + s, last.feature.permute(0, 2, 3, 1))
+            )
             s = (down(highway, hw)[0] - down(old, hw)[0]).unflatten(1, h.shape[1:3])
         y = F.gelu(h @ a.down[0].weight.T @ a.down[1].weight.T + a.down[1].bias)
         y = y @ a.up[0].weight.T @ a.up[1].weight.T + a.up[1].bias
@@ -247,7 +270,9 @@ def test_e3va_sums_adapters_along_the_highway(name):
     assert k == len(outputs) and len(method.changes) == 0
 
 
-SWIN_B = dict(type='mmdet.SwinTransformer', embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32), window_size=7)
+SWIN_B = dict(
+    type='mmdet.SwinTransformer', embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32), window_size=7
+)
 WIDTHS = [128] * 2 + [256] * 2 + [512] * 18 + [1024] * 2  # of the 24 blocks
 # (method, closed form)
 COUNTS = {
@@ -279,11 +304,16 @@ def test_targets_of_lora():
     assert len(names('swin', targets=['qkv', 'proj'])) == 16
     assert all('in_proj_weight' in name for name in names('vit'))
     assert names('vit', targets=r'layers\.0\..*') == [
-        'layers.0.attn.attn.in_proj_weight', 'layers.0.attn.attn.out_proj.weight', 'layers.0.ffn.layers.0.0.weight',
-        'layers.0.ffn.layers.1.weight']
+        'layers.0.attn.attn.in_proj_weight',
+        'layers.0.attn.attn.out_proj.weight',
+        'layers.0.ffn.layers.0.0.weight',
+        'layers.0.ffn.layers.1.weight',
+    ]
     assert {name.split('.')[-2] for name in names('resnet')} == {'conv1', 'conv2', 'conv3'}
     assert names('resnet', targets=['conv2'])[0] == 'layer1.0.conv2.weight'
-    with pytest.raises(ValueError, match=r"targets \['qkv'\] match no layer in the blocks of ResNet.*conv1, conv2, conv3"):
+    with pytest.raises(
+        ValueError, match=r"targets \['qkv'\] match no layer in the blocks of ResNet.*conv1, conv2, conv3"
+    ):
         names('resnet', targets=['qkv'])
 
 

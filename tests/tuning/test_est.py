@@ -1,4 +1,5 @@
 """EST against a reference written from the formulas of docs/est.md, adapter by adapter."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -43,7 +44,7 @@ def reference_gate(m, kind, new, state):
     return g * new + (1 - g) * state
 
 
-@pytest.mark.parametrize('ratios', [(1, 2, 4), (2, ), (1, 3, 100)])
+@pytest.mark.parametrize('ratios', [(1, 2, 4), (2,), (1, 3, 100)])
 def test_fusion(ratios):
     m, z = randomised(MultiChannelAdapterFusion(12, ratios)), torch.randn(2, 3, 5, 12)
     torch.testing.assert_close(m(z), reference_fusion(m, ratios, z))
@@ -69,8 +70,16 @@ def test_stage_change_pools_by_two(size):
         torch.testing.assert_close(out[:, -1, 0], m.project(s[:, -1:, :2].mean((1, 2))))
 
 
-@pytest.mark.parametrize('knobs', [{}, dict(gate='scalar', taps='block'), dict(gate='channel', ratios=(2, 8), taps='stage'),
-                                   dict(kernel_size=5, reduction=2), dict(output_norms=True)])
+@pytest.mark.parametrize(
+    'knobs',
+    [
+        {},
+        dict(gate='scalar', taps='block'),
+        dict(gate='channel', ratios=(2, 8), taps='stage'),
+        dict(kernel_size=5, reduction=2),
+        dict(output_norms=True),
+    ],
+)
 @pytest.mark.parametrize('name', ['swin', 'resnet', 'vit'])
 def test_whole_network(name, knobs):
     tuned = build(name, dict(type='EST', **knobs))
@@ -126,8 +135,14 @@ def test_tap_density():
     assert choose_taps(find_anatomy(build('vit')), 1) == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize('outputs, every_second, every, per_stage', [
-    ((0, 3), [1, 3, 5, 7], list(range(8)), [1, 3, 5, 7]), ((1, 2), [3, 5], [2, 3, 4, 5], [3, 5]), ((2,), [5], [4, 5], [5])])
+@pytest.mark.parametrize(
+    'outputs, every_second, every, per_stage',
+    [
+        ((0, 3), [1, 3, 5, 7], list(range(8)), [1, 3, 5, 7]),
+        ((1, 2), [3, 5], [2, 3, 4, 5], [3, 5]),
+        ((2,), [5], [4, 5], [5]),
+    ],
+)
 def test_no_tap_is_finer_than_the_finest_output(outputs, every_second, every, per_stage):
     anatomy = find_anatomy(MODELS.build(dict(BACKBONES['swin'], out_indices=outputs)))
     assert choose_taps(anatomy, 2) == every_second
@@ -141,7 +156,12 @@ def test_parameter_count_in_closed_form():
     d = [max(8, width // r) for width in c]
     hidden = [n + n // 2 + n // 4 for n in d]
     fusion = sum(2 * n + n * h + h + h * n + n + 3 for n, h in zip(d, hidden))  # norm, down, up, mixture
-    blocks = sum(width * n + n for width, n in zip(c, d)) + fusion + sum(9 * n + n for n in d) + sum(2 * n * n + n for n in d[1:])  # gates
+    blocks = (
+        sum(width * n + n for width, n in zip(c, d))
+        + fusion
+        + sum(9 * n + n for n in d)
+        + sum(2 * n * n + n for n in d[1:])
+    )  # gates
     changes = sum(a * b + b for a, b in zip(d, d[1:]))
     expand = sum(n * width + width for width, n in zip(c, d))
     method = build('swin', dict(type='EST', reduction=r)).method
@@ -165,13 +185,19 @@ def test_default_trains_at_most_three_percent(source):
     assert all(block.reduce.out_features % 8 == 0 for block in method.blocks)
 
 
-@pytest.mark.parametrize('knobs, message', [
-    (dict(gate='soft'), 'gate should be one of scalar, channel, dynamic'), (dict(taps='all'), "taps should be 'block'"),
-    (dict(taps=0), "taps should be 'block'"), (dict(kernel_size=4), 'kernel_size should be odd')])
+@pytest.mark.parametrize(
+    'knobs, message',
+    [
+        (dict(gate='soft'), 'gate should be one of scalar, channel, dynamic'),
+        (dict(taps='all'), "taps should be 'block'"),
+        (dict(taps=0), "taps should be 'block'"),
+        (dict(kernel_size=4), 'kernel_size should be odd'),
+    ],
+)
 def test_bad_knobs_get_a_sentence(knobs, message):
     with pytest.raises(ValueError, match=message):
         build('swin', dict(type='EST', **knobs))
 
 
 def test_block_without_a_state_has_no_gate():
-    assert ESTBlock(8, 4, True, (1, ), 'channel', 3).gate is None
+    assert ESTBlock(8, 4, True, (1,), 'channel', 3).gate is None

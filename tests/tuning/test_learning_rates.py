@@ -1,4 +1,5 @@
 """Learning rates of what a method trains."""
+
 import pytest
 import torch
 from toy import METHODS, build
@@ -24,10 +25,16 @@ def test_the_factor_of_a_method_is_on_all_that_it_trains(method):
 
 def test_layerwise_decay_of_full_fine_tuning():
     found = rates(build('swin', dict(type='Full', lr_mult=2.0, layer_decay=0.5)))
-    for name, exponent in {'patch_embed.projection.weight': 9, 'stages.0.blocks.0.norm1.weight': 8,
-                           'stages.0.blocks.1.ffn.layers.1.bias': 7, 'stages.0.downsample.reduction.weight': 7,
-                           'stages.1.blocks.0.attn.w_msa.qkv.weight': 6, 'stages.3.blocks.1.norm2.bias': 1,
-                           'norm0.weight': 0, 'norm3.bias': 0}.items():
+    for name, exponent in {
+        'patch_embed.projection.weight': 9,
+        'stages.0.blocks.0.norm1.weight': 8,
+        'stages.0.blocks.1.ffn.layers.1.bias': 7,
+        'stages.0.downsample.reduction.weight': 7,
+        'stages.1.blocks.0.attn.w_msa.qkv.weight': 6,
+        'stages.3.blocks.1.norm2.bias': 1,
+        'norm0.weight': 0,
+        'norm3.bias': 0,
+    }.items():
         assert found[f'backbone.{name}'] == pytest.approx(2 * 0.5**exponent), name
     assert found['head.weight'] == 1
     flat = rates(build('vit', dict(type='Full', layer_decay=0.5)))

@@ -1,4 +1,5 @@
 """A merged backbone computes by itself what the tuned one did."""
+
 import pytest
 import torch
 from toy import BACKBONES, METHODS, build, image

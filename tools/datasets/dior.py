@@ -10,9 +10,10 @@ OUT, 7 GB:
     images/*.jpg
     annotations/{train,val,trainval,test}.json
 
-example:
+Example:
     python tools/datasets/dior.py ~/Downloads/DIOR data/dior
 """
+
 from mmest.datasets.preparation.command import main
 
 if __name__ == '__main__':

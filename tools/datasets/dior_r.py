@@ -10,9 +10,10 @@ OUT, 7 GB:
     images/*.jpg
     annotations/{train,val,trainval,test}.json     corners under "segmentation"
 
-example:
+Example:
     python tools/datasets/dior_r.py ~/Downloads/DIOR data/dior_r
 """
+
 from mmest.datasets.preparation.command import main
 
 if __name__ == '__main__':

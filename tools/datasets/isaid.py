@@ -8,9 +8,10 @@ OUT, about 70 GB; masks hold 0 for background, 1 to 15 for the classes, 255 for 
     img_dir/{train,val}/<picture>_<y0>_<y1>_<x0>_<x1>.png
     ann_dir/{train,val}/<picture>_<y0>_<y1>_<x0>_<x1>_instance_color_RGB.png
 
-example:
+Example:
     python tools/datasets/isaid.py ~/Downloads/iSAID data/isaid
 """
+
 from mmest.datasets.preparation.command import main
 
 if __name__ == '__main__':

@@ -9,9 +9,10 @@ OUT, 9 GB; in masks 0 is no data, which is ignored, and classes count from 1:
     img_dir/{train,val,test}/*.png
     ann_dir/{train,val}/*.png
 
-example:
+Example:
     python tools/datasets/loveda.py ~/Downloads/LoveDA data/loveda
 """
+
 from mmest.datasets.preparation.command import main
 
 if __name__ == '__main__':

@@ -8,9 +8,10 @@ OUT, 3 GB; in masks 0 is the boundary of objects, which is ignored, and classes 
     img_dir/{train,val}/<tile>_<x0>_<y0>_<x1>_<y1>.png
     ann_dir/{train,val}/<tile>_<x0>_<y0>_<x1>_<y1>.png
 
-example:
+Example:
     python tools/datasets/potsdam.py ~/Downloads/Potsdam data/potsdam
 """
+
 from mmest.datasets.preparation.command import main
 
 if __name__ == '__main__':

@@ -1,15 +1,22 @@
 """Run a command with its output in the log, and end it together with us."""
+
 import os
 import signal
 import subprocess
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Callable, Dict, Optional, Sequence
 
 from .failures import failure
 
 
-def run(command: Sequence[str], what: str, log: Path, on_line: Optional[Callable[[str], None]] = None,
-        env: Optional[Dict[str, str]] = None, cwd: Optional[Path] = None) -> str:
+def run(
+    command: Sequence[str],
+    what: str,
+    log: Path,
+    on_line: Callable[[str], None] | None = None,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+) -> str:
     """Run a command and return what it printed.
 
     Args:
@@ -27,10 +34,19 @@ def run(command: Sequence[str], what: str, log: Path, on_line: Optional[Callable
     lines = []
     with log.open('a', encoding='utf-8') as file:
         file.write(f'$ {" ".join(map(str, command))}\n')
-        # A group of its own: a compilation is a tree of processes, and all of it has to end when we do. Where we are killed and
-        # cannot see to that, the command keeps our lock open until it has ended.
-        process = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                   errors='replace', env=env, cwd=cwd, start_new_session=True, close_fds=False)
+        # A group of its own: a compilation is a tree of processes, and all of it has to end when we do. Where we are
+        # killed and cannot see to that, the command keeps our lock open until it has ended.
+        process = subprocess.Popen(
+            list(map(str, command)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors='replace',
+            env=env,
+            cwd=cwd,
+            start_new_session=True,
+            close_fds=False,
+        )
         try:
             for line in process.stdout:
                 file.write(line)

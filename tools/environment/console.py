@@ -1,8 +1,10 @@
 """Numbered steps, notes and a one-line progress bar on the terminal or in a log."""
+
 import shutil
 import sys
 import time
-from typing import Optional, Sequence, TextIO, Tuple
+from collections.abc import Sequence
+from typing import TextIO
 
 
 def clock(seconds: float) -> str:
@@ -23,7 +25,7 @@ class Progress:
         self.label, self.stream = label, stream
         self.start = time.monotonic()
         self._next_share = 0.0
-        self._first: Optional[Tuple[float, float]] = None  # time and count of the first update
+        self._first: tuple[float, float] | None = None  # time and count of the first update
         self._next_status = 15.0
         self._open = False
 
@@ -84,12 +86,15 @@ class Steps:
     def begin(self) -> None:
         """Announce the next step."""
         self.number += 1
-        print(f'[{clock(time.monotonic() - self.start)}] step {self.number} of {len(self.titles)}: '
-              f'{self.titles[self.number - 1]}', flush=True)
+        print(
+            f'[{clock(time.monotonic() - self.start)}] step {self.number} of {len(self.titles)}: '
+            f'{self.titles[self.number - 1]}',
+            flush=True,
+        )
 
     def end(self, result: str) -> None:
         """Say what the step that ran last came to, and what follows it."""
-        following: Optional[str] = self.titles[self.number] if self.number < len(self.titles) else None
+        following: str | None = self.titles[self.number] if self.number < len(self.titles) else None
         print(f'      {result}' + (f'  (next: {following})' if following else ''), flush=True)
 
 

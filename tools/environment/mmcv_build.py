@@ -1,4 +1,5 @@
 """Build mmcv from its source release, with the C++ standard that the installed torch needs."""
+
 import os
 import re
 import shutil
@@ -6,7 +7,6 @@ import subprocess
 import tarfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional
 
 from .commands import run
 from .console import Progress, note
@@ -19,7 +19,10 @@ GIGABYTES_PER_JOB = 1.5
 
 @dataclass(frozen=True)
 class Torch:
-    """The torch that mmcv is built for: its version, its CUDA version ('' without) and the compute capabilities of the GPUs."""
+    """The torch that mmcv is built for: its version, its CUDA version ('' without) and the compute capabilities of the
+    GPUs.
+    """
+
     version: str
     cuda: str
     capabilities: str
@@ -27,9 +30,11 @@ class Torch:
     @classmethod
     def of(cls, python: Path, log: Path) -> 'Torch':
         """Ask the torch that `python` imports."""
-        code = ('import torch; n = torch.cuda.device_count() if torch.cuda.is_available() else 0; '
-                'print("torch:", torch.__version__, torch.version.cuda or "-", '
-                '";".join(sorted({"%d.%d" % torch.cuda.get_device_capability(i) for i in range(n)})) or "-")')
+        code = (
+            'import torch; n = torch.cuda.device_count() if torch.cuda.is_available() else 0; '
+            'print("torch:", torch.__version__, torch.version.cuda or "-", '
+            '";".join(sorted({"%d.%d" % torch.cuda.get_device_capability(i) for i in range(n)})) or "-")'
+        )
         answer = run([python, '-c', code], 'Importing torch', log)
         fields = re.search(r'^torch: (\S+) (\S+) (\S+)$', answer, re.MULTILINE).groups()
         return cls(*('' if field == '-' else field for field in fields))
@@ -41,15 +46,18 @@ def cpp_standard(torch_version: str) -> str:
 
 
 def patch_setup(text: str, standard: str) -> str:
-    """mmcv's setup.py with every C++ standard that it asks for replaced.
+    """Mmcv's setup.py with every C++ standard that it asks for replaced.
 
     Raises:
         SetupError: it asks for none: these are not the sources that this set-up knows.
     """
     patched, count = re.subn(r'([-/]std[=:])c\+\+\d\d', rf'\g<1>{standard}', text)
     if not count:
-        raise SetupError("mmcv's setup.py names no C++ standard, so it is not the release that this set-up knows how to build. Check "
-                         'requirements/mmcv.txt, or give a ready wheel with the variable MMEST_FIND_LINKS.')
+        raise SetupError(
+            "mmcv's setup.py names no C++ standard, so it is not the release that this set-up knows how to build. "
+            'Check '
+            'requirements/mmcv.txt, or give a ready wheel with the variable MMEST_FIND_LINKS.'
+        )
     return patched
 
 
@@ -85,14 +93,23 @@ def wants_cuda(torch: Torch, forced: str) -> bool:
         SetupError: MMEST_CUDA asks for what this torch cannot do, or is neither 0 nor 1.
     """
     if forced not in ('', '0', '1'):
-        raise SetupError(f'MMEST_CUDA is {forced!r}, but 1 (with CUDA ops), 0 (CPU alone) or nothing was expected. Correct it or unset it.')
+        raise SetupError(
+            f'MMEST_CUDA is {forced!r}, but 1 (with CUDA ops), 0 (CPU alone) or nothing was expected. Correct it or '
+            'unset it.'
+        )
     if forced == '1' and not torch.cuda:
-        raise SetupError(f'MMEST_CUDA=1 asks for CUDA ops, but torch {torch.version} was built without CUDA. Remove .venv (make clean) '
-                         'and choose a torch with CUDA through MMEST_TORCH or the sources of pip, or unset MMEST_CUDA.')
+        raise SetupError(
+            f'MMEST_CUDA=1 asks for CUDA ops, but torch {torch.version} was built without CUDA. Remove .venv (make '
+            'clean) '
+            'and choose a torch with CUDA through MMEST_TORCH or the sources of pip, or unset MMEST_CUDA.'
+        )
     if forced:
         return forced == '1'
-    return bool(torch.cuda) and shutil.which('nvidia-smi') is not None and subprocess.run(
-        ['nvidia-smi', '-L'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    return (
+        bool(torch.cuda)
+        and shutil.which('nvidia-smi') is not None
+        and subprocess.run(['nvidia-smi', '-L'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    )
 
 
 def find_cuda_home(version: str) -> Path:
@@ -103,8 +120,12 @@ def find_cuda_home(version: str) -> Path:
     """
     major, found = version.split('.')[0], []
     on_path = shutil.which('nvcc')
-    places = [os.environ.get('CUDA_HOME'), *sorted(map(str, Path('/usr/local').glob(f'cuda-{major}*')), reverse=True),
-              '/usr/local/cuda', on_path and str(Path(on_path).resolve().parents[1])]
+    places = [
+        os.environ.get('CUDA_HOME'),
+        *sorted(map(str, Path('/usr/local').glob(f'cuda-{major}*')), reverse=True),
+        '/usr/local/cuda',
+        on_path and str(Path(on_path).resolve().parents[1]),
+    ]
     for place in filter(None, places):
         try:
             answer = subprocess.run([f'{place}/bin/nvcc', '--version'], capture_output=True, text=True).stdout
@@ -115,20 +136,33 @@ def find_cuda_home(version: str) -> Path:
             return Path(place)
         if match:
             found.append(f'{".".join(match.groups())} in {place}')
-    raise SetupError(NO_NVCC.format(cuda=version, major=major, found='found only ' + ', '.join(found) if found else 'found none'))
+    raise SetupError(
+        NO_NVCC.format(cuda=version, major=major, found='found only ' + ', '.join(found) if found else 'found none')
+    )
 
 
 def check_compiler(python: Path, standard: str) -> None:
     """Compile three lines, so that what is missing is known before the minutes of compilation and by its name."""
     compiler = os.environ.get('CXX', 'c++')
-    include = subprocess.run([str(python), '-c', 'import sysconfig; print(sysconfig.get_path("include"))'], capture_output=True, text=True,
-                             check=True).stdout.strip()
+    include = subprocess.run(
+        [str(python), '-c', 'import sysconfig; print(sysconfig.get_path("include"))'],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
     flag = f'-std={standard}'
 
     def accepts(source: str, *flags: str) -> bool:
         try:
-            return subprocess.run([*compiler.split(), *flags, '-x', 'c++', '-fsyntax-only', '-'], input=source, text=True,
-                                  capture_output=True).returncode == 0
+            return (
+                subprocess.run(
+                    [*compiler.split(), *flags, '-x', 'c++', '-fsyntax-only', '-'],
+                    input=source,
+                    text=True,
+                    capture_output=True,
+                ).returncode
+                == 0
+            )
         except OSError:
             return False
 
@@ -140,7 +174,7 @@ def check_compiler(python: Path, standard: str) -> None:
         raise SetupError(NO_HEADERS)
 
 
-def build_environment(python: Path, standard: str, cuda_home: Optional[Path]) -> Dict[str, str]:
+def build_environment(python: Path, standard: str, cuda_home: Path | None) -> dict[str, str]:
     """Environment variables of the build."""
     env = dict(os.environ, MMCV_WITH_OPS='1', FORCE_CUDA='1' if cuda_home else '0')
     env['PATH'] = f'{python.parent}{os.pathsep}{env["PATH"]}'  # ninja is there
@@ -173,16 +207,23 @@ def build(python: Path, requirement: str, torch: Torch, cuda: bool, folder: Path
     env = dict(build_environment(python, standard, cuda_home), TMPDIR=str(folder))
     pip = [python, '-m', 'pip']
     note(f'fetching the sources of {requirement}')
-    run([*pip, 'download', '--no-deps', '--no-binary', ':all:', '--no-build-isolation', '--dest', folder, requirement],
-        f'Fetching the sources of {requirement}', log, env=env)
+    run(
+        [*pip, 'download', '--no-deps', '--no-binary', ':all:', '--no-build-isolation', '--dest', folder, requirement],
+        f'Fetching the sources of {requirement}',
+        log,
+        env=env,
+    )
     with tarfile.open(next(folder.glob('*mmcv-*.tar.gz'))) as archive:
         # Python releases before 3.10.12 and 3.11.4 know no filters, later ones ask for one.
         archive.extractall(folder, **({'filter': 'data'} if hasattr(tarfile, 'data_filter') else {}))
     sources = next(path for path in folder.glob('*mmcv-*') if path.is_dir())
     setup = sources / 'setup.py'
     setup.write_text(patch_setup(setup.read_text(encoding='utf-8'), standard), encoding='utf-8')
-    note(f'compiling with {standard}, {"CUDA " + torch.cuda if cuda else "CPU ops"}, {env["MAX_JOBS"]} files at a time (MAX_JOBS); '
-         'about 30 minutes of one core without CUDA')
+    note(
+        f'compiling with {standard}, {"CUDA " + torch.cuda if cuda else "CPU ops"}, {env["MAX_JOBS"]} files at a '
+        'time (MAX_JOBS); '
+        'about 30 minutes of one core without CUDA'
+    )
     progress = Progress('compiling mmcv')
     progress.status('the first files; then it is known how far it is')
 
@@ -192,8 +233,14 @@ def build(python: Path, requirement: str, torch: Torch, cuda: bool, folder: Path
             progress.update(int(match.group(1)), int(match.group(2)))
 
     try:
-        run([*pip, 'wheel', '-v', '--no-build-isolation', '--no-deps', '--wheel-dir', folder, sources], f'Building {requirement}', log,
-            show, env=env, cwd=folder)
+        run(
+            [*pip, 'wheel', '-v', '--no-build-isolation', '--no-deps', '--wheel-dir', folder, sources],
+            f'Building {requirement}',
+            log,
+            show,
+            env=env,
+            cwd=folder,
+        )
     finally:
         progress.close()
     return next(folder.glob('*mmcv-*.whl'))

@@ -1,9 +1,9 @@
 """Where a wheel of mmcv comes from: given, cached, offered by pip's sources, or built; and the proof that it works."""
+
 import os
 import re
 import shutil
 from pathlib import Path
-from typing import Optional
 
 from . import mmcv_build
 from .commands import run
@@ -12,7 +12,7 @@ from .failures import SetupError
 from .mmcv_build import Torch
 from .venv import Venv
 
-VERIFY = '''
+VERIFY = """
 import mmcv._ext, torch
 from mmcv.ops import nms, roi_align
 devices = ["cpu"] + (["cuda"] if {cuda} and torch.cuda.is_available() else [])
@@ -28,7 +28,7 @@ for device in devices:
     assert torch.allclose(pooled[0, 0], expected), "roi_align gives wrong values on " + device
     assert abs(image.grad.sum().item() - 4) < 1e-4, "roi_align gives wrong gradients on " + device
 print("verified on", *devices)
-'''
+"""
 
 
 def cache_root() -> Path:
@@ -63,7 +63,7 @@ class WheelCache:
     def __init__(self, root: Path, key: str) -> None:
         self.folder = root / key
 
-    def get(self) -> Optional[Path]:
+    def get(self) -> Path | None:
         """The wheel, or None."""
         return next(self.folder.glob('*mmcv-*.whl'), None)
 
@@ -91,11 +91,20 @@ class MMCVInstaller:
         self.venv, self.requirement = venv, requirement
         self.torch = Torch.of(venv.python, venv.log)
         self.cuda = mmcv_build.wants_cuda(self.torch, venv.choices['MMEST_CUDA'])
-        tags = run([venv.python, '-c', 'import sys, sysconfig; print("tags: cp%d%d" % sys.version_info[:2], sysconfig.get_platform())'],
-                   'Asking Python for its platform', venv.log)
+        tags = run(
+            [
+                venv.python,
+                '-c',
+                'import sys, sysconfig; print("tags: cp%d%d" % sys.version_info[:2], sysconfig.get_platform())',
+            ],
+            'Asking Python for its platform',
+            venv.log,
+        )
         python_tag, platform = re.search(r'^tags: (\S+) (\S+)$', tags, re.MULTILINE).groups()
-        self.cache = WheelCache(cache_root() / 'wheels',
-                                cache_key(requirement.replace('==', ''), self.torch, self.cuda, python_tag, platform))
+        self.cache = WheelCache(
+            cache_root() / 'wheels',
+            cache_key(requirement.replace('==', ''), self.torch, self.cuda, python_tag, platform),
+        )
 
     def install(self) -> str:
         """Install the first wheel that works; returns where it came from.
@@ -137,24 +146,45 @@ class MMCVInstaller:
             if link not in wheels:
                 command += ['--find-links', link]
         try:
-            run(command + (wheels or ['--no-index', self.requirement]), f'Looking for {self.requirement}', self.venv.log)
+            run(
+                command + (wheels or ['--no-index', self.requirement]), f'Looking for {self.requirement}', self.venv.log
+            )
             wheel = next(folder.glob('*mmcv-*.whl'))
         except (SetupError, StopIteration) as error:
-            raise SetupError(f'MMEST_FIND_LINKS={where} holds no wheel of {self.requirement} for this Python and platform '
-                             f'({self.cache.folder.name}). Let it name a folder or a link with such a wheel, or unset it to have mmcv '
-                             f'built from source. What pip said is in {self.venv.log}.') from error
+            raise SetupError(
+                f'MMEST_FIND_LINKS={where} holds no wheel of {self.requirement} for this Python and platform '
+                f'({self.cache.folder.name}). Let it name a folder or a link with such a wheel, or unset it to have '
+                'mmcv '
+                f'built from source. What pip said is in {self.venv.log}.'
+            ) from error
         problem = self._problem(wheel)
         if problem:
-            raise SetupError(f'The wheel {wheel.name} of MMEST_FIND_LINKS={where} does not work with torch {self.torch.version}: '
-                             f'{problem}. It was probably built for another torch. Give one that was built for this one, or unset '
-                             'MMEST_FIND_LINKS to have mmcv built from source.')
+            raise SetupError(
+                f'The wheel {wheel.name} of MMEST_FIND_LINKS={where} does not work with torch {self.torch.version}: '
+                f'{problem}. It was probably built for another torch. Give one that was built for this one, or unset '
+                'MMEST_FIND_LINKS to have mmcv built from source.'
+            )
         self.cache.put(wheel)
         return f'the wheel of MMEST_FIND_LINKS={where}; kept in {self.cache.folder}'
 
-    def _offered(self, folder: Path) -> Optional[Path]:
+    def _offered(self, folder: Path) -> Path | None:
         try:
-            run([self.venv.python, '-m', 'pip', 'download', '--no-deps', '--only-binary', ':all:', '--dest', folder, self.requirement],
-                f'Looking for a wheel of {self.requirement}', self.venv.log)
+            run(
+                [
+                    self.venv.python,
+                    '-m',
+                    'pip',
+                    'download',
+                    '--no-deps',
+                    '--only-binary',
+                    ':all:',
+                    '--dest',
+                    folder,
+                    self.requirement,
+                ],
+                f'Looking for a wheel of {self.requirement}',
+                self.venv.log,
+            )
         except SetupError:  # the usual case: there is none, and one is built
             return None
         return next(folder.glob('*mmcv-*.whl'), None)
@@ -164,12 +194,15 @@ class MMCVInstaller:
         wheel = mmcv_build.build(self.venv.python, self.requirement, self.torch, self.cuda, folder, self.venv.log)
         problem = self._problem(wheel)
         if problem:
-            raise SetupError(f'mmcv was built for torch {self.torch.version}, but does not work: {problem}. Use the pinned torch (unset '
-                             f'MMEST_TORCH), or report this with the log {self.venv.log}.')
+            raise SetupError(
+                f'mmcv was built for torch {self.torch.version}, but does not work: {problem}. Use the pinned torch '
+                '(unset '
+                f'MMEST_TORCH), or report this with the log {self.venv.log}.'
+            )
         self.cache.put(wheel)
         return f'built from source; kept in {self.cache.folder}'
 
-    def _problem(self, wheel: Path) -> Optional[str]:
+    def _problem(self, wheel: Path) -> str | None:
         """Install a wheel and run its ops; what is wrong with it, or None."""
         try:
             self.venv.pip_install(['--no-deps', '--force-reinstall', str(wheel)], 'mmcv')

@@ -1,9 +1,9 @@
 """The steps of the set-up, in order."""
+
 import hashlib
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List
 
 from .commands import run
 from .console import Steps, note
@@ -24,9 +24,15 @@ _SHARED = 'mmcv.ops, mmdet.apis, mmseg.apis, mmest'
 MODULES = {'openmmlab': _SHARED, 'onedl': f'{_SHARED}, mmest.datasets.oriented'}
 
 
-def step_inputs(root: Path, stack: str, choices: Dict[str, str]) -> Dict[str, str]:
-    """For each step a hash of what it depends on, the steps before it included: a change of it means to run the step again."""
-    names = dict(packages=f'{stack}/packages', mmcv=f'{stack}/mmcv', **{name: name for name in ('build', 'torch', 'runtime', 'tests')})
+def step_inputs(root: Path, stack: str, choices: dict[str, str]) -> dict[str, str]:
+    """For each step a hash of what it depends on, the steps before it included: a change of it means to run the step
+    again.
+    """
+    names = dict(
+        packages=f'{stack}/packages',
+        mmcv=f'{stack}/mmcv',
+        **{name: name for name in ('build', 'torch', 'runtime', 'tests')},
+    )
     files = {name: (root / 'requirements' / f'{file}.txt').read_text() for name, file in names.items()}
     depends = {
         'venv': [str(root), choices['PYTHON'], choices['MMEST_TORCH'] == 'existing'],
@@ -80,7 +86,7 @@ class Plan:
         print(f'The set-up is done. Activate it with: source {self.venv.root.name}/bin/activate', flush=True)
 
     @property
-    def packages(self) -> List[Path]:
+    def packages(self) -> list[Path]:
         return [self.requirements / 'runtime.txt', self.own / 'packages.txt']
 
     def make_venv(self) -> str:
@@ -93,8 +99,11 @@ class Plan:
 
     def install_torch(self) -> str:
         with self.venv.installing():  # pip replaces itself here: cut off, it would not run again
-            run([self.venv.python, '-m', 'pip', 'install', '-r', self.requirements / 'build.txt'], 'Installing pip and ninja',
-                self.venv.log)
+            run(
+                [self.venv.python, '-m', 'pip', 'install', '-r', self.requirements / 'build.txt'],
+                'Installing pip and ninja',
+                self.venv.log,
+            )
         if self.torch == 'existing':
             version, _ = existing_torch(str(self.venv.python))
             return f'torch {version}, found outside'
@@ -111,9 +120,14 @@ class Plan:
         imports = subprocess.run([str(self.venv.python), '-c', 'import cv2'], capture_output=True, text=True)
         if imports.returncode:
             # Without a desktop libGL and its like are missing, and root would be needed to install them.
-            note(f'opencv-python does not import here ({imports.stderr.strip().splitlines()[-1]}): its build without windows replaces it')
+            note(
+                f'opencv-python does not import here ({imports.stderr.strip().splitlines()[-1]}): its build without '
+                'windows replaces it'
+            )
             version = pinned(self.own / 'packages.txt', 'opencv-python').partition('==')[2]
-            self.venv.pip_install(['--no-deps', '--force-reinstall', f'opencv-python-headless=={version}'], 'opencv-python-headless')
+            self.venv.pip_install(
+                ['--no-deps', '--force-reinstall', f'opencv-python-headless=={version}'], 'opencv-python-headless'
+            )
         return 'installed'
 
     def install_mmcv(self) -> str:
@@ -121,9 +135,20 @@ class Plan:
 
     def install_mmest(self) -> str:
         self.venv.pip_install(['--no-build-isolation', '--no-deps', '-e', str(self.root)], 'mmest')
-        answer = run([self.venv.python, '-W', 'ignore', '-c', f'import {MODULES[self.stack]}, torch; '
-                      'print("versions: torch", torch.__version__, "mmcv", mmcv.__version__, "mmdet", mmdet.__version__, "mmseg", '
-                      'mmseg.__version__, "mmest", mmest.__version__)'], 'Importing what was installed', self.venv.log)
+        answer = run(
+            [
+                self.venv.python,
+                '-W',
+                'ignore',
+                '-c',
+                f'import {MODULES[self.stack]}, torch; '
+                'print("versions: torch", torch.__version__, "mmcv", mmcv.__version__, "mmdet", mmdet.__version__, '
+                '"mmseg", '
+                'mmseg.__version__, "mmest", mmest.__version__)',
+            ],
+            'Importing what was installed',
+            self.venv.log,
+        )
         return answer.rpartition('versions: ')[2].strip()
 
 

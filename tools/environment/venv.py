@@ -1,4 +1,5 @@
 """The virtual environment and the record of what was finished in it."""
+
 import contextlib
 import fcntl
 import functools
@@ -7,8 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional
 
 from .commands import run
 from .console import Progress, note
@@ -30,7 +31,9 @@ def alone(root: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            note(f'another set-up, or a command that one left behind, is still at work on {root}; waiting for it to end')
+            note(
+                f'another set-up, or a command that one left behind, is still at work on {root}; waiting for it to end'
+            )
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -48,13 +51,15 @@ class Venv:
         self.log = root / 'setup.log'
         self._record = root / 'setup.json'
         if root.exists() and not self._record.exists() and {path.name for path in root.iterdir()} - {'setup.tmp'}:
-            raise SetupError(f'{root} exists, but not made by this set-up. Move it away or remove it (make clean), and run the '
-                             'command again.')
+            raise SetupError(
+                f'{root} exists, but not made by this set-up. Move it away or remove it (make clean), and run the '
+                'command again.'
+            )
         try:
             record = json.loads(self._record.read_text())
         except FileNotFoundError:
             record = {'choices': {}, 'done': {}}
-        self.done: Dict[str, str] = record['done']
+        self.done: dict[str, str] = record['done']
         # What was asked for by variables holds until something else is asked for: `make test` need not repeat them.
         self.choices = {name: os.environ.get(name, record['choices'].get(name, '')) for name in CHOICES}
 
@@ -77,7 +82,7 @@ class Venv:
         self.done[step] = inputs
         self._write()
 
-    def create(self, inputs: str, existing_torch: Optional[Path]) -> None:
+    def create(self, inputs: str, existing_torch: Path | None) -> None:
         """Make the environment anew.
 
         Args:
@@ -88,12 +93,17 @@ class Venv:
         self.root.mkdir(parents=True)
         self.done = {}
         self._write()
-        command = [sys.executable, '-m', 'venv', str(self.root)] + (['--system-site-packages'] if existing_torch else [])
+        command = [sys.executable, '-m', 'venv', str(self.root)] + (
+            ['--system-site-packages'] if existing_torch else []
+        )
         if subprocess.run([sys.executable, '-c', 'import ensurepip, venv'], stderr=subprocess.DEVNULL).returncode == 0:
             run(command, 'Making the virtual environment', self.log)
         else:
             self._create_without_ensurepip(command)
-        if existing_torch and subprocess.run([str(self.python), '-c', 'import torch'], stderr=subprocess.DEVNULL).returncode:
+        if (
+            existing_torch
+            and subprocess.run([str(self.python), '-c', 'import torch'], stderr=subprocess.DEVNULL).returncode
+        ):
             # The Python that runs us is in a virtual environment itself: its packages are not the system's.
             packages = next(self.root.glob('lib/python*/site-packages'))
             (packages / 'existing-torch.pth').write_text(f'{existing_torch}\n')
@@ -109,11 +119,15 @@ class Venv:
             os.replace(self.root, discarded)
             shutil.rmtree(discarded)
 
-    def _create_without_ensurepip(self, command: List[str]) -> None:
+    def _create_without_ensurepip(self, command: list[str]) -> None:
         # Debian splits ensurepip off; pip can be put into the environment by the pip outside.
         try:
             run(command + ['--without-pip'], 'Making the virtual environment', self.log)
-            run([sys.executable, '-m', 'pip', '--python', str(self.python), 'install', 'pip'], 'Installing pip', self.log)
+            run(
+                [sys.executable, '-m', 'pip', '--python', str(self.python), 'install', 'pip'],
+                'Installing pip',
+                self.log,
+            )
         except SetupError as error:
             self._discard()
             raise SetupError(NO_VENV.format(python=sys.executable)) from error
@@ -135,7 +149,7 @@ class Venv:
         del self.done['installing']
         self._write()
 
-    def pip_install(self, arguments: List[str], what: str) -> None:
+    def pip_install(self, arguments: list[str], what: str) -> None:
         """`pip install` with a line of progress.
 
         Args:
@@ -153,6 +167,11 @@ class Venv:
 
         with self.installing():
             try:
-                run([self.python, '-m', 'pip', 'install', '--progress-bar', 'raw', *arguments], f'Installing {what}', self.log, show)
+                run(
+                    [self.python, '-m', 'pip', 'install', '--progress-bar', 'raw', *arguments],
+                    f'Installing {what}',
+                    self.log,
+                    show,
+                )
             finally:
                 progress.close()

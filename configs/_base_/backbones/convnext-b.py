@@ -1,7 +1,17 @@
 # ConvNeXt-B, ImageNet-1k, 224×224, from mmpretrain: pip install mmpretrain torchvision.
 backbone = dict(
-    type='mmpretrain.ConvNeXt', arch='base', out_indices=(0, 1, 2, 3), drop_path_rate=0.4, layer_scale_init_value=1.0,
-    gap_before_final_norm=False, with_cp=False,
-    init_cfg=dict(type='Pretrained', prefix='backbone.', checkpoint='https://download.openmmlab.com/mmclassification/v0/'
-                  'convnext/downstream/convnext-base_3rdparty_32xb128-noema_in1k_20220301-2a0ee547.pth'))
+    type='mmpretrain.ConvNeXt',
+    arch='base',
+    out_indices=(0, 1, 2, 3),
+    drop_path_rate=0.4,
+    layer_scale_init_value=1.0,
+    gap_before_final_norm=False,
+    with_cp=False,
+    init_cfg=dict(
+        type='Pretrained',
+        prefix='backbone.',
+        checkpoint='https://download.openmmlab.com/mmclassification/v0/'
+        'convnext/downstream/convnext-base_3rdparty_32xb128-noema_in1k_20220301-2a0ee547.pth',
+    ),
+)
 channels = [128, 256, 512, 1024]

@@ -1,7 +1,17 @@
-# ResNet-50 up to its third stage (strides 4, 8 and 16), ImageNet-1k, from a file of your own. For RGB input and ImageNet's
-# mean and deviation.
+# ResNet-50 up to its third stage (strides 4, 8 and 16), ImageNet-1k, from a file of your own. For RGB input and
+# ImageNet's mean and deviation.
 backbone = dict(
-    type='ResNet', depth=50, num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(0, 1, 2), style='caffe',
-    frozen_stages=-1, norm_cfg=dict(type='BN', requires_grad=True), norm_eval=True, with_cp=False,
-    init_cfg=dict(type='Pretrained', checkpoint='{{$MMEST_WEIGHTS:weights}}/resnet50_in1k_caffe_rgb_conv1-layer3.pth'))
+    type='ResNet',
+    depth=50,
+    num_stages=3,
+    strides=(1, 2, 2),
+    dilations=(1, 1, 1),
+    out_indices=(0, 1, 2),
+    style='caffe',
+    frozen_stages=-1,
+    norm_cfg=dict(type='BN', requires_grad=True),
+    norm_eval=True,
+    with_cp=False,
+    init_cfg=dict(type='Pretrained', checkpoint='{{$MMEST_WEIGHTS:weights}}/resnet50_in1k_caffe_rgb_conv1-layer3.pth'),
+)
 channels = [256, 512, 1024]

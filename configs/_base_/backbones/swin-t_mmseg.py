@@ -1,7 +1,21 @@
 # Swin-T, ImageNet-1k, 224×224, in the keys of mmseg.
 backbone = dict(
-    type='SwinTransformer', embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24], window_size=7, mlp_ratio=4,
-    qkv_bias=True, patch_norm=True, drop_path_rate=0.3, out_indices=(0, 1, 2, 3), frozen_stages=-1, with_cp=False,
-    init_cfg=dict(type='Pretrained', checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/swin/'
-                  'swin_tiny_patch4_window7_224_20220317-1cdeb081.pth'))
+    type='SwinTransformer',
+    embed_dims=96,
+    depths=[2, 2, 6, 2],
+    num_heads=[3, 6, 12, 24],
+    window_size=7,
+    mlp_ratio=4,
+    qkv_bias=True,
+    patch_norm=True,
+    drop_path_rate=0.3,
+    out_indices=(0, 1, 2, 3),
+    frozen_stages=-1,
+    with_cp=False,
+    init_cfg=dict(
+        type='Pretrained',
+        checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/pretrain/swin/'
+        'swin_tiny_patch4_window7_224_20220317-1cdeb081.pth',
+    ),
+)
 channels = [96, 192, 384, 768]

@@ -5,12 +5,24 @@ classes = ('class-1', 'class-2')  # the names in the annotation files, exactly; 
 train_ann, train_images, val_ann, val_images = 'annotations/train.json', 'train/', 'annotations/val.json', 'val/'
 
 num_classes = len(classes)
-train_dataloader = dict(dataset=dict(
-    type='CocoDataset', data_root=data_root, metainfo=dict(classes=classes), ann_file=train_ann,
-    data_prefix=dict(img=train_images)))
-val_dataloader = dict(dataset=dict(
-    type='CocoDataset', data_root=data_root, metainfo=dict(classes=classes), ann_file=val_ann,
-    data_prefix=dict(img=val_images)))
+train_dataloader = dict(
+    dataset=dict(
+        type='CocoDataset',
+        data_root=data_root,
+        metainfo=dict(classes=classes),
+        ann_file=train_ann,
+        data_prefix=dict(img=train_images),
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        type='CocoDataset',
+        data_root=data_root,
+        metainfo=dict(classes=classes),
+        ann_file=val_ann,
+        data_prefix=dict(img=val_images),
+    )
+)
 test_dataloader = dict(_base_.val_dataloader, dataset=dict(_base_.val_dataloader.dataset, **val_dataloader['dataset']))
 val_evaluator = dict(type='CocoMetric', ann_file=data_root + val_ann, metric='bbox')
 test_evaluator = val_evaluator

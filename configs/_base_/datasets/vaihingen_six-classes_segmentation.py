@@ -1,6 +1,6 @@
 # ISPRS Vaihingen, six classes: clutter is one of them, in training and in the score. The other protocol is
-# vaihingen_five-classes_segmentation.py. Prepared by tools/datasets/vaihingen.py; vaihingen/ is looked for in $MMEST_DATA
-# (default: data).
+# vaihingen_five-classes_segmentation.py. Prepared by tools/datasets/vaihingen.py; vaihingen/ is looked for in
+# $MMEST_DATA (default: data).
 _base_ = './patches_segmentation.py'
 num_classes = 6
 dataset = dict(type='ISPRSDataset', data_root='{{$MMEST_DATA:data}}/vaihingen/')

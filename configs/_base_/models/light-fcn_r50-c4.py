@@ -1,4 +1,5 @@
 _base_ = ['./light-fcn.py', '../backbones/r50-c4.py']
 model = dict(
-    backbone=dict(_delete_=True, type='TunedBackbone', backbone=dict(_base_.backbone, out_indices=(2, ))),
-    decode_head=dict(in_channels=_base_.channels[-1]))
+    backbone=dict(_delete_=True, type='TunedBackbone', backbone=dict(_base_.backbone, out_indices=(2,))),
+    decode_head=dict(in_channels=_base_.channels[-1]),
+)

@@ -3,4 +3,5 @@ model = dict(
     pretrained=None,
     backbone=dict(_delete_=True, type='TunedBackbone', backbone=_base_.backbone),
     decode_head=dict(in_channels=_base_.channels),
-    auxiliary_head=dict(in_channels=_base_.channels[2]))
+    auxiliary_head=dict(in_channels=_base_.channels[2]),
+)

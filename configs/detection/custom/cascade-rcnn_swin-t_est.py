@@ -1,4 +1,10 @@
-_base_ = ['../../_base_/models/cascade-rcnn_swin-t_fpn.py', '../../_base_/datasets/coco_custom_detection.py',
-          '../../_base_/schedules/adamw_12e.py', '../../_base_/tunings/est.py']
-model = dict(backbone=dict(tuning=_base_.tuning), roi_head=dict(
-    bbox_head=[dict(stage, num_classes=_base_.num_classes) for stage in _base_.model.roi_head.bbox_head]))
+_base_ = [
+    '../../_base_/models/cascade-rcnn_swin-t_fpn.py',
+    '../../_base_/datasets/coco_custom_detection.py',
+    '../../_base_/schedules/adamw_12e.py',
+    '../../_base_/tunings/est.py',
+]
+model = dict(
+    backbone=dict(tuning=_base_.tuning),
+    roi_head=dict(bbox_head=[dict(stage, num_classes=_base_.num_classes) for stage in _base_.model.roi_head.bbox_head]),
+)

@@ -1,6 +1,10 @@
-_base_ = ['../../_base_/models/cascade-rcnn_convnext-b_fpn.py', '../../_base_/datasets/dior_detection.py',
-          '../../_base_/schedules/adamw_12e.py', '../../_base_/tunings/est.py']
+_base_ = [
+    '../../_base_/models/cascade-rcnn_convnext-b_fpn.py',
+    '../../_base_/datasets/dior_detection.py',
+    '../../_base_/schedules/adamw_12e.py',
+    '../../_base_/tunings/est.py',
+]
 model = dict(
     backbone=dict(tuning=_base_.tuning),
-    roi_head=dict(
-        bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]))
+    roi_head=dict(bbox_head=[dict(head, num_classes=_base_.num_classes) for head in _base_.model.roi_head.bbox_head]),
+)

@@ -1,6 +1,11 @@
-_base_ = ['../../_base_/models/faster-rcnn_convnext-b_fpn.py', '../../_base_/datasets/dota_detection.py',
-          '../../_base_/schedules/adamw_12e.py', '../../_base_/tunings/est.py']
+_base_ = [
+    '../../_base_/models/faster-rcnn_convnext-b_fpn.py',
+    '../../_base_/datasets/dota_detection.py',
+    '../../_base_/schedules/adamw_12e.py',
+    '../../_base_/tunings/est.py',
+]
 model = dict(
     backbone=dict(tuning=_base_.tuning),
     roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)),
-    test_cfg=dict(rcnn=dict(max_per_img=_base_.max_per_img)))
+    test_cfg=dict(rcnn=dict(max_per_img=_base_.max_per_img)),
+)

@@ -1,5 +1,11 @@
-_base_ = ['../../_base_/models/segformer_swin-b.py', '../../_base_/datasets/loveda_segmentation.py',
-          '../../_base_/schedules/adamw_80k.py', '../../_base_/tunings/est.py']
+_base_ = [
+    '../../_base_/models/segformer_swin-b.py',
+    '../../_base_/datasets/loveda_segmentation.py',
+    '../../_base_/schedules/adamw_80k.py',
+    '../../_base_/tunings/est.py',
+]
 model = dict(
-    data_preprocessor=dict(size=_base_.crop_size), backbone=dict(tuning=_base_.tuning),
-    decode_head=dict(num_classes=_base_.num_classes))
+    data_preprocessor=dict(size=_base_.crop_size),
+    backbone=dict(tuning=_base_.tuning),
+    decode_head=dict(num_classes=_base_.num_classes),
+)

@@ -1,5 +1,12 @@
-_base_ = ['../../_base_/models/upernet_swin-t.py', '../../_base_/datasets/potsdam_six-classes_segmentation.py',
-          '../../_base_/schedules/adamw_80k.py', '../../_base_/tunings/est.py']
+_base_ = [
+    '../../_base_/models/upernet_swin-t.py',
+    '../../_base_/datasets/potsdam_six-classes_segmentation.py',
+    '../../_base_/schedules/adamw_80k.py',
+    '../../_base_/tunings/est.py',
+]
 model = dict(
-    data_preprocessor=dict(size=_base_.crop_size), backbone=dict(tuning=_base_.tuning),
-    decode_head=dict(num_classes=_base_.num_classes), auxiliary_head=dict(num_classes=_base_.num_classes))
+    data_preprocessor=dict(size=_base_.crop_size),
+    backbone=dict(tuning=_base_.tuning),
+    decode_head=dict(num_classes=_base_.num_classes),
+    auxiliary_head=dict(num_classes=_base_.num_classes),
+)

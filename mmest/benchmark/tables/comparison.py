@@ -1,6 +1,8 @@
 """The tables of a paper: methods in rows; parameters, memory, time and accuracy in columns."""
+
 import statistics
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from mmest.benchmark.metrics import in_percent, main_metric
 from mmest.engine.memory.compare import FULL
@@ -10,31 +12,33 @@ from .table import FAILED, Column, Spread, Table
 
 #: The order that papers have; other methods follow by name.
 _FIRST = (FULL, 'frozen', 'partial')
-_LAST = ('est', )
+_LAST = ('est',)
 _MB = 2**20
 
 
-def unique(values: Iterable[Any]) -> List[Any]:
+def unique(values: Iterable[Any]) -> list[Any]:
     """Without repetitions, in the order of the first appearances."""
     return list(dict.fromkeys(values))
 
 
-def methods_in_order(results: Sequence[Result]) -> List[str]:
+def methods_in_order(results: Sequence[Result]) -> list[str]:
     """All methods: those that give the frame first, EST last, variants behind their method."""
-    def rank(method: str) -> Tuple[int, str]:
+
+    def rank(method: str) -> tuple[int, str]:
         name = method.partition(',')[0].partition(' ')[0]
         if name in _FIRST:
             return _FIRST.index(name), method
         return (len(_FIRST) + (name in _LAST), method)
+
     return sorted({result.method for result in results}, key=rank)
 
 
-def without_variants(methods: Iterable[str]) -> List[str]:
+def without_variants(methods: Iterable[str]) -> list[str]:
     """The methods alone, without the variants behind them."""
     return [method for method in methods if ',' not in method]
 
 
-def rows_of_model(results: Sequence[Result], model: str) -> List[str]:
+def rows_of_model(results: Sequence[Result], model: str) -> list[str]:
     """Methods that a table of one model has rows for: all that were measured on any model, and its own variants."""
     mine = {result.method for result in results if result.model == model}
     return [method for method in methods_in_order(results) if method in mine or ',' not in method and '(' not in method]
@@ -56,24 +60,34 @@ def share(value: Any, full: Any) -> Any:
 
 
 def comparison(results: Sequence[Result], model: str) -> Table:
-    """One model: trained parameters, memory and time in each setting, main metric on each data set, their mean, rank."""
+    """One model: trained parameters, memory and time in each setting, main metric on each data set, their mean,
+    rank.
+    """
     mine = [result for result in results if result.model == model]
     methods = rows_of_model(results, model)
-    columns = [(Column('method'), methods), *_parameter_columns(mine, methods), *_memory_columns(mine, methods),
-               *_time_columns(mine, methods), *_batch_columns(mine, methods), *_accuracy_columns(mine, methods)]
-    return Table(model, [column for column, _ in columns], [list(row) for row in zip(*(values for _, values in columns))])
+    columns = [
+        (Column('method'), methods),
+        *_parameter_columns(mine, methods),
+        *_memory_columns(mine, methods),
+        *_time_columns(mine, methods),
+        *_batch_columns(mine, methods),
+        *_accuracy_columns(mine, methods),
+    ]
+    return Table(
+        model, [column for column, _ in columns], [list(row) for row in zip(*(values for _, values in columns))]
+    )
 
 
-def by_setting(results: Sequence[Result], kind: str) -> Dict[str, List[Result]]:
+def by_setting(results: Sequence[Result], kind: str) -> dict[str, list[Result]]:
     """Results of a kind by setting."""
     settings = unique(result.setting for result in results if result.kind == kind)
     return {setting: [r for r in results if r.kind == kind and r.setting == setting] for setting in settings}
 
 
-def _parameter_columns(results, methods) -> Iterable[Tuple[Column, list]]:
+def _parameter_columns(results, methods) -> Iterable[tuple[Column, list]]:
     known = [result for result in results if 'parameters' in result.values]
 
-    def value(method: str, get: Callable[[dict], float]) -> Optional[float]:
+    def value(method: str, get: Callable[[dict], float]) -> float | None:
         return find(known, method, lambda result: get(result.values['parameters']))
 
     yield Column('trained, M', '{:.2f}'), [value(m, lambda p: p['trained_by_method'] / 1e6) for m in methods]
@@ -81,7 +95,7 @@ def _parameter_columns(results, methods) -> Iterable[Tuple[Column, list]]:
     yield Column('neck and head, M', '{:.2f}'), [value(m, lambda p: p['trained_in_heads'] / 1e6) for m in methods]
 
 
-def _memory_columns(results, methods) -> Iterable[Tuple[Column, list]]:
+def _memory_columns(results, methods) -> Iterable[tuple[Column, list]]:
     for setting, some in by_setting(results, 'memory').items():
         peaks = [find(some, method, lambda result: result.values['peak'] / _MB) for method in methods]
         full = find(some, FULL, lambda result: result.values['peak'] / _MB)
@@ -89,7 +103,7 @@ def _memory_columns(results, methods) -> Iterable[Tuple[Column, list]]:
         yield Column('of full', '{:.1%}'), [share(peak, full) for peak in peaks]
 
 
-def _time_columns(results, methods) -> Iterable[Tuple[Column, list]]:
+def _time_columns(results, methods) -> Iterable[tuple[Column, list]]:
     for setting, some in by_setting(results, 'time').items():
         times = [find(some, method, lambda result: result.values['median']) for method in methods]
         full = find(some, FULL, lambda result: result.values['median'])
@@ -97,10 +111,12 @@ def _time_columns(results, methods) -> Iterable[Tuple[Column, list]]:
         yield Column(f'time of full ({setting})', '{:.0%}'), [share(seconds, full) for seconds in times]
 
 
-def _batch_columns(results, methods) -> Iterable[Tuple[Column, list]]:
+def _batch_columns(results, methods) -> Iterable[tuple[Column, list]]:
     for setting, some in by_setting(results, 'largest_batch').items():
-        yield (Column(f'largest batch ({setting})', '{}'),
-               [find(some, method, lambda result: result.values['batch_size']) for method in methods])
+        yield (
+            Column(f'largest batch ({setting})', '{}'),
+            [find(some, method, lambda result: result.values['batch_size']) for method in methods],
+        )
 
 
 def scores(results: Iterable[Result], method: str) -> Any:
@@ -110,7 +126,7 @@ def scores(results: Iterable[Result], method: str) -> Any:
     return Spread.of(done) if done else FAILED if runs else None
 
 
-def _accuracy_columns(results, methods) -> Iterable[Tuple[Column, list]]:
+def _accuracy_columns(results, methods) -> Iterable[tuple[Column, list]]:
     runs = [result for result in results if result.kind == 'accuracy']
     datasets = unique(run.dataset for run in runs)
     by_dataset = []
@@ -119,27 +135,48 @@ def _accuracy_columns(results, methods) -> Iterable[Tuple[Column, list]]:
         names = unique(main_metric(run.values['metrics'])[0] for run in some if not run.error)
         by_dataset.append([scores(some, method) for method in methods])
         yield Column(f'{dataset}, {names[0] if names else "?"}', '{:.1f}', largest_bold=True), by_dataset[-1]
-    averages = [statistics.mean(score.mean for score in row) if all(isinstance(score, Spread) for score in row) else None
-                for row in zip(*by_dataset)] if by_dataset else []
+    averages = (
+        [
+            statistics.mean(score.mean for score in row) if all(isinstance(score, Spread) for score in row) else None
+            for row in zip(*by_dataset)
+        ]
+        if by_dataset
+        else []
+    )
     if len(datasets) > 1:
         yield Column('average', '{:.1f}', largest_bold=True), averages
     if datasets:
         score_of = dict(zip(methods, averages))
         ranked = {method: score_of[method] for method in without_variants(methods) if score_of[method] is not None}
-        yield Column('rank'), [f'{1 + sum(other > ranked[method] for other in ranked.values())} of {len(ranked)}'
-                               if method in ranked else None for method in methods]
+        yield (
+            Column('rank'),
+            [
+                f'{1 + sum(other > ranked[method] for other in ranked.values())} of {len(ranked)}'
+                if method in ranked
+                else None
+                for method in methods
+            ],
+        )
 
 
 def attribution(results: Sequence[Result], model: str, setting: str) -> Table:
     """What the live peak of each method is made of, in MB; on CUDA the allocator's figures stand beside it."""
     some = [r for r in results if r.kind == 'memory' and r.model == model and r.setting == setting]
     methods = methods_in_order(some)
-    parts = (('weights', ('weights_frozen', 'weights_trainable')), ('gradients', ('gradients', )), ('optimizer', ('optimizer', )),
-             ('saved by backbone', ('saved_backbone', )), ('by side network', ('saved_side', )),
-             ('by neck and head', ('saved_heads', )), ('inputs', ('inputs', )), ('transient', ('transient', )))
+    parts = (
+        ('weights', ('weights_frozen', 'weights_trainable')),
+        ('gradients', ('gradients',)),
+        ('optimizer', ('optimizer',)),
+        ('saved by backbone', ('saved_backbone',)),
+        ('by side network', ('saved_side',)),
+        ('by neck and head', ('saved_heads',)),
+        ('inputs', ('inputs',)),
+        ('transient', ('transient',)),
+    )
     columns = [Column('live peak', '{:.0f}')] + [Column(heading, '{:.0f}') for heading, _ in parts]
     values = [lambda r: r.values['peak'] / _MB] + [
-        lambda r, keys=keys: sum(r.values['attribution'][key] for key in keys) / _MB for _, keys in parts]
+        lambda r, keys=keys: sum(r.values['attribution'][key] for key in keys) / _MB for _, keys in parts
+    ]
     if any(not r.error and r.values['allocator'] for r in some):
         columns += [Column('allocated', '{:.0f}'), Column('reserved', '{:.0f}')]
         values += [lambda r, key=key: r.values['allocator'][key] / _MB for key in ('max_allocated', 'max_reserved')]
@@ -155,9 +192,17 @@ def attribution(results: Sequence[Result], model: str, setting: str) -> Table:
 def training_details(results: Sequence[Result], model: str, dataset: str) -> Table:
     """All metrics of the runs of one model on one data set, and how they were trained."""
     some = [r for r in results if r.kind == 'accuracy' and r.model == model and r.dataset == dataset]
-    metrics = unique(name for r in some if not r.error for name in r.values['metrics'] if not name.endswith(('_s', '_m', '_l')))
-    columns = [Column('method'), *(Column(name.rpartition('/')[2], '{:.1f}', largest_bold=True) for name in metrics),
-               Column('rate of schedule', '{:g}'), Column('of method', '{:g}'), Column('swept'), Column('seeds')]
+    metrics = unique(
+        name for r in some if not r.error for name in r.values['metrics'] if not name.endswith(('_s', '_m', '_l'))
+    )
+    columns = [
+        Column('method'),
+        *(Column(name.rpartition('/')[2], '{:.1f}', largest_bold=True) for name in metrics),
+        Column('rate of schedule', '{:g}'),
+        Column('of method', '{:g}'),
+        Column('swept'),
+        Column('seeds'),
+    ]
     rows = []
     for method in methods_in_order(some):
         runs = [r for r in some if r.method == method]
@@ -165,14 +210,16 @@ def training_details(results: Sequence[Result], model: str, dataset: str) -> Tab
         if not done:
             rows.append([method, *([FAILED if runs else None] * (len(columns) - 1))])
             continue
-        spreads = [Spread.of([in_percent(name, run['metrics'][name]) for run in done if name in run['metrics']])
-                   for name in metrics]
+        spreads = [
+            Spread.of([in_percent(name, run['metrics'][name]) for run in done if name in run['metrics']])
+            for name in metrics
+        ]
         failed = f' and {len(runs) - len(done)} failed' if len(runs) > len(done) else ''
         rows.append([method, *spreads, *_rates(done[0]), _swept(done[0]), f'{len(done)}{failed}'])
     return Table(f'{model}, {dataset}: metrics', columns, rows)
 
 
-def _rates(run: dict) -> Tuple[float, Any]:
+def _rates(run: dict) -> tuple[float, Any]:
     """Of the schedule, after the sweep, and that times the factor of the method, if it trains anything."""
     rate, of_method = run['learning_rate'], run['tuning'].get('lr_mult', 1)
     if (run.get('sweep') or {}).get('of') == 'method':
@@ -181,7 +228,9 @@ def _rates(run: dict) -> Tuple[float, Any]:
 
 
 def _swept(run: dict) -> str:
-    """The factors that were tried on the learning rate, the chosen one first, and with how many seeds if with more than one."""
+    """The factors that were tried on the learning rate, the chosen one first, and with how many seeds if with more than
+    one.
+    """
     tried = run.get('sweep_scores')
     if not tried:
         return 'no'

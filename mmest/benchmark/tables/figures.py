@@ -1,8 +1,10 @@
 """Figures: accuracy over memory, what the peak is made of, curves of the loss."""
+
 import statistics
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Sequence, Tuple
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -28,7 +30,7 @@ def _figure(path: Path, width: float, height: float) -> Iterator[Figure]:
         figure.savefig(path.with_suffix('.pdf'), metadata=dict(CreationDate=None))
 
 
-def _colours(methods: Iterable[str]) -> Dict[str, Any]:
+def _colours(methods: Iterable[str]) -> dict[str, Any]:
     """The frame in black and grey, EST in blue, the others in whatever is left."""
     fixed = dict(full='black', frozen='#8c8c8c', est='#1f77b4')
     left = [colour for number, colour in enumerate(matplotlib.colormaps['tab20'].colors) if number not in (0, 14, 15)]
@@ -36,7 +38,7 @@ def _colours(methods: Iterable[str]) -> Dict[str, Any]:
     return {method: fixed.get(method) or next(others) for method in methods}
 
 
-def pareto_front(points: Dict[str, Tuple[float, float]]) -> List[str]:
+def pareto_front(points: dict[str, tuple[float, float]]) -> list[str]:
     """Names of the points (memory, accuracy) that no other beats in both, by rising memory."""
     front, best = [], float('-inf')
     for name, (_, accuracy) in sorted(points.items(), key=lambda item: (item[1][0], -item[1][1])):
@@ -47,7 +49,8 @@ def pareto_front(points: Dict[str, Tuple[float, float]]) -> List[str]:
 
 
 def accuracy_over_memory(path: Path, results: Sequence[Result], model: str, dataset: str, setting: str) -> bool:
-    """Accuracy of each method over its live peak, and the Pareto front; False, and no file, where fewer than two have both.
+    """Accuracy of each method over its live peak, and the Pareto front; False, and no file, where fewer than two have
+    both.
 
     Variants, many and close together, are in the tables alone.
     """
@@ -62,14 +65,18 @@ def accuracy_over_memory(path: Path, results: Sequence[Result], model: str, data
     with _figure(path, 7.4, 4.4) as figure:
         axes = figure.subplots()
         front = pareto_front(points)
-        axes.plot(*zip(*(points[method] for method in front)), color='#999999', linestyle=':', zorder=1, label='Pareto front')
+        axes.plot(
+            *zip(*(points[method] for method in front)), color='#999999', linestyle=':', zorder=1, label='Pareto front'
+        )
         for method, colour in _colours(points).items():
             memory, accuracy = points[method]
             axes.errorbar(memory, accuracy, yerr=spreads[method].std, fmt='o', color=colour, capsize=3, label=method)
             if method in front:
                 axes.annotate(method, (memory, accuracy), xytext=(6, 6), textcoords='offset points', color=colour)
         axes.margins(0.15, 0.2)
-        axes.set(title=f'{model} on {dataset}', xlabel=f'live peak of a training step, MB ({setting})', ylabel=f'{metric}, %')
+        axes.set(
+            title=f'{model} on {dataset}', xlabel=f'live peak of a training step, MB ({setting})', ylabel=f'{metric}, %'
+        )
         axes.grid(alpha=0.3)
         figure.legend(loc='outside right upper', frameon=False)
     return True
@@ -100,15 +107,18 @@ def attribution_bars(path: Path, results: Sequence[Result], model: str, setting:
 
 def loss_curves(path: Path, results: Sequence[Result], model: str, dataset: str) -> bool:
     """The training loss of each method, variants aside, the mean over seeds; False, and no file, without a curve."""
-    runs = [r for r in results if r.kind == 'accuracy' and r.model == model and r.dataset == dataset and not r.error
-            and r.values.get('losses')]
+    runs = [
+        r
+        for r in results
+        if r.kind == 'accuracy' and r.model == model and r.dataset == dataset and not r.error and r.values.get('losses')
+    ]
     methods = without_variants(methods_in_order(runs))
     if not methods:
         return False
     with _figure(path, 7.4, 4) as figure:
         axes = figure.subplots()
         for method, colour in _colours(methods).items():
-            by_step: Dict[int, List[float]] = {}
+            by_step: dict[int, list[float]] = {}
             for run in runs:
                 for step, loss in run.values['losses'] if run.method == method else ():
                     by_step.setdefault(step, []).append(loss)

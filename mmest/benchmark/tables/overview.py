@@ -1,7 +1,9 @@
 """All models side by side: what a method saves, and what it scores."""
+
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Dict, List, Sequence
+from typing import Any
 
 from mmest.engine.memory.compare import FULL
 
@@ -10,17 +12,21 @@ from .results import Result
 from .table import Column, Table
 
 
-def memory_overviews(results: Sequence[Result]) -> List[Table]:
-    """Per setting that several models were measured in: share of full fine-tuning by method and model, average, rank."""
+def memory_overviews(results: Sequence[Result]) -> list[Table]:
+    """Per setting that several models were measured in: share of full fine-tuning by method and model, average,
+    rank.
+    """
     return [_ranked(table) for table in _cost_overviews(results, 'memory', 'Memory', 'peak', '{:.1%}')]
 
 
-def time_overviews(results: Sequence[Result]) -> List[Table]:
-    """The same of the time of a step. Without ranks: the methods beside a frozen backbone are too close for so few steps."""
+def time_overviews(results: Sequence[Result]) -> list[Table]:
+    """The same of the time of a step. Without ranks: the methods beside a frozen backbone are too close for so few
+    steps.
+    """
     return [_averaged(table) for table in _cost_overviews(results, 'time', 'Time of a step', 'median', '{:.0%}')]
 
 
-def accuracy_overviews(results: Sequence[Result]) -> List[Table]:
+def accuracy_overviews(results: Sequence[Result]) -> list[Table]:
     """The main metric by method, data set and model, if there are several of these."""
     runs = [r for r in results if r.kind == 'accuracy']
     methods, columns = without_variants(methods_in_order(runs)), {}
@@ -32,12 +38,15 @@ def accuracy_overviews(results: Sequence[Result]) -> List[Table]:
     return [_overview('Accuracy at a glance: main metric', methods, columns, Column('', '{:.1f}', largest_bold=True))]
 
 
-def _overview(title: str, methods: List[str], columns: Dict[str, List[Any]], like: Column) -> Table:
-    return Table(title, [Column('method'), *(replace(like, heading=name) for name in columns)],
-                 [list(row) for row in zip(methods, *columns.values())])
+def _overview(title: str, methods: list[str], columns: dict[str, list[Any]], like: Column) -> Table:
+    return Table(
+        title,
+        [Column('method'), *(replace(like, heading=name) for name in columns)],
+        [list(row) for row in zip(methods, *columns.values())],
+    )
 
 
-def _cost_overviews(results: Sequence[Result], kind: str, heading: str, key: str, form: str) -> List[Table]:
+def _cost_overviews(results: Sequence[Result], kind: str, heading: str, key: str, form: str) -> list[Table]:
     tables = []
     for setting, some in by_setting(results, kind).items():
         methods, columns = without_variants(methods_in_order(some)), {}
@@ -53,14 +62,22 @@ def _cost_overviews(results: Sequence[Result], kind: str, heading: str, key: str
 
 def _averaged(table: Table) -> Table:
     """With the average of the methods that were measured in every column."""
-    averages = [statistics.mean(row[1:]) if all(isinstance(value, float) for value in row[1:]) else None for row in table.rows]
-    return Table(table.title, [*table.columns, replace(table.columns[-1], heading='average')],
-                 [[*row, average] for row, average in zip(table.rows, averages)])
+    averages = [
+        statistics.mean(row[1:]) if all(isinstance(value, float) for value in row[1:]) else None for row in table.rows
+    ]
+    return Table(
+        table.title,
+        [*table.columns, replace(table.columns[-1], heading='average')],
+        [[*row, average] for row, average in zip(table.rows, averages)],
+    )
 
 
 def _ranked(table: Table) -> Table:
     """With the average, and the rank by it; the smallest is first."""
     table = _averaged(table)
     known = sorted(row[-1] for row in table.rows if row[-1] is not None)
-    return Table(table.title, [*table.columns, Column('rank')], [
-        [*row, None if row[-1] is None else f'{1 + known.index(row[-1])} of {len(known)}'] for row in table.rows])
+    return Table(
+        table.title,
+        [*table.columns, Column('rank')],
+        [[*row, None if row[-1] is None else f'{1 + known.index(row[-1])} of {len(known)}'] for row in table.rows],
+    )

@@ -1,9 +1,10 @@
 """One Markdown page of all results, its figures, and every table as CSV and LaTeX beside it."""
+
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, Optional, Sequence
 
 from .comparison import attribution, comparison, training_details, unique
 from .figures import accuracy_over_memory, attribution_bars, loss_curves
@@ -13,15 +14,16 @@ from .standing import where_est_does_not_win
 from .table import MISSING, Table
 
 PAGE, ASSETS = 'benchmarks.md', 'benchmarks'
-_HEAD = f'''# Benchmarks
+_HEAD = f"""# Benchmarks
 
-Made by `tools/make_tables.py` from JSON files, each of which has the config, versions, seed, commit and hardware of its measurement;
-nobody types a figure. {MISSING} is what was not measured, "failed" what was tried and failed.
+Made by `tools/make_tables.py` from JSON files, each of which has the config, versions, seed, commit and hardware of its
+measurement; nobody types a figure. {MISSING} is what was not measured, "failed" what was tried and failed.
 
-Memory is the live peak of one training step, MB = 2²⁰ bytes; time is the median of steps in which the methods took turns. Shares are of
-full fine-tuning in the same setting. Accuracy is the mean ± standard deviation over seeds, without a deviation where there is one seed. The
-rank is by accuracy, among the methods that have one on every data set of the table; variants of a method have none, and are not drawn beside it.
-'''
+Memory is the live peak of one training step, MB = 2²⁰ bytes; time is the median of steps in which the methods took
+turns. Shares are of full fine-tuning in the same setting. Accuracy is the mean ± standard deviation over seeds, without
+a deviation where there is one seed. The rank is by accuracy, among the methods that have one on every data set of the
+table; variants of a method have none, and are not drawn beside it.
+"""
 
 
 class Page:
@@ -32,7 +34,7 @@ class Page:
         notes: Markdown that ends the page.
     """
 
-    def __init__(self, results: Sequence[Result], notes: Optional[str] = None) -> None:
+    def __init__(self, results: Sequence[Result], notes: str | None = None) -> None:
         self._results, self._notes = results, notes
 
     def write(self, out: Path) -> None:
@@ -46,9 +48,13 @@ class Page:
                 os.replace(path, out / ASSETS / path.name)
             os.replace(Path(folder, PAGE), out / PAGE)
 
-    def _parts(self) -> List[str]:
+    def _parts(self) -> list[str]:
         parts = [_HEAD]
-        for table in (*accuracy_overviews(self._results), *memory_overviews(self._results), *time_overviews(self._results)):
+        for table in (
+            *accuracy_overviews(self._results),
+            *memory_overviews(self._results),
+            *time_overviews(self._results),
+        ):
             parts += [f'## {table.title}\n', self._table(table, table.title)]
         for model in unique(r.model for r in self._results):
             mine = [r for r in self._results if r.model == model]
@@ -63,7 +69,9 @@ class Page:
                 table = training_details(self._results, model, dataset)
                 parts += [f'### {table.title}\n', self._table(table, f'{model} {dataset}')]
                 for setting in unique(r.setting for r in mine if r.kind == 'memory'):
-                    parts += self._figure(accuracy_over_memory, f'{model} {dataset} over memory {setting}', model, dataset, setting)
+                    parts += self._figure(
+                        accuracy_over_memory, f'{model} {dataset} over memory {setting}', model, dataset, setting
+                    )
                 parts += self._figure(loss_curves, f'{model} {dataset} loss', model, dataset)
         lines = list(where_est_does_not_win(self._results))
         if lines:
@@ -76,14 +84,17 @@ class Page:
         (self._assets / f'{_file_name(name)}.tex').write_text(table.latex())
         return table.markdown()
 
-    def _figure(self, draw, name: str, *args) -> List[str]:
+    def _figure(self, draw, name: str, *args) -> list[str]:
         drawn = draw(self._assets / _file_name(name), self._results, *args)
         return [f'![{name}]({ASSETS}/{_file_name(name)}.svg)\n'] if drawn else []
 
     @staticmethod
-    def _failures(results: Sequence[Result]) -> List[str]:
-        lines = [f'- failed: {r.kind} of {r.method}{f" ({r.setting})" if r.setting else f" on {r.dataset}"}: `{r.error}`'
-                 for r in results if r.error]
+    def _failures(results: Sequence[Result]) -> list[str]:
+        lines = [
+            f'- failed: {r.kind} of {r.method}{f" ({r.setting})" if r.setting else f" on {r.dataset}"}: `{r.error}`'
+            for r in results
+            if r.error
+        ]
         return ['\n'.join(lines) + '\n'] if lines else []
 
 

@@ -1,10 +1,14 @@
-"""Results from the JSON files of ``tools/benchmark.py``, ``measure_memory.py`` and ``measure_time.py``, and from work folders."""
+"""Results from the JSON files of ``tools/benchmark.py``, ``measure_memory.py`` and ``measure_time.py``, and from work
+folders.
+"""
+
 import json
 import statistics
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any
 
 from mmest.utils import head_and_backbone
 
@@ -24,16 +28,17 @@ class Result:
         error: last line, if it failed.
         values: what was found; see :func:`_results`.
     """
+
     kind: str
     model: str
     dataset: str
     method: str
     setting: str = ''
-    error: Optional[str] = None
-    values: Dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    values: dict[str, Any] = field(default_factory=dict)
 
 
-def read_results(sources: Sequence[Path]) -> List[Result]:
+def read_results(sources: Sequence[Path]) -> list[Result]:
     """All results in files and folders.
 
     Args:
@@ -43,7 +48,7 @@ def read_results(sources: Sequence[Path]) -> List[Result]:
         FileNotFoundError: a source is not there.
         ValueError: a file cannot be read; two say different things of the same; there is nothing in the sources.
     """
-    results: List[Result] = []
+    results: list[Result] = []
     for source in sources:
         if not source.exists():
             raise FileNotFoundError(f'There is no "{source}".')
@@ -53,8 +58,10 @@ def read_results(sources: Sequence[Path]) -> List[Result]:
             for record in records_of_trainings(source):
                 results += _results(record)
     if not results:
-        raise ValueError(f'There are neither records nor trainings in {", ".join(map(str, sources))}. Records are the JSON files '
-                         'of tools/benchmark.py, measure_memory.py and measure_time.py.')
+        raise ValueError(
+            f'There are neither records nor trainings in {", ".join(map(str, sources))}. Records are the JSON files '
+            'of tools/benchmark.py, measure_memory.py and measure_time.py.'
+        )
     _refuse_doubles(results)
     return results
 
@@ -63,18 +70,21 @@ def _refuse_doubles(results: Sequence[Result]) -> None:
     cells = Counter((r.kind, r.model, r.setting, r.method) for r in results if r.kind != 'accuracy')
     doubles = [cell for cell, times in cells.items() if times > 1]
     if doubles:
-        raise ValueError(f'There are several records of the {doubles[0][0]} of {doubles[0][3]} for {doubles[0][1]}, {doubles[0][2]}'
-                         f'{f", and of {len(doubles) - 1} more" if len(doubles) > 1 else ""}. Keep one of each.')
+        raise ValueError(
+            f'There are several records of the {doubles[0][0]} of {doubles[0][3]} for {doubles[0][1]}, {doubles[0][2]}'
+            f'{f", and of {len(doubles) - 1} more" if len(doubles) > 1 else ""}. Keep one of each.'
+        )
 
 
-def _of_file(path: Path) -> List[Result]:
+def _of_file(path: Path) -> list[Result]:
     try:
         record = json.loads(path.read_text())
         # Work folders hold other JSON files too.
         return _results(record) if isinstance(record, dict) and 'config' in record else []
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f'{path} is no record that can be read ({type(error).__name__}: {error}). Remove it, or measure it '
-                         'again.') from error
+        raise ValueError(
+            f'{path} is no record that can be read ({type(error).__name__}: {error}). Remove it, or measure it again.'
+        ) from error
 
 
 def _kind(record: dict) -> str:
@@ -82,10 +92,13 @@ def _kind(record: dict) -> str:
     return record.get('kind') or ('memory' if 'tunings' in record else 'time' if 'seconds' in record else 'accuracy')
 
 
-def _results(record: dict) -> List[Result]:
+def _results(record: dict) -> list[Result]:
     kind, path = _kind(record), Path(record['config'])
-    about = dict(kind=kind, model=record.get('head_and_backbone') or head_and_backbone(path.stem),
-                 dataset=record.get('dataset') or path.parent.name)
+    about = dict(
+        kind=kind,
+        model=record.get('head_and_backbone') or head_and_backbone(path.stem),
+        dataset=record.get('dataset') or path.parent.name,
+    )
     variant = f', {record["variant"]}' if record.get('variant') else ''
     if kind == 'sweep':
         return []
@@ -96,11 +109,19 @@ def _results(record: dict) -> List[Result]:
         return [Result(**about, method=method + variant, error=record['error'][-1]) for method in methods]
     if kind == 'memory':
         optimizer = dict(optimizer=record['optimizer'])
-        return [Result(**about, method=method + variant, values={**optimizer, **row}) for method, row in record['tunings'].items()]
+        return [
+            Result(**about, method=method + variant, values={**optimizer, **row})
+            for method, row in record['tunings'].items()
+        ]
     if kind == 'time':
-        failed = [Result(**about, method=method + variant, error=error) for method, error in record.get('failures', {}).items()]
-        return failed + [Result(**about, method=method + variant, values=dict(
-            median=statistics.median(seconds), steps=len(seconds))) for method, seconds in record['seconds'].items()]
+        failed = [
+            Result(**about, method=method + variant, error=error)
+            for method, error in record.get('failures', {}).items()
+        ]
+        return failed + [
+            Result(**about, method=method + variant, values=dict(median=statistics.median(seconds), steps=len(seconds)))
+            for method, seconds in record['seconds'].items()
+        ]
     return [Result(**about, method=record['method'] + variant, values=record)]
 
 

@@ -1,5 +1,6 @@
 """Where EST does not win, said by the figures themselves."""
-from typing import Iterator, Sequence
+
+from collections.abc import Iterator, Sequence
 
 from mmest.engine.memory.compare import FULL
 
@@ -18,8 +19,12 @@ def where_est_does_not_win(results: Sequence[Result]) -> Iterator[str]:
             yield from _accuracy(model, dataset, [r for r in mine if r.kind == 'accuracy' and r.dataset == dataset])
         for kind, key, what in (('memory', 'peak', 'Memory'), ('time', 'median', 'Time')):
             for setting in unique(r.setting for r in mine if r.kind == kind):
-                yield from _cost(model, setting, what, {r.method: r.values[key] for r in mine
-                                                        if r.kind == kind and r.setting == setting})
+                yield from _cost(
+                    model,
+                    setting,
+                    what,
+                    {r.method: r.values[key] for r in mine if r.kind == kind and r.setting == setting},
+                )
 
 
 def _accuracy(model: str, dataset: str, runs: Sequence[Result]) -> Iterator[str]:
@@ -38,8 +43,13 @@ def _cost(model: str, setting: str, what: str, by_method: dict) -> Iterator[str]
     if not {_EST, FULL} <= by_method.keys():
         return
     ours = by_method[_EST]
-    ahead = [f'{method} ({value / by_method[FULL]:.0%})' for method, value in sorted(by_method.items(), key=lambda item: item[1])
-             if value < ours and method != _FLOOR and not method.startswith(f'{_EST}, ')]
+    ahead = [
+        f'{method} ({value / by_method[FULL]:.0%})'
+        for method, value in sorted(by_method.items(), key=lambda item: item[1])
+        if value < ours and method != _FLOOR and not method.startswith(f'{_EST}, ')
+    ]
     if ahead:
-        yield (f'{what}, {model} ({setting}): below EST ({ours / by_method[FULL]:.0%} of full), the frozen floor aside: '
-               f'{", ".join(ahead)}.')
+        yield (
+            f'{what}, {model} ({setting}): below EST ({ours / by_method[FULL]:.0%} of full), the frozen floor aside: '
+            f'{", ".join(ahead)}.'
+        )

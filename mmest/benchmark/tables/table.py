@@ -1,9 +1,11 @@
 """A table of values, and its forms: Markdown, CSV, LaTeX."""
+
 import csv
 import io
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, List, Optional, Sequence
+from typing import Any
 
 MISSING = '—'
 
@@ -21,8 +23,9 @@ FAILED = Failed()
 @dataclass(frozen=True)
 class Spread:
     """Mean and sample standard deviation over seeds; the latter is None for one seed."""
+
     mean: float
-    std: Optional[float]
+    std: float | None
     seeds: int
 
     @classmethod
@@ -33,6 +36,7 @@ class Spread:
 @dataclass(frozen=True)
 class Column:
     """A heading, how its numbers are written, and whether the largest one is bold."""
+
     heading: str
     format: str = '{}'
     largest_bold: bool = False
@@ -49,13 +53,16 @@ class Column:
 @dataclass
 class Table:
     """Rows of values: numbers, texts, :class:`Spread`, :data:`FAILED`, or None for what is missing."""
+
     title: str
-    columns: List[Column]
-    rows: List[List[Any]] = field(default_factory=list)
+    columns: list[Column]
+    rows: list[list[Any]] = field(default_factory=list)
 
     def markdown(self) -> str:
-        lines = ['| ' + ' | '.join(column.heading for column in self.columns) + ' |',
-                 '|---|' + '---:|' * (len(self.columns) - 1)]
+        lines = [
+            '| ' + ' | '.join(column.heading for column in self.columns) + ' |',
+            '|---|' + '---:|' * (len(self.columns) - 1),
+        ]
         lines += ['| ' + ' | '.join(row) + ' |' for row in self._texts('**{}**')]
         return '\n'.join(lines) + '\n'
 
@@ -63,8 +70,16 @@ class Table:
         """A tabular with the rules of booktabs."""
         head = ' & '.join(_escaped(column.heading) for column in self.columns)
         body = [' & '.join(_escaped(text) for text in row) + r' \\' for row in self._texts('@{}@')]
-        lines = [f'% {self.title}', rf'\begin{{tabular}}{{l{"r" * (len(self.columns) - 1)}}}', r'\toprule', rf'{head} \\',
-                 r'\midrule', *body, r'\bottomrule', r'\end{tabular}']
+        lines = [
+            f'% {self.title}',
+            rf'\begin{{tabular}}{{l{"r" * (len(self.columns) - 1)}}}',
+            r'\toprule',
+            rf'{head} \\',
+            r'\midrule',
+            *body,
+            r'\bottomrule',
+            r'\end{tabular}',
+        ]
         return '\n'.join(lines) + '\n'
 
     def csv(self) -> str:
@@ -72,23 +87,37 @@ class Table:
         spreads = [any(isinstance(row[i], Spread) for row in self.rows) for i in range(len(self.columns))]
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator='\n')
-        writer.writerow([name for column, spread in zip(self.columns, spreads) for name in (
-            [f'{column.heading} {part}' for part in ('mean', 'std', 'seeds')] if spread else [column.heading])])
+        writer.writerow(
+            [
+                name
+                for column, spread in zip(self.columns, spreads)
+                for name in (
+                    [f'{column.heading} {part}' for part in ('mean', 'std', 'seeds')] if spread else [column.heading]
+                )
+            ]
+        )
         for row in self.rows:
             writer.writerow([cell for value, spread in zip(row, spreads) for cell in _cells(value, spread)])
         return stream.getvalue()
 
-    def _texts(self, bold: str) -> List[List[str]]:
+    def _texts(self, bold: str) -> list[list[str]]:
         best = [self._best(i) if column.largest_bold else None for i, column in enumerate(self.columns)]
-        return [[bold.format(column.text(value)) if best[i] is not None and _number(value) == best[i] else column.text(value)
-                 for i, (column, value) in enumerate(zip(self.columns, row))] for row in self.rows]
+        return [
+            [
+                bold.format(column.text(value))
+                if best[i] is not None and _number(value) == best[i]
+                else column.text(value)
+                for i, (column, value) in enumerate(zip(self.columns, row))
+            ]
+            for row in self.rows
+        ]
 
-    def _best(self, index: int) -> Optional[float]:
+    def _best(self, index: int) -> float | None:
         numbers = [_number(row[index]) for row in self.rows if _number(row[index]) is not None]
         return max(numbers) if len(numbers) > 1 else None
 
 
-def _number(value: Any) -> Optional[float]:
+def _number(value: Any) -> float | None:
     if isinstance(value, Spread):
         return value.mean
     return value if isinstance(value, (int, float)) else None

@@ -1,6 +1,7 @@
 """Texts whose figures come from results."""
+
 import re
-from typing import Sequence
+from collections.abc import Sequence
 
 from .comparison import find
 from .results import Result
@@ -15,11 +16,13 @@ def fill(text: str, results: Sequence[Result]) -> str:
 
     ``{{peak MODEL | SETTING | METHOD}}``: the live peak in MB.
     ``{{part MODEL | SETTING | METHOD | CATEGORY}}``: the bytes of one category at the peak, in MB.
-    ``{{saves MODEL | SETTING | METHOD | SETTING | METHOD}}``: how much less the first needs than the second, in MB and per cent.
+    ``{{saves MODEL | SETTING | METHOD | SETTING | METHOD}}``: how much less the first needs than the second, in MB and
+    per cent.
 
     Raises:
         ValueError: the text asks for something else.
     """
+
     def peak(model: str, setting: str, method: str, category: str = '') -> object:
         some = [r for r in results if (r.kind, r.model, r.setting) == ('memory', model, setting)]
         return find(some, method, lambda r: (r.values['attribution'][category] if category else r.values['peak']) / _MB)

@@ -1,8 +1,9 @@
 """Records of trainings that ``tools/train.py`` left in work folders."""
+
 import json
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import Iterator, Optional
 
 from mmengine.config import Config
 
@@ -14,8 +15,9 @@ _NO_METRICS = ('lr', 'base_lr', 'data_time', 'time', 'step', 'epoch', 'iter', 'm
 
 
 def records_of_trainings(folder: Path) -> Iterator[dict]:
-    """One record per work folder, the folder itself or one below it, in which a training of mmest was scored; it is like that of
-    an accuracy cell. Folders of cells are passed over: they have their records."""
+    """One record per work folder, the folder itself or one below it, in which a training of mmest was scored; it is
+    like that of an accuracy cell. Folders of cells are passed over: they have their records.
+    """
     runs = {path.parents[2] for path in folder.glob('**/vis_data/scalars.json')}
     for run in sorted(run for run in runs if not (run / OUTPUT).is_file()):
         record = _record(run)
@@ -23,7 +25,7 @@ def records_of_trainings(folder: Path) -> Iterator[dict]:
             yield record
 
 
-def _record(run: Path) -> Optional[dict]:
+def _record(run: Path) -> dict | None:
     metrics = _last_metrics(run)
     configs = sorted(run.glob('*.py'))  # mmengine puts the config there
     if not metrics or not configs:
@@ -34,13 +36,22 @@ def _record(run: Path) -> Optional[dict]:
         return None
     model = head_and_backbone(configs[0].stem)
     return dict(
-        kind='accuracy', config=configs[0].name, head_and_backbone=model, dataset=_dataset(run, model, cfg),
-        method=_method(backbone.tuning), tuning=backbone.tuning.to_dict(), seed=(cfg.get('randomness') or {}).get('seed'),
-        learning_rate=cfg.optim_wrapper.optimizer.lr, metrics=metrics, losses=losses(run), failed=False,
-        **_described(configs[0]))
+        kind='accuracy',
+        config=configs[0].name,
+        head_and_backbone=model,
+        dataset=_dataset(run, model, cfg),
+        method=_method(backbone.tuning),
+        tuning=backbone.tuning.to_dict(),
+        seed=(cfg.get('randomness') or {}).get('seed'),
+        learning_rate=cfg.optim_wrapper.optimizer.lr,
+        metrics=metrics,
+        losses=losses(run),
+        failed=False,
+        **_described(configs[0]),
+    )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _described(config: Path) -> dict:
     return described(Config.fromfile(config))
 
@@ -51,8 +62,11 @@ def _last_metrics(run: Path) -> dict:
         for line in path.read_text().splitlines():
             values = json.loads(line)
             if 'loss' not in values:
-                metrics = {name: value for name, value in values.items()
-                           if name not in _NO_METRICS and isinstance(value, (int, float))}
+                metrics = {
+                    name: value
+                    for name, value in values.items()
+                    if name not in _NO_METRICS and isinstance(value, (int, float))
+                }
     return metrics
 
 
@@ -70,7 +84,10 @@ def _method(tuning: dict) -> str:
     for name in available_tunings():
         shipped = load_tuning(name)
         if shipped.type == tuning['type']:
-            other = [f'{key}={value}' for key, value in sorted(tuning.items())
-                     if key != 'lr_mult' and shipped.get(key) != value]
+            other = [
+                f'{key}={value}'
+                for key, value in sorted(tuning.items())
+                if key != 'lr_mult' and shipped.get(key) != value
+            ]
             return f'{name} ({", ".join(other)})' if other else name
     return tuning['type']

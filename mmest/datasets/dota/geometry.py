@@ -1,4 +1,5 @@
 """What merging and scoring have to know of boxes: straight ones, or oriented ones."""
+
 from typing import Protocol
 
 import cv2
@@ -8,6 +9,7 @@ import shapely
 
 class Geometry(Protocol):
     """A kind of boxes, as rows of ``columns`` coordinates."""
+
     columns: int
 
     def bounds(self, boxes: np.ndarray) -> np.ndarray:
@@ -31,6 +33,7 @@ class Geometry(Protocol):
 
 class Straight:
     """x0, y0, x1, y1."""
+
     columns = 4
 
     def bounds(self, boxes: np.ndarray) -> np.ndarray:
@@ -58,6 +61,7 @@ class Straight:
 
 class Oriented:
     """Four corners, x1, y1, ..., x4, y4, in turn."""
+
     columns = 8
 
     def bounds(self, boxes: np.ndarray) -> np.ndarray:
@@ -72,8 +76,10 @@ class Oriented:
         return polygon_iou(*(shapely.intersection(polygons(boxes), area) for boxes in (first, second)))
 
     def join(self, boxes: np.ndarray, leader: np.ndarray, cut: np.ndarray) -> np.ndarray:
-        """The leader; where it is cut off, the smallest rectangle around all. The corners of slanted pieces make it larger than the
-        object: up to some tens of percent."""
+        """The leader; where it is cut off, the smallest rectangle around all. The corners of slanted pieces make it
+        larger than the
+        object: up to some tens of percent.
+        """
         return smallest_rectangle(boxes.reshape(-1, 2)) if cut.any() and len(boxes) > 1 else leader
 
 
@@ -86,7 +92,9 @@ def polygons(boxes: np.ndarray) -> np.ndarray:
 
 
 def polygon_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """N×M. Exact, unlike mmcv's box_iou_quadri, which may find next to nothing in common for boxes a hundredth of a pixel apart."""
+    """N×M. Exact, unlike mmcv's box_iou_quadri, which may find next to nothing in common for boxes a hundredth of a
+    pixel apart.
+    """
     iou = np.zeros((len(first), len(second)))
     rows, columns = shapely.STRtree(second).query(first, predicate='intersects')
     common = shapely.area(shapely.intersection(first[rows], second[columns]))
@@ -104,7 +112,11 @@ def smallest_rectangle(points: np.ndarray) -> np.ndarray:
 def rotated_corners(boxes: np.ndarray) -> np.ndarray:
     """N×5 with middle x, y, width, height and angle in radians, clockwise as y points down, as N×8 corners."""
     x, y, width, height, angle = boxes.T
-    across, along = (np.stack([side / 2 * f(angle + turn) for f in (np.cos, np.sin)], -1)
-                     for side, turn in ((width, 0), (height, np.pi / 2)))
+    across, along = (
+        np.stack([side / 2 * f(angle + turn) for f in (np.cos, np.sin)], -1)
+        for side, turn in ((width, 0), (height, np.pi / 2))
+    )
     middle = np.stack([x, y], -1)
-    return np.hstack([middle - across - along, middle + across - along, middle + across + along, middle - across + along])
+    return np.hstack(
+        [middle - across - along, middle + across - along, middle + across + along, middle - across + along]
+    )

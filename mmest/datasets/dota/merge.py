@@ -1,5 +1,6 @@
 """Detections of overlapping patches as detections of the picture."""
-from typing import List, Sequence, Tuple
+
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -10,7 +11,9 @@ from mmest.datasets.dota.geometry import STRAIGHT, Geometry
 _NEAR = 4.0
 
 
-def merge_patches(patches: Sequence[dict], classes: int, iou: float = 0.5, geometry: Geometry = STRAIGHT) -> List[np.ndarray]:
+def merge_patches(
+    patches: Sequence[dict], classes: int, iou: float = 0.5, geometry: Geometry = STRAIGHT
+) -> list[np.ndarray]:
     """Detections of one picture, for each class N×(columns + 1): the box and its score.
 
     Args:
@@ -29,15 +32,21 @@ def merge_patches(patches: Sequence[dict], classes: int, iou: float = 0.5, geome
     return found
 
 
-def merge(boxes: np.ndarray, scores: np.ndarray, owners: np.ndarray, patches: np.ndarray,
-          iou: float = 0.5, geometry: Geometry = STRAIGHT) -> Tuple[np.ndarray, np.ndarray]:
+def merge(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    owners: np.ndarray,
+    patches: np.ndarray,
+    iou: float = 0.5,
+    geometry: Geometry = STRAIGHT,
+) -> tuple[np.ndarray, np.ndarray]:
     """NMS across patches, for the detections of one class.
 
     Two detections are the same object where, on the ground that their patches share, their IoU is ``iou`` or more; each
-    has one partner at most in another patch, the pairs being those that agree best in all. The higher score stays, as in NMS; where
-    the border of its patch cuts it off, it is completed by the others. So an object larger than the overlap of the patches,
-    even than a patch, is neither lost nor doubled, and neighbours that one patch tells apart do not suppress each other:
-    within a patch the detector's own NMS has decided.
+    has one partner at most in another patch, the pairs being those that agree best in all. The higher score stays, as
+    in NMS; where the border of its patch cuts it off, it is completed by the others. So an object larger than the
+    overlap of the patches, even than a patch, is neither lost nor doubled, and neighbours that one patch tells apart do
+    not suppress each other: within a patch the detector's own NMS has decided.
 
     Args:
         boxes: N×columns, in pixels of the picture.
@@ -73,10 +82,11 @@ def _cut_off(bounds: np.ndarray, patches: np.ndarray, owners: np.ndarray) -> np.
     return (inside <= _NEAR) & (own != picture)
 
 
-def _joins(boxes: np.ndarray, owners: np.ndarray, patches: np.ndarray, iou: float,
-           geometry: Geometry) -> List[List[int]]:
+def _joins(
+    boxes: np.ndarray, owners: np.ndarray, patches: np.ndarray, iou: float, geometry: Geometry
+) -> list[list[int]]:
     """For each detection, those of other patches that see the same object: of each patch one at most."""
-    joins: List[List[int]] = [[] for _ in boxes]
+    joins: list[list[int]] = [[] for _ in boxes]
     bounds = geometry.bounds(boxes)
     low = np.maximum(patches[:, None, :2], patches[None, :, :2])
     high = np.minimum(patches[:, None, 2:], patches[None, :, 2:])
@@ -92,7 +102,7 @@ def _joins(boxes: np.ndarray, owners: np.ndarray, patches: np.ndarray, iou: floa
     return joins
 
 
-def _gather(leader: int, joins: Sequence[Sequence[int]], cut: np.ndarray, taken: np.ndarray) -> List[int]:
+def _gather(leader: int, joins: Sequence[Sequence[int]], cut: np.ndarray, taken: np.ndarray) -> list[int]:
     """What joins a detection, and what joins the pieces among that."""
     taken[leader] = True
     group, waiting = [leader], [leader]

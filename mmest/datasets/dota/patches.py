@@ -1,6 +1,6 @@
 """Patches of a DOTA picture: their names, and which objects they show."""
+
 import re
-from typing import Dict, List, Tuple
 
 import numpy as np
 import shapely
@@ -20,7 +20,7 @@ def patch_name(picture: str, box: Box) -> str:
     return f'{picture}__{box[0]}__{box[1]}.png'
 
 
-def parse_patch_name(name: str) -> Tuple[str, int, int]:
+def parse_patch_name(name: str) -> tuple[str, int, int]:
     """Picture, x and y of a patch.
 
     Raises:
@@ -32,13 +32,14 @@ def parse_patch_name(name: str) -> Tuple[str, int, int]:
     return match[1], int(match[2]), int(match[3])
 
 
-def patch_objects(objects: List[Dict], patches: List[Box], size: Tuple[int, int]) -> List[List[Dict]]:
+def patch_objects(objects: list[dict], patches: list[Box], size: tuple[int, int]) -> list[list[dict]]:
     """The objects that each patch of a picture shows, in its coordinates.
 
-    An object counts where at least ``VISIBLE`` of its box is shown; other pieces are to be ignored. Of one that no patch
+    An object counts where at least ``VISIBLE`` of its box is shown; other pieces are to be ignored. Of one that no
+    patch
     shows so much of, every piece counts that no other patch shows as a part of its own: it is learned, and the merging
-    can put it together again. An oriented box stays whole, its corners outside of the patch, where at least ``VISIBLE`` is
-    shown; of the other pieces it is the smallest rectangle around what is shown.
+    can put it together again. An oriented box stays whole, its corners outside of the patch, where at least ``VISIBLE``
+    is shown; of the other pieces it is the smallest rectangle around what is shown.
 
     Args:
         objects: annotations of the whole picture.
@@ -55,18 +56,22 @@ def patch_objects(objects: List[Dict], patches: List[Box], size: Tuple[int, int]
     counts = share >= VISIBLE
     for number in np.flatnonzero(share.max(1) < VISIBLE):
         counts[number] = ~_inside_another(pieces[number])
-    shown: List[List[Dict]] = [[] for _ in patches]
+    shown: list[list[dict]] = [[] for _ in patches]
     for number, patch in np.argwhere(sides.min(-1) >= 1):
         x, y = pieces[number, patch, :2] - patches[patch][:2]
         width, height = sides[number, patch]
-        shown[patch].append(annotation(
-            objects[number]['category_id'] - 1, [float(x), float(y), float(width), float(height)],
-            bool(objects[number]['iscrowd'] or not counts[number, patch]),
-            _oriented(objects[number], patches[patch], share[number, patch] >= VISIBLE)))
+        shown[patch].append(
+            annotation(
+                objects[number]['category_id'] - 1,
+                [float(x), float(y), float(width), float(height)],
+                bool(objects[number]['iscrowd'] or not counts[number, patch]),
+                _oriented(objects[number], patches[patch], share[number, patch] >= VISIBLE),
+            )
+        )
     return shown
 
 
-def _oriented(whole: Dict, patch: Box, stays_whole: bool) -> List[float]:
+def _oriented(whole: dict, patch: Box, stays_whole: bool) -> list[float]:
     """The corners of an object in a patch; none where the annotation has none."""
     if 'segmentation' not in whole:
         return []

@@ -1,17 +1,17 @@
 """Which oriented detections are right, as PASCAL VOC's development kit decides it."""
-from typing import Tuple
 
 import numpy as np
 
 from mmest.datasets.dota.geometry import polygon_iou, polygons
 
 
-def match_oriented(found: np.ndarray, objects: np.ndarray, ignored: np.ndarray, iou_thr: float, *_,
-                   **__) -> Tuple[np.ndarray, np.ndarray]:
+def match_oriented(
+    found: np.ndarray, objects: np.ndarray, ignored: np.ndarray, iou_thr: float, *_, **__
+) -> tuple[np.ndarray, np.ndarray]:
     """A ``tpfp_fn`` of :func:`mmdet.evaluation.eval_map`, for one class in one picture.
 
-    By score, each detection belongs to the object that it overlaps most. It is right if the IoU is ``iou_thr`` or more and no
-    other was right about this object before; neither right nor wrong if that object is to be ignored.
+    By score, each detection belongs to the object that it overlaps most. It is right if the IoU is ``iou_thr`` or more
+    and no other was right about this object before; neither right nor wrong if that object is to be ignored.
 
     Args:
         found: N×9, corners and score.

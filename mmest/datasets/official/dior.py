@@ -1,7 +1,7 @@
 """DIOR: 20 classes of horizontal boxes in VOC's XML; oriented ones (DIOR-R) lie beside them."""
+
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Dict, List, Tuple
 
 from mmest.datasets.preparation.coco import annotation, clip, horizontal, write_coco
 from mmest.datasets.preparation.pictures import open_picture
@@ -11,24 +11,47 @@ from mmest.datasets.preparation.work import Done, Job
 from mmest.engine.atomic import write_bytes
 
 TITLE, VERSION, UNIT = 'DIOR', 2, 'objects'
-CLASSES = ('airplane', 'airport', 'baseballfield', 'basketballcourt', 'bridge', 'chimney', 'dam', 'Expressway-Service-area',
-           'Expressway-toll-station', 'golffield', 'groundtrackfield', 'harbor', 'overpass', 'ship', 'stadium', 'storagetank',
-           'tenniscourt', 'trainstation', 'vehicle', 'windmill')
+CLASSES = (
+    'airplane',
+    'airport',
+    'baseballfield',
+    'basketballcourt',
+    'bridge',
+    'chimney',
+    'dam',
+    'Expressway-Service-area',
+    'Expressway-toll-station',
+    'golffield',
+    'groundtrackfield',
+    'harbor',
+    'overpass',
+    'ship',
+    'stadium',
+    'storagetank',
+    'tenniscourt',
+    'trainstation',
+    'vehicle',
+    'windmill',
+)
 OFFICIAL = dict(train=dict(images=5862), val=dict(images=5863), test=dict(images=11738))
 # Copies in circulation write some names in small letters.
 _LABELS = {name.lower(): label for label, name in enumerate(CLASSES)}
 _CORNERS = [f'{axis}_{corner}' for corner in ('left_top', 'right_top', 'right_bottom', 'left_bottom') for axis in 'xy']
 
 
-def plan(files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
+def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
     lists = {file.stem: file for file in files if file.stem in OFFICIAL and file.name.endswith('.txt')}
     if not lists:
-        raise ValueError('No list of a split was found: DIOR has ImageSets/Main/train.txt, val.txt and test.txt beside '
-                         'JPEGImages-trainval, JPEGImages-test and Annotations/Horizontal Bounding Boxes.')
+        raise ValueError(
+            'No list of a split was found: DIOR has ImageSets/Main/train.txt, val.txt and test.txt beside '
+            'JPEGImages-trainval, JPEGImages-test and Annotations/Horizontal Bounding Boxes.'
+        )
     pictures = {file.stem: file for file in files if file.name.lower().endswith('.jpg')}
     labels = _annotations(files)
     jobs = []
-    problems = [Problem(f'{split}.txt', 'this list of ImageSets/Main is missing') for split in OFFICIAL if split not in lists]
+    problems = [
+        Problem(f'{split}.txt', 'this list of ImageSets/Main is missing') for split in OFFICIAL if split not in lists
+    ]
     for split, file in lists.items():
         for key in file.read().decode().split():
             if key not in pictures:
@@ -40,7 +63,7 @@ def plan(files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
     return jobs, problems
 
 
-def _annotations(files: List[SourceFile]) -> Dict[str, SourceFile]:
+def _annotations(files: list[SourceFile]) -> dict[str, SourceFile]:
     """The horizontal boxes where they are there, else the oriented ones."""
     found = [file for file in files if file.name.endswith('.xml')]
     straight = [file for file in found if not any('oriented' in part.lower() for part in file.parts)]
@@ -66,7 +89,9 @@ def convert(job: Job, out: Path) -> Done:
             corners = _corners(element)
             box = clip(horizontal(corners) if corners else _box(element), 0, 0, width, height)
         except KeyError:
-            done.problems.append((job.label.place, f'object {number} has the class "{name}", which DIOR has not; left out'))
+            done.problems.append(
+                (job.label.place, f'object {number} has the class "{name}", which DIOR has not; left out')
+            )
             continue
         except (TypeError, ValueError):
             done.problems.append((job.label.place, f'object {number} ({name}) has no box that can be read; left out'))
@@ -82,21 +107,25 @@ def convert(job: Job, out: Path) -> Done:
     return done
 
 
-def _box(element: ElementTree.Element) -> List[float]:
+def _box(element: ElementTree.Element) -> list[float]:
     """x, y, width, height, from 0 on: VOC counts pixels from 1."""
     x0, y0, x1, y1 = (float(element.findtext(f'bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax'))
     return [x0 - 1, y0 - 1, x1 - x0, y1 - y0]
 
 
-def _corners(element: ElementTree.Element) -> List[float]:
+def _corners(element: ElementTree.Element) -> list[float]:
     """x1, y1, ..., x4, y4 of an oriented box, from 0 on; none of a horizontal one."""
     if element.find('robndbox') is None:
         return []
     return [float(element.findtext(f'robndbox/{corner}')) - 1 for corner in _CORNERS]
 
 
-def finish(out: Path, done: List[Tuple[Job, Done]]) -> None:
-    for name, splits in dict(train=('train', ), val=('val', ), trainval=('train', 'val'), test=('test', )).items():
+def finish(out: Path, done: list[tuple[Job, Done]]) -> None:
+    for name, splits in dict(train=('train',), val=('val',), trainval=('train', 'val'), test=('test',)).items():
         records = [result.record for job, result in done if job.split in splits and result.record]
-        write_coco(out / 'annotations' / f'{name}.json', CLASSES, [record['image'] for record in records],
-                   [record['objects'] for record in records])
+        write_coco(
+            out / 'annotations' / f'{name}.json',
+            CLASSES,
+            [record['image'] for record in records],
+            [record['objects'] for record in records],
+        )

@@ -1,5 +1,4 @@
 """DIOR-R: the pictures of DIOR with oriented boxes."""
-from typing import List, Tuple
 
 from mmest.datasets.official import dior
 from mmest.datasets.preparation.problems import Problem
@@ -11,10 +10,15 @@ CLASSES, OFFICIAL = dior.CLASSES, dior.OFFICIAL
 convert, finish = dior.convert, dior.finish
 
 
-def plan(files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
-    oriented = [file for file in files if not (
-        file.name.endswith('.xml') and any('horizontal' in part.lower() for part in file.parts))]
+def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
+    oriented = [
+        file
+        for file in files
+        if not (file.name.endswith('.xml') and any('horizontal' in part.lower() for part in file.parts))
+    ]
     if not any(file.name.endswith('.xml') for file in oriented):
-        raise ValueError('No oriented boxes were found: DIOR-R has Annotations/Oriented Bounding Boxes/*.xml beside the files of '
-                         'DIOR.')
+        raise ValueError(
+            'No oriented boxes were found: DIOR-R has Annotations/Oriented Bounding Boxes/*.xml beside the files of '
+            'DIOR.'
+        )
     return dior.plan(oriented)

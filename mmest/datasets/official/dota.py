@@ -1,7 +1,7 @@
 """DOTA v1.0: 15 classes, four corners an object, pictures of up to 20 000 pixels a side: cut into patches."""
+
 import re
 from pathlib import Path
-from typing import Dict, List, Tuple
 
 from mmest.datasets.dota.patches import OVERLAP, SIZE, patch_name, patch_objects
 from mmest.datasets.preparation.coco import annotation, horizontal, write_coco
@@ -12,19 +12,35 @@ from mmest.datasets.preparation.work import Done, Job
 from mmest.datasets.tiles import tiles
 
 TITLE, VERSION, UNIT = 'DOTA v1.0', 2, 'objects'
-CLASSES = ('plane', 'baseball-diamond', 'bridge', 'ground-track-field', 'small-vehicle', 'large-vehicle', 'ship',
-           'tennis-court', 'basketball-court', 'storage-tank', 'soccer-ball-field', 'roundabout', 'harbor', 'swimming-pool',
-           'helicopter')
+CLASSES = (
+    'plane',
+    'baseball-diamond',
+    'bridge',
+    'ground-track-field',
+    'small-vehicle',
+    'large-vehicle',
+    'ship',
+    'tennis-court',
+    'basketball-court',
+    'storage-tank',
+    'soccer-ball-field',
+    'roundabout',
+    'harbor',
+    'swimming-pool',
+    'helicopter',
+)
 OFFICIAL = dict(train=dict(images=1411, objects=98990), val=dict(images=458, objects=28853), test=dict(images=937))
 # Annotations of other versions, and the rectangles around the oriented boxes, which are made here.
 _OTHER_LABELS = re.compile(r'v1\.5|v2\.0|hbb|reclabel|task2', re.IGNORECASE)
 
 
-def plan(files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
+def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
     pictures = {split: _of(files, split, '.png') for split in OFFICIAL}
     if not any(pictures.values()):
-        raise ValueError('No pictures were found: DOTA has train, val and test, each with images/*.png, and labelTxt/*.txt '
-                         'in the first two.')
+        raise ValueError(
+            'No pictures were found: DOTA has train, val and test, each with images/*.png, and labelTxt/*.txt '
+            'in the first two.'
+        )
     jobs, problems = [], []
     for split, found in pictures.items():
         labels = _of(files, split, '.txt') if split != 'test' else {}
@@ -32,15 +48,26 @@ def plan(files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
             if split == 'test' or key in labels:
                 jobs.append(Job(key, split, picture, labels.get(key)))
             else:
-                problems.append(Problem(picture.place, f'has no annotation {key}.txt in {split}; the picture is left out'))
-        problems += [Problem(file.place, f'has no picture {key}.png in {split}')
-                     for key, file in labels.items() if key not in found]
+                problems.append(
+                    Problem(picture.place, f'has no annotation {key}.txt in {split}; the picture is left out')
+                )
+        problems += [
+            Problem(file.place, f'has no picture {key}.png in {split}')
+            for key, file in labels.items()
+            if key not in found
+        ]
     return jobs, problems
 
 
-def _of(files: List[SourceFile], split: str, ending: str) -> Dict[str, SourceFile]:
-    return {file.stem: file for file in files if split in file.parts and file.name.endswith(ending)
-            and re.fullmatch(r'P\d+', file.stem) and not _OTHER_LABELS.search(file.name)}
+def _of(files: list[SourceFile], split: str, ending: str) -> dict[str, SourceFile]:
+    return {
+        file.stem: file
+        for file in files
+        if split in file.parts
+        and file.name.endswith(ending)
+        and re.fullmatch(r'P\d+', file.stem)
+        and not _OTHER_LABELS.search(file.name)
+    }
 
 
 def convert(job: Job, out: Path) -> Done:
@@ -52,9 +79,12 @@ def convert(job: Job, out: Path) -> Done:
             write_png(out / job.split / patch_name(job.key, box), crop(picture, box))
         image = dict(file_name=f'{job.key}.png', width=picture.width, height=picture.height)
     done.outputs = [f'{job.split}/{patch_name(job.key, box)}' for box in boxes]
-    patches = [dict(image=dict(file_name=patch_name(job.key, box), width=box[2] - box[0], height=box[3] - box[1]),
-                    objects=shown)
-               for box, shown in zip(boxes, patch_objects(objects, boxes, (image['width'], image['height'])))]
+    patches = [
+        dict(
+            image=dict(file_name=patch_name(job.key, box), width=box[2] - box[0], height=box[3] - box[1]), objects=shown
+        )
+        for box, shown in zip(boxes, patch_objects(objects, boxes, (image['width'], image['height'])))
+    ]
     done.record = dict(image=image, objects=objects, patches=patches)
     done.counts.update(patches=len(patches))
     if job.label:
@@ -65,7 +95,7 @@ def convert(job: Job, out: Path) -> Done:
     return done
 
 
-def _read_labels(file: SourceFile, done: Done) -> List[dict]:
+def _read_labels(file: SourceFile, done: Done) -> list[dict]:
     objects = []
     for number, line in enumerate(file.read().decode(errors='replace').splitlines(), start=1):
         if not line.strip() or line.startswith(('imagesource:', 'gsd:')):
@@ -77,12 +107,22 @@ def _read_labels(file: SourceFile, done: Done) -> List[dict]:
             if len(polygon) != 8 or difficult not in (0, 1):
                 raise ValueError
         except ValueError:
-            done.problems.append((file.place, f'line {number} is not "x1 y1 x2 y2 x3 y3 x4 y4 class difficult": '
-                                  f'"{line[:80]}"; the object is left out'))
+            done.problems.append(
+                (
+                    file.place,
+                    f'line {number} is not "x1 y1 x2 y2 x3 y3 x4 y4 class difficult": '
+                    f'"{line[:80]}"; the object is left out',
+                )
+            )
             continue
         if name not in CLASSES:
-            done.problems.append((file.place, f'line {number} has the class "{name}", which DOTA v1.0 has not; the object is '
-                                  'left out. Is it an annotation of v1.5 or v2.0?'))
+            done.problems.append(
+                (
+                    file.place,
+                    f'line {number} has the class "{name}", which DOTA v1.0 has not; the object is '
+                    'left out. Is it an annotation of v1.5 or v2.0?',
+                )
+            )
             continue
         box = horizontal(polygon)
         if box[2] <= 0 or box[3] <= 0:
@@ -92,10 +132,14 @@ def _read_labels(file: SourceFile, done: Done) -> List[dict]:
     return objects
 
 
-def finish(out: Path, done: List[Tuple[Job, Done]]) -> None:
+def finish(out: Path, done: list[tuple[Job, Done]]) -> None:
     for split in OFFICIAL:
         records = [result.record for job, result in done if job.split == split and result.record]
         patches = [patch for record in records for patch in record['patches']]
         for name, entries in (('patches', patches), ('images', records)):
-            write_coco(out / 'annotations' / f'{split}_{name}.json', CLASSES, [entry['image'] for entry in entries],
-                       [entry['objects'] for entry in entries])
+            write_coco(
+                out / 'annotations' / f'{split}_{name}.json',
+                CLASSES,
+                [entry['image'] for entry in entries],
+                [entry['objects'] for entry in entries],
+            )

@@ -1,7 +1,9 @@
 """What Potsdam and Vaihingen share: the colours of ISPRS' labels, and patches as mmseg's converters cut them."""
+
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Pattern, Sequence, Tuple
+from re import Pattern
 
 from mmest.datasets.preparation.masks import cut_pair, pair
 from mmest.datasets.preparation.problems import Problem
@@ -10,13 +12,21 @@ from mmest.datasets.preparation.work import Done, Job
 
 CLASSES = ('impervious_surface', 'building', 'low_vegetation', 'tree', 'car', 'clutter')
 # Black is the boundary between objects in the labels "noBoundary": 0, which loaders ignore; classes count from 1.
-_PALETTE = {(0, 0, 0): 0, (255, 255, 255): 1, (0, 0, 255): 2, (0, 255, 255): 3, (0, 255, 0): 4, (255, 255, 0): 5,
-            (255, 0, 0): 6}
+_PALETTE = {
+    (0, 0, 0): 0,
+    (255, 255, 255): 1,
+    (0, 0, 255): 2,
+    (0, 255, 255): 3,
+    (0, 255, 0): 4,
+    (255, 255, 0): 5,
+    (255, 0, 0): 6,
+}
 SIZE = 512
 
 
-def plan(files: List[SourceFile], picture: Pattern, mask: Pattern, splits: Dict[str, Sequence[str]],
-         archives: str) -> Tuple[List[Job], List[Problem]]:
+def plan(
+    files: list[SourceFile], picture: Pattern, mask: Pattern, splits: dict[str, Sequence[str]], archives: str
+) -> tuple[list[Job], list[Problem]]:
     """Pairs of tiles.
 
     Args:
@@ -26,8 +36,10 @@ def plan(files: List[SourceFile], picture: Pattern, mask: Pattern, splits: Dict[
         splits: the keys of each split.
         archives: where the publisher puts both.
     """
-    pictures, masks = ({'_'.join(match.groups()): file for file in files if (match := pattern.fullmatch(file.parts[-1]))}
-                       for pattern in (picture, mask))
+    pictures, masks = (
+        {'_'.join(match.groups()): file for file in files if (match := pattern.fullmatch(file.parts[-1]))}
+        for pattern in (picture, mask)
+    )
     jobs, missing = pair(pictures, masks, splits)
     if not jobs:
         raise ValueError(f'No tile with its label was found. Expected {archives}.')
@@ -38,10 +50,20 @@ def plan(files: List[SourceFile], picture: Pattern, mask: Pattern, splits: Dict[
 
 
 def convert(job: Job, out: Path) -> Done:
-    return cut_pair(job, out, _PALETTE, dict(enumerate(CLASSES, start=1)), SIZE, 0,
-                    lambda key, box: '_'.join([key, *map(str, box)]), '.png', other=0, pad=False)
+    return cut_pair(
+        job,
+        out,
+        _PALETTE,
+        dict(enumerate(CLASSES, start=1)),
+        SIZE,
+        0,
+        lambda key, box: '_'.join([key, *map(str, box)]),
+        '.png',
+        other=0,
+        pad=False,
+    )
 
 
-def ids(text: str) -> List[str]:
+def ids(text: str) -> list[str]:
     """Words of a list of tiles."""
     return re.split(r'\s+', text.strip())

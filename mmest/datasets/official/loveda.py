@@ -1,6 +1,6 @@
 """LoveDA: 1024-pixel pictures of urban and rural ground, png masks; 0 is no data, classes count from 1."""
+
 from pathlib import Path
-from typing import List, Tuple
 
 import numpy as np
 
@@ -16,9 +16,11 @@ CLASSES = ('background', 'building', 'road', 'water', 'barren', 'forest', 'agric
 OFFICIAL = dict(train=dict(images=2522), val=dict(images=1669), test=dict(images=1796))
 
 
-def plan(files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
+def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
     jobs, problems, seen = [], [], {}
-    found = {(file.parts[-4:-1], file.stem): file for file in files if len(file.parts) > 3 and file.name.endswith('.png')}
+    found = {
+        (file.parts[-4:-1], file.stem): file for file in files if len(file.parts) > 3 and file.name.endswith('.png')
+    }
     for (parts, stem), file in found.items():
         split, domain, kind = parts
         if split.lower() not in OFFICIAL or domain not in ('Urban', 'Rural'):
@@ -37,8 +39,10 @@ def plan(files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
             seen[key] = file
             jobs.append(Job(key, split.lower(), file, mask))
     if not jobs:
-        raise ValueError('No pictures were found: LoveDA has Train, Val and Test, each with Urban and Rural, each with '
-                         'images_png/*.png, and masks_png/*.png in the first two.')
+        raise ValueError(
+            'No pictures were found: LoveDA has Train, Val and Test, each with Urban and Rural, each with '
+            'images_png/*.png, and masks_png/*.png in the first two.'
+        )
     return jobs, problems
 
 
@@ -51,7 +55,9 @@ def convert(job: Job, out: Path) -> Done:
         with open_picture(job.label, out) as picture:
             mask = np.asarray(picture)
         if mask.shape != size[::-1]:
-            raise DamagedInput(f'has {size[0]}×{size[1]} pixels, but its mask {job.label.place} has the shape {mask.shape}')
+            raise DamagedInput(
+                f'has {size[0]}×{size[1]} pixels, but its mask {job.label.place} has the shape {mask.shape}'
+            )
         if mask.max() > len(CLASSES):
             raise DamagedInput(f'has the mask {job.label.place}, in which the value {mask.max()} stands for no class')
         done.classes = pixels_per_class(mask, dict(enumerate(CLASSES, start=1)))
@@ -61,5 +67,5 @@ def convert(job: Job, out: Path) -> Done:
     return done
 
 
-def finish(out: Path, done: List[Tuple[Job, Done]]) -> None:
+def finish(out: Path, done: list[tuple[Job, Done]]) -> None:
     """The folders are all that the loader reads."""

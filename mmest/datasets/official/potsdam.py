@@ -1,6 +1,6 @@
 """ISPRS Potsdam: 38 tiles of 6000 pixels, RGB; 24 for training, 14 for validation."""
+
 import re
-from typing import List, Tuple
 
 from mmest.datasets.official import isprs
 from mmest.datasets.official.isprs import CLASSES, convert, ids  # noqa: F401
@@ -11,17 +11,23 @@ from mmest.datasets.preparation.work import Done, Job
 TITLE, VERSION, UNIT = 'ISPRS Potsdam', 1, 'pixels'
 OFFICIAL = dict(train=dict(images=24, patches=3456), val=dict(images=14, patches=2016))
 SPLITS = dict(
-    train=ids('2_10 2_11 2_12 3_10 3_11 3_12 4_10 4_11 4_12 5_10 5_11 5_12 6_10 6_11 6_12 6_7 6_8 6_9 7_10 7_11 7_12 7_7 '
-              '7_8 7_9'),
-    val=ids('2_13 2_14 3_13 3_14 4_13 4_14 4_15 5_13 5_14 5_15 6_13 6_14 6_15 7_13'))
+    train=ids(
+        '2_10 2_11 2_12 3_10 3_11 3_12 4_10 4_11 4_12 5_10 5_11 5_12 6_10 6_11 6_12 6_7 6_8 6_9 7_10 7_11 7_12 7_7 '
+        '7_8 7_9'
+    ),
+    val=ids('2_13 2_14 3_13 3_14 4_13 4_14 4_15 5_13 5_14 5_15 6_13 6_14 6_15 7_13'),
+)
 
 
-def plan(files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
-    return isprs.plan(files, re.compile(r'top_potsdam_(\d+)_(\d+)_RGB\.tif'),
-                      re.compile(r'top_potsdam_(\d+)_(\d+)_label_noBoundary\.tif'), SPLITS,
-                      '2_Ortho_RGB.zip (top_potsdam_*_RGB.tif) and 5_Labels_all_noBoundary.zip '
-                      '(top_potsdam_*_label_noBoundary.tif)')
+def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
+    return isprs.plan(
+        files,
+        re.compile(r'top_potsdam_(\d+)_(\d+)_RGB\.tif'),
+        re.compile(r'top_potsdam_(\d+)_(\d+)_label_noBoundary\.tif'),
+        SPLITS,
+        '2_Ortho_RGB.zip (top_potsdam_*_RGB.tif) and 5_Labels_all_noBoundary.zip (top_potsdam_*_label_noBoundary.tif)',
+    )
 
 
-def finish(out, done: List[Tuple[Job, Done]]) -> None:
+def finish(out, done: list[tuple[Job, Done]]) -> None:
     """The folders are all that the loader reads."""

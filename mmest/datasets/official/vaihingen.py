@@ -1,6 +1,6 @@
 """ISPRS Vaihingen: 33 tiles of about 2500×2000 pixels, infrared, red, green; 16 for training, 17 for validation."""
+
 import re
-from typing import List, Tuple
 
 from mmest.datasets.official import isprs
 from mmest.datasets.official.isprs import CLASSES, convert, ids  # noqa: F401
@@ -11,17 +11,26 @@ from mmest.datasets.preparation.work import Done, Job
 TITLE, VERSION, UNIT = 'ISPRS Vaihingen', 1, 'pixels'
 OFFICIAL = dict(train=dict(images=16, patches=344), val=dict(images=17, patches=398))
 SPLITS = dict(
-    train=ids('area1 area3 area5 area7 area11 area13 area15 area17 area21 area23 area26 area28 area30 area32 area34 area37'),
-    val=ids('area2 area4 area6 area8 area10 area12 area14 area16 area20 area22 area24 area27 area29 area31 area33 area35 '
-            'area38'))
+    train=ids(
+        'area1 area3 area5 area7 area11 area13 area15 area17 area21 area23 area26 area28 area30 area32 area34 area37'
+    ),
+    val=ids(
+        'area2 area4 area6 area8 area10 area12 area14 area16 area20 area22 area24 area27 area29 area31 area33 area35 '
+        'area38'
+    ),
+)
 
 
-def plan(files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
-    return isprs.plan(files, re.compile(r'top_mosaic_09cm_(area\d+)\.tif'),
-                      re.compile(r'top_mosaic_09cm_(area\d+)_noBoundary\.tif'), SPLITS,
-                      'ISPRS_semantic_labeling_Vaihingen.zip (top/top_mosaic_09cm_area*.tif) and ISPRS_semantic_labeling_'
-                      'Vaihingen_ground_truth_eroded_COMPLETE.zip (top_mosaic_09cm_area*_noBoundary.tif)')
+def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
+    return isprs.plan(
+        files,
+        re.compile(r'top_mosaic_09cm_(area\d+)\.tif'),
+        re.compile(r'top_mosaic_09cm_(area\d+)_noBoundary\.tif'),
+        SPLITS,
+        'ISPRS_semantic_labeling_Vaihingen.zip (top/top_mosaic_09cm_area*.tif) and ISPRS_semantic_labeling_'
+        'Vaihingen_ground_truth_eroded_COMPLETE.zip (top_mosaic_09cm_area*_noBoundary.tif)',
+    )
 
 
-def finish(out, done: List[Tuple[Job, Done]]) -> None:
+def finish(out, done: list[tuple[Job, Done]]) -> None:
     """The folders are all that the loader reads."""

@@ -1,17 +1,18 @@
 """Annotation files in COCO format, as mmdet's CocoDataset reads them."""
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, Sequence
 
 from mmest.engine.atomic import write_json
 
 
-def horizontal(polygon: Sequence[float]) -> List[float]:
+def horizontal(polygon: Sequence[float]) -> list[float]:
     """The smallest x, y, width, height around the corners x1, y1, x2, y2, ..."""
     x, y = polygon[::2], polygon[1::2]
     return [min(x), min(y), max(x) - min(x), max(y) - min(y)]
 
 
-def clip(box: Sequence[float], x0: float, y0: float, x1: float, y1: float) -> List[float]:
+def clip(box: Sequence[float], x0: float, y0: float, x1: float, y1: float) -> list[float]:
     """The part of x, y, width, height inside a rectangle; its sides are 0 where there is none."""
     left, top = max(box[0], x0), max(box[1], y0)
     return [left, top, max(0, min(box[0] + box[2], x1) - left), max(0, min(box[1] + box[3], y1) - top)]
@@ -26,11 +27,16 @@ def annotation(label: int, box: Sequence[float], ignore: bool, polygon: Sequence
         ignore: neither an object nor background: mmdet and COCO's metric know this as a crowd.
         polygon: its corners.
     """
-    return dict(category_id=label + 1, bbox=list(box), area=box[2] * box[3], iscrowd=int(ignore),
-                **(dict(segmentation=[list(polygon)]) if polygon else {}))
+    return dict(
+        category_id=label + 1,
+        bbox=list(box),
+        area=box[2] * box[3],
+        iscrowd=int(ignore),
+        **(dict(segmentation=[list(polygon)]) if polygon else {}),
+    )
 
 
-def write_coco(path: Path, classes: Sequence[str], images: List[Dict], annotations: List[List[Dict]]) -> None:
+def write_coco(path: Path, classes: Sequence[str], images: list[dict], annotations: list[list[dict]]) -> None:
     """Number images and objects and write them.
 
     Args:
@@ -40,7 +46,12 @@ def write_coco(path: Path, classes: Sequence[str], images: List[Dict], annotatio
         annotations: the objects of each image.
     """
     numbered = [dict(one, image_id=number) for number, objects in enumerate(annotations, start=1) for one in objects]
-    write_json(path, dict(
-        images=[dict(image, id=number) for number, image in enumerate(images, start=1)],
-        annotations=[dict(one, id=number) for number, one in enumerate(numbered, start=1)],
-        categories=[dict(id=number, name=name) for number, name in enumerate(classes, start=1)]), indent=None)
+    write_json(
+        path,
+        dict(
+            images=[dict(image, id=number) for number, image in enumerate(images, start=1)],
+            annotations=[dict(one, id=number) for number, one in enumerate(numbered, start=1)],
+            categories=[dict(id=number, name=name) for number, name in enumerate(classes, start=1)],
+        ),
+        indent=None,
+    )

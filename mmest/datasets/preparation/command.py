@@ -1,4 +1,5 @@
 """The command line that all preparations share."""
+
 import argparse
 import importlib
 import os
@@ -13,9 +14,9 @@ from mmest.datasets.preparation.work import HIDDEN, Journal, run_jobs
 
 JOURNAL = 'journal.jsonl'
 EPILOG = """
-SOURCE may be unpacked, zip archives as they were downloaded, or a mixture. Pictures are decoded to their end; what is damaged
-or missing is listed by file, here and in OUT/problems.txt, and the exit status is then 1. A run that was interrupted goes on
-where it stopped when the same command is given again.
+SOURCE may be unpacked, zip archives as they were downloaded, or a mixture. Pictures are decoded to their end; what is
+damaged or missing is listed by file, here and in OUT/problems.txt, and the exit status is then 1. A run that was
+interrupted goes on where it stopped when the same command is given again.
 """
 
 
@@ -39,7 +40,9 @@ def prepare(module: str, source: Path, out: Path, workers: int) -> bool:
     dataset = importlib.import_module(module)
     hidden = out / HIDDEN
     if out.exists() and not hidden.is_dir() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f'{out} holds something else than a prepared data set. Choose a folder that is new or empty.')
+        raise FileExistsError(
+            f'{out} holds something else than a prepared data set. Choose a folder that is new or empty.'
+        )
     files, problems = list_source(source, hidden / 'archives')
     try:
         jobs, missing = dataset.plan(files)
@@ -50,8 +53,9 @@ def prepare(module: str, source: Path, out: Path, workers: int) -> bool:
         damage = ''.join(f' {problem}.' for problem in problems)
         raise ValueError(f'{error} {source} holds {found}.{damage}') from error
     hidden.mkdir(parents=True, exist_ok=True)
-    journal = Journal(hidden / JOURNAL, dict(
-        dataset=dataset.TITLE, version=dataset.VERSION, source=str(source.absolute())))
+    journal = Journal(
+        hidden / JOURNAL, dict(dataset=dataset.TITLE, version=dataset.VERSION, source=str(source.absolute()))
+    )
     results = run_jobs(module, jobs, out, journal, workers)
     dataset.finish(out, results)
     shutil.rmtree(hidden / 'archives', ignore_errors=True)
@@ -66,11 +70,13 @@ def main(module: str, description: str) -> None:
         description: the help text, with the tree that is expected.
     """
     parser = argparse.ArgumentParser(
-        description=description, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=description, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('source', metavar='SOURCE', type=Path, help='the download: a folder, or one zip archive')
     parser.add_argument('out', metavar='OUT', type=Path, help='the folder to write')
-    parser.add_argument('--workers', type=int, metavar='N', default=os.cpu_count() or 1,
-                        help='processes (default: one per core)')
+    parser.add_argument(
+        '--workers', type=int, metavar='N', default=os.cpu_count() or 1, help='processes (default: one per core)'
+    )
     args = parser.parse_args()
     if args.workers < 1:
         parser.error(f'--workers should be at least 1, but it is {args.workers}.')
@@ -80,7 +86,9 @@ def main(module: str, description: str) -> None:
     except (FileNotFoundError, FileExistsError, ValueError) as error:
         sys.exit(f'{parser.prog}: {error}')
     except BrokenProcessPool:
-        sys.exit(f'{parser.prog}: a process was killed, most likely for want of memory. {again} Try a smaller --workers.')
+        sys.exit(
+            f'{parser.prog}: a process was killed, most likely for want of memory. {again} Try a smaller --workers.'
+        )
     except OSError as error:
         sys.exit(f'{parser.prog}: {error}. {again}')
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """Colour masks as class numbers, and pairs of picture and mask as patches."""
+
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence, Tuple
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
 from mmest.datasets.tiles import Box, tiles
 
-Colour = Tuple[int, int, int]
+Colour = tuple[int, int, int]
 # A colour this close to that of a class, in its channel that differs most, is taken for it.
 _NEAR = 16
 # A larger share of other colours is damage, such as lossy compression or another palette; a smaller one is ignored.
@@ -18,7 +19,7 @@ _STRAY = 0.001
 _ROWS = 512
 
 
-def class_numbers(rgb: np.ndarray, palette: Dict[Colour, int], other: int) -> np.ndarray:
+def class_numbers(rgb: np.ndarray, palette: dict[Colour, int], other: int) -> np.ndarray:
     """Class numbers of colours, H×W.
 
     Args:
@@ -39,7 +40,7 @@ def class_numbers(rgb: np.ndarray, palette: Dict[Colour, int], other: int) -> np
     return numbers
 
 
-def read_mask(file: SourceFile, out: Path, palette: Dict[Colour, int], other: int) -> Tuple[np.ndarray, int]:
+def read_mask(file: SourceFile, out: Path, palette: dict[Colour, int], other: int) -> tuple[np.ndarray, int]:
     """A colour mask as class numbers, and how many of its pixels have the colour of none.
 
     Raises:
@@ -54,15 +55,27 @@ def read_mask(file: SourceFile, out: Path, palette: Dict[Colour, int], other: in
             wrong = band == 254
             colours.update(map(tuple, rgb[wrong][:3].tolist()))
             stray += int(wrong.sum())
-            numbers[top:top + len(band)] = np.where(wrong, other, band)
+            numbers[top : top + len(band)] = np.where(wrong, other, band)
     if stray > _STRAY * numbers.size:
-        raise DamagedInput(f'has the mask {file.place}, of whose pixels {100 * stray / numbers.size:.1f} % have colours of no '
-                           f'class, such as {sorted(colours)[0]}')
+        raise DamagedInput(
+            f'has the mask {file.place}, of whose pixels {100 * stray / numbers.size:.1f} % have colours of no '
+            f'class, such as {sorted(colours)[0]}'
+        )
     return numbers, stray
 
 
-def cut_pair(job: Job, out: Path, palette: Dict[Colour, int], classes: Dict[int, str], size: int, overlap: int,
-             name: Callable[[str, Box], str], mask_ending: str, other: int, pad: bool) -> Done:
+def cut_pair(
+    job: Job,
+    out: Path,
+    palette: dict[Colour, int],
+    classes: dict[int, str],
+    size: int,
+    overlap: int,
+    name: Callable[[str, Box], str],
+    mask_ending: str,
+    other: int,
+    pad: bool,
+) -> Done:
     """Cut a picture and its colour mask into patches, in ``img_dir`` and ``ann_dir``.
 
     Args:
@@ -84,8 +97,10 @@ def cut_pair(job: Job, out: Path, palette: Dict[Colour, int], classes: Dict[int,
     done = Done()
     with open_picture(job.picture, out) as picture:
         if picture.size != mask.shape[::-1]:
-            raise DamagedInput(f'has {picture.width}×{picture.height} pixels, but its mask {job.label.place} '
-                               f'{mask.shape[1]}×{mask.shape[0]}')
+            raise DamagedInput(
+                f'has {picture.width}×{picture.height} pixels, but its mask {job.label.place} '
+                f'{mask.shape[1]}×{mask.shape[0]}'
+            )
         boxes = tiles(*picture.size, size, overlap)
         for x0, y0, x1, y1 in boxes:
             pixels, numbers = crop(picture, (x0, y0, x1, y1)), mask[y0:y1, x0:x1]
@@ -95,8 +110,10 @@ def cut_pair(job: Job, out: Path, palette: Dict[Colour, int], classes: Dict[int,
                 numbers = np.pad(numbers, ((0, below), (0, right)), constant_values=other)
                 x1, y1 = x0 + size, y0 + size
             stem = name(job.key, (x0, y0, x1, y1))
-            for path, content in ((f'img_dir/{job.split}/{stem}.png', pixels),
-                                  (f'ann_dir/{job.split}/{stem}{mask_ending}', numbers)):
+            for path, content in (
+                (f'img_dir/{job.split}/{stem}.png', pixels),
+                (f'ann_dir/{job.split}/{stem}{mask_ending}', numbers),
+            ):
                 write_png(out / path, content)
                 done.outputs.append(path)
     done.counts = dict(images=1, patches=len(boxes), **({'pixels of unknown colour': stray} if stray else {}))
@@ -104,14 +121,17 @@ def cut_pair(job: Job, out: Path, palette: Dict[Colour, int], classes: Dict[int,
     return done
 
 
-def pixels_per_class(mask: np.ndarray, classes: Dict[int, str]) -> Dict[str, int]:
+def pixels_per_class(mask: np.ndarray, classes: dict[int, str]) -> dict[str, int]:
     """Pixels of each class that is there, by its name."""
     counts = np.bincount(mask.ravel(), minlength=256)
     return {name: int(counts[number]) for number, name in classes.items() if counts[number]}
 
 
-def pair(pictures: Dict[str, SourceFile], masks: Dict[str, SourceFile], splits: Dict[str, Sequence[str]],
-         ) -> Tuple[List[Job], List[Tuple[str, str]]]:
+def pair(
+    pictures: dict[str, SourceFile],
+    masks: dict[str, SourceFile],
+    splits: dict[str, Sequence[str]],
+) -> tuple[list[Job], list[tuple[str, str]]]:
     """Jobs of the pictures that have masks, and the keys of a split whose picture or mask is missing.
 
     Args:

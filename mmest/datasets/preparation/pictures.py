@@ -1,9 +1,10 @@
 """Reading pictures whole or not at all, and writing tiles of them."""
+
 import contextlib
 import fcntl
 import io
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator, Optional
 
 import cv2
 import numpy as np
@@ -46,7 +47,7 @@ def open_picture(file: SourceFile, out: Path) -> Iterator[Image.Image]:
         yield picture
 
 
-def crop(picture: Image.Image, box: Optional[Box] = None) -> np.ndarray:
+def crop(picture: Image.Image, box: Box | None = None) -> np.ndarray:
     """A tile of a picture, or all of it, as H×W×3 RGB."""
     return np.asarray((picture.crop(box) if box else picture).convert('RGB'))
 

@@ -1,10 +1,12 @@
 """What is wrong with a download, file by file."""
+
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Problem:
     """A file, or a line of one, that could not be used."""
+
     place: str
     what: str
 

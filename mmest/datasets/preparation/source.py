@@ -1,12 +1,13 @@
 """A download as one list of files, whether it is unpacked, in zip archives, or in archives inside archives."""
+
 import functools
 import os
 import shutil
 import zipfile
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Iterator, List, Tuple
 
 from mmest.datasets.preparation.problems import DamagedInput, Problem
 
@@ -16,11 +17,13 @@ class SourceFile:
     """One file of a download.
 
     Args:
-        name: its path as if every archive were unpacked into a folder of its name, such as ``Train/Urban/masks_png/3.png``.
+        name: its path as if every archive were unpacked into a folder of its name, such as
+            ``Train/Urban/masks_png/3.png``.
         path: the file on disk, or the archive that holds it.
         member: its name in the archive; empty for a file on disk.
         stamp: changes when the file does.
     """
+
     name: str
     path: str
     member: str
@@ -31,7 +34,7 @@ class SourceFile:
         return PurePosixPath(self.name).stem
 
     @property
-    def parts(self) -> Tuple[str, ...]:
+    def parts(self) -> tuple[str, ...]:
         return PurePosixPath(self.name).parts
 
     @property
@@ -59,7 +62,7 @@ def _archive(path: str) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def list_source(source: Path, scratch: Path) -> Tuple[List[SourceFile], List[Problem]]:
+def list_source(source: Path, scratch: Path) -> tuple[list[SourceFile], list[Problem]]:
     """All files of a download, sorted by name.
 
     Args:
@@ -89,8 +92,8 @@ def list_source(source: Path, scratch: Path) -> Tuple[List[SourceFile], List[Pro
     return sorted(files, key=lambda file: file.name), problems
 
 
-def _members(path: Path, name: str, scratch: Path, problems: List[Problem]) -> Iterator[SourceFile]:
-    folder = name[:-len('.zip')]
+def _members(path: Path, name: str, scratch: Path, problems: list[Problem]) -> Iterator[SourceFile]:
+    folder = name[: -len('.zip')]
     try:
         members = _archive(str(path)).infolist()
     except (zipfile.BadZipFile, OSError) as error:
@@ -107,7 +110,9 @@ def _members(path: Path, name: str, scratch: Path, problems: List[Problem]) -> I
         try:
             _copy_out(path, member, copy)
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            problems.append(Problem(f'{path}:{member.filename}', f'cannot be unpacked ({error}); download {path.name} again'))
+            problems.append(
+                Problem(f'{path}:{member.filename}', f'cannot be unpacked ({error}); download {path.name} again')
+            )
             continue
         yield from _members(copy, inner, scratch, problems)
 

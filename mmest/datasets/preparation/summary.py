@@ -1,7 +1,7 @@
 """What came out, beside what the publisher states."""
+
 from collections import Counter
 from pathlib import Path
-from typing import Dict, List, Tuple
 
 from rich.console import Console
 from rich.table import Table
@@ -15,7 +15,7 @@ PROBLEMS = 'problems.txt'
 _SHOWN = 20
 
 
-def summarize(dataset: DatasetModule, out: Path, results: List[Tuple[Job, Done]], problems: List[Problem]) -> bool:
+def summarize(dataset: DatasetModule, out: Path, results: list[tuple[Job, Done]], problems: list[Problem]) -> bool:
     """Print the summary, write it to ``summary.json`` and the problems to ``problems.txt``.
 
     Returns:
@@ -31,14 +31,21 @@ def summarize(dataset: DatasetModule, out: Path, results: List[Tuple[Job, Done]]
     console = Console(highlight=False)
     console.print(_totals(dataset, counts))
     console.print(_classes(dataset, classes))
-    write_json(out / SUMMARY, dict(
-        dataset=dataset.TITLE, counts=counts, official=dataset.OFFICIAL, classes=classes,
-        problems=[str(problem) for problem in problems]))
+    write_json(
+        out / SUMMARY,
+        dict(
+            dataset=dataset.TITLE,
+            counts=counts,
+            official=dataset.OFFICIAL,
+            classes=classes,
+            problems=[str(problem) for problem in problems],
+        ),
+    )
     _report(dataset, out, counts, problems, console)
     return not problems
 
 
-def _totals(dataset: DatasetModule, counts: Dict[str, Counter]) -> Table:
+def _totals(dataset: DatasetModule, counts: dict[str, Counter]) -> Table:
     table = Table('split', 'what', 'here', 'official', '', title=dataset.TITLE)
     for split, found in counts.items():
         official = dataset.OFFICIAL.get(split, {})
@@ -49,7 +56,7 @@ def _totals(dataset: DatasetModule, counts: Dict[str, Counter]) -> Table:
     return table
 
 
-def _classes(dataset: DatasetModule, classes: Dict[str, Counter]) -> Table:
+def _classes(dataset: DatasetModule, classes: dict[str, Counter]) -> Table:
     splits = [split for split, found in classes.items() if found]
     table = Table('class', *splits, title=f'{dataset.UNIT} per class')
     for name in dict.fromkeys([*dataset.CLASSES, *(name for found in classes.values() for name in found)]):
@@ -57,13 +64,20 @@ def _classes(dataset: DatasetModule, classes: Dict[str, Counter]) -> Table:
     return table
 
 
-def _report(dataset: DatasetModule, out: Path, counts: Dict[str, Counter], problems: List[Problem],
-            console: Console) -> None:
-    differing = [f'{split}: {found[what]} {what} instead of {stated}' for split, found in counts.items()
-                 for what, stated in dataset.OFFICIAL.get(split, {}).items() if stated != found[what]]
+def _report(
+    dataset: DatasetModule, out: Path, counts: dict[str, Counter], problems: list[Problem], console: Console
+) -> None:
+    differing = [
+        f'{split}: {found[what]} {what} instead of {stated}'
+        for split, found in counts.items()
+        for what, stated in dataset.OFFICIAL.get(split, {}).items()
+        if stated != found[what]
+    ]
     if differing:
-        console.print(f'NOT THE WHOLE of {dataset.TITLE}, by the numbers of its publisher: {"; ".join(differing)}.',
-                      soft_wrap=True)
+        console.print(
+            f'NOT THE WHOLE of {dataset.TITLE}, by the numbers of its publisher: {"; ".join(differing)}.',
+            soft_wrap=True,
+        )
     else:
         console.print(f'All numbers are those of the publisher of {dataset.TITLE}.')
     if not problems:

@@ -1,11 +1,13 @@
 """Jobs in several processes, resumable: what is done is in a journal, and a job is done once all its files are."""
+
 import importlib
 import json
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Protocol, Sequence, TextIO, Tuple
+from typing import Any, Protocol, TextIO
 
 import cv2
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,6 +17,7 @@ from mmest.datasets.preparation.source import SourceFile
 
 # Inside the output folder: the journal, copies of archives out of archives, and the lock for large pictures.
 HIDDEN = '.preparation'
+
 
 @dataclass(frozen=True)
 class Job:
@@ -26,10 +29,11 @@ class Job:
         picture: the picture.
         label: its annotation, if it has one.
     """
+
     key: str
     split: str
     picture: SourceFile
-    label: Optional[SourceFile] = None
+    label: SourceFile | None = None
 
     @property
     def stamp(self) -> str:
@@ -47,28 +51,30 @@ class Done:
         problems: (place, what is wrong) of parts that were left out.
         record: what the annotation file says of the picture.
     """
-    outputs: List[str] = field(default_factory=list)
-    counts: Dict[str, int] = field(default_factory=dict)
-    classes: Dict[str, int] = field(default_factory=dict)
-    problems: List[Tuple[str, str]] = field(default_factory=list)
+
+    outputs: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    classes: dict[str, int] = field(default_factory=dict)
+    problems: list[tuple[str, str]] = field(default_factory=list)
     record: Any = None
 
 
 class DatasetModule(Protocol):
     """What a module of :mod:`mmest.datasets.official` defines."""
+
     TITLE: str  # the name of the data set
     VERSION: int  # raised whenever the same input gives other output
     CLASSES: Sequence[str]  # in the order of their numbers
-    OFFICIAL: Dict[str, Dict[str, int]]  # by split: the numbers of the publisher, under the names of Done.counts
+    OFFICIAL: dict[str, dict[str, int]]  # by split: the numbers of the publisher, under the names of Done.counts
     UNIT: str  # what Done.classes counts: objects, or pixels
 
-    def plan(self, files: List[SourceFile]) -> Tuple[List[Job], List[Problem]]:
+    def plan(self, files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
         """The jobs, and what is missing. ValueError says that this is not the data set."""
 
     def convert(self, job: Job, out: Path) -> Done:
         """Do one job, in any process. DamagedInput says what is wrong with its picture."""
 
-    def finish(self, out: Path, done: List[Tuple[Job, Done]]) -> None:
+    def finish(self, out: Path, done: list[tuple[Job, Done]]) -> None:
         """Write what is about all pictures."""
 
 
@@ -78,7 +84,7 @@ class Journal:
     def __init__(self, path: Path, header: dict) -> None:
         self.path, self.header = path, header
 
-    def read(self) -> Dict[str, dict]:
+    def read(self) -> dict[str, dict]:
         """Lines by the key of their job; none if they belong to another version or source."""
         lines = []
         if self.path.is_file():
@@ -91,7 +97,7 @@ class Journal:
             return {}
         return {line['key']: line for line in lines[1:]}
 
-    def rewrite(self, lines: Dict[str, dict]) -> TextIO:
+    def rewrite(self, lines: dict[str, dict]) -> TextIO:
         """Start anew with these lines; the file stays open for more."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         stream = self.path.open('w')
@@ -101,7 +107,7 @@ class Journal:
         return stream
 
 
-def run_jobs(module: str, jobs: List[Job], out: Path, journal: Journal, workers: int) -> List[Tuple[Job, Done]]:
+def run_jobs(module: str, jobs: list[Job], out: Path, journal: Journal, workers: int) -> list[tuple[Job, Done]]:
     """Do the jobs that are not done yet.
 
     Args:
@@ -115,8 +121,13 @@ def run_jobs(module: str, jobs: List[Job], out: Path, journal: Journal, workers:
         Every job with what it gave, in the order of ``jobs``.
     """
     old = journal.read()
-    kept = {job.key: old[job.key] for job in jobs if job.key in old and old[job.key]['stamp'] == job.stamp
-            and all((out / name).is_file() for name in old[job.key]['done']['outputs'])}
+    kept = {
+        job.key: old[job.key]
+        for job in jobs
+        if job.key in old
+        and old[job.key]['stamp'] == job.stamp
+        and all((out / name).is_file() for name in old[job.key]['done']['outputs'])
+    }
     done = {key: Done(**line['done']) for key, line in kept.items()}
     waiting = [job for job in jobs if job.key not in done]
     if kept:
@@ -134,7 +145,7 @@ def run_jobs(module: str, jobs: List[Job], out: Path, journal: Journal, workers:
     return [(job, done[job.key]) for job in jobs]
 
 
-def _results(module: str, jobs: List[Job], out: Path, workers: int) -> Iterator[Tuple[Job, Done]]:
+def _results(module: str, jobs: list[Job], out: Path, workers: int) -> Iterator[tuple[Job, Done]]:
     """Jobs with what they gave, in the order in which they end."""
     if workers == 1:
         yield from ((job, _convert(module, job, str(out))) for job in jobs)
@@ -142,7 +153,7 @@ def _results(module: str, jobs: List[Job], out: Path, workers: int) -> Iterator[
     # Not forked from here: a process whose libraries run threads may hang in its fork.
     context = get_context('forkserver')
     context.set_forkserver_preload([module])
-    pool = ProcessPoolExecutor(max(1, min(workers, len(jobs))), context, initializer=cv2.setNumThreads, initargs=(1, ))
+    pool = ProcessPoolExecutor(max(1, min(workers, len(jobs))), context, initializer=cv2.setNumThreads, initargs=(1,))
     try:
         futures = {pool.submit(_convert, module, job, str(out)): job for job in jobs}
         for future in as_completed(futures):

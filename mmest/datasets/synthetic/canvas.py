@@ -1,4 +1,5 @@
 """The canvas: a supersampled picture with the semantic class and the instance of each of its pixels."""
+
 import cv2
 import numpy as np
 
@@ -12,8 +13,17 @@ LAND_CLASSES = ('ground', 'road', 'building', 'vegetation', 'water')
 OBJECT_CLASSES = ('plane', 'ship', 'vehicle', 'storage-tank')
 CLASSES = LAND_CLASSES + OBJECT_CLASSES
 # RGB, in the order of CLASSES.
-PALETTE = ((214, 196, 150), (112, 112, 122), (206, 112, 88), (64, 132, 66), (62, 116, 178), (250, 250, 250),
-           (250, 190, 40), (230, 50, 60), (170, 90, 200))
+PALETTE = (
+    (214, 196, 150),
+    (112, 112, 122),
+    (206, 112, 88),
+    (64, 132, 66),
+    (62, 116, 178),
+    (250, 250, 250),
+    (250, 190, 40),
+    (230, 50, 60),
+    (170, 90, 200),
+)
 
 
 class Canvas:
@@ -104,7 +114,8 @@ class Canvas:
         self.rgb[y0:y1, x0:x1] = (self.rgb[y0:y1, x0:x1] * light).astype(np.uint8)
 
     def is_free(self, polygon, allowed: np.ndarray, margin: float = 1.0) -> bool:
-        """Whether a polygon (samples), grown by ``margin`` scene units, lies on ``allowed`` ground that is not occupied.
+        """Whether a polygon (samples), grown by ``margin`` scene units, lies on ``allowed`` ground that is not
+        occupied.
 
         What reaches over the edge of the canvas is free; the middle of the polygon must be on the canvas.
         """

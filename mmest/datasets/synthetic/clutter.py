@@ -1,4 +1,5 @@
 """Look-alikes: things with the shape or the colour of an object that are none; they keep the class of their land."""
+
 import numpy as np
 
 from .canvas import CLASSES, Canvas
@@ -25,7 +26,9 @@ def round_pond(canvas: Canvas) -> None:
     wet = canvas.rng.random() < 0.5
     fill = canvas.domain.water[1] if wet else canvas.domain.fields[0][1]
     canvas.fill(canvas.pose(ellipse(diameter, diameter), centre, 0), canvas.tint(canvas.domain.concrete, 10))
-    canvas.fill(canvas.pose(ellipse(0.8 * diameter, 0.8 * diameter), centre, 0), canvas.tint(fill), 'water' if wet else None)
+    canvas.fill(
+        canvas.pose(ellipse(0.8 * diameter, 0.8 * diameter), centre, 0), canvas.tint(fill), 'water' if wet else None
+    )
 
 
 def crossing_paths(canvas: Canvas) -> None:

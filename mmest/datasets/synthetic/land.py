@@ -1,4 +1,5 @@
 """Land cover: ground with fields, water, woods, roads and paved places, buildings."""
+
 import cv2
 import numpy as np
 
@@ -26,7 +27,7 @@ def ground(canvas: Canvas, fields: int = 0) -> None:
 def water(canvas: Canvas, share: float, quay: bool = False) -> None:
     """Flood a side of the scene, about ``share`` of it; its shore is a beach, or a straight quay."""
     rng = canvas.rng
-    y, x = np.mgrid[:canvas.side, :canvas.side].astype(np.float32) / canvas.side - 0.5
+    y, x = np.mgrid[: canvas.side, : canvas.side].astype(np.float32) / canvas.side - 0.5
     angle = rng.uniform(0, 2 * np.pi)
     level = x * np.cos(angle) + y * np.sin(angle)
     if not quay:
@@ -35,11 +36,17 @@ def water(canvas: Canvas, share: float, quay: bool = False) -> None:
     away = cv2.distanceTransform(flooded.astype(np.uint8), cv2.DIST_L2, 3) / canvas.unit
     shore = cv2.distanceTransform((~flooded).astype(np.uint8), cv2.DIST_L2, 3) / canvas.unit
     if quay:
-        canvas.cover((shore > 0) & (shore < 7), mix(canvas.domain.concrete, np.multiply(canvas.domain.concrete, 0.85),
-                                                    canvas.noise(6)), 'road')
+        canvas.cover(
+            (shore > 0) & (shore < 7),
+            mix(canvas.domain.concrete, np.multiply(canvas.domain.concrete, 0.85), canvas.noise(6)),
+            'road',
+        )
     else:
-        canvas.cover((shore > 0) & (shore < 3 + 5 * canvas.noise(30)), mix(
-            canvas.domain.sand, np.multiply(canvas.domain.sand, 0.88), canvas.noise(8)), 'ground')
+        canvas.cover(
+            (shore > 0) & (shore < 3 + 5 * canvas.noise(30)),
+            mix(canvas.domain.sand, np.multiply(canvas.domain.sand, 0.88), canvas.noise(8)),
+            'ground',
+        )
     waves = stripes(canvas.side, 3.0 * canvas.unit, angle + rng.uniform(-0.5, 0.5))
     weight = 0.55 * canvas.noise(40) + 0.25 * np.exp(-away / 10) + 0.2 * waves * canvas.noise(12)
     canvas.cover(flooded, mix(*canvas.domain.water, weight), 'water')
@@ -57,7 +64,7 @@ def woods(canvas: Canvas, share: float) -> None:
     wooded = open_ground & (density > np.quantile(density[open_ground], 1 - share))
     canvas.cover(wooded, np.multiply(canvas.domain.forest[0], 0.8), 'vegetation')
     places = np.argwhere(wooded)[:, ::-1]
-    count = int(len(places) / (2.6 * canvas.unit)**2)
+    count = int(len(places) / (2.6 * canvas.unit) ** 2)
     for centre in places[canvas.rng.integers(len(places), size=count)]:
         tree(canvas, centre, canvas.rng.uniform(2.2, LARGEST_CROWN))
 
@@ -84,7 +91,9 @@ def tree(canvas: Canvas, centre, radius: float, alone: bool = False) -> None:
     dark, light = (np.float32(c) for c in canvas.domain.forest)
     crown = dark + (light - dark) * canvas.rng.random()
     cv2.circle(canvas.rgb, corner(0), round(size), tuple(map(float, 0.85 * crown)), -1)
-    cv2.circle(canvas.rgb, corner(-0.25 * size), round(0.7 * size), tuple(map(float, np.clip(1.08 * crown, 0, 255))), -1)
+    cv2.circle(
+        canvas.rgb, corner(-0.25 * size), round(0.7 * size), tuple(map(float, np.clip(1.08 * crown, 0, 255))), -1
+    )
     cv2.circle(canvas.semantic, corner(0), round(size), CLASSES.index('vegetation'), -1)
 
 

@@ -1,4 +1,5 @@
 """Planes, ships, vehicles and storage tanks: shapes in scene units, heading to +x, and how they are painted."""
+
 import numpy as np
 
 from .canvas import CLASSES, Canvas
@@ -30,18 +31,21 @@ def _plane_parts(kind: str) -> dict[str, np.ndarray]:
             right_engine=rectangle(0.1, 0.05) + (0.07, 0.17),
             wings=mirror([(0.14, 0.04), (-0.1, 0.47), (-0.17, 0.47), (-0.06, 0.05)]),
             tail=mirror([(-0.36, 0.02), (-0.47, 0.18), (-0.52, 0.18), (-0.47, 0.02)]),
-            fuselage=fuselage)
+            fuselage=fuselage,
+        )
     if kind == 'propeller':
         return dict(
             left_engine=rectangle(0.12, 0.06) + (0.18, -0.2),
             right_engine=rectangle(0.12, 0.06) + (0.18, 0.2),
             wings=mirror([(0.2, 0.04), (0.16, 0.55), (0.05, 0.55), (0.02, 0.05)]),
             tail=mirror([(-0.38, 0.02), (-0.39, 0.2), (-0.48, 0.2), (-0.49, 0.02)]),
-            fuselage=fuselage * (1, 1.25))
+            fuselage=fuselage * (1, 1.25),
+        )
     return dict(  # fighter
         wings=mirror([(0.2, 0.05), (-0.24, 0.36), (-0.32, 0.36), (-0.32, 0.05)]),
         tail=mirror([(-0.34, 0.04), (-0.45, 0.17), (-0.52, 0.17), (-0.48, 0.04)]),
-        fuselage=fuselage * (1, 1.1))
+        fuselage=fuselage * (1, 1.1),
+    )
 
 
 def plane(canvas: Canvas, centre, angle: float, allowed: np.ndarray) -> bool:
@@ -66,7 +70,9 @@ def plane(canvas: Canvas, centre, angle: float, allowed: np.ndarray) -> bool:
     side = rectangle(0.7 * length, 0.04 * length) - (0.02 * length, sunny * 0.035 * length)
     canvas.fill(canvas.pose(side, centre, angle), tuple(0.75 * c for c in paint))
     fin = rectangle(0.15 * length, 0.03 * length) - (0.42 * length, 0)
-    canvas.fill(canvas.pose(fin, centre, angle), canvas.pick([(40, 60, 130), (160, 40, 40), (70, 80, 90), (30, 110, 90)]))
+    canvas.fill(
+        canvas.pose(fin, centre, angle), canvas.pick([(40, 60, 130), (160, 40, 40), (70, 80, 90), (30, 110, 90)])
+    )
     glass = rectangle(0.03 * length, 0.06 * length) + (0.43 * length, 0)
     canvas.fill(canvas.pose(glass, centre, angle), (50, 56, 66))
     for name in ('left_engine', 'right_engine'):
@@ -159,6 +165,8 @@ def storage_tank(canvas: Canvas, centre, diameter: float, allowed: np.ndarray) -
         canvas.fill(canvas.pose(ellipse(0.7 * diameter, 0.7 * diameter), moved, 0), tuple(0.86 * c for c in paint))
     else:
         lit = np.asarray(centre) - sun * 0.14 * diameter * canvas.unit
-        canvas.fill(canvas.pose(ellipse(0.5 * diameter, 0.5 * diameter), lit, 0), tuple(min(255, 1.06 * c) for c in paint))
+        canvas.fill(
+            canvas.pose(ellipse(0.5 * diameter, 0.5 * diameter), lit, 0), tuple(min(255, 1.06 * c) for c in paint)
+        )
         canvas.fill(canvas.pose(ellipse(0.14 * diameter, 0.14 * diameter), centre, 0), tuple(0.7 * c for c in paint))
     return True

@@ -1,4 +1,5 @@
 """A scene: what stands where, and the picture, masks and boxes that come of it."""
+
 from dataclasses import dataclass
 
 import cv2
@@ -53,8 +54,12 @@ def render(domain: Domain, seed, size: int = 128) -> Scene:
     theme(canvas)
     rgb = cv2.resize(canvas.rgb, (size, size), interpolation=cv2.INTER_AREA)
     middle = slice(SUPERSAMPLING // 2, None, SUPERSAMPLING)
-    return Scene(expose(rgb, domain, canvas.rng), canvas.semantic[middle, middle].copy(),
-                 canvas.instance[middle, middle].copy(), tuple(canvas.categories))
+    return Scene(
+        expose(rgb, domain, canvas.rng),
+        canvas.semantic[middle, middle].copy(),
+        canvas.instance[middle, middle].copy(),
+        tuple(canvas.categories),
+    )
 
 
 def _is(canvas: Canvas, *labels: str) -> np.ndarray:
@@ -93,8 +98,12 @@ def _airport(canvas: Canvas) -> None:
                 objects.plane(canvas, place, turn, paved)
     _traffic(canvas, [line], 5)
     for _ in range(8):  # service vehicles
-        objects.vehicle(canvas, canvas.pose(rng.uniform(-0.48, 0.48, (1, 2)) * (length, width), middle, angle)[0],
-                        rng.uniform(0, 2 * np.pi), paved)
+        objects.vehicle(
+            canvas,
+            canvas.pose(rng.uniform(-0.48, 0.48, (1, 2)) * (length, width), middle, angle)[0],
+            rng.uniform(0, 2 * np.pi),
+            paved,
+        )
     clutter.scatter(canvas, 5)
     land.scattered_trees(canvas, 8)
     land.woods(canvas, rng.uniform(0, 0.2))
@@ -177,8 +186,9 @@ def _countryside(canvas: Canvas) -> None:
     line = land.road(canvas, _somewhere(canvas, 0.2, 0.8), rng.uniform(0, np.pi), rng.uniform(-0.4, 0.4))
     land.lane_markings(canvas, line)
     for _ in range(5):
-        land.building(canvas, _somewhere(canvas), rng.uniform(0, np.pi), rng.uniform((12, 9), (26, 14)),
-                      _is(canvas, 'ground'))
+        land.building(
+            canvas, _somewhere(canvas), rng.uniform(0, np.pi), rng.uniform((12, 9), (26, 14)), _is(canvas, 'ground')
+        )
     _traffic(canvas, [line], 6)
     for _ in range(3):
         objects.ship(canvas, _somewhere(canvas), rng.uniform(0, 2 * np.pi), _is(canvas, 'water'))

@@ -1,4 +1,5 @@
 """From the light of a scene to the numbers of a picture."""
+
 import cv2
 import numpy as np
 

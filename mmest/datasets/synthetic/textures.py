@@ -1,4 +1,5 @@
 """Noise and stripes: the textures of surfaces."""
+
 import cv2
 import numpy as np
 
@@ -18,7 +19,7 @@ def fractal_noise(rng: np.random.Generator, size: int, cell: float, octaves: int
     total = np.zeros((size, size), np.float32)
     for octave in range(octaves):
         cells = int(np.ceil(size / cell * 2**octave)) + 1
-        grid = rng.random((max(cells, 2), ) * 2, dtype=np.float32)
+        grid = rng.random((max(cells, 2),) * 2, dtype=np.float32)
         total += 0.5**octave * cv2.resize(grid, (size, size), interpolation=cv2.INTER_CUBIC)
     total -= total.min()
     return total / total.max()

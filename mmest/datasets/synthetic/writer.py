@@ -1,4 +1,5 @@
 """Writes the data set as a folder that the ordinary COCO and image/mask loaders read."""
+
 import io
 import json
 import os
@@ -53,12 +54,14 @@ def is_complete(out: str | os.PathLike, images: dict[str, dict[str, int]], size:
         return False
 
 
-def write_dataset(out: str | os.PathLike,
-                  images: dict[str, dict[str, int]],
-                  size: int = 128,
-                  seed: int = 0,
-                  workers: int | None = None,
-                  progress: Callable[[int, int], None] | None = None) -> bool:
+def write_dataset(
+    out: str | os.PathLike,
+    images: dict[str, dict[str, int]],
+    size: int = 128,
+    seed: int = 0,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> bool:
     """Draw the data set into a folder, unless it is there already.
 
     Per domain: ``images/{train,val}/NNNNN.png``, ``masks/{train,val}/NNNNN.png`` (index into CLASSES, with a palette)
@@ -84,8 +87,10 @@ def write_dataset(out: str | os.PathLike,
     if is_complete(out, images, size, seed):
         return False
     if out.exists() and not (out / MARKER).exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f'Expected "{out}" to be free or to hold an earlier synthetic data set, but it holds '
-                              f'something else (no {MARKER} in it). Choose another folder, or remove it yourself.')
+        raise FileExistsError(
+            f'Expected "{out}" to be free or to hold an earlier synthetic data set, but it holds '
+            f'something else (no {MARKER} in it). Choose another folder, or remove it yourself.'
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', dir=out.parent))
     try:
@@ -104,8 +109,10 @@ def _check(images: dict[str, dict[str, int]], size: int) -> None:
     for domain, splits in images.items():
         for split in splits:
             if domain not in DOMAINS or split not in SPLITS:
-                raise ValueError(f'The synthetic data set has the domains {", ".join(DOMAINS)} with the splits '
-                                 f'{", ".join(SPLITS)}, but {domain}/{split} was asked for.')
+                raise ValueError(
+                    f'The synthetic data set has the domains {", ".join(DOMAINS)} with the splits '
+                    f'{", ".join(SPLITS)}, but {domain}/{split} was asked for.'
+                )
     if size < 64:
         raise ValueError(f'size should be at least 64 pixels, or no scene fits in, but it is {size}.')
 
@@ -123,7 +130,8 @@ def _draw_all(folder: Path, images, size: int, seed: int, workers: int, progress
         if workers > 1:
             # Spawned: a fork of a process whose libraries run threads may hang.
             pool = stack.enter_context(
-                ProcessPoolExecutor(workers, get_context('spawn'), initializer=cv2.setNumThreads, initargs=(1, )))
+                ProcessPoolExecutor(workers, get_context('spawn'), initializer=cv2.setNumThreads, initargs=(1,))
+            )
             drawn = pool.map(_draw, tasks, chunksize=4)
         for done, (task, boxes) in enumerate(drawn, start=1):
             annotations[task.domain, task.split].append((task.index, boxes))
@@ -157,11 +165,13 @@ def _encode_mask(scene: Scene) -> bytes:
 def _coco(found: list, size: int) -> dict:
     annotations = [
         dict(id=0, image_id=index, category_id=category, bbox=list(box), area=area, iscrowd=0)
-        for index, boxes in found for category, box, area in boxes
+        for index, boxes in found
+        for category, box, area in boxes
     ]
     for number, annotation in enumerate(annotations, start=1):
         annotation['id'] = number
     return dict(
         images=[dict(id=index, file_name=f'{index:05d}.png', width=size, height=size) for index, _ in found],
         annotations=annotations,
-        categories=[dict(id=number, name=name) for number, name in enumerate(OBJECT_CLASSES)])
+        categories=[dict(id=number, name=name) for number, name in enumerate(OBJECT_CLASSES)],
+    )

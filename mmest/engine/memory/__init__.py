@@ -23,11 +23,9 @@ transient          all else that happens to be alive: results in use, and
 A tensor saved for backward twice belongs to the part that saved it first; a
 weight that is saved stays a weight.
 """
+
 from .allocator import RunningPeak
 from .live import CATEGORIES, LiveTensorCounter
 from .step import MemoryReport, measure_training_step
 
-__all__ = [
-    'CATEGORIES', 'LiveTensorCounter', 'MemoryReport', 'RunningPeak',
-    'measure_training_step'
-]
+__all__ = ['CATEGORIES', 'LiveTensorCounter', 'MemoryReport', 'RunningPeak', 'measure_training_step']

@@ -1,12 +1,11 @@
 """What CUDA's caching allocator says, beside the exact count."""
+
 import subprocess
-from typing import Optional
 
 import torch
 
-
-#: The allocator hands out blocks of 512 bytes and counts what operators take for themselves (workspaces of cuBLAS and cuDNN,
-#: scratch of sorting and NMS), which no tensor shows.
+#: The allocator hands out blocks of 512 bytes and counts what operators take for themselves (workspaces of cuBLAS and
+#: cuDNN, scratch of sorting and NMS), which no tensor shows.
 _SHARE, _WORKSPACES = 1.05, 96 * 2**20
 
 
@@ -29,15 +28,15 @@ def allocator_figures(device: torch.device) -> dict:
         card=torch.cuda.get_device_name(device),
         driver=driver_version(),
         cuda=torch.version.cuda,
-        torch=torch.__version__)
+        torch=torch.__version__,
+    )
 
 
-def driver_version() -> Optional[str]:
+def driver_version() -> str | None:
     """The version of NVIDIA's driver, None if ``nvidia-smi`` does not say."""
     query = ['nvidia-smi', '--query-gpu=driver_version', '--format=csv,noheader']
     try:
-        answer = subprocess.run(
-            query, capture_output=True, text=True, check=True, timeout=10)
+        answer = subprocess.run(query, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.split('\n')[0].strip() or None
@@ -59,7 +58,7 @@ class RunningPeak:
         self._device = device
         #: Bytes allocated at most, None before the first figure or without
         #: CUDA.
-        self.value: Optional[int] = None
+        self.value: int | None = None
 
     def update(self) -> None:
         if torch.cuda.is_available():

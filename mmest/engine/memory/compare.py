@@ -1,10 +1,12 @@
 """The memory of one config under several tuning methods."""
+
 import copy
 import io
 import platform
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from importlib import metadata
-from typing import Any, Callable, Dict, Optional, Tuple
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -29,9 +31,15 @@ FULL = 'full'
 PRECISIONS = ('fp32', 'fp16', 'bf16')
 
 
-def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int], batch_size: int,
-                    device: str = 'cpu', precision: str = 'fp32',
-                    done: Callable[[str, MemoryReport, Timeline], Any] = lambda *_: None) -> dict:
+def compare_tunings(
+    cfg: Config,
+    tunings: dict[str, dict],
+    size: tuple[int, int],
+    batch_size: int,
+    device: str = 'cpu',
+    precision: str = 'fp32',
+    done: Callable[[str, MemoryReport, Timeline], Any] = lambda *_: None,
+) -> dict:
     """Measure a training step of one config under each of several methods, on synthetic input.
 
     The models start from random weights: no file is read and nothing is downloaded. Images keep the size asked for: the
@@ -62,7 +70,8 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
         except torch.cuda.OutOfMemoryError as error:
             raise ValueError(
                 f'The method "{name}" does not fit into the memory of this GPU at batch {batch_size} and '
-                f'{size[0]}×{size[1]}. Take a smaller batch or size, leave it out, or measure on the CPU.') from error
+                f'{size[0]}×{size[1]}. Take a smaller batch or size, leave it out, or measure on the CPU.'
+            ) from error
         rows[name] = dict(tuning=dict(tuning), parameters=parameters, **report.to_dict())
         done(name, report, timeline)
     full = rows.get(FULL)
@@ -76,7 +85,8 @@ def compare_tunings(cfg: Config, tunings: Dict[str, dict], size: Tuple[int, int]
         precision=precision,
         optimizer=_optim_cfg(cfg, precision)['optimizer']['type'],
         versions=versions(),
-        tunings=rows)
+        tunings=rows,
+    )
 
 
 def _check(cfg: Config, device: str, precision: str) -> None:
@@ -84,8 +94,9 @@ def _check(cfg: Config, device: str, precision: str) -> None:
     if device == 'cuda' and not torch.cuda.is_available():
         raise ValueError('Expected a CUDA device, but torch finds none. Use the CPU: the live peak is as exact there.')
     if precision != 'fp32' and device != 'cuda':
-        raise ValueError('Mixed precision needs CUDA here, because mmengine\'s AmpOptimWrapper does. Leave it out on '
-                         'the CPU.')
+        raise ValueError(
+            "Mixed precision needs CUDA here, because mmengine's AmpOptimWrapper does. Leave it out on the CPU."
+        )
 
 
 def _optim_cfg(cfg: Config, precision: str) -> dict:
@@ -99,15 +110,16 @@ def _optim_cfg(cfg: Config, precision: str) -> dict:
     return optim_cfg
 
 
-def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu',
-            precision: str = 'fp32') -> Tuple[nn.Module, OptimWrapper]:
+def prepare(
+    cfg: Config, tuning: dict, size: tuple[int, int], device: str = 'cpu', precision: str = 'fp32'
+) -> tuple[nn.Module, OptimWrapper]:
     """A model of the config under a method, from random weights, and its optimizer: ready for a synthetic batch.
 
     Images keep the size asked for: the data preprocessor's own crop size and batch augmentations are left out.
 
     Raises:
-        ValueError: the config has no TunedBackbone, or cannot be built; the device is not there; mixed precision is asked of
-            a CPU.
+        ValueError: the config has no TunedBackbone, or cannot be built; the device is not there; mixed precision is
+            asked of a CPU.
     """
     _check(cfg, device, precision)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
@@ -129,8 +141,9 @@ def prepare(cfg: Config, tuning: dict, size: Tuple[int, int], device: str = 'cpu
     return model, build_optim_wrapper(model, _optim_cfg(cfg, precision))
 
 
-def _measure(cfg: Config, tuning: dict, size: Tuple[int, int], batch_size: int, device: str,
-             precision: str) -> Tuple[MemoryReport, Timeline, Dict[str, int]]:
+def _measure(
+    cfg: Config, tuning: dict, size: tuple[int, int], batch_size: int, device: str, precision: str
+) -> tuple[MemoryReport, Timeline, dict[str, int]]:
     model, optim_wrapper = prepare(cfg, tuning, size, device, precision)
     timeline = Timeline()
     report = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper, timeline)
@@ -152,13 +165,15 @@ def without_pretrained(cfg: Any) -> Any:
     return cfg
 
 
-def _version(distribution: str) -> Optional[str]:
+def _version(distribution: str) -> str | None:
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
 
 
-def versions() -> Dict[str, Optional[str]]:
+def versions() -> dict[str, str | None]:
     """Versions of Python and of what a figure depends on; None for what is not installed."""
-    return dict(python=platform.python_version(), mmest=__version__, **{name: _version(name) for name in _DISTRIBUTIONS})
+    return dict(
+        python=platform.python_version(), mmest=__version__, **{name: _version(name) for name in _DISTRIBUTIONS}
+    )

@@ -1,8 +1,10 @@
 """Exact count of live tensor memory, operator by operator, on any device."""
+
 import weakref
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple, Union
+from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -17,13 +19,23 @@ SAVED_SIDE = 'saved_side'
 SAVED_HEADS = 'saved_heads'
 INPUTS = 'inputs'
 TRANSIENT = 'transient'
-CATEGORIES = (WEIGHTS_FROZEN, WEIGHTS_TRAINABLE, GRADIENTS, OPTIMIZER,
-              SAVED_BACKBONE, SAVED_SIDE, SAVED_HEADS, INPUTS, TRANSIENT)
+CATEGORIES = (
+    WEIGHTS_FROZEN,
+    WEIGHTS_TRAINABLE,
+    GRADIENTS,
+    OPTIMIZER,
+    SAVED_BACKBONE,
+    SAVED_SIDE,
+    SAVED_HEADS,
+    INPUTS,
+    TRANSIENT,
+)
 
 
 def tensors_in(data: Any) -> Iterator[torch.Tensor]:
     """The tensors of nested containers: lists, tuples, dicts and what has
-    ``items()`` (OpenMMLab's data elements) or a ``tensor`` (its boxes)."""
+    ``items()`` (OpenMMLab's data elements) or a ``tensor`` (its boxes).
+    """
     if isinstance(data, torch.Tensor):
         yield data
     elif isinstance(data, (list, tuple)):
@@ -40,7 +52,9 @@ def tensors_in(data: Any) -> Iterator[torch.Tensor]:
 class LiveStorage:
     """One storage that is alive: its size in bytes, its category, the part of
     the model that was running when it was first seen, and the module that it
-    is counted for: that one, or the one that owns or saved it."""
+    is counted for: that one, or the one that owns or saved it.
+    """
+
     nbytes: int
     category: str
     part: str
@@ -57,9 +71,10 @@ class Peak:
     what the counter was told last, ``operator`` the ATen operator that had
     just returned.
     """
+
     total: int
-    by_category: Dict[str, int]
-    by_module: Dict[Tuple[str, str], int]
+    by_category: dict[str, int]
+    by_module: dict[tuple[str, str], int]
     phase: str
     part: str
     operator: str
@@ -82,7 +97,7 @@ class LiveTensorCounter(TorchDispatchMode):
         device (torch.device | str): The device whose storages count.
     """
 
-    def __init__(self, device: Union[torch.device, str] = 'cpu') -> None:
+    def __init__(self, device: torch.device | str = 'cpu') -> None:
         super().__init__()
         self.device_type = torch.device(device).type
         self.phase = ''
@@ -94,14 +109,10 @@ class LiveTensorCounter(TorchDispatchMode):
         self.peak = Peak(0, {}, {}, '', '', '')
         #: Called when an operator has returned.
         self.after_operator: Callable[[], None] = lambda: None
-        self._live: Dict[int, LiveStorage] = {}
+        self._live: dict[int, LiveStorage] = {}
         self._by_module: Counter = Counter()
 
-    def label(self,
-              tensor: torch.Tensor,
-              category: str,
-              only_if: Optional[str] = None,
-              module: Optional[str] = None) -> None:
+    def label(self, tensor: torch.Tensor, category: str, only_if: str | None = None, module: str | None = None) -> None:
         """Say what the storage of ``tensor`` is, known so far or not.
 
         Args:
@@ -136,10 +147,8 @@ class LiveTensorCounter(TorchDispatchMode):
         self.after_operator()
         return result
 
-    def _see(self, tensor: torch.Tensor,
-             category: str) -> Optional[LiveStorage]:
-        if (tensor.device.type != self.device_type
-                or tensor.layout is not torch.strided):
+    def _see(self, tensor: torch.Tensor, category: str) -> LiveStorage | None:
+        if tensor.device.type != self.device_type or tensor.layout is not torch.strided:
             return None
         # The storage's Python object lives exactly as long as the storage.
         storage = tensor.untyped_storage()
@@ -161,8 +170,7 @@ class LiveTensorCounter(TorchDispatchMode):
         live = self._live.pop(key)
         self._add(live, -live.nbytes)
 
-    def _move(self, live: LiveStorage, category: str,
-              module: Optional[str]) -> None:
+    def _move(self, live: LiveStorage, category: str, module: str | None) -> None:
         self._add(live, -live.nbytes)
         live.category = category
         live.module = live.module if module is None else module
@@ -175,5 +183,4 @@ class LiveTensorCounter(TorchDispatchMode):
 
     def _note_peak(self) -> None:
         by_category = {name: self.totals[name] for name in CATEGORIES}
-        self.peak = Peak(self.total, by_category, dict(self._by_module),
-                         self.phase, self.part, self.operator)
+        self.peak = Peak(self.total, by_category, dict(self._by_module), self.phase, self.part, self.operator)

@@ -1,4 +1,5 @@
 """A picture of live memory over a training step."""
+
 from itertools import groupby
 from pathlib import Path
 
@@ -11,10 +12,16 @@ from .timeline import Timeline
 _MB = 2**20
 #: Name and colour of each category, in the order in which they are stacked.
 STYLE = dict(
-    weights_frozen=('frozen weights', '#c7c7c7'), weights_trainable=('trained weights', '#7f7f7f'),
-    gradients=('gradients', '#8c564b'), optimizer=('optimizer', '#c49c94'), saved_backbone=('saved by backbone', '#c44e52'),
-    saved_side=('saved by side network', '#2a6fbb'), saved_heads=('saved by neck and head', '#dd8452'), inputs=('inputs', '#55a868'),
-    transient=('transient', '#e5d67b'))
+    weights_frozen=('frozen weights', '#c7c7c7'),
+    weights_trainable=('trained weights', '#7f7f7f'),
+    gradients=('gradients', '#8c564b'),
+    optimizer=('optimizer', '#c49c94'),
+    saved_backbone=('saved by backbone', '#c44e52'),
+    saved_side=('saved by side network', '#2a6fbb'),
+    saved_heads=('saved by neck and head', '#dd8452'),
+    inputs=('inputs', '#55a868'),
+    transient=('transient', '#e5d67b'),
+)
 
 
 def draw_timeline(path: Path, timeline: Timeline, title: str) -> None:
@@ -34,14 +41,24 @@ def draw_timeline(path: Path, timeline: Timeline, title: str) -> None:
     totals = nbytes.sum(axis=1)
     fullest, top = int(totals.argmax()), 1.18 * totals.max()
     axes.plot(fullest, totals[fullest], 'v', color='black')
-    axes.annotate(f'{totals[fullest]:.0f} MB', (fullest, totals[fullest]), xytext=(0, 6), textcoords='offset points', ha='center')
+    axes.annotate(
+        f'{totals[fullest]:.0f} MB', (fullest, totals[fullest]), xytext=(0, 6), textcoords='offset points', ha='center'
+    )
     start = 0
     for phase, moments in groupby(timeline.moments, key=lambda moment: moment.phase):
         end = start + len(list(moments))
         axes.axvline(start, color='black', linewidth=0.8, linestyle=':')
         axes.text((start + end) / 2, 0.985 * top, phase, ha='center', va='top')
         start = end
-    axes.set(title=title, xlabel='operators of the training step', ylabel='live memory, MB', xlim=(0, len(nbytes)), ylim=(0, top))
-    figure.legend(*(entries[::-1] for entries in axes.get_legend_handles_labels()), loc='outside right upper', frameon=False)
+    axes.set(
+        title=title,
+        xlabel='operators of the training step',
+        ylabel='live memory, MB',
+        xlim=(0, len(nbytes)),
+        ylim=(0, top),
+    )
+    figure.legend(
+        *(entries[::-1] for entries in axes.get_legend_handles_labels()), loc='outside right upper', frameon=False
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

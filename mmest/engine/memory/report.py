@@ -1,7 +1,8 @@
 """Memory figures as a table in the terminal."""
+
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Dict, Iterable, Optional, Sequence, Tuple
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -24,18 +25,26 @@ _SMALL = 0.005  # of the peak: modules below are one row
 #: Heading, and the categories that are summed below it.
 _COLUMNS = (
     ('weights', ('weights_frozen', 'weights_trainable')),
-    ('grad-\nients', ('gradients', )),
-    ('opti-\nmizer', ('optimizer', )),
-    ('saved by\nbackbone', ('saved_backbone', )),
-    ('saved\nby side', ('saved_side', )),
-    ('saved by\nheads', ('saved_heads', )),
-    ('inputs', ('inputs', )),
-    ('trans-\nient', ('transient', )),
+    ('grad-\nients', ('gradients',)),
+    ('opti-\nmizer', ('optimizer',)),
+    ('saved by\nbackbone', ('saved_backbone',)),
+    ('saved\nby side', ('saved_side',)),
+    ('saved by\nheads', ('saved_heads',)),
+    ('inputs', ('inputs',)),
+    ('trans-\nient', ('transient',)),
 )
 
 
-def measure_and_show(config: str, tunings: Sequence[str], size: Tuple[int, int], batch_size: int, device: str,
-                     precision: str, depth: Optional[int] = None, pictures: Optional[Path] = None) -> dict:
+def measure_and_show(
+    config: str,
+    tunings: Sequence[str],
+    size: tuple[int, int],
+    batch_size: int,
+    device: str,
+    precision: str,
+    depth: int | None = None,
+    pictures: Path | None = None,
+) -> dict:
     """Run :func:`compare_tunings` for a config file with a progress bar, print the table, and return the record.
 
     Args:
@@ -50,8 +59,13 @@ def measure_and_show(config: str, tunings: Sequence[str], size: Tuple[int, int],
     """
     cfg = open_config(config)
     methods = {name: load_tuning(name) for name in tunings}
-    columns = (TextColumn('measuring'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-               TextColumn('{task.fields[last]}'))
+    columns = (
+        TextColumn('measuring'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn('{task.fields[last]}'),
+    )
     with Progress(*columns) as progress:
         task = progress.add_task('', total=len(methods), last='')
         modules = {}
@@ -89,11 +103,19 @@ def memory_table(record: dict) -> Table:
     table = Table(
         title=f'{record["config"]}: one training step, {record["batch_size"]} × {height}×{width}, '
         f'{record["precision"]}, {record["optimizer"]}, {record["device"]}',
-        caption='MB at the fullest moment of the step, and millions of parameters that train', box=SIMPLE)
+        caption='MB at the fullest moment of the step, and millions of parameters that train',
+        box=SIMPLE,
+    )
     on_cuda = record['device'] == 'cuda'
     table.add_column('method')
-    for heading in ('trained by\nmethod', 'trained\nin heads', 'live\npeak', 'share\nof full',
-                    *(heading for heading, _ in _COLUMNS), *(('allo-\ncated', 'reserved') if on_cuda else ())):
+    for heading in (
+        'trained by\nmethod',
+        'trained\nin heads',
+        'live\npeak',
+        'share\nof full',
+        *(heading for heading, _ in _COLUMNS),
+        *(('allo-\ncated', 'reserved') if on_cuda else ()),
+    ):
         table.add_column(heading, justify='right')
     table.add_column('peak in')
     for name, row in record['tunings'].items():
@@ -110,18 +132,21 @@ def memory_table(record: dict) -> Table:
     return table
 
 
-def modules_table(method: str, modules: Dict[str, Dict[str, int]]) -> Table:
+def modules_table(method: str, modules: dict[str, dict[str, int]]) -> Table:
     """What each module holds at the peak, in MB, the largest first; the last row adds up to the peak."""
     table = Table(title=f'{method}: MB at the peak by module', box=SIMPLE)
     table.add_column('module')
     for heading in ('all', *(heading for heading, _ in _COLUMNS)):
         table.add_column(heading, justify='right')
 
-    def add(name: str, row: Dict[str, int]) -> None:
-        cells = [sum(row.values()), *(sum(row.get(category, 0) for category in categories) for _, categories in _COLUMNS)]
+    def add(name: str, row: dict[str, int]) -> None:
+        cells = [
+            sum(row.values()),
+            *(sum(row.get(category, 0) for category in categories) for _, categories in _COLUMNS),
+        ]
         table.add_row(name, *(f'{nbytes / _MB:.1f}' for nbytes in cells))
 
-    def together(rows: Iterable[Dict[str, int]]) -> Dict[str, int]:
+    def together(rows: Iterable[dict[str, int]]) -> dict[str, int]:
         return sum(map(Counter, rows), Counter())
 
     peak = together(modules.values())

@@ -1,10 +1,12 @@
 """The live peak of one training step, and what it is made of."""
+
 import copy
 import gc
 import random
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Iterator, Optional
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,13 +43,14 @@ class MemoryReport:
         allocator (dict, optional): CUDA only, see
             :func:`mmest.engine.memory.allocator.allocator_figures`.
     """
+
     peak: int
-    attribution: Dict[str, int]
+    attribution: dict[str, int]
     phase: str
     part: str
     operator: str
-    modules: Dict[str, Dict[str, int]]
-    allocator: Optional[dict] = None
+    modules: dict[str, dict[str, int]]
+    allocator: dict | None = None
 
     def to_dict(self) -> dict:
         """All but the figures per module, of which there are hundreds."""
@@ -56,9 +59,9 @@ class MemoryReport:
         return report
 
 
-def measure_training_step(model: nn.Module, data_batch: Any,
-                          optim_wrapper: OptimWrapper,
-                          timeline: Optional[Timeline] = None) -> MemoryReport:
+def measure_training_step(
+    model: nn.Module, data_batch: Any, optim_wrapper: OptimWrapper, timeline: Timeline | None = None
+) -> MemoryReport:
     """Train one step to warm up, then measure one.
 
     A step is ``model.train_step``: data preprocessor, losses, backward,
@@ -88,29 +91,28 @@ def measure_training_step(model: nn.Module, data_batch: Any,
     device = next(model.parameters()).device
     counter = LiveTensorCounter(device)
     model.train()
-    with _repeatable(device):
-        with attribution(counter, model, optim_wrapper):
-            label_weights(counter, model)
-            _train_until_update(counter, model, data_batch, optim_wrapper)
-            gc.collect()
-            label_survivors(counter, model, optim_wrapper)
-            counter.restart_peak()
-            if device.type == 'cuda':
-                torch.cuda.empty_cache()  # else "reserved" is of all before
-                torch.cuda.reset_peak_memory_stats(device)
-            if timeline is not None:
-                timeline.follow(counter)
-            _train_until_update(counter, model, data_batch, optim_wrapper)
+    with _repeatable(device), attribution(counter, model, optim_wrapper):
+        label_weights(counter, model)
+        _train_until_update(counter, model, data_batch, optim_wrapper)
+        gc.collect()
+        label_survivors(counter, model, optim_wrapper)
+        counter.restart_peak()
+        if device.type == 'cuda':
+            torch.cuda.empty_cache()  # else "reserved" is of all before
+            torch.cuda.reset_peak_memory_stats(device)
+        if timeline is not None:
+            timeline.follow(counter)
+        _train_until_update(counter, model, data_batch, optim_wrapper)
     peak = counter.peak
     allocator = allocator_figures(device) if device.type == 'cuda' else None
-    return MemoryReport(peak.total, peak.by_category, peak.phase, peak.part,
-                        peak.operator, by_module(peak), allocator)
+    return MemoryReport(peak.total, peak.by_category, peak.phase, peak.part, peak.operator, by_module(peak), allocator)
 
 
 @contextmanager
 def _repeatable(device: torch.device) -> Iterator[None]:
     """The same random numbers, and no garbage collection at chance moments;
-    both are given back as they were."""
+    both are given back as they were.
+    """
     python_state, numpy_state = random.getstate(), np.random.get_state()
     collected = gc.isenabled()
     gpus = [device] if device.type == 'cuda' else []
@@ -129,11 +131,11 @@ def _repeatable(device: torch.device) -> Iterator[None]:
                 gc.enable()
 
 
-def _train_until_update(counter: LiveTensorCounter, model: nn.Module,
-                        data_batch: Any, optim_wrapper: OptimWrapper) -> None:
+def _train_until_update(
+    counter: LiveTensorCounter, model: nn.Module, data_batch: Any, optim_wrapper: OptimWrapper
+) -> None:
     updates = []
-    hook = optim_wrapper.optimizer.register_step_post_hook(
-        lambda *_: updates.append(1))
+    hook = optim_wrapper.optimizer.register_step_post_hook(lambda *_: updates.append(1))
     try:
         for _ in range(_MOST_STEPS_TO_AN_UPDATE):
             # Preprocessors pad and convert the samples in place.
@@ -152,4 +154,5 @@ def _train_until_update(counter: LiveTensorCounter, model: nn.Module,
         'Expected the optimizer to update the weights at least once in '
         f'{_MOST_STEPS_TO_AN_UPDATE} training steps, but it never did. Look '
         'for accumulative_counts in optim_wrapper, and for losses that are '
-        'infinite under mixed precision.')
+        'infinite under mixed precision.'
+    )

@@ -1,5 +1,4 @@
 """DTL, disentangled transfer learning."""
-from typing import Optional, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +10,7 @@ BETA = 100
 
 
 def swish(x: Tensor) -> Tensor:
-    """x · σ(β x), β = 100: nearly a ReLU, as in the source."""
+    """X · σ(β x), β = 100: nearly a ReLU, as in the source."""
     return x * torch.sigmoid(BETA * x)
 
 
@@ -33,6 +32,7 @@ class DTL(SideNetwork):
     Raises:
         ValueError: the blocks of the backbone cannot be found, or their resolution rises.
     """
+
     acts_on = 'beside the backbone'
     source = 'Fu et al., AAAI 2024'
 
@@ -41,19 +41,34 @@ class DTL(SideNetwork):
         last = {self.tapped[source].stage: source for source in sorted(self.sources)}
         # Blocks behind the last output of their stage reach no output.
         self._used = [block.stage in last and i <= last[block.stage] for i, block in enumerate(self.tapped)]
-        self.down = nn.ModuleDict({str(i): nn.Linear(block.channels, rank, bias=False)
-                                   for i, block in enumerate(self.tapped) if self._used[i]})
-        self.up = nn.ModuleDict({str(i): zero_linear(rank, block.channels)
-                                 for i, block in enumerate(self.tapped) if self._used[i]})
-        self.convs = nn.ModuleDict({
-            str(stage): nn.Conv2d(self.tapped[i].channels, self.tapped[i].channels, kernel_size,
-                                  padding=kernel_size // 2, groups=self.tapped[i].channels, bias=False)
-            for stage, i in last.items()})
+        self.down = nn.ModuleDict(
+            {
+                str(i): nn.Linear(block.channels, rank, bias=False)
+                for i, block in enumerate(self.tapped)
+                if self._used[i]
+            }
+        )
+        self.up = nn.ModuleDict(
+            {str(i): zero_linear(rank, block.channels) for i, block in enumerate(self.tapped) if self._used[i]}
+        )
+        self.convs = nn.ModuleDict(
+            {
+                str(stage): nn.Conv2d(
+                    self.tapped[i].channels,
+                    self.tapped[i].channels,
+                    kernel_size,
+                    padding=kernel_size // 2,
+                    groups=self.tapped[i].channels,
+                    bias=False,
+                )
+                for stage, i in last.items()
+            }
+        )
 
-    def change_stage(self, i: int, state: Optional[Tensor], size: Tuple[int, int]) -> None:
+    def change_stage(self, i: int, state: Tensor | None, size: tuple[int, int]) -> None:
         return None
 
-    def advance(self, i: int, h: Tensor, state: Optional[Tensor]) -> Optional[Tensor]:
+    def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor | None:
         if not self._used[i]:
             return state
         r = self.up[str(i)](self.down[str(i)](h))

@@ -1,6 +1,6 @@
 """E³VA, adapters on a gradient highway."""
+
 from functools import partial
-from typing import Dict, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -35,13 +35,13 @@ class LowRankAdapter(nn.Module):
 
 @TUNINGS.register_module()
 class E3VA(SideNetwork):
-    """Low-rank adapters on the output of every block, whose sum runs beside the backbone as its gradient highway (Yin et
-    al., 2024).
+    """Low-rank adapters on the output of every block, whose sum runs beside the backbone as its gradient highway (Yin
+    et al., 2024).
 
     Within a stage s ← s + A_j(h_j), s of the block's width C, so that h + s is the highway. It inherits the backbone's
     downsampling: s ← down(h + s) − down(h) with the backbone's own frozen layer, or, in backbones without one, average
-    pooling and a linear map. Output k becomes γ_k ⊙ (f_k + s) + β_k, γ = 1 and β = 0 at the start: the trainable norm in
-    front of the neck, reduced to its gain and bias, because f_k is normalised already. The source has an adapter for
+    pooling and a linear map. Output k becomes γ_k ⊙ (f_k + s) + β_k, γ = 1 and β = 0 at the start: the trainable norm
+    in front of the neck, reduced to its gain and bias, because f_k is normalised already. The source has an adapter for
     attention and one for the MLP of each block.
 
     Args:
@@ -53,20 +53,26 @@ class E3VA(SideNetwork):
     Raises:
         ValueError: the blocks of the backbone cannot be found, or their resolution rises.
     """
+
     acts_on = 'beside the backbone'
     source = 'Yin et al., ACM MM 2024'
 
     def __init__(self, backbone: nn.Module, rank: int = 8, reduction: int = 4, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, 'block', lr_mult)
         self.adapters = nn.ModuleList(
-            LowRankAdapter(block.channels, max(8, block.channels // reduction), rank) for block in self.tapped)
+            LowRankAdapter(block.channels, max(8, block.channels // reduction), rank) for block in self.tapped
+        )
         inherited = find_downsampling(backbone, find_anatomy(backbone))
-        self.changes = nn.ModuleDict({
-            str(i): nn.Linear(self.tapped[i - 1].channels, block.channels, bias=False)
-            for i, block in enumerate(self.tapped) if self.starts_stage(i) and i not in inherited})
+        self.changes = nn.ModuleDict(
+            {
+                str(i): nn.Linear(self.tapped[i - 1].channels, block.channels, bias=False)
+                for i, block in enumerate(self.tapped)
+                if self.starts_stage(i) and i not in inherited
+            }
+        )
         self.gains = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in self.outputs)
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(o.channels, 1, 1)) for o in self.outputs)
-        self._calls: Dict[int, Tuple[nn.Module, tuple, dict]] = {}
+        self._calls: dict[int, tuple[nn.Module, tuple, dict]] = {}
         for i, name in inherited.items():
             if i < len(self.tapped):
                 backbone.get_submodule(name).register_forward_pre_hook(partial(self._see, i), with_kwargs=True)
@@ -74,19 +80,24 @@ class E3VA(SideNetwork):
     def _see(self, i: int, module: nn.Module, args: tuple, kwargs: dict) -> None:
         self._calls[i] = (module, args, kwargs)
 
-    def change_stage(self, i: int, state: Tensor, size: Tuple[int, int]) -> Tensor:
+    def change_stage(self, i: int, state: Tensor, size: tuple[int, int]) -> Tensor:
         if str(i) in self.changes:
             return self.changes[str(i)](pool_to(state, size))
         module, (h, *rest), kwargs = self._calls.pop(i)
-        step = state.flatten(1, 2) if h.ndim == 3 else state.permute(0, 3, 1, 2) if (
-            h.shape[1] == state.shape[3] and h.shape[2:] == state.shape[1:3]) else state
+        step = (
+            state.flatten(1, 2)
+            if h.ndim == 3
+            else state.permute(0, 3, 1, 2)
+            if (h.shape[1] == state.shape[3] and h.shape[2:] == state.shape[1:3])
+            else state
+        )
         change = first_tensor(module(h + step, *rest, **kwargs)) - first_tensor(module(h, *rest, **kwargs))
         del self._calls[i]  # these calls were seen too
         if change.ndim == 3:
             return change.unflatten(1, size)
         return change.permute(0, 2, 3, 1) if tuple(change.shape[2:]) == size else change
 
-    def advance(self, i: int, h: Tensor, state: Optional[Tensor]) -> Tensor:
+    def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
         s = self.adapters[i](h)
         return s if state is None else state + s
 

@@ -5,8 +5,9 @@ doi 10.1109/JSTARS.2025.3563641. The abstract states a network parallel to the b
 has a multichannel adapter fusion module, a gate layer and a depthwise convolution. How these are built and joined is
 the design of this package.
 """
+
 import itertools
-from typing import Optional, Sequence, Union
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -68,8 +69,9 @@ class MultiChannelAdapterFusion(nn.Module):
         self.down = nn.Linear(channels, sum(widths))
         self.up = nn.Linear(sum(widths), channels)
         self.mix = nn.Parameter(torch.zeros(len(widths)))
-        self.register_buffer('adapter_of', torch.repeat_interleave(torch.arange(len(widths)), torch.tensor(widths)),
-                             persistent=False)
+        self.register_buffer(
+            'adapter_of', torch.repeat_interleave(torch.arange(len(widths)), torch.tensor(widths)), persistent=False
+        )
 
     def forward(self, z: Tensor) -> Tensor:
         """B×H×W×d to B×H×W×d."""
@@ -91,8 +93,9 @@ class ESTBlock(nn.Module):
         kernel_size: of the depthwise convolution, odd.
     """
 
-    def __init__(self, in_channels: int, channels: int, first: bool, ratios: Sequence[float], gate: str,
-                 kernel_size: int) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, first: bool, ratios: Sequence[float], gate: str, kernel_size: int
+    ) -> None:
         super().__init__()
         if kernel_size % 2 == 0:
             raise ValueError(f'kernel_size should be odd, but it is {kernel_size}.')
@@ -101,7 +104,7 @@ class ESTBlock(nn.Module):
         self.fusion = MultiChannelAdapterFusion(channels, ratios)
         self.dwconv = nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
 
-    def forward(self, h: Tensor, s: Optional[Tensor]) -> Tensor:
+    def forward(self, h: Tensor, s: Tensor | None) -> Tensor:
         """h: B×H×W×C, normalised; s: B×H×W×d or None. Returns B×H×W×d."""
         z = self.reduce(h)
         if self.gate is not None:
@@ -137,9 +140,18 @@ class EST(ExpandingSideNetwork):
     acts_on = 'beside the backbone'
     source = 'Yu et al., IEEE JSTARS 2025'
 
-    def __init__(self, backbone: nn.Module, reduction: Optional[int] = None, ratios: Sequence[float] = (1, 2, 4),
-                 gate: str = 'dynamic', taps: Union[str, int] = 2, kernel_size: int = 3, output_norms: bool = False,
-                 recompute: bool = False, lr_mult: float = 1.0) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        reduction: int | None = None,
+        ratios: Sequence[float] = (1, 2, 4),
+        gate: str = 'dynamic',
+        taps: str | int = 2,
+        kernel_size: int = 3,
+        output_norms: bool = False,
+        recompute: bool = False,
+        lr_mult: float = 1.0,
+    ) -> None:
         super().__init__(backbone, taps, lr_mult)
         self.recompute = recompute
         self.scales = self.shifts = None
@@ -151,12 +163,13 @@ class EST(ExpandingSideNetwork):
             widths = [max(1, round(block.width / divisor / MULTIPLE)) * MULTIPLE for block in self.tapped]
             self.blocks = nn.ModuleList(
                 ESTBlock(block.channels, width, i == 0, ratios, gate, kernel_size)
-                for i, (block, width) in enumerate(zip(self.tapped, widths)))
+                for i, (block, width) in enumerate(zip(self.tapped, widths))
+            )
             self.build_state(widths)
             if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MULTIPLE:
                 break
 
-    def advance(self, i: int, h: Tensor, state: Optional[Tensor]) -> Tensor:
+    def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
         # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
         h = F.layer_norm(h, h.shape[-1:])
         if self.recompute and self.training:

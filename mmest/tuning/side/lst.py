@@ -1,5 +1,4 @@
 """LST, ladder side-tuning."""
-from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -90,9 +89,9 @@ class LST(ExpandingSideNetwork):
     """Ladder side-tuning: a thin copy of the backbone beside it, with a rung from every block.
 
     s_j = block_j(μ_j D_j h_j + (1 − μ_j) s_{j−1}), μ_j = σ(α_j / 0.1), α_j = 0 at the start (Sung et al., 2022, section
-    3.2). The source's thin blocks are of the backbone's own kind and start from its pruned weights, for language models.
-    Here they are transformer blocks with attention in windows where the backbone's block has attention, and two 3×3
-    convolutions where not, and start at random; the backbone's outputs get U s added, U zero at the start.
+    3.2). The source's thin blocks are of the backbone's own kind and start from its pruned weights, for language
+    models. Here they are transformer blocks with attention in windows where the backbone's block has attention, and two
+    3×3 convolutions where not, and start at random; the backbone's outputs get U s added, U zero at the start.
 
     Args:
         backbone: the backbone to tune.
@@ -103,6 +102,7 @@ class LST(ExpandingSideNetwork):
     Raises:
         ValueError: the blocks of the backbone cannot be found, or their resolution rises.
     """
+
     acts_on = 'beside the backbone'
     source = 'Sung et al., NeurIPS 2022'
 
@@ -114,10 +114,11 @@ class LST(ExpandingSideNetwork):
         self.gates = nn.ParameterList(nn.Parameter(torch.zeros(())) for _ in widths[1:])
         self.blocks = nn.ModuleList(
             ThinTransformerBlock(width, window) if i in with_attention else ThinConvBlock(width)
-            for i, width in zip(self.tapped_blocks, widths))
+            for i, width in zip(self.tapped_blocks, widths)
+        )
         self.build_state(widths)
 
-    def advance(self, i: int, h: Tensor, state: Optional[Tensor]) -> Tensor:
+    def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
         x = self.reduce[i](h)
         if state is not None:
             x = state + torch.sigmoid(self.gates[i - 1] / TEMPERATURE) * (x - state)

@@ -1,5 +1,6 @@
 """What side networks have in common: a state that runs along the taps of a frozen backbone and corrects its outputs."""
-from typing import List, Optional, Sequence, Tuple, Union
+
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from mmest.backbones.taps import Tap
 from mmest.tuning.base import TuningMethod
 
 
-def choose_taps(anatomy: Anatomy, density: Union[str, int]) -> List[int]:
+def choose_taps(anatomy: Anatomy, density: str | int) -> list[int]:
     """Indices of the blocks to tap.
 
     ``block`` takes all. The others take none that works at a finer resolution than every output: large maps that no
@@ -20,7 +21,9 @@ def choose_taps(anatomy: Anatomy, density: Union[str, int]) -> List[int]:
         ValueError: the density is none of these.
     """
     if density not in ('block', 'stage') and not (isinstance(density, int) and density >= 1):
-        raise ValueError(f"taps should be 'block', 'stage' or a number n >= 1 (every n-th block), but it is {density!r}.")
+        raise ValueError(
+            f"taps should be 'block', 'stage' or a number n >= 1 (every n-th block), but it is {density!r}."
+        )
     feeding = {output.block for output in anatomy.outputs}
     used = list(range(max(feeding) + 1))
     if density == 'block':
@@ -32,14 +35,15 @@ def choose_taps(anatomy: Anatomy, density: Union[str, int]) -> List[int]:
     return [i for i in used if (next(end for end in ends if end >= i) - i) % step == 0]
 
 
-def pool_to(x: Tensor, size: Tuple[int, int]) -> Tensor:
+def pool_to(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Average pooling of B×H×W×C to B×H'×W'×C, (H', W') = size, rounded up or down from H / stride as the backbone
-    does."""
+    does.
+    """
     stride = max(1, round(x.shape[1] / size[0]))
     if stride > 1:
         pooled = F.avg_pool2d(x.permute(0, 3, 1, 2), stride, ceil_mode=True, count_include_pad=False)
         x = pooled.permute(0, 2, 3, 1)
-    return x[:, :size[0], :size[1]]
+    return x[:, : size[0], : size[1]]
 
 
 class StageChange(nn.Module):
@@ -54,7 +58,7 @@ class StageChange(nn.Module):
         super().__init__()
         self.project = nn.Linear(in_channels, channels)
 
-    def forward(self, s: Tensor, size: Tuple[int, int]) -> Tensor:
+    def forward(self, s: Tensor, size: tuple[int, int]) -> Tensor:
         """B×H×W×d to B×H'×W'×d', (H', W') = size."""
         return self.project(pool_to(s, size))
 
@@ -84,33 +88,35 @@ class SideNetwork(TuningMethod):
 
     beside = True
 
-    def __init__(self, backbone: nn.Module, taps: Union[str, int], lr_mult: float = 1.0) -> None:
+    def __init__(self, backbone: nn.Module, taps: str | int, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, lr_mult)
         anatomy = find_anatomy(backbone)
         self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, taps)}
-        self.tapped: List[Block] = list(self.tapped_blocks.values())
+        self.tapped: list[Block] = list(self.tapped_blocks.values())
         self.outputs = anatomy.outputs
         self._refuse_rising_resolution(anatomy, type(backbone).__name__)
         order = list(self.tapped_blocks)
         self.sources = [order.index(output.block) for output in anatomy.outputs]
 
     def _refuse_rising_resolution(self, anatomy: Anatomy, kind: str) -> None:
-        used = anatomy.blocks[:max(self.tapped_blocks) + 1]  # those that are not tapped tell too
+        used = anatomy.blocks[: max(self.tapped_blocks) + 1]  # those that are not tapped tell too
         for last, block in zip(used, used[1:]):
             if any(after > before for before, after in zip(last.size, block.size)):
                 raise ValueError(
-                    f'{type(self).__name__} carries its state to equal or lower resolutions, but the resolution of {kind} '
+                    f'{type(self).__name__} carries its state to equal or lower resolutions, but the resolution of '
+                    f'{kind} '
                     f'rises from {last.size[0]}×{last.size[1]} behind block "{last.name}" to '
                     f'{block.size[0]}×{block.size[1]} behind "{block.name}". Use a method that reads no taps, such as '
-                    'Full, Partial or Frozen.')
+                    'Full, Partial or Frozen.'
+                )
 
     def starts_stage(self, i: int) -> bool:
         """Whether tap i is the first of a stage other than the first."""
         return i > 0 and self.tapped[i].stage != self.tapped[i - 1].stage
 
-    def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> List[Tensor]:
+    def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
         outputs = list(features)
-        state: Optional[Tensor] = None
+        state: Tensor | None = None
         for i, tap in enumerate(taps):
             h = tap.feature.permute(0, 2, 3, 1)
             if self.starts_stage(i):
@@ -121,11 +127,11 @@ class SideNetwork(TuningMethod):
                     outputs[k] = self.correct(k, features[k], state)
         return outputs
 
-    def change_stage(self, i: int, state: Tensor, size: Tuple[int, int]) -> Optional[Tensor]:
+    def change_stage(self, i: int, state: Tensor, size: tuple[int, int]) -> Tensor | None:
         """The state B×H×W×d of the last stage as the first state of tap i's stage, B×H'×W'×d', (H', W') = size."""
         raise NotImplementedError
 
-    def advance(self, i: int, h: Tensor, state: Optional[Tensor]) -> Tensor:
+    def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
         """The state behind tap i, B×H×W×d, from the tap h, B×H×W×C, and the state before, None at the first tap."""
         raise NotImplementedError
 
@@ -142,12 +148,14 @@ class ExpandingSideNetwork(SideNetwork):
 
     def build_state(self, widths: Sequence[int]) -> None:
         """Make the layers that change stage and that project to the outputs, for the width of the state at each tap."""
-        self.changes = nn.ModuleDict({str(i): StageChange(widths[i - 1], widths[i])
-                                      for i in range(len(widths)) if self.starts_stage(i)})
-        self.expand = nn.ModuleList(zero_linear(widths[source], output.channels)
-                                    for source, output in zip(self.sources, self.outputs))
+        self.changes = nn.ModuleDict(
+            {str(i): StageChange(widths[i - 1], widths[i]) for i in range(len(widths)) if self.starts_stage(i)}
+        )
+        self.expand = nn.ModuleList(
+            zero_linear(widths[source], output.channels) for source, output in zip(self.sources, self.outputs)
+        )
 
-    def change_stage(self, i: int, state: Tensor, size: Tuple[int, int]) -> Tensor:
+    def change_stage(self, i: int, state: Tensor, size: tuple[int, int]) -> Tensor:
         return self.changes[str(i)](state, size)
 
     def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:

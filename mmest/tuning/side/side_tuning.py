@@ -1,6 +1,7 @@
 """Side-tuning: a small network beside the backbone that sees the image only."""
+
 import math
-from typing import List, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,7 @@ class SideTuning(TuningMethod):
     Raises:
         ValueError: the blocks of the backbone cannot be found.
     """
+
     beside = True
     acts_on = 'beside the backbone, on the image'
     source = 'Zhang et al., ECCV 2020'
@@ -38,15 +40,19 @@ class SideTuning(TuningMethod):
         anatomy = find_anatomy(backbone)
         stem = next(m for m in backbone.modules() if isinstance(m, nn.Conv2d))
         self.levels = [max(1, round(math.log2(anatomy.image[0] / output.size[0]))) for output in anatomy.outputs]
-        widths = [width * min(8, 2 ** level) for level in range(max(self.levels))]
+        widths = [width * min(8, 2**level) for level in range(max(self.levels))]
         self.pyramid = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.GroupNorm(8, after), nn.ReLU())
-            for before, after in zip([stem.in_channels] + widths, widths))
-        self.project = nn.ModuleList(nn.Conv2d(widths[level - 1], output.channels, 1)
-                                     for level, output in zip(self.levels, anatomy.outputs))
+            nn.Sequential(
+                nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.GroupNorm(8, after), nn.ReLU()
+            )
+            for before, after in zip([stem.in_channels] + widths, widths)
+        )
+        self.project = nn.ModuleList(
+            nn.Conv2d(widths[level - 1], output.channels, 1) for level, output in zip(self.levels, anatomy.outputs)
+        )
         self.alphas = nn.ParameterList(nn.Parameter(torch.ones(())) for _ in anatomy.outputs)
 
-    def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> List[Tensor]:
+    def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
         maps, x = [], image
         for layer in self.pyramid:
             x = layer(x)
