@@ -6,11 +6,29 @@ registries. Neither mmdet nor mmseg is needed for that; what needs them says so 
 
 __version__ = '0.1.0'
 
+import mmest.checkpoints.files
+import mmest.engine.optim  # noqa: F401 -- registers itself
 from mmest.backbones import ESTBackbone, TunedBackbone, tuned_backbones
-from mmest.engine import checkpoint_io, est_hook, optim
-from mmest.forks import find_mmseg_by_its_module
+from mmest.engine.est_hook import ESTHook
+from mmest.engine.fleet import Fleet
+from mmest.frameworks import find_mmseg_by_its_module
+from mmest.measure.memory import measure_training_step
 from mmest.registry import TUNINGS
+from mmest.tuning.base import TuningMethod
+from mmest.tuning.insertion import InsertedMethod
+from mmest.tuning.side.network import SideNetwork
 
-__all__ = ['TUNINGS', 'ESTBackbone', 'TunedBackbone', 'checkpoint_io', 'est_hook', 'optim', 'tuned_backbones']
+__all__ = [
+    'TUNINGS',
+    'ESTBackbone',
+    'ESTHook',
+    'Fleet',
+    'InsertedMethod',
+    'SideNetwork',
+    'TunedBackbone',
+    'TuningMethod',
+    'measure_training_step',
+    'tuned_backbones',
+]
 
 find_mmseg_by_its_module()

@@ -32,13 +32,11 @@ a grid file holds lists of entries, all of them optional:
              alone, and neck and head keep theirs. Without "sweep" the learning rate is the config's
 
 Memory and time are those of a training step on synthetic images: no data, no weights. In time cells the methods take
-    turns
-in one process.
+turns in one process.
 
 what is written: NAME.json per cell, with the request (config text, method, seed, ...), commit, versions, hardware and
-    what was
-found. A cell that fails has "failed": true and its error, and is tried again by the next run. A cell whose request has
-changed since is measured again. Checkpoints and output are in work_dirs/benchmarks.
+what was found. A cell that fails has "failed": true and its error, and is tried again by the next run. A cell whose
+request has changed since is measured again. Checkpoints and output are in work_dirs/benchmarks.
 """
 
 

@@ -14,9 +14,9 @@ examples:
   # fold LoRA or SSF into the backbone's own weights
   python tools/export.py work_dirs/retinanet_swin-t_lora/epoch_12.pth --merge
 
-Of methods without modules of their own (full, frozen, partial, bitfit, norm_tuning), and of lora and ssf with --merge,
-the result loads in plain mmdet or mmseg, without mmest; of the others it loads in the same config, and needs no
-pretrained file any more. Averaged weights (EMA) are exported where there are some.
+Of methods without modules of their own (full, frozen, partial, bitfit, norm_tuning), and of lora and ssf with
+--merge, the result loads in plain mmdet or mmseg, without mmest; of the others it loads in the same config, and needs
+no pretrained file any more. Averaged weights (EMA) are exported where there are some.
 """
 
 

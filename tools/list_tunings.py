@@ -13,11 +13,9 @@ examples:
   python tools/list_tunings.py configs/detection/custom/retinanet_r50_est.py
 
 "trains" counts what trains in and beside the backbone. "graph" tells how many blocks, counted back from the last one,
-the
-gradient has to cross: their activations are kept, and that is what memory is spent on. Methods that merge leave an
-    ordinary
-backbone behind (tools/export.py --merge). Any of the names goes with tools/train.py CONFIG --tuning NAME. No data set
-and no weights are needed.
+the gradient has to cross: their activations are kept, and that is what memory is spent on. Methods that merge leave
+an ordinary backbone behind (tools/export.py --merge). Any of the names goes with tools/train.py CONFIG --tuning NAME.
+No data set and no weights are needed.
 """
 
 
@@ -35,9 +33,8 @@ def main() -> None:
     from rich.progress import track
     from rich.table import Table
 
-    from mmest.engine.launch import read_config
-    from mmest.engine.overview import overview
-    from mmest.utils import available_tunings, configs_root, load_tuning, tuned_backbone_of
+    from mmest.configs import available_tunings, configs_root, load_tuning, read_config, tuned_backbone_of
+    from mmest.measure.overview import overview
 
     MMLogger.get_current_instance().setLevel(logging.ERROR)
     try:

@@ -14,14 +14,13 @@ examples:
   python tools/measure_memory.py CONFIG --out work_dirs/memory.json
   python tools/make_tables.py work_dirs/ --out tables/
 
-what is read: the JSON files of tools/benchmark.py, tools/measure_memory.py and tools/measure_time.py, and work folders
-    that
-tools/train.py made (config, metrics, losses). Methods are compared where their configs have the same name up to the
-method.
+what is read: the JSON files of tools/benchmark.py, tools/measure_memory.py and tools/measure_time.py, and work
+folders that tools/train.py made (config, metrics, losses). Methods are compared where their configs have the same
+name up to the method.
 
-what is written: OUT/benchmarks.md, and in OUT/benchmarks each table as .csv (full precision) and .tex (needs booktabs)
-    and
-each figure as .svg and .pdf. What was not measured is shown as missing. The same input gives the same files.
+what is written: OUT/benchmarks.md, and in OUT/benchmarks each table as .csv (full precision) and .tex (needs
+booktabs) and each figure as .svg and .pdf. What was not measured is shown as missing. The same input gives the same
+files.
 """
 
 

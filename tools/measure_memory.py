@@ -17,12 +17,11 @@ examples:
   python tools/measure_memory.py CONFIG --tunings full est --per-module 3 --pictures pictures/
 
 what is measured:
-  One whole training step (forward, losses, backward, optimizer) after a warm-up step, on random images with 16 boxes
-  each (detection) or a label map (segmentation). The live peak counts the bytes of all live tensors at the fullest
-  moment. Everything in a row of the table was alive at that moment, and adds up to the peak: "saved" is what is kept
-  for backward, and by whom; "heads" are neck and heads. MB = 1024 * 1024 bytes.
-  On CUDA the allocator's peak stands beside it: at least the live peak, at most 5 % and 96 MB more; (!) marks what is
-  not.
+  One whole training step (forward, losses, backward, optimizer) after a warm-up step, on random
+  images with 16 boxes each (detection) or a label map (segmentation). The live peak counts the bytes of all live
+  tensors at the fullest moment. Everything in a row of the table was alive at that moment, and adds up to the peak:
+  "saved" is what is kept for backward, and by whom; "heads" are neck and heads. MB = 1024 * 1024 bytes. On CUDA the
+  allocator's peak stands beside it: at least the live peak, at most 5 % and 96 MB more; (!) marks what is not.
 
 what is written:
   config, size [H, W], batch_size, boxes_per_image (null in segmentation), device, precision, optimizer,
@@ -56,8 +55,8 @@ def main() -> None:
         parser.error('--per-module takes a depth of at least 1')
     from mmengine.logging import MMLogger
 
-    from mmest.engine.atomic import write_json
-    from mmest.engine.memory.report import measure_and_show
+    from mmest.files import write_json
+    from mmest.measure.memory.report import measure_and_show
 
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     try:

@@ -14,8 +14,8 @@ examples:
   python tools/measure_time.py CONFIG --device cuda --size 800 800 --steps 50 --out time.json
 
 The methods take turns, step by step, in one process, on the same synthetic batch, so that a busy machine slows all of
-them alike. Learning rates are zero meanwhile, so that every step does the same work.
-The table has the median of the steps after three rounds of warm-up, its share of full fine-tuning, and the quartiles.
+them alike. Learning rates are zero meanwhile, so that every step does the same work. The table has the median of the
+steps after three rounds of warm-up, its share of full fine-tuning, and the quartiles.
 """
 
 
@@ -29,13 +29,12 @@ def main() -> None:
     from rich.progress import Progress
     from rich.table import Table
 
-    from mmest.benchmark.surroundings import surroundings
-    from mmest.engine.atomic import write_json
-    from mmest.engine.launch import open_config
-    from mmest.engine.memory.compare import FULL, prepare
-    from mmest.engine.step_time import alternating_step_times
-    from mmest.engine.synthetic_batch import synthetic_batch
-    from mmest.utils import load_tuning
+    from mmest.configs import load_tuning, open_config
+    from mmest.files import write_json
+    from mmest.measure.environment import environment
+    from mmest.measure.memory.compare import FULL, prepare
+    from mmest.measure.step_time import alternating_step_times
+    from mmest.measure.synthetic_batch import synthetic_batch
 
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     size = tuple(args.size)
@@ -71,7 +70,7 @@ def main() -> None:
                 device=args.device,
                 precision=args.precision,
                 seconds=times,
-                **surroundings(args.device),
+                **environment(args.device),
             ),
         )
         print(f'Wrote {args.out}')

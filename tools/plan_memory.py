@@ -16,9 +16,9 @@ examples:
   python tools/plan_memory.py CONFIG --budget 24GB --tunings full est --out plan.json
 
 how it is found: the backbone under each method runs on fake tensors, at any size; the rest of the step is measured on
-    small
-images and carried over, operator by operator. The figure is the live peak in fp32, as tools/measure_memory.py measures
-it. A CUDA context (some hundred MB) and the gaps of CUDA's allocator come on top: leave room for them in the budget.
+small images and carried over, operator by operator. The figure is the live peak in fp32, as tools/measure_memory.py
+measures it. A CUDA context (some hundred MB) and the gaps of CUDA's allocator come on top: leave room for them in the
+budget.
 """
 
 
@@ -44,12 +44,11 @@ def main() -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from mmest.engine.atomic import write_json
-    from mmest.engine.launch import read_config
-    from mmest.engine.memory.compare import FULL, versions
-    from mmest.planner.plan import PARTS, parse_bytes, plan
-    from mmest.planner.report import plan_table
-    from mmest.utils import available_tunings, load_tuning
+    from mmest.configs import available_tunings, load_tuning, read_config
+    from mmest.files import write_json
+    from mmest.measure.memory.compare import FULL, versions
+    from mmest.measure.planner.plan import PARTS, parse_bytes, plan
+    from mmest.measure.planner.report import plan_table
 
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     try:

@@ -18,13 +18,10 @@ examples:
   python tools/predict.py MODEL pictures/*.png --tile 800 --overlap 160 --score 0.5
 
 MODEL carries its config, which is Python that is run: use only files that you trust. Tiles are merged: detections of
-    one object
-become one also where it is larger than a tile, and each pixel of a mask comes from the tile whose borders are farther.
-With rasterio (pip install rasterio) TIFF is read window by window, so that memory does not grow with the picture, and
-its
-georeference is kept: GeoJSON then holds longitude and latitude. Without it GeoJSON holds pixels. Pictures have 8 bits a
-    band, of
-which the first three are taken.
+one object become one also where it is larger than a tile, and each pixel of a mask comes from the tile whose borders
+are farther. With rasterio (pip install rasterio) TIFF is read window by window, so that memory does not grow with the
+picture, and its georeference is kept: GeoJSON then holds longitude and latitude. Without it GeoJSON holds pixels.
+Pictures have 8 bits a band, of which the first three are taken.
 """
 
 
@@ -67,11 +64,11 @@ def main() -> None:
     import torch
     from rich.progress import Progress
 
+    from mmest.pictures import Picture
     from mmest.prediction.boxes import predict_boxes
     from mmest.prediction.masks import predict_mask
     from mmest.prediction.model import Model
-    from mmest.prediction.picture import Picture
-    from mmest.prediction.tiling import tiles_with_parts
+    from mmest.tiles.parts import tiles_with_parts
 
     try:
         model = Model(args.model, args.config, args.device or ('cuda:0' if torch.cuda.is_available() else 'cpu'))

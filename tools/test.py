@@ -9,8 +9,8 @@ from options import add_run_options, command, parse_run
 EPILOG = """\
 examples:
   # metrics on the test data of the config
-  python tools/test.py configs/segmentation/dubai/segformer_deit-t_est.py
-  work_dirs/dubai_segformer_deit-t_est/iter_1000.pth
+  python tools/test.py configs/segmentation/dubai/segformer_deit-t_est.py \\
+      work_dirs/dubai_segformer_deit-t_est/iter_1000.pth
 
   # keep the figures, and the predictions drawn into the images
   python tools/test.py CONFIG CHECKPOINT --out metrics.json --show-dir predictions/
@@ -24,8 +24,8 @@ examples:
   # four GPUs
   torchrun --nproc_per_node 4 tools/test.py CONFIG CHECKPOINT
 
-CHECKPOINT may be a delta checkpoint, which holds only what was trained, or an ordinary one. The config has to name the
-tuning method that the checkpoint was trained with; --tuning swaps it as in tools/train.py.
+CHECKPOINT may be a delta checkpoint, which holds only what was trained, or an ordinary one. The config has to name
+the tuning method that the checkpoint was trained with; --tuning swaps it as in tools/train.py.
 """
 
 
@@ -50,18 +50,12 @@ def main() -> None:
     args = parse_args()
     from mmengine.dist import is_main_process
 
+    from mmest.configs import check_parts, read_config
     from mmest.datasets.checks import check_data
-    from mmest.engine.atomic import write_json
     from mmest.engine.drawing import draw_predictions
-    from mmest.engine.launch import (
-        build_runner,
-        check_parts,
-        default_launcher,
-        default_work_dir,
-        read_config,
-        use_submission,
-    )
+    from mmest.engine.launch import build_runner, default_launcher, default_work_dir, use_submission
     from mmest.engine.metrics import metrics_table
+    from mmest.files import write_json
 
     try:
         cfg = read_config(args.config, args.cfg_options, args.tuning)

@@ -17,8 +17,8 @@ examples:
   python tools/train.py CONFIG --resume
 
   # your own data, a smaller step, another learning rate of the method
-  python tools/train.py CONFIG --cfg-options train_dataloader.dataset.data_root=/data/mine train_dataloader.batch_size=2
-      \\ model.backbone.tuning.lr_mult=3
+  python tools/train.py CONFIG --cfg-options train_dataloader.dataset.data_root=/data/mine \\
+      train_dataloader.batch_size=2 model.backbone.tuning.lr_mult=3
 
   # four GPUs
   torchrun --nproc_per_node 4 tools/train.py CONFIG
@@ -47,24 +47,14 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmest.datasets.checks import check_data
-    from mmest.engine.checkpoint_io import is_complete
-    from mmest.engine.launch import (
-        build_runner,
-        check_backbone,
-        check_parts,
-        default_launcher,
-        default_work_dir,
-        read_config,
-        use_amp,
-    )
+    from mmest.checkpoints.files import is_complete
+    from mmest.configs import read_config
+    from mmest.engine.launch import default_work_dir, training_runner, use_amp
     from mmest.engine.resume import latest_complete_checkpoint
 
     try:
         cfg = read_config(args.config, args.cfg_options, args.tuning)
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config, args.tuning))
-        check_parts(cfg, ['train_dataloader', 'train_cfg', 'optim_wrapper'])
-        check_data(cfg, ['train', 'val'])
         if args.amp:
             use_amp(cfg)
         if args.seed is not None:
@@ -76,8 +66,7 @@ def main() -> None:
             if not checkpoint:
                 print(f'No complete checkpoint in {cfg.work_dir}: training starts from the beginning.')
             cfg.resume, cfg.load_from = bool(checkpoint), str(checkpoint) if checkpoint else None
-        check_backbone(cfg)
-        runner = build_runner(cfg, args.launcher or default_launcher())
+        runner = training_runner(cfg, args.launcher)
     except (ValueError, FileNotFoundError) as error:
         sys.exit(f'train: {error}')
     runner.train()

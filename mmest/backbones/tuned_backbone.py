@@ -10,10 +10,10 @@ from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import Tensor, nn
 
-from mmest.backbones.pretrained import Coverage, load_pretrained, pretrained_source
-from mmest.backbones.taps import TapReader
-from mmest.engine.delta import check_and_complete, rename_plain_keys
-from mmest.engine.freeze import digests
+from mmest.anatomy.taps import TapReader
+from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
+from mmest.checkpoints.digests import digests
+from mmest.checkpoints.pretrained import Coverage, load_pretrained, pretrained_source
 from mmest.tuning import build_tuning
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmest.engine.launch import import_framework, read_config, set_options
-from mmest.engine.memory.compare import FULL
-from mmest.utils import set_tuning
+from mmest.configs import config_from_text, read_config, set_options, set_tuning
+from mmest.measure.memory.compare import FULL
 
 
 def config_text(path: str, options: dict[str, Any], tuning: str, parts: Sequence[str] = ()) -> tuple[str, dict]:
@@ -61,8 +60,6 @@ def _parts(cfg: Config, names: tuple[str, ...]) -> dict:
     return dict(parts, custom_imports=dict(imports=own, allow_failed_imports=False)) if own else parts
 
 
-def config_of(request: dict) -> Config:
+def config_of_cell(request: dict) -> Config:
     """The config of a cell, from its text: what a record says is what ran, whatever has become of the file since."""
-    cfg = Config.fromstring(request['config_text'], '.py')
-    import_framework(cfg)
-    return cfg
+    return config_from_text(request['config_text'])

@@ -9,8 +9,8 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmest.engine.memory.compare import PRECISIONS
-from mmest.utils import available_tunings, head_and_backbone
+from mmest.configs import available_tunings, head_and_backbone
+from mmest.measure.memory.compare import PRECISIONS
 
 from .config_text import config_text
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from mmest.benchmark import OUTPUT
-from mmest.engine.atomic import write_json
+from mmest.files import write_json
 
 from .grid import Cell
 
@@ -44,7 +44,7 @@ def run_grid(cells: list[Cell], out: Path, work: Path, console: Console) -> list
     Returns:
         Names of the cells that failed.
     """
-    from .surroundings import commit
+    from mmest.measure.environment import commit
 
     todo = [cell for cell in cells if not is_done(out / f'{cell.name}.json', cell.request)]
     console.print(f'Cells to measure: {len(todo)} of {len(cells)}.')
@@ -127,7 +127,8 @@ def _run(cell: Cell, path: Path, folder: Path, sources) -> None:
     output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    from .surroundings import surroundings
+    from mmest.measure.environment import environment
+
     from .training import train_and_score
     from .training_step import measure_largest_batch, measure_memory, measure_time
 
@@ -138,7 +139,7 @@ def _run(cell: Cell, path: Path, folder: Path, sources) -> None:
             result = measures[cell.kind](cell.request, folder)
         else:
             result = train_and_score(cell.request, folder, path.parent)
-        result.update(surroundings(cell.request.get('device') or _training_device()), failed=False)
+        result.update(environment(cell.request.get('device') or _training_device()), failed=False)
     except Exception as error:  # whatever a method, a config or a library does: the record says it, the grid goes on
         traceback.print_exc()
         lines = traceback.format_exception(error)

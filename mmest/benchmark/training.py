@@ -8,13 +8,14 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import MODELS, init_default_scope
 
-from mmest.datasets.checks import check_data
-from mmest.engine.launch import build_runner, check_backbone, check_parts, default_launcher
-from mmest.engine.memory.compare import without_pretrained
-from mmest.engine.report import parameter_counts
+from mmest.configs import check_parts
+from mmest.engine.launch import training_runner
 from mmest.engine.resume import latest_complete_checkpoint
+from mmest.frameworks import framework_of
+from mmest.measure.memory.compare import without_pretrained
+from mmest.measure.parameters import parameter_counts
 
-from .config_text import config_of
+from .config_text import config_of_cell
 from .held_out import hold_out
 from .metrics import main_metric
 
@@ -37,20 +38,18 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
         folder: work folder of this cell alone.
         records: folder of the records, where those of the sweep are.
     """
-    cfg = config_of(request)
+    cfg = config_of_cell(request)
     cfg.work_dir = str(folder)
-    check_parts(cfg, ['train_dataloader', 'val_dataloader', 'val_evaluator', 'train_cfg', 'optim_wrapper'])
+    check_parts(cfg, ['train_dataloader', 'val_dataloader', 'val_evaluator'])
     if 'held_out' in request:
         hold_out(cfg, request['held_out'], folder / 'held_out')
     chosen = chosen_factor(request, records) if request.get('sweep') else dict(factor=request.get('factor'))
     if chosen['factor'] is not None:
         scale_rate(cfg, chosen['factor'], request.get('factor_of') or (request.get('sweep') or {}).get('of'))
-    check_data(cfg, ['train', 'val'])
-    check_backbone(cfg)
     cfg.merge_from_dict(dict(randomness=dict(seed=request['seed'])))
     checkpoint = latest_complete_checkpoint(folder)
     cfg.resume, cfg.load_from = checkpoint is not None, str(checkpoint) if checkpoint else None
-    runner, evaluations = build_runner(cfg, default_launcher()), _Evaluations()
+    runner, evaluations = training_runner(cfg), _Evaluations()
     runner.register_hook(evaluations)
     runner.train()
     if not evaluations.metrics:  # cut off between the end of the training and that of its evaluation
@@ -84,9 +83,7 @@ def described(cfg: Config) -> dict:
     """What of a training its config tells: task, and numbers of parameters."""
     init_default_scope(cfg.default_scope)
     model = MODELS.build(without_pretrained(cfg.copy().model))
-    return dict(
-        task='detection' if cfg.default_scope == 'mmdet' else 'segmentation', parameters=parameter_counts(model)
-    )
+    return dict(task=framework_of(cfg).task, parameters=parameter_counts(model))
 
 
 def losses(folder: Path) -> list[tuple[int, float]]:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from mmest.engine.memory.compare import compare_tunings, prepare
-from mmest.engine.step_time import alternating_step_times
-from mmest.engine.synthetic_batch import synthetic_batch
+from mmest.measure.memory.compare import compare_tunings, prepare
+from mmest.measure.step_time import alternating_step_times
+from mmest.measure.synthetic_batch import synthetic_batch
 
-from .config_text import config_of
+from .config_text import config_of_cell
 
 WARM_UP = 3
 
@@ -17,7 +17,7 @@ WARM_UP = 3
 def measure_memory(request: dict, folder: Path) -> dict:
     """The live peak of one method, and what it is made of."""
     return compare_tunings(
-        config_of(request),
+        config_of_cell(request),
         {request['method']: request['tuning']},
         tuple(request['size']),
         request['batch_size'],
@@ -31,7 +31,9 @@ def measure_time(request: dict, folder: Path) -> dict:
     size, models, failures, batch = tuple(request['size']), {}, {}, None
     for name, tuning in request['tunings'].items():
         try:
-            model, optim_wrapper = prepare(config_of(request), tuning, size, request['device'], request['precision'])
+            model, optim_wrapper = prepare(
+                config_of_cell(request), tuning, size, request['device'], request['precision']
+            )
             batch = batch or synthetic_batch(model, size, request['batch_size'])
             # A step here, so that a method that cannot train does not stop the others later.
             alternating_step_times({name: (model, optim_wrapper)}, batch, warm_up=0, steps=1)
@@ -69,7 +71,7 @@ def measure_largest_batch(request: dict, folder: Path) -> dict:
     if share > 1:
         raise ValueError(f'The card has less than {request["budget_gib"]} GiB.')
     torch.cuda.set_per_process_memory_fraction(share)
-    cfg = config_of(request)
+    cfg = config_of_cell(request)
 
     def fits(batch_size: int) -> bool:
         try:

@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.config import Config
 from PIL import Image
 
-from mmest.utils import variable_behind
+from mmest.configs import variable_behind
 
 _SHOWN = 3
 _MASKS_READ = 32

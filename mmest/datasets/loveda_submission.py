@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.registry import METRICS
 
-from mmest.engine.atomic import write_zip
+from mmest.files import write_zip
 
 
 @METRICS.register_module()

@@ -4,7 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from mmest.engine.atomic import write_json
+from mmest.files import write_json
 
 
 def key_of(*ingredients) -> str:

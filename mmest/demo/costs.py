@@ -10,9 +10,9 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 
-from mmest.engine.memory import measure_training_step
-from mmest.engine.report import parameter_counts
-from mmest.engine.step_time import alternating_step_times
+from mmest.measure.memory import measure_training_step
+from mmest.measure.parameters import parameter_counts
+from mmest.measure.step_time import alternating_step_times
 
 WARM_UP, STEPS = 3, 20
 # A measurement of memory takes as long as this many steps, about: for the progress bar.

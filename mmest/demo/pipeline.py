@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 import mmest
 from mmest.datasets.synthetic import MARKER, OBJECT_CLASSES, VERSION, is_complete, write_dataset
-from mmest.engine.atomic import write_json
+from mmest.files import write_json
 
 from . import cache, costs, pictures
 from .parts import IMAGES, METHODS, PRETRAIN_CONFIG, SIZE, TASKS, Task

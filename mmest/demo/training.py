@@ -12,7 +12,7 @@ from mmengine.dataset import pseudo_collate
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmest.utils import configs_root
+from mmest.configs import configs_root
 
 
 class ProgressHook(Hook):

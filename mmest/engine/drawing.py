@@ -10,6 +10,8 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
+from mmest.frameworks import framework_of
+
 
 @HOOKS.register_module()
 class PredictionPictures(Hook):
@@ -35,6 +37,4 @@ def draw_predictions(cfg: Config, folder: Path) -> None:
     """Have testing draw into a folder; a config without a visualizer gets that of its framework."""
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='PredictionPictures', folder=str(folder))]
     if not cfg.get('visualizer'):
-        cfg.visualizer = dict(
-            type='DetLocalVisualizer' if cfg.get('default_scope') == 'mmdet' else 'SegLocalVisualizer'
-        )
+        cfg.visualizer = dict(type=framework_of(cfg).visualizer)

@@ -8,14 +8,14 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
-from mmest.engine.atomic import remove_leftovers
-from mmest.engine.checkpoint_io import curves_from_plain, to_plain
-from mmest.engine.delta import strip_frozen
-from mmest.engine.freeze import changed, digests
-from mmest.engine.memory.allocator import RunningPeak
-from mmest.engine.report import tuning_table
+from mmest.checkpoints.delta import strip_frozen
+from mmest.checkpoints.digests import changed, digests
+from mmest.checkpoints.files import curves_from_plain, to_plain
 from mmest.engine.resume import reseed_epoch, reseed_iteration
-from mmest.forks import replay_when_resuming
+from mmest.files import remove_leftovers
+from mmest.frameworks import replay_when_resuming
+from mmest.measure.memory.allocator import RunningPeak
+from mmest.measure.parameters import tuning_table
 
 
 def _bare(runner: Runner) -> nn.Module:
@@ -72,7 +72,7 @@ class ESTHook(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         model = _bare(runner)
-        kept = strip_frozen(model, checkpoint, self._prove_frozen(model))
+        kept = strip_frozen(tuned_backbones(model), checkpoint, self._prove_frozen(model))
         if kept:
             runner.logger.warning(
                 f'{len(kept)} frozen tensors are stored in the checkpoint, first {kept[0]}: the init_cfg of the '

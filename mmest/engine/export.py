@@ -6,10 +6,9 @@ from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict, save_checkpoint
 from torch import Tensor, nn
 
-from mmest.backbones.pretrained import pretrained_source
 from mmest.backbones.tuned_backbone import tuned_backbones
-from mmest.engine.checkpoint_config import config_of
-from mmest.utils import explain_build_errors
+from mmest.checkpoints.pretrained import pretrained_source
+from mmest.configs import config_of, explain_build_errors
 
 
 def export(delta: Path, out: Path, config: Path | None = None, merge: bool = False) -> dict[str, Tensor]:

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 from rich.table import Table
 from torch import Tensor, nn
 
 from mmest.backbones.tuned_backbone import TunedBackbone, tuned_backbones
-from mmest.engine.checkpoint_config import config_of
-from mmest.engine.freeze import digest
-from mmest.engine.report import render
+from mmest.checkpoints.digests import digest
+from mmest.configs import config_of
+from mmest.frameworks import framework_of
+from mmest.measure.parameters import render
 
 
 def _frozen_places(tuned: TunedBackbone) -> Iterator[tuple[nn.Module, str, Tensor]]:
@@ -76,7 +76,7 @@ class Fleet:
             raise ValueError(f'The fleet has a task "{name}" already; remove it first, or take another name.')
         checkpoint = CheckpointLoader.load_checkpoint(str(delta), map_location='cpu')
         cfg = config_of(checkpoint, None if config is None else Path(config), Path(delta))
-        model = self._build(cfg, str(delta))
+        model = framework_of(cfg).load(cfg, str(delta), self.device)
         places = [place for _, tuned in tuned_backbones(model) for place in _frozen_places(tuned)]
         keys = [digest(tensor) for _, _, tensor in places]
         if not places:
@@ -96,15 +96,6 @@ class Fleet:
                 module._buffers[attribute] = shared
         self._models[name] = model
         return self.switch(name)
-
-    def _build(self, cfg: Config, delta: str) -> nn.Module:
-        if cfg.get('default_scope') == 'mmseg':
-            from mmseg.apis import init_model
-
-            return init_model(cfg, delta, device=self.device)
-        from mmdet.apis import init_detector
-
-        return init_detector(cfg, delta, device=self.device)
 
     def switch(self, name: str) -> nn.Module:
         """Make a task the active one and return its model.

@@ -1,9 +1,6 @@
-"""From a config file and the options of a command to a runner."""
+"""From a config and the options of a command to a runner."""
 
-import difflib
-import importlib
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,127 +9,8 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
-from mmest.utils import (
-    available_tunings,
-    configs_root,
-    explain_build_errors,
-    head_and_backbone,
-    set_tuning,
-    variable_behind,
-)
-
-_DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation', mmpretrain='mmpretrain torchvision')
-
-
-def open_config(path: str) -> Config:
-    """Read a config file.
-
-    Raises:
-        FileNotFoundError: there is no such file; near names are suggested.
-        ValueError: it cannot be read.
-    """
-    if not Path(path).is_file():
-        root = configs_root()
-        known = {
-            file.relative_to(root.parent).as_posix(): file
-            for folder in ('detection', 'segmentation', 'demo')
-            for file in (root / folder).rglob('*.py')
-        }
-        stems = {Path(name).stem: name for name in known}
-        near = [stems[stem] for stem in difflib.get_close_matches(Path(path).stem, stems, n=3)]
-        hint = f'Did you mean {" or ".join(near)}?' if near else f'Those of mmest are in {root}.'
-        raise FileNotFoundError(f'There is no config "{path}". {hint}')
-    try:
-        return Config.fromfile(path)
-    except Exception as error:  # a config is code of its author's: anything may go wrong in it
-        raise ValueError(f'The config {path} cannot be read: {type(error).__name__}: {_reason(error)}') from error
-
-
-def _reason(error: BaseException) -> str:
-    """What went wrong. mmengine only says which of custom_imports failed; why is in the error before it."""
-    while str(error).startswith('Failed to import') and error.__context__:
-        error = error.__context__
-    return str(error)
-
-
-def read_config(path: str, options: dict | None = None, tuning: str | None = None) -> Config:
-    """Read a config, swap its tuning method if one is named, and set single options last.
-
-    Args:
-        path: the config file.
-        options: values by dotted key, as ``--cfg-options`` gives them.
-        tuning: a file of ``configs/_base_/tunings``.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it cannot be read; it holds no model; the method is unknown or missing; an option does not fit; the
-            framework it needs is not installed.
-    """
-    cfg = open_config(path)
-    if tuning is not None:
-        set_tuning(cfg, tuning)
-    if options:
-        set_options(cfg, options)
-    if not isinstance(cfg.get('model'), dict):
-        raise ValueError(
-            f'The config {path} holds no model: it is a part that others build on (_base_). Those to train '
-            f'are in {configs_root()}.'
-        )
-    backbone = cfg.model.get('backbone') or {}
-    if backbone.get('type') == 'TunedBackbone' and not backbone.get('tuning'):
-        raise ValueError(
-            f'The config {path} names no tuning method. Pass --tuning NAME, one of '
-            f'{", ".join(available_tunings())}, or set model.backbone.tuning in it.'
-        )
-    import_framework(cfg)
-    return cfg
-
-
-def set_options(cfg: Config, options: dict) -> None:
-    """Set values by dotted key, in place.
-
-    Raises:
-        ValueError: one does not fit the config.
-    """
-    try:
-        cfg.merge_from_dict(options)
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f'The options {options} do not fit {cfg.filename}: {error}') from error
-
-
-def check_parts(cfg: Config, names: Sequence[str]) -> None:
-    """A config has the parts that a command needs.
-
-    Raises:
-        ValueError: some are missing.
-    """
-    missing = [name for name in names if not cfg.get(name)]
-    if missing:
-        raise ValueError(
-            f'The config {cfg.filename} has no {", ".join(missing)}. Add a data set and a schedule, such as '
-            'those of configs/_base_/datasets and configs/_base_/schedules, to its _base_.'
-        )
-
-
-def import_framework(cfg: Config) -> None:
-    """Import the framework that a config is for, and the one that its backbone is from.
-
-    Raises:
-        ValueError: one is not installed.
-    """
-    backbone = (cfg.get('model', {}).get('backbone') or {}).get('backbone') or {}
-    for scope in dict.fromkeys([cfg.get('default_scope', 'mmengine'), *str(backbone.get('type')).split('.')[:-1]]):
-        _import(scope, cfg)
-
-
-def _import(scope: str, cfg: Config) -> None:
-    try:
-        importlib.import_module(scope)
-    except ImportError as error:
-        raise ValueError(
-            f'The config {cfg.filename or "of the checkpoint"} is for {scope}, which cannot be imported '
-            f'({error}). Install it: pip install {_DISTRIBUTIONS.get(scope, scope)}'
-        ) from error
+from mmest.configs import check_parts, explain_build_errors, head_and_backbone, variable_behind
+from mmest.datasets.checks import check_data
 
 
 def default_work_dir(config: str, tuning: str | None = None) -> Path:
@@ -207,6 +85,23 @@ def use_submission(cfg: Config, folder: Path) -> None:
 def default_launcher() -> str:
     """``pytorch`` under torchrun, which sets these variables; otherwise ``none``."""
     return 'pytorch' if {'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR'} <= os.environ.keys() else 'none'
+
+
+def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
+    """The runner of a training, after all that can be looked at beforehand: parts of the config, data, backbone.
+
+    Args:
+        cfg: the config; its ``work_dir`` is set.
+        launcher: how processes were started (default: as the environment tells).
+
+    Raises:
+        FileNotFoundError: data or pretrained weights are missing.
+        ValueError: the config lacks a part, names what is not registered, or does not fit data or weights.
+    """
+    check_parts(cfg, ['train_dataloader', 'train_cfg', 'optim_wrapper'])
+    check_data(cfg, ['train', 'val'])
+    check_backbone(cfg)
+    return build_runner(cfg, launcher or default_launcher())
 
 
 def build_runner(cfg: Config, launcher: str) -> Runner:

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from mmest.engine.report import render
+from mmest.measure.parameters import render
 
 
 def metrics_table(metrics: dict[str, float]) -> str:

@@ -7,7 +7,7 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.runner import Runner, set_random_seed
 
-from mmest.engine.checkpoint_io import is_complete
+from mmest.checkpoints.files import is_complete
 
 # A prime apart from iteration numbers, so that ranks and epochs draw different numbers.
 _STEP = 1_000_003

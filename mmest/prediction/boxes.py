@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mmest.datasets.dota.geometry import ORIENTED
-from mmest.datasets.dota.merge import merge_patches
-from mmest.engine.atomic import write_bytes, write_json
+from mmest.files import write_bytes, write_json
+from mmest.pictures import Picture
 from mmest.prediction.model import Model
 from mmest.prediction.overlay import Overlay
-from mmest.prediction.picture import Picture
-from mmest.prediction.tiling import tiles_with_parts
+from mmest.tiles.geometry import ORIENTED
+from mmest.tiles.merge import merge_patches
+from mmest.tiles.parts import tiles_with_parts
 
 
 def predict_boxes(

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmest.engine.atomic import write_bytes
+from mmest.files import write_bytes
+from mmest.pictures import Picture, rasterio
 from mmest.prediction.model import Model
 from mmest.prediction.overlay import Overlay
-from mmest.prediction.picture import Picture, rasterio
-from mmest.prediction.tiling import tiles_with_parts
+from mmest.tiles.parts import tiles_with_parts
 
 _BLOCK = 512
 

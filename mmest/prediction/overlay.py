@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mmest.datasets.tiles import Box
+from mmest.tiles.grid import Box
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1  # its name, scale and thickness
 

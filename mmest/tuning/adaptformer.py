@@ -5,7 +5,7 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmest.backbones.branches import ATTENTION
+from mmest.anatomy.branches import ATTENTION
 from mmest.registry import TUNINGS
 from mmest.tuning.insertion import InsertedMethod
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from torch import Tensor, nn
 
-from mmest.backbones.anatomy import Block
-from mmest.backbones.taps import Tap
+from mmest.anatomy.blocks import Block
+from mmest.anatomy.taps import Tap
 
 
 class TuningMethod(nn.Module):

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmest.backbones.anatomy import Block, find_anatomy, token_grid
-from mmest.backbones.branches import CONV, Branch, find_branches
-from mmest.backbones.probe import first_tensor, spatial_shape
+from mmest.anatomy.blocks import Block, find_anatomy, token_grid
+from mmest.anatomy.branches import CONV, Branch, find_branches
+from mmest.anatomy.probe import first_tensor, spatial_shape
 from mmest.tuning.base import TuningMethod
 
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmest.backbones.anatomy import find_anatomy
-from mmest.backbones.branches import ATTENTION, CONV, Branch, Weight, find_branches
+from mmest.anatomy.blocks import find_anatomy
+from mmest.anatomy.branches import ATTENTION, CONV, Branch, Weight, find_branches
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
 from mmest.tuning.substitution import Place, Substitution

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from mmest.backbones.anatomy import find_anatomy, is_norm
+from mmest.anatomy.blocks import find_anatomy, is_norm
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
 

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mmest.backbones.anatomy import find_anatomy, is_norm
-from mmest.backbones.branches import find_branches
-from mmest.backbones.probe import is_scaled, probe
+from mmest.anatomy.blocks import find_anatomy, is_norm
+from mmest.anatomy.branches import find_branches
+from mmest.anatomy.probe import is_scaled, probe
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
 from mmest.tuning.substitution import Place, Substitution

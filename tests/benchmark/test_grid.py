@@ -5,7 +5,7 @@ from mmengine.config import Config
 
 from mmest.benchmark import config_text
 from mmest.benchmark.grid import read_grid
-from mmest.utils import available_tunings, configs_root
+from mmest.configs import available_tunings, configs_root
 
 FPN = str(configs_root() / 'demo' / 'fpn_swin_est.py')
 

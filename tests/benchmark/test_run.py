@@ -14,7 +14,7 @@ from mmest.benchmark import run
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.grid import Cell
 from mmest.benchmark.training_step import largest_batch, measure_time
-from mmest.utils import configs_root
+from mmest.configs import configs_root
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'benchmark.py'
 FPN = str(configs_root() / 'demo' / 'fpn_swin_est.py')

@@ -17,19 +17,8 @@ from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.standing import where_est_does_not_win
 from mmest.benchmark.tables.table import Column, Spread, Table
 from mmest.benchmark.tables.texts import fill
-from mmest.utils import configs_root
-
-CATEGORIES = (
-    'weights_frozen',
-    'weights_trainable',
-    'gradients',
-    'optimizer',
-    'saved_backbone',
-    'saved_side',
-    'saved_heads',
-    'inputs',
-    'transient',
-)
+from mmest.configs import configs_root
+from mmest.measure.memory import CATEGORIES
 
 
 def training(dataset: str, method: str, seed: int, score: float, **changes) -> dict:

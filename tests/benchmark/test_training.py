@@ -10,8 +10,8 @@ from mmengine.registry import DATASETS, DefaultScope
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.held_out import hold_out, is_held_out, picture_of
 from mmest.benchmark.training import chosen_factor, scale_rate, train_and_score
+from mmest.configs import configs_root
 from mmest.datasets.synthetic import write_dataset
-from mmest.utils import configs_root
 
 SMALL = """
 _base_ = '{base}'

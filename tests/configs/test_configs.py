@@ -11,9 +11,9 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
+from mmest.configs import available_tunings, configs_root, set_tuning
 from mmest.datasets.checks import check_data
 from mmest.tuning import tuning_names
-from mmest.utils import available_tunings, configs_root, set_tuning
 
 ROOT = configs_root()
 # Those of oriented boxes cannot even be read without mmrotate: see test_oriented.py.

@@ -10,8 +10,8 @@ import torch
 from mmengine.runner import Runner, load_checkpoint
 from toy import METHODS, build, image, runner_cfg
 
-from mmest.engine.delta import DELTA_KEY, decode_info, encode_info
-from mmest.engine.freeze import digests
+from mmest.checkpoints.delta import DELTA_KEY, decode_info, encode_info
+from mmest.checkpoints.digests import digests
 from mmest.engine.optim import TrainableOptimWrapperConstructor, merge_groups
 
 CASES = [(name, method) for method in METHODS for name in ('swin', 'resnet')] + [('vit', 'est'), ('vit', 'partial')]

@@ -6,9 +6,9 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 
+from mmest.checkpoints.delta import DELTA_KEY
+from mmest.configs import configs_root, set_tuning
 from mmest.datasets.synthetic import OBJECT_CLASSES, write_dataset
-from mmest.engine.delta import DELTA_KEY
-from mmest.utils import configs_root, set_tuning
 
 pytest.importorskip('mmdet')
 CONFIG = configs_root() / 'detection' / 'custom' / 'faster-rcnn_swin-b_est.py'

@@ -6,7 +6,7 @@ import pytest
 import torch
 from toy import BACKBONES, METHODS, SIDE, build, image
 
-from mmest.engine.freeze import changed, digests
+from mmest.checkpoints.digests import changed, digests
 from mmest.engine.optim import TrainableOptimWrapperConstructor
 
 every_method = pytest.mark.parametrize('method', METHODS)

@@ -15,13 +15,13 @@ import torch
 
 pytest.importorskip('mmdet')
 
-from mmest.datasets.dota.merge import merge
 from mmest.datasets.dota.metric import DOTABoxMetric
 from mmest.datasets.dota.patches import parse_patch_name, patch_name, patch_objects
 from mmest.datasets.official import dota
 from mmest.datasets.preparation.coco import annotation
 from mmest.datasets.preparation.command import prepare
-from mmest.datasets.tiles import tiles
+from mmest.tiles.grid import tiles
+from mmest.tiles.merge import merge
 
 REAL = Path(os.environ.get('MMEST_DATA', 'nowhere')) / 'official' / 'dota'
 SIZE = (2900, 2100)  # four by three patches

@@ -14,16 +14,15 @@ from mmengine.registry import init_default_scope
 
 pytest.importorskip('mmdet')
 
-from mmest.datasets.dota.geometry import ORIENTED, STRAIGHT, polygons, rotated_corners, smallest_rectangle
-from mmest.datasets.dota.merge import merge
+from mmest.configs import configs_root, open_config
 from mmest.datasets.dota.metric import DOTABoxMetric
 from mmest.datasets.dota.patches import patch_objects
 from mmest.datasets.official import dior_r, dota
 from mmest.datasets.preparation.coco import annotation, horizontal
 from mmest.datasets.preparation.command import prepare
-from mmest.datasets.tiles import tiles
-from mmest.engine.launch import open_config
-from mmest.utils import configs_root
+from mmest.tiles.geometry import ORIENTED, STRAIGHT, polygons, rotated_corners, smallest_rectangle
+from mmest.tiles.grid import tiles
+from mmest.tiles.merge import merge
 
 REAL = Path(os.environ.get('MMEST_DATA', 'nowhere')) / 'official' / 'dota'
 SIZE = (2900, 2100)  # four by three patches

@@ -11,8 +11,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS, METRICS, init_default_scope
 
+from mmest.configs import configs_root
 from mmest.datasets.preparation.command import prepare
-from mmest.utils import configs_root
 
 pytest.importorskip('mmseg')
 

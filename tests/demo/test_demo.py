@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from mmest.configs import configs_root
 from mmest.datasets.synthetic import OBJECT_CLASSES, write_dataset
 from mmest.demo import cache, pictures
 from mmest.demo.parts import METHODS, TASKS
 from mmest.demo.report import render_table, table_rows
 from mmest.demo.side_by_side import run_side_by_side
-from mmest.utils import configs_root
 
 
 @pytest.fixture(scope='module')

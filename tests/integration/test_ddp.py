@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel
 from toy import METHODS, runner_cfg
 
-from mmest.engine.freeze import changed, digests
+from mmest.checkpoints.digests import changed, digests
 from mmest.engine.launch import build_runner
 
 

@@ -10,10 +10,10 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from toy import BACKBONES
 
+from mmest.checkpoints.digests import digests
+from mmest.configs import configs_root, load_tuning, set_tuning
 from mmest.datasets.synthetic import CLASSES, OBJECT_CLASSES, PALETTE, write_dataset
 from mmest.engine.export import export
-from mmest.engine.freeze import digests
-from mmest.utils import configs_root, load_tuning, set_tuning
 
 SHORT = dict(
     train_cfg=dict(_delete_=True, type='IterBasedTrainLoop', max_iters=2, val_interval=9),

@@ -12,7 +12,7 @@ import torch
 from mmengine.runner import Runner
 from toy import METHODS, runner_cfg
 
-from mmest.engine.checkpoint_io import is_complete
+from mmest.checkpoints.files import is_complete
 from mmest.engine.resume import latest_complete_checkpoint
 
 EPOCHS = 16

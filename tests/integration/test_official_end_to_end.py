@@ -15,7 +15,7 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.visualization import Visualizer
 
-from mmest.utils import configs_root
+from mmest.configs import configs_root
 
 pytest.importorskip('mmdet')
 pytest.importorskip('mmseg')

@@ -12,11 +12,11 @@ import official_trees as trees
 import pytest
 from PIL import Image
 
-from mmest.datasets.dota.geometry import ORIENTED, STRAIGHT, smallest_rectangle
+from mmest.pictures import Picture
 from mmest.prediction.boxes import predict_boxes
 from mmest.prediction.masks import predict_mask
-from mmest.prediction.picture import Picture
-from mmest.prediction.tiling import tiles_with_parts
+from mmest.tiles.geometry import ORIENTED, STRAIGHT, smallest_rectangle
+from mmest.tiles.parts import tiles_with_parts
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'predict.py'
 COLOURS = np.array([[0, 0, 0], [250, 40, 40], [40, 40, 250]], np.uint8)
@@ -193,7 +193,7 @@ def test_geojson_of_a_geotiff_is_longitude_and_latitude(scene, tmp_path):
 
 def test_a_picture_that_rasterio_would_be_needed_for(scene, tmp_path, monkeypatch):
     path = geotiff(tmp_path / 'scene.tif', COLOURS[scene[1]])
-    monkeypatch.setattr('mmest.prediction.picture.rasterio', None)
+    monkeypatch.setattr('mmest.pictures.rasterio', None)
     picture = Picture(path)
     assert 'georeference is left out, as rasterio is not installed' in picture.note
     assert (picture.read((10, 20, 110, 90)) == COLOURS[scene[1]][20:90, 10:110]).all()
@@ -237,8 +237,8 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from mmest.prediction.picture import Picture
-from mmest.datasets.dota.geometry import STRAIGHT
+from mmest.pictures import Picture
+from mmest.tiles.geometry import STRAIGHT
 from mmest.prediction.boxes import predict_boxes
 
 class Nothing:
@@ -295,7 +295,7 @@ def test_command_on_a_trained_model(run, tmp_path, weights):
     from mmengine.registry import MODELS, init_default_scope
     from toy import BACKBONES
 
-    from mmest.utils import configs_root
+    from mmest.configs import configs_root
 
     cfg = Config.fromfile(configs_root() / '_base_/models/light-segformer.py')
     cfg.default_scope = 'mmseg'

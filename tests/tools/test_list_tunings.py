@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from toy import BACKBONES, METHODS
 
-from mmest.engine.overview import overview
-from mmest.utils import available_tunings, configs_root
+from mmest.configs import available_tunings, configs_root
+from mmest.measure.overview import overview
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'list_tunings.py'
 

@@ -9,8 +9,8 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
-from mmest.engine.memory.compare import compare_tunings, prepare, without_pretrained
-from mmest.engine.memory.report import measure_and_show, memory_table
+from mmest.measure.memory.compare import compare_tunings, prepare, without_pretrained
+from mmest.measure.memory.report import measure_and_show, memory_table
 
 pytest.importorskip('mmdet')
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+from mmest.configs import configs_root
 from mmest.engine import launch
-from mmest.utils import configs_root
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG = str(configs_root() / 'segmentation' / 'custom' / 'upernet_r50_est.py')

@@ -7,11 +7,11 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from toy import BACKBONES, build, image
 
-from mmest.backbones.anatomy import find_anatomy
-from mmest.engine.memory.compare import without_pretrained
+from mmest.anatomy.blocks import find_anatomy
+from mmest.configs import configs_root, load_tuning
+from mmest.measure.memory.compare import without_pretrained
 from mmest.tuning.side.est import EST, ESTBlock, GateLayer, MultiChannelAdapterFusion
 from mmest.tuning.side.network import StageChange, choose_taps
-from mmest.utils import configs_root, load_tuning
 
 
 def randomised(module):

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mmest.benchmark.metrics import in_percent, main_metric
-from mmest.engine.memory.compare import FULL
+from mmest.measure.memory.categories import COLUMNS
+from mmest.measure.memory.compare import FULL
 
 from .results import Result
 from .table import FAILED, Column, Spread, Table
@@ -163,19 +164,9 @@ def attribution(results: Sequence[Result], model: str, setting: str) -> Table:
     """What the live peak of each method is made of, in MB; on CUDA the allocator's figures stand beside it."""
     some = [r for r in results if r.kind == 'memory' and r.model == model and r.setting == setting]
     methods = methods_in_order(some)
-    parts = (
-        ('weights', ('weights_frozen', 'weights_trainable')),
-        ('gradients', ('gradients',)),
-        ('optimizer', ('optimizer',)),
-        ('saved by backbone', ('saved_backbone',)),
-        ('by side network', ('saved_side',)),
-        ('by neck and head', ('saved_heads',)),
-        ('inputs', ('inputs',)),
-        ('transient', ('transient',)),
-    )
-    columns = [Column('live peak', '{:.0f}')] + [Column(heading, '{:.0f}') for heading, _ in parts]
+    columns = [Column('live peak', '{:.0f}')] + [Column(column.heading, '{:.0f}') for column in COLUMNS]
     values = [lambda r: r.values['peak'] / _MB] + [
-        lambda r, keys=keys: sum(r.values['attribution'][key] for key in keys) / _MB for _, keys in parts
+        lambda r, keys=keys: sum(r.values['attribution'][key] for key in keys) / _MB for _, _, keys in COLUMNS
     ]
     if any(not r.error and r.values['allocator'] for r in some):
         columns += [Column('allocated', '{:.0f}'), Column('reserved', '{:.0f}')]

@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from mmest.benchmark.metrics import main_metric
-from mmest.engine.memory.picture import STYLE
+from mmest.measure.memory.picture import STYLE
 
 from .comparison import methods_in_order, scores, without_variants
 from .results import Result

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from mmest.engine.memory.compare import FULL
+from mmest.measure.memory.compare import FULL
 
 from .comparison import by_setting, find, methods_in_order, scores, share, unique, without_variants
 from .results import Result

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmest.utils import head_and_backbone
+from mmest.configs import head_and_backbone
 
 from .work_dirs import records_of_trainings
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from mmest.engine.memory.compare import FULL
+from mmest.measure.memory.compare import FULL
 
 from .comparison import methods_in_order, scores, unique, without_variants
 from .results import Result

@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from mmest.benchmark import OUTPUT
 from mmest.benchmark.training import described, losses
-from mmest.utils import available_tunings, head_and_backbone, load_tuning
+from mmest.configs import available_tunings, head_and_backbone, load_tuning
 
 _NO_METRICS = ('lr', 'base_lr', 'data_time', 'time', 'step', 'epoch', 'iter', 'memory', 'loss')
 

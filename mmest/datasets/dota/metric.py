@@ -11,11 +11,11 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmengine.registry import METRICS
 
-from mmest.datasets.dota.geometry import ORIENTED, STRAIGHT, Geometry, rotated_corners
-from mmest.datasets.dota.merge import merge_patches
 from mmest.datasets.dota.patches import parse_patch_name
 from mmest.datasets.dota.submission import write_task
 from mmest.datasets.dota.voc import match_oriented
+from mmest.tiles.geometry import ORIENTED, STRAIGHT, Geometry, rotated_corners
+from mmest.tiles.merge import merge_patches
 
 
 @METRICS.register_module()

@@ -5,9 +5,9 @@ import re
 import numpy as np
 import shapely
 
-from mmest.datasets.dota.geometry import polygons, smallest_rectangle
 from mmest.datasets.preparation.coco import annotation
-from mmest.datasets.tiles import Box
+from mmest.tiles.geometry import polygons, smallest_rectangle
+from mmest.tiles.grid import Box
 
 SIZE, OVERLAP = 1024, 200
 # The share of its box that a patch must show of an object for it to count there.

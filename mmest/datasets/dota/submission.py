@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmest.engine.atomic import write_zip
+from mmest.files import write_zip
 
 Detections = dict[str, Sequence[np.ndarray]]
 

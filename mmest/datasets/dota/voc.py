@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmest.datasets.dota.geometry import polygon_iou, polygons
+from mmest.tiles.geometry import polygon_iou, polygons
 
 
 def match_oriented(

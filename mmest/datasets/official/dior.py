@@ -4,11 +4,11 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from mmest.datasets.preparation.coco import annotation, clip, horizontal, write_coco
-from mmest.datasets.preparation.pictures import open_picture
+from mmest.datasets.preparation.images import open_picture
 from mmest.datasets.preparation.problems import DamagedInput, Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
-from mmest.engine.atomic import write_bytes
+from mmest.files import write_bytes
 
 TITLE, VERSION, UNIT = 'DIOR', 2, 'objects'
 CLASSES = (

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from mmest.datasets.dota.patches import OVERLAP, SIZE, patch_name, patch_objects
 from mmest.datasets.preparation.coco import annotation, horizontal, write_coco
-from mmest.datasets.preparation.pictures import crop, open_picture, write_png
+from mmest.datasets.preparation.images import crop, open_picture, write_png
 from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
-from mmest.datasets.tiles import tiles
+from mmest.tiles.grid import tiles
 
 TITLE, VERSION, UNIT = 'DOTA v1.0', 2, 'objects'
 CLASSES = (

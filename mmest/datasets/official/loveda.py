@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mmest.datasets.preparation.images import open_picture
 from mmest.datasets.preparation.masks import pixels_per_class
-from mmest.datasets.preparation.pictures import open_picture
 from mmest.datasets.preparation.problems import DamagedInput, Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
-from mmest.engine.atomic import write_bytes
+from mmest.files import write_bytes
 
 TITLE, VERSION, UNIT = 'LoveDA', 1, 'pixels'
 CLASSES = ('background', 'building', 'road', 'water', 'barren', 'forest', 'agricultural')

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmest.engine.atomic import write_json
+from mmest.files import write_json
 
 
 def horizontal(polygon: Sequence[float]) -> list[float]:

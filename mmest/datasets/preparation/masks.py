@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mmest.datasets.preparation.pictures import crop, open_picture, write_png
+from mmest.datasets.preparation.images import crop, open_picture, write_png
 from mmest.datasets.preparation.problems import DamagedInput
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
-from mmest.datasets.tiles import Box, tiles
+from mmest.tiles.grid import Box, tiles
 
 Colour = tuple[int, int, int]
 # A colour this close to that of a class, in its channel that differs most, is taken for it.

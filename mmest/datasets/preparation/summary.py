@@ -8,7 +8,7 @@ from rich.table import Table
 
 from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.work import DatasetModule, Done, Job
-from mmest.engine.atomic import write_bytes, write_json
+from mmest.files import write_bytes, write_json
 
 SUMMARY = 'summary.json'
 PROBLEMS = 'problems.txt'

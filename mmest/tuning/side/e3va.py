@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmest.backbones.anatomy import find_anatomy
-from mmest.backbones.downsampling import find_downsampling
-from mmest.backbones.probe import first_tensor
+from mmest.anatomy.blocks import find_anatomy
+from mmest.anatomy.downsampling import find_downsampling
+from mmest.anatomy.probe import first_tensor
 from mmest.registry import TUNINGS
 from mmest.tuning.side.network import SideNetwork, pool_to
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmest.backbones.anatomy import Anatomy, Block, find_anatomy
-from mmest.backbones.taps import Tap
+from mmest.anatomy.blocks import Anatomy, Block, find_anatomy
+from mmest.anatomy.taps import Tap
 from mmest.tuning.base import TuningMethod
 
 

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmest.backbones.anatomy import find_anatomy
-from mmest.backbones.taps import Tap
+from mmest.anatomy.blocks import find_anatomy
+from mmest.anatomy.taps import Tap
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
 

@@ -1,0 +1,1 @@
+"""What a backbone is made of, found by looking at it."""

@@ -1,0 +1,210 @@
+"""Where the blocks of a backbone are, and what its outputs are made of.
+
+Nothing here knows a backbone by its class. Blocks are found by what they contain; channels, resolutions and the block
+that feeds each output come from one small forward pass whose autograd graph is read.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from mmest.anatomy.probe import ModuleCall, is_scaled, probe, walk_back
+
+MAX_PREFIX_TOKENS = 16
+
+
+@dataclass(frozen=True)
+class Block:
+    """One residual block of a backbone.
+
+    Attributes:
+        name: dotted module name inside the backbone.
+        stage: index of the group of consecutive blocks of equal channels and resolution.
+        channels: channels C of the block's output.
+        width: channels at which the block works inside: below C for bottleneck blocks, C for all others.
+        size: height and width of the output for an input of the probe's size.
+        prefix_tokens: tokens in front of the H*W spatial ones (class or register tokens).
+    """
+
+    name: str
+    stage: int
+    channels: int
+    width: int
+    size: tuple[int, int]
+    prefix_tokens: int
+
+
+@dataclass(frozen=True)
+class Output:
+    """One map that the backbone hands to the neck: its channels, the index of the block that it comes from, and its
+    height and width for an input of the probe's size.
+    """
+
+    channels: int
+    block: int
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """Blocks in the order in which they run, outputs in the order in which they are returned.
+
+    ``output_norms`` names the modules that lie between a block and an output and feed no later block, ``parameters``
+    the parameters that an output depends on, ``image`` is the height and width of the probe's image.
+    """
+
+    blocks: tuple[Block, ...]
+    outputs: tuple[Output, ...]
+    output_norms: tuple[str, ...]
+    parameters: tuple[str, ...]
+    image: tuple[int, int]
+
+
+def _weight_layers(module: nn.Module) -> list[nn.Module]:
+    return [m for m in module.modules() if isinstance(getattr(m, 'weight', None), Tensor) and m.weight.ndim >= 2]
+
+
+def _members(container: nn.Module) -> list[str]:
+    """Names of the blocks that are direct members of a list: all its members with two weight layers or more, if they
+    are of one class and none is a list itself. A position embedding among them does no harm.
+    """
+    if not isinstance(container, (nn.ModuleList, nn.Sequential)):
+        return []
+    heavy = {name: child for name, child in container.named_children() if len(_weight_layers(child)) >= 2}
+    alike = len({type(child) for child in heavy.values()}) == 1
+    nested = any(isinstance(child, (nn.ModuleList, nn.Sequential)) for child in heavy.values())
+    return list(heavy) if alike and not nested else []
+
+
+def _is_part_of_block(backbone: nn.Module, name: str, lists: Sequence[str]) -> bool:
+    """Whether a list of one is a part of a block: one of several lists (attentions, ffns, norms) in a member of another
+    list. A stage of depth one, in contrast, is the only list of its stage.
+    """
+    parent = name.rpartition('.')[0]
+    if len(_members(backbone.get_submodule(name))) > 1 or parent.rpartition('.')[0] not in lists:
+        return False
+    siblings = backbone.get_submodule(parent).children()
+    return sum(isinstance(m, (nn.ModuleList, nn.Sequential)) for m in siblings) > 1
+
+
+def find_block_names(backbone: nn.Module) -> list[str]:
+    """Names of the modules that are blocks: the like members, each with at least two weight layers, of the innermost
+    lists of a backbone.
+    """
+    lists = [name for name, module in backbone.named_modules() if _members(module)]
+    lists = [name for name in lists if not _is_part_of_block(backbone, name, lists)]
+    innermost = [
+        name
+        for name in lists
+        if not any(other != name and other.startswith(f'{name}.' if name else '') for other in lists)
+    ]
+    return [
+        f'{name}.{member}' if name else member
+        for name in innermost
+        for member in _members(backbone.get_submodule(name))
+    ]
+
+
+def _inner_width(block: nn.Module, channels: int) -> int:
+    """Channels of the block's spatial (not depthwise) convolution; C where there is none."""
+    widths = [
+        m.out_channels
+        for m in block.modules()
+        if isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1 and m.groups < m.out_channels
+    ]
+    return min([channels, *widths])
+
+
+def token_grid(tokens: int, candidates: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """The (H, W) among the candidates that fits a number of tokens with the fewest prefix tokens over."""
+    fitting = [(tokens - h * w, (h, w)) for h, w in candidates if 0 <= tokens - h * w <= MAX_PREFIX_TOKENS]
+    return min(fitting)[1] if fitting else None
+
+
+def map_shape(
+    call: ModuleCall, image: tuple[int, int], output_sizes: Sequence[tuple[int, int]]
+) -> tuple[int, int, int] | None:
+    """(C, H, W) of a block's output: B×C×H×W, B×H×W×C, or B×L×C tokens. None if it is none of these."""
+    shape = call.output.shape
+    if len(shape) == 4:
+        if is_scaled(shape[2:], image):
+            return shape[1], shape[2], shape[3]
+        return (shape[3], shape[1], shape[2]) if is_scaled(shape[1:3], image) else None
+    if len(shape) == 3:
+        candidates = [call.hw] if call.hw is not None else output_sizes
+        grid = token_grid(shape[1], candidates)
+        return None if grid is None else (shape[2], *grid)
+    return None
+
+
+def _describe_blocks(
+    backbone, calls: dict[str, ModuleCall], outputs: list[Tensor], size: tuple[int, int]
+) -> list[Block]:
+    output_sizes = [tuple(o.shape[-2:]) for o in outputs]
+    blocks: list[Block] = []
+    for name, call in calls.items():  # in the order of execution
+        shape = None if call.output is None else map_shape(call, size, output_sizes)
+        if shape is None:
+            found = None if call.output is None else tuple(call.output.shape)
+            raise ValueError(
+                f'{type(backbone).__name__}: the output of block "{name}" should be a B×C×H×W map, a B×H×W×C map or '
+                f'B×L×C tokens whose grid is known, but for an image of {size[0]}×{size[1]} it is {found}. This '
+                'backbone cannot be tapped; use a method that needs no taps, such as Full or Frozen.'
+            )
+        channels, grid = shape[0], shape[1:]
+        tokens = call.output.shape[1] - math.prod(grid) if call.output.ndim == 3 else 0
+        last = blocks[-1] if blocks else None
+        same_stage = last is not None and (last.channels, last.size) == (channels, grid)
+        stage = 0 if last is None else last.stage + (not same_stage)
+        width = _inner_width(backbone.get_submodule(name), channels)
+        blocks.append(Block(name, stage, channels, width, grid, tokens))
+    return blocks
+
+
+def is_norm(module: nn.Module) -> bool:
+    # GroupNorm, LayerNorm, BatchNorm and their subclasses share nothing but vectors as parameters and the word.
+    return 'norm' in type(module).__name__.lower() and all(p.ndim == 1 for p in module.parameters(recurse=False))
+
+
+def find_anatomy(backbone: nn.Module) -> Anatomy:
+    """Find blocks, stages and outputs of any backbone.
+
+    Runs one forward pass in eval mode on a small blank image; parameters, buffers and flags are left as they were.
+
+    Raises:
+        ValueError: no blocks were found, or what they return is not understood.
+    """
+    kind = type(backbone).__name__
+    names = find_block_names(backbone)
+    if not names:
+        raise ValueError(
+            f'{kind}: no blocks were found. A block is a member of an nn.ModuleList or nn.Sequential of modules of one '
+            'class with at least two weight layers each. Use a method that needs no blocks, such as Full or Frozen.'
+        )
+    calls, outputs, image = probe(backbone, names)
+    blocks = _describe_blocks(backbone, calls, outputs, image)
+    order = [calls[b.name] for b in blocks]
+    stops = {call.output_fn: i for i, call in enumerate(order)}
+    between: set[int] = set()
+    for call in order:
+        between |= walk_back(call.source_fn, stops)[1]
+    found, after, used = [], set(), set()
+    for k, output in enumerate(outputs):
+        sources, parameters = walk_back(output.grad_fn, stops)
+        if not sources:
+            raise ValueError(
+                f'{kind}: output {k} depends on no block, so no tuning method can reach it. Leave it out of '
+                'out_indices.'
+            )
+        found.append(Output(output.shape[1], max(stops[node] for node in sources), tuple(output.shape[-2:])))
+        after |= parameters - between
+        used |= walk_back(output.grad_fn, ())[1]
+    norms = tuple(
+        name
+        for name, module in backbone.named_modules()
+        if is_norm(module) and any(id(p) in after for p in module.parameters(recurse=False))
+    )
+    parameters = tuple(name for name, p in backbone.named_parameters() if id(p) in used)
+    return Anatomy(tuple(blocks), tuple(found), norms, parameters, image)

@@ -1,0 +1,225 @@
+"""What the blocks of a backbone are made of: residual branches, and the weight layers in them.
+
+Like the blocks, branches are found by what they do: a branch is what the identity passes by, an attention branch is one
+that has a softmax in it. Class names and attribute names play no part.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from mmest.anatomy.blocks import Anatomy, is_norm
+from mmest.anatomy.probe import ModuleCall, is_scaled, probe, walk_back
+
+ATTENTION, MLP, CONV = 'attention', 'mlp', 'conv'
+
+
+@dataclass(frozen=True)
+class Weight:
+    """The weight of a linear or convolution layer of a branch.
+
+    Attributes:
+        name: parameter name inside the backbone; ``in_proj_weight`` for the queries, keys and values of
+            ``nn.MultiheadAttention``.
+        layer: the module that holds it.
+        called: whether that module is called; some attention modules use the weight of a layer without calling it.
+        is_output: whether it is the branch's output projection: no other weight lies behind it.
+    """
+
+    name: str
+    layer: str
+    called: bool
+    is_output: bool
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One residual branch of a block.
+
+    Attributes:
+        block: index of the block.
+        kind: ``attention`` or ``mlp`` in transformer blocks; ``conv`` for blocks that are one branch as a whole.
+        name: the module that takes the branch's input.
+        norm: the normalisation layer whose output that input is, if there is one.
+        end: the module whose output is the branch's result, before it is added to the identity.
+        channels: channels C of the result.
+        channels_first: whether the result is B×C×H×W; else it is B×L×C or B×H×W×C.
+        keeps_shape: whether input and result have the same shape.
+        weights: the weights of its layers.
+    """
+
+    block: int
+    kind: str
+    name: str
+    norm: str | None
+    end: str
+    channels: int
+    channels_first: bool
+    keeps_shape: bool
+    weights: tuple[Weight, ...]
+
+
+def _matrices(module: nn.Module) -> int:
+    return sum(p.ndim >= 2 for p in module.parameters())
+
+
+def _parts(backbone: nn.Module, name: str, calls: dict[str, ModuleCall]) -> Iterator[str]:
+    """Names of the children of a module that were called, those of lists (which are not called) among them."""
+    for child, module in backbone.get_submodule(name).named_children():
+        full = f'{name}.{child}'
+        if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
+            yield from _parts(backbone, full, calls)
+        elif full in calls and calls[full].output is not None:
+            yield full
+
+
+def _parameter_operands(node: Any) -> Iterator[nn.Parameter]:
+    """The parameters, or parameters behind a view, that an operation takes."""
+    for fn, _ in node.next_functions:
+        while fn is not None and len(fn.next_functions) == 1:
+            fn = fn.next_functions[0][0]
+        if hasattr(fn, 'variable'):
+            yield fn.variable
+
+
+def _nodes(start: Any, goal: Any, stops: Callable[[Any], bool] = lambda node: False) -> Iterator[Any]:
+    """The nodes on the way back from one to another, both included; no way leads on through where it stops."""
+    queue, seen = [start], set()
+    while queue:
+        node = queue.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        yield node
+        if node is not goal and not stops(node):
+            queue.extend(fn for fn, _ in node.next_functions)
+
+
+def _identity_between(start: Any, goal: Any) -> bool:
+    """Whether a way without parameters leads from a node back to another."""
+    return goal in set(_nodes(start, goal, lambda node: any(True for _ in _parameter_operands(node))))
+
+
+def _has_attention(result: ModuleCall, source: Any) -> bool:
+    return any(
+        'Softmax' in node.name() or 'ScaledDotProduct' in node.name() for node in _nodes(result.output_fn, source)
+    )
+
+
+def _deepest_inside(name: str, calls: dict[str, ModuleCall], stream: Any) -> str | None:
+    """The module inside a branch that has the most parameters between the identity and its output of the branch's size,
+    the last of them if several have.
+    """
+    size = calls[name].output.numel()
+    found = [
+        (len(walk_back(call.output_fn, (stream,))[1]), i, other)
+        for i, (other, call) in enumerate(calls.items())
+        if other.startswith(f'{name}.')
+        and call.times == 1
+        and call.output is not None
+        and call.output.numel() == size
+        and not _identity_between(call.output_fn, stream)
+    ]
+    return max(found)[2] if found else None
+
+
+def _end(backbone: nn.Module, block: str, name: str, calls: dict[str, ModuleCall]) -> str:
+    """The module whose output is the result of a branch, before anything is added to it: inside the branch, if it adds
+    the identity by itself, else the branch, followed through layer scale, dropout and drop path.
+    """
+    stream = calls[block].source_fn
+    if name == block or _identity_between(calls[name].output_fn, stream):
+        return _deepest_inside(name, calls, stream) or name
+    end, parts = name, [part for part in _parts(backbone, block, calls) if calls[part].times == 1]
+    while True:
+        behind = [
+            part
+            for part in parts
+            if calls[part].source is calls[end].output
+            and part != name
+            and not is_norm(backbone.get_submodule(part))
+            and _matrices(backbone.get_submodule(part)) == 0
+        ]
+        if not behind:
+            return end
+        end = behind[0]
+        parts.remove(end)
+
+
+def _norm_before(backbone: nn.Module, block: str, name: str, calls: dict[str, ModuleCall]) -> str | None:
+    for other, call in calls.items():
+        if (
+            other.startswith(f'{block}.')
+            and not other.startswith(f'{name}.')
+            and call.output is not None
+            and call.output is calls[name].source
+            and is_norm(backbone.get_submodule(other))
+        ):
+            return other
+    return None
+
+
+def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCall]) -> tuple[Weight, ...]:
+    source, result = calls[name].source_fn, calls[end].output_fn
+    # Tables of positions go through layers too, but not the features.
+    used = {
+        id(p)
+        for node in _nodes(result, source)
+        for p in _parameter_operands(node)
+        if p.ndim >= 2 and source in set(_nodes(node, source))
+    }
+
+    def takes_matrix(node: Any) -> bool:
+        return any(p.ndim >= 2 for p in _parameter_operands(node))
+
+    last = {id(p) for node in _nodes(result, source, takes_matrix) for p in _parameter_operands(node)}
+    weights = []
+    for layer, module in backbone.get_submodule(name).named_modules(prefix=name):
+        attribute = 'in_proj_weight' if isinstance(module, nn.MultiheadAttention) else 'weight'
+        p = getattr(module, attribute, None)
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.MultiheadAttention)) and id(p) in used:
+            weights.append(
+                Weight(f'{layer}.{attribute}', layer, layer in calls and attribute == 'weight', id(p) in last)
+            )
+    return tuple(weights)
+
+
+def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
+    """The residual branches of all blocks that feed an output, in the order in which they run.
+
+    Runs one forward pass like :func:`mmest.anatomy.blocks.find_anatomy`.
+    """
+    used = anatomy.blocks[: max(output.block for output in anatomy.outputs) + 1]
+    prefixes = tuple(f'{block.name}.' for block in used)
+    names = [name for name, _ in backbone.named_modules() if f'{name}.'.startswith(prefixes)]
+    calls, _, image = probe(backbone, names)
+    branches: list[Branch] = []
+    for i, block in enumerate(used):
+        parts = [
+            name
+            for name in calls
+            if name in set(_parts(backbone, block.name, calls)) and _matrices(backbone.get_submodule(name)) >= 2
+        ]
+        ends = {name: _end(backbone, block.name, name, calls) for name in parts}
+        attention = [name for name in parts if _has_attention(calls[ends[name]], calls[name].source_fn)]
+        for name in parts if attention else [block.name]:
+            kind = CONV if not attention else ATTENTION if name in attention else MLP
+            end = ends.get(name) or _end(backbone, block.name, name, calls)
+            source, result = calls[name].source, calls[end].output
+            first = result.ndim == 4 and result.shape[1] == block.channels and is_scaled(result.shape[2:], image)
+            branches.append(
+                Branch(
+                    i,
+                    kind,
+                    name,
+                    _norm_before(backbone, block.name, name, calls),
+                    end,
+                    block.channels,
+                    first,
+                    source is not None and source.shape == result.shape,
+                    _weights(backbone, name, end, calls),
+                )
+            )
+    return branches

@@ -1,0 +1,1 @@
+"""Checkpoints: deltas, safe and whole files, digests, pretrained weights."""

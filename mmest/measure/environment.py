@@ -1,0 +1,45 @@
+"""What a figure was measured with."""
+
+import platform
+import subprocess
+from pathlib import Path
+
+import torch
+
+from mmest.measure.memory.allocator import driver_version
+from mmest.measure.memory.compare import versions
+
+
+def commit() -> str | None:
+    """The commit of mmest's sources, with "-dirty" if code or configs were changed since; None outside of a
+    repository.
+    """
+    root = Path(__file__).parents[2]
+    try:
+        ran = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    # Records and texts may change: grids write them.
+    changed = subprocess.run(['git', 'diff', '--quiet', 'HEAD', '--', 'mmest', 'configs', 'tools'], cwd=root).returncode
+    return ran.stdout.strip() + ('-dirty' if changed else '')
+
+
+def hardware(device: str) -> str:
+    """The card and its driver, or the processor and the number of threads."""
+    if device == 'cuda':
+        return f'{torch.cuda.get_device_name()}, driver {driver_version()}'
+    return f'{_processor()}, {torch.get_num_threads()} thread{"s" if torch.get_num_threads() > 1 else ""}'
+
+
+def _processor() -> str:
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def environment(device: str) -> dict:
+    """Hardware and versions, as records have them."""
+    return dict(hardware=hardware(device), versions=versions())

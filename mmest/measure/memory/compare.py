@@ -1,0 +1,180 @@
+"""The memory of one config under several tuning methods."""
+
+import copy
+import io
+import platform
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from importlib import metadata
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+
+from mmest import __version__
+from mmest.configs import explain_build_errors, set_tuning, tuned_backbone_of
+from mmest.frameworks import framework_of
+from mmest.measure.parameters import parameter_counts
+from mmest.measure.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
+
+from .step import MemoryReport, measure_training_step
+from .timeline import Timeline
+
+_ADAMW = dict(type='AdamW', lr=1e-4, weight_decay=0.05)
+_DISTRIBUTIONS = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
+
+#: Shares are of this method's peak.
+FULL = 'full'
+#: Of the forward pass; the last two by torch's autocast, on CUDA.
+PRECISIONS = ('fp32', 'fp16', 'bf16')
+
+
+def compare_tunings(
+    cfg: Config,
+    tunings: dict[str, dict],
+    size: tuple[int, int],
+    batch_size: int,
+    device: str = 'cpu',
+    precision: str = 'fp32',
+    done: Callable[[str, MemoryReport, Timeline], Any] = lambda *_: None,
+) -> dict:
+    """Measure a training step of one config under each of several methods, on synthetic input.
+
+    The models start from random weights: no file is read and nothing is downloaded. Images keep the size asked for: the
+    data preprocessor's own crop size and batch augmentations are left out.
+
+    Args:
+        cfg: a config of mmdet or mmseg whose ``model.backbone`` is a ``TunedBackbone``. Its ``optim_wrapper`` is used,
+            or AdamW, if there is none; its precision is not.
+        tunings: names, and the configs of the methods.
+        size: height and width of the images in pixels.
+        batch_size: number of images.
+        device: ``cpu`` or ``cuda``.
+        precision: one of :data:`PRECISIONS`.
+        done: called with the name of each method that has been measured, its report and its timeline.
+
+    Returns:
+        The record that ``tools/measure_memory.py`` writes; its docstring has the keys.
+
+    Raises:
+        ValueError: the config has no TunedBackbone; the device is not there, or too small; a CPU is asked for mixed
+            precision.
+    """
+    _check(cfg, device, precision)
+    rows = {}
+    for name, tuning in tunings.items():
+        try:
+            report, timeline, parameters = _measure(cfg, tuning, size, batch_size, device, precision)
+        except torch.cuda.OutOfMemoryError as error:
+            raise ValueError(
+                f'The method "{name}" does not fit into the memory of this GPU at batch {batch_size} and '
+                f'{size[0]}×{size[1]}. Take a smaller batch or size, leave it out, or measure on the CPU.'
+            ) from error
+        rows[name] = dict(tuning=dict(tuning), parameters=parameters, **report.to_dict())
+        done(name, report, timeline)
+    full = rows.get(FULL)
+    for row in rows.values():
+        row['share_of_full'] = row['peak'] / full['peak'] if full else None
+    return dict(
+        size=list(size),
+        batch_size=batch_size,
+        boxes_per_image=BOXES_PER_IMAGE if framework_of(cfg).detects else None,
+        device=device,
+        precision=precision,
+        optimizer=_optim_cfg(cfg, precision)['optimizer']['type'],
+        versions=versions(),
+        tunings=rows,
+    )
+
+
+def _check(cfg: Config, device: str, precision: str) -> None:
+    tuned_backbone_of(cfg)
+    if device == 'cuda' and not torch.cuda.is_available():
+        raise ValueError('Expected a CUDA device, but torch finds none. Use the CPU: the live peak is as exact there.')
+    if precision != 'fp32' and device != 'cuda':
+        raise ValueError(
+            "Mixed precision needs CUDA here, because mmengine's AmpOptimWrapper does. Leave it out on the CPU."
+        )
+
+
+def _optim_cfg(cfg: Config, precision: str) -> dict:
+    optim_cfg = copy.deepcopy(dict(cfg.get('optim_wrapper') or {}))
+    optim_cfg.setdefault('optimizer', dict(_ADAMW))
+    for key in ('loss_scale', 'dtype', 'use_fp64'):
+        optim_cfg.pop(key, None)
+    optim_cfg['type'] = 'OptimWrapper'
+    if precision != 'fp32':
+        optim_cfg.update(type='AmpOptimWrapper', dtype=dict(fp16='float16', bf16='bfloat16')[precision])
+    return optim_cfg
+
+
+def prepare(
+    cfg: Config, tuning: dict, size: tuple[int, int], device: str = 'cpu', precision: str = 'fp32'
+) -> tuple[nn.Module, OptimWrapper]:
+    """A model of the config under a method, from random weights, and its optimizer: ready for a synthetic batch.
+
+    Images keep the size asked for: the data preprocessor's own crop size and batch augmentations are left out.
+
+    Raises:
+        ValueError: the config has no TunedBackbone, or cannot be built; the device is not there; mixed precision is
+            asked of a CPU.
+    """
+    _check(cfg, device, precision)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    cfg = copy.deepcopy(cfg)
+    set_tuning(cfg, tuning)
+    model_cfg = without_pretrained(cfg.model)
+    preprocessor = model_cfg.get('data_preprocessor') or {}
+    preprocessor.pop('batch_augments', None)
+    if preprocessor.get('size'):
+        preprocessor['size'] = size
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        with explain_build_errors(cfg):
+            model = MODELS.build(model_cfg)
+        # Some print that they have no pretrained weights, which here is meant.
+        with redirect_stdout(io.StringIO()):
+            model.init_weights()
+    model.to(device)
+    return model, build_optim_wrapper(model, _optim_cfg(cfg, precision))
+
+
+def _measure(
+    cfg: Config, tuning: dict, size: tuple[int, int], batch_size: int, device: str, precision: str
+) -> tuple[MemoryReport, Timeline, dict[str, int]]:
+    model, optim_wrapper = prepare(cfg, tuning, size, device, precision)
+    timeline = Timeline()
+    report = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper, timeline)
+    return report, timeline, parameter_counts(model)
+
+
+def without_pretrained(cfg: Any) -> Any:
+    """``cfg`` without the files that weights would come from; it is changed in place."""
+    if isinstance(cfg, dict):
+        if 'pretrained' in cfg:
+            cfg['pretrained'] = None
+        init = cfg.get('init_cfg')
+        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+            cfg['init_cfg'] = None
+        elif isinstance(init, (list, tuple)):
+            cfg['init_cfg'] = [one for one in init if one.get('type') != 'Pretrained']
+    for value in cfg.values() if isinstance(cfg, dict) else cfg if isinstance(cfg, (list, tuple)) else ():
+        without_pretrained(value)
+    return cfg
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and of what a figure depends on; None for what is not installed."""
+    return dict(
+        python=platform.python_version(), mmest=__version__, **{name: _version(name) for name in _DISTRIBUTIONS}
+    )

@@ -1,0 +1,166 @@
+"""Exact count of live tensor memory, operator by operator, on any device."""
+
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from .categories import CATEGORIES, INPUTS, TRANSIENT
+
+
+def tensors_in(data: Any) -> Iterator[torch.Tensor]:
+    """The tensors of nested containers: lists, tuples, dicts and what has
+    ``items()`` (OpenMMLab's data elements) or a ``tensor`` (its boxes).
+    """
+    if isinstance(data, torch.Tensor):
+        yield data
+    elif isinstance(data, (list, tuple)):
+        for value in data:
+            yield from tensors_in(value)
+    elif callable(getattr(data, 'items', None)):
+        for _, value in data.items():
+            yield from tensors_in(value)
+    elif isinstance(getattr(data, 'tensor', None), torch.Tensor):
+        yield data.tensor
+
+
+@dataclass
+class LiveStorage:
+    """One storage that is alive: its size in bytes, its category, the part of
+    the model that was running when it was first seen, and the module that it
+    is counted for: that one, or the one that owns or saved it.
+    """
+
+    nbytes: int
+    category: str
+    part: str
+    module: str
+    reference: weakref.ref
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The totals at the moment when most was alive.
+
+    ``by_category`` and ``by_module`` (keys are pairs of module and category)
+    each add up to ``total`` (bytes). ``phase`` and ``part`` are
+    what the counter was told last, ``operator`` the ATen operator that had
+    just returned.
+    """
+
+    total: int
+    by_category: dict[str, int]
+    by_module: dict[tuple[str, str], int]
+    phase: str
+    part: str
+    operator: str
+
+
+class LiveTensorCounter(TorchDispatchMode):
+    """Counts the bytes of all tensor storages that are alive.
+
+    Within the mode every ATen operator reports the tensors that it took and
+    returned. Each storage is counted once, however many views it has, from
+    the operator that made it until the storage itself is freed, which a weak
+    reference reports. What an operator allocates and frees inside itself
+    (workspaces) is not seen. Tensors that no operator of the mode made are
+    counted from the first operator that takes them, or from :meth:`label`.
+
+    Leaving the mode stops the search for new storages; the ones it knows are
+    followed until they die, so the mode may be entered again.
+
+    Args:
+        device (torch.device | str): The device whose storages count.
+    """
+
+    def __init__(self, device: torch.device | str = 'cpu') -> None:
+        super().__init__()
+        self.device_type = torch.device(device).type
+        self.phase = ''
+        self.part = ''
+        self.module = ''
+        self.operator = ''
+        self.total = 0
+        self.totals: Counter = Counter()
+        self.peak = Peak(0, {}, {}, '', '', '')
+        #: Called when an operator has returned.
+        self.after_operator: Callable[[], None] = lambda: None
+        self._live: dict[int, LiveStorage] = {}
+        self._by_module: Counter = Counter()
+
+    def label(self, tensor: torch.Tensor, category: str, only_if: str | None = None, module: str | None = None) -> None:
+        """Say what the storage of ``tensor`` is, known so far or not.
+
+        Args:
+            tensor (Tensor): Any tensor; its whole storage is meant.
+            category (str): One of :data:`CATEGORIES`.
+            only_if (str, optional): Leave it as it is unless it is of this
+                category now.
+            module (str, optional): Count it for this module from now on.
+        """
+        live = self._see(tensor, category)
+        if live is not None and only_if in (None, live.category):
+            self._move(live, category, module)
+
+    def relabel(self, rule: Callable[[LiveStorage], str]) -> None:
+        """Give every live storage the category that ``rule`` returns."""
+        for live in list(self._live.values()):
+            self._move(live, rule(live), None)
+
+    def restart_peak(self) -> None:
+        """Forget the peak so far; the next begins with what is alive now."""
+        self.operator = ''
+        self._note_peak()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        for tensor in tensors_in((args, kwargs)):
+            self._see(tensor, INPUTS)
+        result = func(*args, **kwargs)
+        self.operator = str(func)
+        for tensor in tensors_in(result):
+            self._see(tensor, TRANSIENT)
+        self.after_operator()
+        return result
+
+    def _see(self, tensor: torch.Tensor, category: str) -> LiveStorage | None:
+        if tensor.device.type != self.device_type or tensor.layout is not torch.strided:
+            return None
+        # The storage's Python object lives exactly as long as the storage.
+        storage = tensor.untyped_storage()
+        key = id(storage)
+        live = self._live.get(key)
+        if live is None:
+            reference = weakref.ref(storage, lambda _: self._forget(key))
+            live = LiveStorage(0, category, self.part, self.module, reference)
+            self._live[key] = live
+        nbytes = storage.nbytes()
+        if nbytes != live.nbytes:  # new, or resized since
+            self._add(live, nbytes - live.nbytes)
+            live.nbytes = nbytes
+            if self.total > self.peak.total:
+                self._note_peak()
+        return live
+
+    def _forget(self, key: int) -> None:
+        live = self._live.pop(key)
+        self._add(live, -live.nbytes)
+
+    def _move(self, live: LiveStorage, category: str, module: str | None) -> None:
+        self._add(live, -live.nbytes)
+        live.category = category
+        live.module = live.module if module is None else module
+        self._add(live, live.nbytes)
+
+    def _add(self, live: LiveStorage, nbytes: int) -> None:
+        self.totals[live.category] += nbytes
+        self._by_module[live.module, live.category] += nbytes
+        self.total += nbytes
+
+    def _note_peak(self) -> None:
+        by_category = {name: self.totals[name] for name in CATEGORIES}
+        self.peak = Peak(self.total, by_category, dict(self._by_module), self.phase, self.part, self.operator)
