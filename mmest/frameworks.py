@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
-from mmengine.runner import BaseLoop
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 _DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation', mmpretrain='mmpretrain torchvision')
@@ -125,3 +126,16 @@ def replay_when_resuming(loop: BaseLoop) -> None:
                 next(iterator)
 
         iterator.skip_iter = replay
+
+
+def calling_runner() -> Runner | None:
+    """The mmengine runner whose method has called, on whatever way; None if there is none.
+
+    Nothing else tells a model which runner trains it.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        if isinstance(frame.f_locals.get('self'), Runner):
+            return frame.f_locals['self']
+        frame = frame.f_back
+    return None

@@ -7,13 +7,15 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
-from mmengine.registry import MODELS
+from mmengine.registry import HOOKS, MODELS
+from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmest.anatomy.taps import TapReader
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.digests import digests
 from mmest.checkpoints.pretrained import Coverage, load_pretrained, pretrained_source
+from mmest.frameworks import calling_runner
 from mmest.tuning import build_tuning
 
 
@@ -95,7 +97,8 @@ class TunedBackbone(BaseModule):
         return self._restorable
 
     def init_weights(self) -> None:
-        """Load the backbone's weights, as its ``init_cfg`` says, then initialise the method.
+        """Load the backbone's weights, as its ``init_cfg`` says, then initialise the method. A runner that trains the
+        model without ESTHook gets it.
 
         Raises:
             FileNotFoundError: the pretrained file is not there.
@@ -104,6 +107,7 @@ class TunedBackbone(BaseModule):
         self.load_backbone()
         self.method.init_weights()
         self._is_init = True
+        _guard(calling_runner())
 
     def load_backbone(self) -> None:
         """Give the backbone the weights that its ``init_cfg`` names (or a fresh start, if it names none)."""
@@ -174,3 +178,10 @@ class ESTBackbone(TunedBackbone):
 def tuned_backbones(model: nn.Module) -> list[tuple[str, TunedBackbone]]:
     """(name, module) of every TunedBackbone in a model."""
     return [(name, m) for name, m in model.named_modules() if isinstance(m, TunedBackbone)]
+
+
+def _guard(runner: Runner | None) -> None:
+    """Add ESTHook to a runner that lacks it: a config that sets ``custom_hooks`` replaces those of its base."""
+    if runner is not None and not any(isinstance(hook, HOOKS.get('ESTHook')) for hook in runner.hooks):
+        runner.register_hook(dict(type='ESTHook'))
+        runner.logger.info('ESTHook was not among the custom_hooks of the config and has been added.')

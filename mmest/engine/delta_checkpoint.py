@@ -1,0 +1,44 @@
+"""The hook that writes and reads checkpoints of tuned models."""
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.checkpoints.delta import strip_frozen
+from mmest.checkpoints.files import curves_from_plain, to_plain
+from mmest.engine.training_guard import TrainingGuard, bare
+from mmest.files import remove_leftovers
+
+
+class DeltaCheckpoint(Hook):
+    """Checkpoints hold plain types only, and none of the frozen tensors that the pretrained file gives back.
+
+    Half-written files of a run that was killed are removed at the start.
+
+    Args:
+        guard: what has proven the frozen tensors, whose digests say which of them the pretrained file gives back.
+    """
+
+    def __init__(self, guard: TrainingGuard) -> None:
+        self._guard = guard
+
+    def before_train(self, runner: Runner) -> None:
+        if is_main_process():
+            remove_leftovers(runner.work_dir)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        kept = strip_frozen(tuned_backbones(bare(runner)), checkpoint, self._guard.frozen)
+        if kept:
+            runner.logger.warning(
+                f'{len(kept)} frozen tensors are stored in the checkpoint, first {kept[0]}: the init_cfg of the '
+                'backbone names no pretrained file that gives them back.'
+            )
+        for part in ('meta', 'message_hub', 'optimizer', 'param_schedulers'):
+            if part in checkpoint:
+                checkpoint[part] = to_plain(checkpoint[part], part)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        if 'message_hub' in checkpoint:
+            hub = checkpoint['message_hub']
+            checkpoint['message_hub'] = {**hub, 'log_scalars': curves_from_plain(hub.get('log_scalars', {}))}

@@ -1,0 +1,150 @@
+"""The hook that proves a training: what is frozen stayed, what trains moved, and all of it is finite."""
+
+import math
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.checkpoints.digests import changed, digest, digests
+from mmest.measure.parameters import tuning_table
+
+# Steps in a row; mixed precision may meet an overflow once while its scale settles.
+_NOT_FINITE = 5
+
+
+class InvalidTraining(RuntimeError):
+    """A training whose result is worth nothing; the message says why in a sentence."""
+
+
+def bare(runner: Runner) -> nn.Module:
+    """The model of a runner without the wrapper of distributed training."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+class TrainingGuard(Hook):
+    """Proof that a run has trained what it should and nothing else.
+
+    - At the start: a table of what is frozen and what trains; the optimizer holds exactly what trains.
+    - While training: losses are finite.
+    - At each checkpoint and at the end: no frozen tensor has changed a bit, every trained one is finite.
+    - At the end: what trains has moved.
+    """
+
+    def __init__(self) -> None:
+        #: Digests of the frozen tensors of each TunedBackbone, by its path.
+        self.frozen: dict[str, dict[str, str]] = {}
+        self._start: dict[str, str] = {}
+        self._first_step = 0
+        self._bad_steps = 0
+
+    def before_train(self, runner: Runner) -> None:
+        model = bare(runner)
+        if not tuned_backbones(model):
+            raise ValueError(
+                'ESTHook found no TunedBackbone in the model. Wrap the backbone in the config: '
+                "backbone=dict(type='TunedBackbone', backbone=dict(...), tuning=dict(type='EST'))."
+            )
+        self._check_recomputation(runner, model)
+        self._check_optimizer(runner, model)
+        self.frozen = self._frozen_digests(model)
+        self._start = digests(_trained(model))
+        self._first_step = runner.iter
+        runner.logger.info(f'\n{tuning_table(model)}')
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
+        wrong = {name: value for name, value in _losses(outputs).items() if not math.isfinite(value)}
+        self._bad_steps = self._bad_steps + 1 if wrong else 0
+        if self._bad_steps == _NOT_FINITE:
+            # The sum is named last: what made it so says more.
+            name = next((name for name in wrong if name != 'loss'), 'loss')
+            raise InvalidTraining(
+                f'{name} is {wrong[name]} and has not been finite since iteration {runner.iter + 2 - _NOT_FINITE}: the '
+                f'training diverged. {_REMEDY.format(rates=_rates(runner))}'
+            )
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        self._prove(bare(runner))
+
+    def after_train(self, runner: Runner) -> None:
+        model = bare(runner)
+        self._prove(model)
+        if runner.iter > self._first_step:
+            self._prove_moved(model)
+        tensors = sum(len(names) for names in self.frozen.values())
+        runner.logger.info(f'All {tensors} frozen tensors are bit-identical to what they were before training.')
+
+    def _prove(self, model: nn.Module) -> None:
+        for path, after in self._frozen_digests(model).items():
+            names = changed(self.frozen[path], after)
+            if names:
+                raise InvalidTraining(
+                    f'{len(names)} frozen tensors of {path}.backbone have changed during training, first '
+                    f'{names[0]}. Something outside mmest writes to the backbone; the run is not valid.'
+                )
+        wrong = [name for name, tensor in _trained(model) if not bool(torch.isfinite(tensor).all())]
+        if wrong:
+            raise InvalidTraining(
+                f'{len(wrong)} trained tensors hold values that are not finite, first {wrong[0]}: the training '
+                f'diverged, and no checkpoint of it is written. {_REMEDY.format(rates="")}'
+            )
+
+    def _prove_moved(self, model: nn.Module) -> None:
+        if self._start and not any(digest(tensor) != self._start[name] for name, tensor in _trained(model)):
+            raise InvalidTraining(
+                f'None of the {len(self._start)} tensors that train has moved: every step was empty. Look at the '
+                'learning rate (optim_wrapper.optimizer.lr, param_scheduler), and with --amp at the loss scale.'
+            )
+
+    @staticmethod
+    def _frozen_digests(model: nn.Module) -> dict[str, dict[str, str]]:
+        return {path: digests(tuned.frozen_state()) for path, tuned in tuned_backbones(model)}
+
+    @staticmethod
+    def _check_recomputation(runner: Runner, model: nn.Module) -> None:
+        for name in runner.cfg.get('activation_checkpointing') or ():
+            for path, _ in tuned_backbones(model):
+                if name == path or name.startswith(f'{path}.') or path.startswith(f'{name}.'):
+                    raise ValueError(
+                        f'activation_checkpointing names "{name}", but mmengine\'s is reentrant: behind a frozen '
+                        'backbone gradients vanish in silence. Use the recompute option of EST, or with_cp of the '
+                        'backbone for full fine-tuning.'
+                    )
+
+    @staticmethod
+    def _check_optimizer(runner: Runner, model: nn.Module) -> None:
+        names = {id(p): name for name, p in model.named_parameters()}
+        trains = {id(p) for p in model.parameters() if p.requires_grad}
+        # Not optim_wrapper.param_groups: it has a group more, for logging.
+        held = {id(p) for group in runner.optim_wrapper.optimizer.param_groups for p in group['params']}
+        extra, absent = held - trains, trains - held
+        if extra or absent:
+            wrong = next(iter(extra or absent))
+            raise ValueError(
+                f'The optimizer should hold exactly the {len(trains)} parameters that train; {len(extra)} that do '
+                f'not are in it, {len(absent)} that do are not, such as {names.get(wrong, "one outside the model")}. '
+                "Set optim_wrapper=dict(constructor='TrainableOptimWrapperConstructor', ...)."
+            )
+
+
+_REMEDY = (
+    'Lower the rate{rates} (optim_wrapper.optimizer.lr, model.backbone.tuning.lr_mult), warm up longer, clip gradients '
+    '(optim_wrapper.clip_grad.max_norm=1.0), and look for boxes that are not finite.'
+)
+
+
+def _trained(model: nn.Module) -> list[tuple[str, Tensor]]:
+    return [(name, p.detach()) for name, p in model.named_parameters() if p.requires_grad]
+
+
+def _losses(outputs: dict | None) -> dict[str, float]:
+    """The losses that a step logs. RuntimeInfoHook reads them in each step as well, so on CUDA nothing waits longer."""
+    return {name: torch.as_tensor(value).detach().item() for name, value in (outputs or {}).items() if 'loss' in name}
+
+
+def _rates(runner: Runner) -> str:
+    rates = sorted({group['lr'] for group in runner.optim_wrapper.optimizer.param_groups})
+    return f' of {" and ".join(f"{rate:g}" for rate in rates)}'

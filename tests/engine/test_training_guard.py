@@ -1,0 +1,84 @@
+"""ESTHook: a run that ends well has trained, and no config can lose the hook."""
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from toy import METHODS, runner_cfg, write_weights
+
+from mmest.checkpoints.delta import DELTA_KEY
+from mmest.engine.training_guard import InvalidTraining
+
+
+@pytest.fixture(scope='module')
+def swin(tmp_path_factory):
+    return write_weights('swin', tmp_path_factory.mktemp('weights'))
+
+
+def train(tmp_path, swin, hook: Hook | None = None, method: str = 'est', **changes) -> Runner:
+    runner = Runner.from_cfg(runner_cfg('swin', METHODS[method], swin, tmp_path, **changes))
+    if hook is not None:
+        runner.register_hook(hook)
+    runner.train()
+    return runner
+
+
+class Act(Hook):
+    """Does something to the model after one iteration."""
+
+    def __init__(self, act, iteration: int = 0) -> None:
+        self.act, self.iteration = act, iteration
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if runner.iter >= self.iteration:
+            self.act(runner, outputs)
+
+
+def test_losses_that_are_not_finite_stop_the_run(swin, tmp_path):
+    spoil = Act(lambda runner, outputs: outputs.update(loss_box=torch.tensor(float('nan'))), iteration=1)
+    with pytest.raises(InvalidTraining, match=r'^loss_box is nan and has not been finite since iteration 2: .*0\.00'):
+        train(tmp_path, swin, spoil, epochs=3)
+
+
+def test_one_overflow_is_no_divergence(swin, tmp_path):
+    def spoil(runner, outputs):
+        if runner.iter % 2:
+            outputs.update(loss_box=torch.tensor(float('inf')))
+
+    train(tmp_path, swin, Act(spoil), epochs=5)
+
+
+def test_a_rate_that_is_far_too_high(swin, tmp_path):
+    with pytest.raises(InvalidTraining, match='diverged'):
+        train(tmp_path, swin, optim_wrapper=dict(optimizer=dict(lr=1e30)))
+
+
+@pytest.mark.parametrize('method', ['est', 'full', 'lora'])
+def test_weights_that_are_not_finite_are_never_written(swin, tmp_path, method):
+    def spoil(runner, outputs):
+        next(p for p in runner.model.backbone.parameters() if p.requires_grad).data.view(-1)[-1] = float('nan')
+
+    with pytest.raises(InvalidTraining, match='1 trained tensors hold values that are not finite, first backbone'):
+        # Whatever the loss makes of it.
+        train(tmp_path, swin, Act(spoil, iteration=2), method=method)
+    assert not list(tmp_path.glob('*.pth'))
+
+
+def test_a_run_in_which_nothing_moves(swin, tmp_path):
+    with pytest.raises(InvalidTraining, match='None of the .* tensors that train has moved'):
+        train(tmp_path, swin, optim_wrapper=dict(optimizer=dict(lr=0.0)))
+
+
+def test_a_run_that_was_over_already(swin, tmp_path):
+    train(tmp_path, swin)
+    train(tmp_path, swin, resume=True, load_from=str(tmp_path / 'epoch_2.pth'))
+
+
+@pytest.mark.parametrize('hooks', [[], [dict(type='EMAHook', momentum=0.3)]])
+def test_custom_hooks_of_a_child_config_do_not_lose_the_guard(swin, tmp_path, hooks):
+    runner = train(tmp_path, swin, custom_hooks=hooks)
+    assert [type(hook).__name__ for hook in runner.hooks].count('ESTHook') == 1
+    checkpoint = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)
+    assert f'backbone.{DELTA_KEY}' in checkpoint['state_dict']
+    again = train(tmp_path, swin, custom_hooks=hooks, epochs=3, resume=True, load_from=str(tmp_path / 'epoch_2.pth'))
+    assert again.iter == 9
