@@ -50,6 +50,8 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmest', 'mmest.*']),
+    py_modules=['mmest_command'],
+    entry_points=dict(console_scripts=['mmest = mmest_command:main']),
     cmdclass={'build_py': BuildWithMIM},
     python_requires='>=3.10',
     install_requires=['torch>=2.4', 'mmengine>=0.10.4,<1', 'matplotlib', 'numpy', 'opencv-python', 'pillow', 'rich'],

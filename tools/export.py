@@ -1,52 +1,8 @@
-"""Join a delta checkpoint and the pretrained weights of its backbone to one ordinary checkpoint."""
+"""The command ``mmest export``, for those who run scripts."""
 
-import argparse
 import sys
-from pathlib import Path
 
-EPILOG = """\
-examples:
-  # writes work_dirs/dubai_segformer_deit-t_est/iter_1000_whole.pth
-  python tools/export.py work_dirs/dubai_segformer_deit-t_est/iter_1000.pth
-
-  python tools/export.py DELTA --config configs/segmentation/dubai/segformer_deit-t_est.py --out model.pth
-
-  # fold LoRA or SSF into the backbone's own weights
-  python tools/export.py work_dirs/retinanet_swin-t_lora/epoch_12.pth --merge
-
-Of methods without modules of their own (full, frozen, partial, bitfit, norm_tuning), and of lora and ssf with
---merge, the result loads in plain mmdet or mmseg, without mmest; of the others it loads in the same config, and needs
-no pretrained file any more. Averaged weights (EMA) are exported where there are some.
-"""
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('delta', metavar='DELTA', type=Path, help='a checkpoint that training wrote')
-    parser.add_argument(
-        '--config',
-        type=Path,
-        metavar='CONFIG',
-        help='the config that it was trained with (default: the copy inside the checkpoint)',
-    )
-    parser.add_argument('--out', type=Path, metavar='FILE', help='where to write (default: DELTA_whole.pth)')
-    parser.add_argument(
-        '--merge',
-        action='store_true',
-        help='fold what the method added into the weights of the backbone, where mathematics allows it',
-    )
-    args = parser.parse_args()
-    from mmest.engine.export import export
-
-    out = args.out or args.delta.with_name(f'{args.delta.stem}_whole.pth')
-    try:
-        state = export(args.delta, out, args.config, args.merge)
-    except (ValueError, FileNotFoundError, RuntimeError) as error:
-        sys.exit(f'export: {error}')
-    print(f'Wrote {out}: {len(state)} tensors, {out.stat().st_size / 2**20:.1f} MB')
-
+from mmest.cli import main
 
 if __name__ == '__main__':
-    main()
+    main(['export', *sys.argv[1:]])

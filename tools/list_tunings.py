@@ -1,82 +1,8 @@
-"""List all tuning methods: where they act, what they train in a backbone, and what they cost."""
+"""The command ``mmest methods``, for those who run scripts."""
 
 import sys
 
-from options import command
-
-EPILOG = """\
-examples:
-  # on Swin-B
-  python tools/list_tunings.py
-
-  # on the backbone of a config
-  python tools/list_tunings.py configs/detection/custom/retinanet_r50_est.py
-
-"trains" counts what trains in and beside the backbone. "graph" tells how many blocks, counted back from the last one,
-the gradient has to cross: their activations are kept, and that is what memory is spent on. Methods that merge leave
-an ordinary backbone behind (tools/export.py --merge). Any of the names goes with tools/train.py CONFIG --tuning NAME.
-No data set and no weights are needed.
-"""
-
-
-def main() -> None:
-    parser = command(__doc__, EPILOG)
-    parser.add_argument(
-        'config', nargs='?', metavar='CONFIG', help='a config that uses TunedBackbone (default: one with Swin-B)'
-    )
-    args = parser.parse_args()
-    import logging
-
-    from mmengine.logging import MMLogger
-    from mmengine.registry import init_default_scope
-    from rich.console import Console
-    from rich.progress import track
-    from rich.table import Table
-
-    from mmest.configs import available_tunings, configs_root, load_tuning, read_config, tuned_backbone_of
-    from mmest.measure.overview import overview
-
-    MMLogger.get_current_instance().setLevel(logging.ERROR)
-    try:
-        cfg = read_config(args.config or str(configs_root() / 'detection' / 'custom' / 'faster-rcnn_swin-b_est.py'))
-        backbone = tuned_backbone_of(cfg)['backbone']
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'list_tunings: {error}')
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
-    found, refused = {}, {}
-    for name in track(available_tunings(), 'methods', transient=True, console=Console(stderr=True)):
-        try:
-            found[name] = overview(backbone, load_tuning(name))
-        except ValueError as error:
-            refused[name] = str(error)
-    table = Table(
-        'name',
-        'family',
-        'acts on',
-        'trains',
-        'share',
-        'graph',
-        'merges',
-        'source',
-        title=f'Tuning methods on {backbone.type} of {cfg.filename}',
-        title_justify='left',
-    )
-    order = {family: i for i, family in enumerate(('selective', 'inserted', 'beside'))}
-    for name, row in sorted(found.items(), key=lambda item: (order[item[1].family], item[1].trained)):
-        table.add_row(
-            name,
-            row.family,
-            row.acts_on,
-            f'{row.trained / 1e6:.2f} M',
-            f'{row.trained / row.total:.2%}',
-            f'{row.graph} of {row.blocks}',
-            'yes' if row.merges else 'no',
-            row.source,
-        )
-    Console().print(table)
-    for name, reason in refused.items():
-        print(f'{name}: {reason}')
-
+from mmest.cli import main
 
 if __name__ == '__main__':
-    main()
+    main(['methods', *sys.argv[1:]])

@@ -1,81 +1,8 @@
-"""Measure what a training step of a config needs, method by method."""
+"""The command ``mmest memory``, for those who run scripts."""
 
 import sys
-from pathlib import Path
 
-from options import add_step_options, command
-
-EPILOG = """\
-examples:
-  # EST against full fine-tuning and the frozen floor, on the CPU: exact, no data set, nothing downloaded
-  python tools/measure_memory.py configs/detection/custom/faster-rcnn_swin-t_est.py --tunings full frozen est
-
-  # the same step on a GPU in mixed precision, with the allocator's figures beside, kept as JSON
-  python tools/measure_memory.py CONFIG --device cuda --precision bf16 --batch-size 4 --size 800 800 --out memory.json
-
-  # where in the network it is, and when in the step
-  python tools/measure_memory.py CONFIG --tunings full est --per-module 3 --pictures pictures/
-
-what is measured:
-  One whole training step (forward, losses, backward, optimizer) after a warm-up step, on random
-  images with 16 boxes each (detection) or a label map (segmentation). The live peak counts the bytes of all live
-  tensors at the fullest moment. Everything in a row of the table was alive at that moment, and adds up to the peak:
-  "saved" is what is kept for backward, and by whom; "heads" are neck and heads. MB = 1024 * 1024 bytes. On CUDA the
-  allocator's peak stands beside it: at least the live peak, at most 5 % and 96 MB more; (!) marks what is not.
-
-what is written:
-  config, size [H, W], batch_size, boxes_per_image (null in segmentation), device, precision, optimizer,
-  versions, tunings: {NAME: {
-    tuning          the method's config
-    parameters      {backbone, trained_by_method (in or beside the backbone), trained_in_heads (neck too)}
-    peak            bytes
-    share_of_full   peak / peak of "full", null if full was not measured
-    attribution     bytes at the peak, adding up to it: weights_frozen, weights_trainable, gradients, optimizer,
-                    saved_backbone, saved_side, saved_heads, inputs, transient
-    phase, part, operator   when the peak was
-    modules         with --per-module: {MODULE: {category: bytes}}, adding up to the peak as well
-    allocator       on CUDA: max_allocated, max_reserved (bytes), card, driver, cuda, torch; null on the CPU}}
-"""
-
-
-def main() -> None:
-    parser = command(__doc__, EPILOG)
-    add_step_options(parser)
-    parser.add_argument(
-        '--per-module',
-        type=int,
-        metavar='DEPTH',
-        help='also list what each module holds at the peak, down to names of so many parts',
-    )
-    parser.add_argument(
-        '--pictures', type=Path, metavar='DIR', help='also draw live memory over the step, one PNG per method'
-    )
-    args = parser.parse_args()
-    if args.per_module is not None and args.per_module < 1:
-        parser.error('--per-module takes a depth of at least 1')
-    from mmengine.logging import MMLogger
-
-    from mmest.files import write_json
-    from mmest.measure.memory.report import measure_and_show
-
-    MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
-    try:
-        record = measure_and_show(
-            args.config,
-            args.tunings,
-            tuple(args.size),
-            args.batch_size,
-            args.device,
-            args.precision,
-            args.per_module,
-            args.pictures,
-        )
-    except (ValueError, TypeError, FileNotFoundError) as error:
-        sys.exit(f'measure_memory: {error}')
-    if args.out:
-        write_json(args.out, record)
-        print(f'Wrote {args.out}')
-
+from mmest.cli import main
 
 if __name__ == '__main__':
-    main()
+    main(['memory', *sys.argv[1:]])

@@ -1,76 +1,8 @@
-"""Train a detector or a segmentor whose backbone is tuned by one method."""
+"""The command ``mmest train``, for those who run scripts."""
 
-import argparse
 import sys
 
-from options import add_run_options, command, parse_run
-
-EPILOG = """\
-examples:
-  # what the config says; the result is in work_dirs/dubai_segformer_deit-t_est
-  python tools/train.py configs/segmentation/dubai/segformer_deit-t_est.py
-
-  # the same with full fine-tuning and another seed, in mixed precision
-  python tools/train.py CONFIG --tuning full --seed 1 --amp
-
-  # go on after an interruption, from the newest complete checkpoint of the working folder
-  python tools/train.py CONFIG --resume
-
-  # your own data, a smaller step, another learning rate of the method
-  python tools/train.py CONFIG --cfg-options train_dataloader.dataset.data_root=/data/mine \\
-      train_dataloader.batch_size=2 model.backbone.tuning.lr_mult=3
-
-  # four GPUs
-  torchrun --nproc_per_node 4 tools/train.py CONFIG
-
-Methods are the files of configs/_base_/tunings. Options win over --tuning, and --tuning over the config.
-"""
-
-
-def parse_args() -> argparse.Namespace:
-    parser = command(__doc__, EPILOG)
-    parser.add_argument('config', metavar='CONFIG', help='a config of mmdet or mmseg that uses TunedBackbone')
-    parser.add_argument('--tuning', metavar='NAME', help="tune the backbone by this method instead of the config's")
-    parser.add_argument('--amp', action='store_true', help='mixed precision, on CUDA')
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='',
-        metavar='FILE',
-        help='go on from a checkpoint; without FILE from the newest complete one of the working folder, '
-        'or from the start if there is none',
-    )
-    parser.add_argument('--seed', type=int, metavar='N', help='seed of all random numbers')
-    add_run_options(parser)
-    return parse_run(parser)
-
-
-def main() -> None:
-    args = parse_args()
-    from mmest.checkpoints.files import is_complete
-    from mmest.configs import read_config
-    from mmest.engine.launch import default_work_dir, training_runner, use_amp
-    from mmest.engine.resume import latest_complete_checkpoint
-
-    try:
-        cfg = read_config(args.config, args.cfg_options, args.tuning)
-        cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config, args.tuning))
-        if args.amp:
-            use_amp(cfg)
-        if args.seed is not None:
-            cfg.merge_from_dict(dict(randomness=dict(seed=args.seed)))
-        if args.resume is not None:
-            checkpoint = args.resume or latest_complete_checkpoint(cfg.work_dir)
-            if checkpoint and not is_complete(checkpoint):
-                raise FileNotFoundError(f'--resume: "{checkpoint}" is not there, or is not a complete checkpoint.')
-            if not checkpoint:
-                print(f'No complete checkpoint in {cfg.work_dir}: training starts from the beginning.')
-            cfg.resume, cfg.load_from = bool(checkpoint), str(checkpoint) if checkpoint else None
-        runner = training_runner(cfg, args.launcher)
-    except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'train: {error}')
-    runner.train()
-
+from mmest.cli import main
 
 if __name__ == '__main__':
-    main()
+    main(['train', *sys.argv[1:]])

@@ -1,10 +1,7 @@
-"""tools/train.py and tools/test.py: help, and sentences instead of tracebacks."""
+"""mmest train and mmest test: sentences instead of tracebacks, and a whole training."""
 
 import json
-import os
 import re
-import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,32 +14,15 @@ from mmengine.config import Config
 from mmest.configs import configs_root
 from mmest.engine import launch
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG = str(configs_root() / 'segmentation' / 'custom' / 'upernet_r50_est.py')
 
 pytest.importorskip('mmseg')
 
 
 @pytest.fixture
-def run(monkeypatch):
-    """Runs a tool in this process that should refuse; returns its sentence."""
-
-    def call(tool: str, *args: str) -> str:
-        monkeypatch.setattr(sys, 'argv', [f'{tool}.py', *args])
-        monkeypatch.syspath_prepend(str(REPOSITORY / 'tools'))
-        with pytest.raises(SystemExit) as end:
-            runpy.run_path(str(REPOSITORY / 'tools' / f'{tool}.py'), run_name='__main__')
-        return str(end.value.code)
-
-    return call
-
-
-@pytest.mark.parametrize('tool', ['train', 'test'])
-def test_help_teaches_with_examples(tool):
-    help_text = subprocess.run(
-        [sys.executable, REPOSITORY / 'tools' / f'{tool}.py', '--help'], capture_output=True, text=True, check=True
-    ).stdout
-    assert 'examples:' in help_text and 'torchrun' in help_text and '--cfg-options' in help_text
+def run(mmest):
+    """Runs a command that should refuse; returns its sentence."""
+    return lambda *words: str(mmest(*words))
 
 
 def test_unknown_config_suggests_near_names(run):
@@ -185,9 +165,11 @@ def write_pairs(folder: Path, size: int = 64) -> None:
             cv2.imwrite(str(folder / 'masks' / split / f'{i}.png'), rng.integers(2, size=(size, size), dtype=np.uint8))
 
 
-def test_train_resume_and_test_end_to_end(tmp_path):
+def test_train_resume_and_test_end_to_end(mmest, capfd, monkeypatch, tmp_path):
     """Two iterations on two images, one more after resuming, then metrics and pictures."""
     write_pairs(tmp_path / 'data')
+    monkeypatch.setenv('MMEST_DATA', str(tmp_path / 'data'))
+    monkeypatch.chdir(tmp_path)
     config = tmp_path / 'tiny.py'
     config.write_text(f"""
 _base_ = ['{configs_root()}/_base_/models/light-segformer.py',
@@ -203,16 +185,10 @@ val_dataloader = dict(num_workers=0)
 test_dataloader = dict(num_workers=0)
 """)
 
-    def call(tool: str, *args: str) -> str:
-        done = subprocess.run(
-            [sys.executable, REPOSITORY / 'tools' / f'{tool}.py', config, *args],
-            cwd=tmp_path,
-            env={**os.environ, 'MMEST_DATA': str(tmp_path / 'data'), 'PYTHONPATH': str(REPOSITORY)},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout + done.stderr
+    def call(*words) -> str:
+        assert mmest(*words) == 0
+        said = capfd.readouterr()
+        return said.out + said.err
 
     work_dir = tmp_path / 'work'
     short = [
@@ -222,12 +198,13 @@ test_dataloader = dict(num_workers=0)
         'default_hooks.checkpoint.interval=1',
         'train_cfg.val_interval=9',
     ]
-    call('train', *short, 'train_cfg.max_iters=2')
+    call('train', config, *short, 'train_cfg.max_iters=2')
     assert (work_dir / 'iter_2.pth').is_file()
-    assert 'resumed epoch' in call('train', '--resume', *short, 'train_cfg.max_iters=3')
+    assert 'resumed epoch' in call('train', config, '--resume', *short, 'train_cfg.max_iters=3')
     assert (work_dir / 'iter_3.pth').is_file()
     said = call(
         'test',
+        config,
         str(work_dir / 'iter_3.pth'),
         '--out',
         str(tmp_path / 'metrics.json'),

@@ -1,9 +1,4 @@
-"""tools/list_tunings.py and what it tells."""
-
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""mmest methods and what it tells."""
 
 import pytest
 from toy import BACKBONES, METHODS
@@ -11,21 +6,16 @@ from toy import BACKBONES, METHODS
 from mmest.configs import available_tunings, configs_root
 from mmest.measure.overview import overview
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'list_tunings.py'
+
+def test_lists_every_method_on_the_backbone_of_a_config(mmest, capsys, monkeypatch):
+    monkeypatch.setenv('COLUMNS', '200')
+    assert mmest('methods', configs_root() / 'segmentation' / 'dubai' / 'segformer_r50-c4_est.py') == 0
+    said = capsys.readouterr().out
+    assert all(f'│ {name} ' in said for name in available_tunings())
 
 
-def test_lists_every_method_on_the_backbone_of_a_config():
-    config = configs_root() / 'segmentation' / 'dubai' / 'segformer_r50-c4_est.py'
-    ran = subprocess.run(
-        [sys.executable, str(TOOL), str(config)], capture_output=True, text=True, env={**os.environ, 'COLUMNS': '200'}
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert all(f'│ {name} ' in ran.stdout for name in available_tunings())
-
-
-def test_bad_config_gets_a_sentence():
-    ran = subprocess.run([sys.executable, str(TOOL), 'nowhere.py'], capture_output=True, text=True)
-    assert ran.returncode and 'There is no config "nowhere.py"' in ran.stderr and 'Traceback' not in ran.stderr
+def test_bad_config_gets_a_sentence(mmest):
+    assert mmest('methods', 'nowhere.py').startswith('methods: There is no config "nowhere.py"')
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
-"""tools/export.py: its sentences, averaged weights, and what its result must not be taken for."""
+"""mmest export: its sentences, averaged weights, and what its result must not be taken for."""
 
 import re
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,8 +10,6 @@ from toy import BACKBONES, METHODS, runner_cfg
 
 from mmest.engine.export import export
 from mmest.engine.resume import latest_complete_checkpoint
-
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'export.py'
 
 
 def train(folder: Path, weights: dict, tuning: str = 'est', **changes) -> Runner:
@@ -30,29 +26,15 @@ def delta(weights, tmp_path_factory):
 
 
 @pytest.fixture
-def tool(monkeypatch):
-    """Runs the tool in this process; returns its exit code: a sentence where it refuses."""
-
-    def call(*args) -> object:
-        monkeypatch.setattr(sys, 'argv', ['export.py', *map(str, args)])
-        try:
-            runpy.run_path(str(TOOL), run_name='__main__')
-        except SystemExit as end:
-            return end.code
-        return 0
-
-    return call
+def tool(mmest):
+    """Runs the command; returns its exit status: a sentence where it refuses."""
+    return lambda *words: mmest('export', *words)
 
 
 def config(folder: Path, text: str) -> Path:
     path = folder / 'config.py'
     path.write_text(text)
     return path
-
-
-def test_help_teaches_with_examples(tool, capsys):
-    assert tool('--help') == 0
-    assert 'examples:' in capsys.readouterr().out
 
 
 def test_writes_beside_the_delta_by_default(tool, delta, capsys):

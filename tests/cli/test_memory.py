@@ -1,9 +1,6 @@
-"""tools/measure_memory.py: from a config to a table and a file, without data and without weights."""
+"""mmest memory: from a config to a table and a file, without data and without weights."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -14,7 +11,6 @@ from mmest.measure.memory.report import measure_and_show, memory_table
 
 pytest.importorskip('mmdet')
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'measure_memory.py'
 CONFIG = """
 _base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'
 model = dict(
@@ -46,12 +42,11 @@ def scope_of_before():
         init_default_scope(before.scope_name)
 
 
-def test_tool_prints_a_table_and_writes_all_figures(config, tmp_path):
+def test_prints_a_table_and_writes_all_figures(mmest, capsys, config, tmp_path):
     out = tmp_path / 'new' / 'memory.json'
     command = [
-        sys.executable,
-        str(TOOL),
-        str(config),
+        'memory',
+        config,
         '--tunings',
         'full',
         'est',
@@ -67,9 +62,9 @@ def test_tool_prints_a_table_and_writes_all_figures(config, tmp_path):
         '--pictures',
         str(tmp_path / 'pictures'),
     ]
-    ran = subprocess.run(command, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
-    assert 'est' in ran.stdout and '100.0%' in ran.stdout
+    assert mmest(*command) == 0
+    said = capsys.readouterr().out
+    assert 'est' in said and '100.0%' in said
     record = json.loads(out.read_text())
     assert (record['size'], record['batch_size'], record['precision']) == ([65, 97], 1, 'fp32')
     assert record['config'] == str(config)
@@ -78,7 +73,7 @@ def test_tool_prints_a_table_and_writes_all_figures(config, tmp_path):
     for row in record['tunings'].values():
         assert sum(row['attribution'].values()) == row['peak'] > 0
         assert sum(sum(module.values()) for module in row['modules'].values()) == row['peak']
-    assert 'backbone.method' in ran.stdout
+    assert 'backbone.method' in said
     assert {path.name for path in (tmp_path / 'pictures').iterdir()} == {'tiny_full.png', 'tiny_est.png'}
     assert [path.name for path in out.parent.iterdir()] == ['memory.json']
 
@@ -133,7 +128,7 @@ def test_missing_weights_are_no_news(config, capsys):
     assert 'scratch' not in capsys.readouterr().out
 
 
-def test_bad_input_is_a_sentence(config, tmp_path):
+def test_bad_input_is_a_sentence(mmest, config, tmp_path):
     cfg = Config.fromfile(config)
     with pytest.raises(ValueError, match='needs CUDA'):
         compare_tunings(cfg, METHODS, (64, 64), 1, precision='bf16')
@@ -142,6 +137,4 @@ def test_bad_input_is_a_sentence(config, tmp_path):
         compare_tunings(cfg, METHODS, (64, 64), 1)
     with pytest.raises(FileNotFoundError, match='nothing.py'):
         measure_and_show(str(tmp_path / 'nothing.py'), ['full'], (64, 64), 1, 'cpu', 'fp32')
-    ran = subprocess.run([sys.executable, str(TOOL), str(config), '--tunings', 'ful'], capture_output=True, text=True)
-    assert ran.returncode == 1
-    assert 'no tuning method "ful"' in ran.stderr and 'Traceback' not in ran.stderr
+    assert 'no tuning method "ful"' in mmest('memory', config, '--tunings', 'ful')

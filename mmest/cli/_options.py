@@ -1,0 +1,87 @@
+"""Options that several commands share."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+
+class Settings(DictAction):
+    """KEY=VALUE pairs; what cannot be read is an error of usage."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except ValueError:
+            parser.error(f'{option_string} takes KEY=VALUE pairs, such as train_dataloader.batch_size=2')
+
+
+def at_least(smallest: int) -> Callable[[str], int]:
+    """A whole number that is not below another, as the type of an argument."""
+
+    def number(text: str) -> int:
+        value = int(text)
+        if value < smallest:
+            raise argparse.ArgumentTypeError(f'it should be at least {smallest}, but it is {value}')
+        return value
+
+    number.__name__ = 'whole number'  # argparse names the type where the text is none
+    return number
+
+
+def add_config(parser: argparse.ArgumentParser, **more) -> None:
+    """The config that a command is about."""
+    parser.add_argument('config', metavar='CONFIG', help='a config of mmdet or mmseg that uses TunedBackbone', **more)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the commands that build a runner from a config."""
+    parser.add_argument(
+        '--work-dir',
+        type=Path,
+        metavar='DIR',
+        help='where checkpoints and logs go (default: work_dirs/<dataset>_<config>)',
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=Settings, metavar='KEY=VALUE', help='set single values of the config'
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        help='how processes were started (default: pytorch under torchrun, else none)',
+    )
+
+
+def add_size(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """The size of images."""
+    parser.add_argument(
+        '--size',
+        nargs=2,
+        type=int,
+        default=[512, 512],
+        metavar=('H', 'W'),
+        help=f'{meaning} (default: 512 512)',
+    )
+
+
+def add_step_options(parser: argparse.ArgumentParser) -> None:
+    """Options of the commands that measure a training step of one config under several methods."""
+    add_config(parser)
+    parser.add_argument(
+        '--tunings',
+        nargs='+',
+        default=['full', 'frozen', 'partial', 'est'],
+        metavar='NAME',
+        help='files of configs/_base_/tunings (default: full frozen partial est); shares need "full" among them',
+    )
+    add_size(parser, 'image size in pixels')
+    parser.add_argument('--batch-size', type=int, default=2, metavar='N', help='images in the batch (default: 2)')
+    parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu', help='where to train (default: cpu)')
+    parser.add_argument(
+        '--precision',
+        choices=['fp32', 'fp16', 'bf16'],
+        default='fp32',
+        help='of the forward pass; fp16 and bf16 on CUDA (default: fp32)',
+    )
+    parser.add_argument('--out', type=Path, metavar='FILE.json', help='also write all figures there')

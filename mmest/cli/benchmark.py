@@ -1,0 +1,63 @@
+"""Measure a grid of configs, methods and seeds. It is memory, time or accuracy, one JSON file per cell."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+from rich.console import Console
+
+from mmest.benchmark.grid import read_grid
+from mmest.benchmark.run import run_grid
+from mmest.cli._refusal import Refusal, refusing
+
+EPILOG = """\
+examples:
+  # what our tables are made of, as far as a CPU goes; run it again after an interruption and it goes on
+  mmest benchmark benchmarks/grids/accuracy.py --out benchmarks/results
+
+  # tables and figures from what it wrote
+  mmest tables benchmarks/results --out tables/
+
+a grid file holds lists of entries, all of them optional:
+  memory   = [dict(configs=['my_config.py'])]                  # every method, 2 × 512×512, fp32, on the CPU
+  time     = [dict(configs=[...], tunings=['full', 'est'], sizes=[(800, 800)], batch_sizes=[2, 4],
+                   precisions=['fp32', 'bf16'], device='cuda', steps=20)]
+  largest_batch = [dict(configs=[...], sizes=[(800, 800)], budgets_gib=[24, 80], device='cuda')]
+  accuracy = [dict(configs=[...], seeds=[0, 1, 2], sweep=dict(factors=[0.3, 1, 3], held_out=0.2))]
+
+  configs    files that use TunedBackbone; needed
+  tunings    methods; all of configs/_base_/tunings if it is left out
+  options    dict(key=value) by dotted key, set in the configs; give such an entry a "variant", which becomes part of
+             its names
+  sweep      before the seeds are trained, each method is trained once per factor on the learning rate of the schedule,
+             without a part of the training images, which scores it; the best factor is used. Validation data is not
+             looked at. With seeds=[0, 1, 2] in it the scores are means over these; otherwise it uses the first of the
+             entry's seeds alone, and chance has more of a say. With of="method" the factor is on the rate of the method
+             alone, and neck and head keep theirs. Without "sweep" the learning rate is the config's
+
+Memory and time are those of a training step on synthetic images: no data, no weights. In time cells the methods take
+turns in one process.
+
+what is written: NAME.json per cell, with the request (config text, method, seed, ...), commit, versions, hardware and
+what was found. A cell that fails has "failed": true and its error, and is tried again by the next run. A cell whose
+request has changed since is measured again. Checkpoints and output are in work_dirs/benchmarks.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('grid', metavar='GRID', help='a grid file')
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where the JSON files go')
+
+
+def run(args: argparse.Namespace) -> None:
+    MMLogger.get_current_instance().setLevel('ERROR')  # it would tell of every environment variable in a config
+    console = Console()
+    with refusing(), console.status('reading the grid'):
+        cells = read_grid(args.grid)
+    try:
+        failed = run_grid(cells, args.out, Path('work_dirs', 'benchmarks'), console)
+    except KeyboardInterrupt:
+        sys.exit('Interrupted; the same command goes on.')
+    if failed:
+        raise Refusal(f'Cells that failed: {len(failed)} of {len(cells)}; their files in {args.out} say why.')

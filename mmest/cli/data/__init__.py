@@ -1,0 +1,1 @@
+"""Make and look at data sets."""

@@ -1,0 +1,74 @@
+"""List the tuning methods: what each trains, where, at what cost."""
+
+import argparse
+
+from mmengine.logging import MMLogger
+from mmengine.registry import init_default_scope
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from mmest.cli._refusal import refusing
+from mmest.configs import available_tunings, configs_root, load_tuning, read_config, tuned_backbone_of
+from mmest.measure.overview import overview
+
+EPILOG = """\
+examples:
+  # on Swin-B
+  mmest methods
+
+  # on the backbone of a config
+  mmest methods configs/detection/custom/retinanet_r50_est.py
+
+"trains" counts what trains in and beside the backbone. "graph" tells how many blocks, counted back from the last one,
+the gradient has to cross: their activations are kept, and that is what memory is spent on. Methods that merge leave
+an ordinary backbone behind (mmest export --merge). Any of the names goes with mmest train CONFIG --tuning NAME.
+No data set and no weights are needed.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'config', nargs='?', metavar='CONFIG', help='a config that uses TunedBackbone (default: one with Swin-B)'
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
+    with refusing():
+        cfg = read_config(args.config or str(configs_root() / 'detection' / 'custom' / 'faster-rcnn_swin-b_est.py'))
+        backbone = tuned_backbone_of(cfg)['backbone']
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    found, refused = {}, {}
+    for name in track(available_tunings(), 'methods', transient=True, console=Console(stderr=True)):
+        try:
+            found[name] = overview(backbone, load_tuning(name))
+        except ValueError as error:
+            refused[name] = str(error)
+    table = Table(
+        'name',
+        'family',
+        'acts on',
+        'trains',
+        'share',
+        'graph',
+        'merges',
+        'source',
+        title=f'Tuning methods on {backbone.type} of {cfg.filename}',
+        title_justify='left',
+    )
+    order = {family: i for i, family in enumerate(('selective', 'inserted', 'beside'))}
+    for name, row in sorted(found.items(), key=lambda item: (order[item[1].family], item[1].trained)):
+        table.add_row(
+            name,
+            row.family,
+            row.acts_on,
+            f'{row.trained / 1e6:.2f} M',
+            f'{row.trained / row.total:.2%}',
+            f'{row.graph} of {row.blocks}',
+            'yes' if row.merges else 'no',
+            row.source,
+        )
+    Console().print(table)
+    for name, reason in refused.items():
+        print(f'{name}: {reason}')

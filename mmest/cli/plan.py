@@ -1,0 +1,78 @@
+"""Say which methods, batches and images fit into a memory budget. No GPU, no data and no weights are needed."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+from rich.console import Console
+from rich.progress import Progress
+
+from mmest.cli._options import add_config, add_size
+from mmest.cli._refusal import refusing
+from mmest.configs import available_tunings, load_tuning, read_config
+from mmest.files import write_json
+from mmest.measure.memory.compare import FULL, versions
+from mmest.measure.planner.plan import PARTS, parse_bytes, plan
+from mmest.measure.planner.report import plan_table
+
+EPILOG = """\
+examples:
+  # which methods train on a card with 8 GiB, and how far they go
+  mmest plan configs/detection/dior/faster-rcnn_swin-t_est.py --budget 8GiB --size 800 800
+
+  # only some of them, kept as JSON
+  mmest plan CONFIG --budget 24GB --tunings full est --out plan.json
+
+how it is found: the backbone under each method runs on fake tensors, at any size; the rest of the step is measured on
+small images and carried over, operator by operator. The figure is the live peak in fp32, as mmest memory
+measures it. A CUDA context (some hundred MB) and the gaps of CUDA's allocator come on top: leave room for them in the
+budget.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument('--budget', required=True, metavar='BYTES', help='such as 8GiB or 24GB')
+    parser.add_argument('--tunings', nargs='+', metavar='NAME', help='files of configs/_base_/tunings (default: all)')
+    add_size(parser, 'image size to find the largest batch for')
+    parser.add_argument(
+        '--batch-size', type=int, default=2, metavar='N', help='batch to find the largest image for (default: 2)'
+    )
+    parser.add_argument('--out', type=Path, metavar='FILE.json', help='also write the plan there')
+
+
+def run(args: argparse.Namespace) -> None:
+    MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
+    with refusing(TypeError):
+        budget, size = parse_bytes(args.budget), tuple(args.size)
+        if args.batch_size < 1 or min(size) < 32:
+            raise ValueError(
+                f'A batch of at least one image of at least 32×32 pixels is needed, not {args.batch_size} of '
+                f'{size[0]}×{size[1]}.'
+            )
+        tunings = {name: load_tuning(name) for name in args.tunings or available_tunings()}
+        cfg = read_config(args.config, tuning=FULL)
+        with Progress() as progress:
+            task = progress.add_task('', total=PARTS * len(tunings))
+            plans = plan(
+                cfg,
+                tunings,
+                budget,
+                size,
+                args.batch_size,
+                lambda name: progress.update(task, advance=1, description=name),
+            )
+    Console().print(plan_table(args.config, plans, budget, size, args.batch_size))
+    if args.out:
+        write_json(
+            args.out,
+            dict(
+                config=args.config,
+                budget=budget,
+                size=list(size),
+                batch_size=args.batch_size,
+                versions=versions(),
+                plans={name: one._asdict() for name, one in plans.items()},
+            ),
+        )
+        print(f'Wrote {args.out}')

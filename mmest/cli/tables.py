@@ -1,0 +1,57 @@
+"""Make tables and figures of measurements and trainings. They are Markdown, CSV, LaTeX, SVG and PDF."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+
+from mmest.benchmark.tables.page import PAGE, Page
+from mmest.benchmark.tables.results import read_results
+from mmest.benchmark.tables.texts import fill
+from mmest.cli._refusal import refusing
+
+EPILOG = """\
+examples:
+  # from a grid of mmest benchmark
+  mmest tables results/ --out tables/
+
+  # from your own trainings, and the memory of one of their models beside
+  mmest memory CONFIG --out work_dirs/memory.json
+  mmest tables work_dirs/ --out tables/
+
+what is read: the JSON files of mmest benchmark, mmest memory and mmest time, and work
+folders that mmest train made (config, metrics, losses). Methods are compared where their configs have the same
+name up to the method.
+
+what is written: OUT/benchmarks.md, and in OUT/benchmarks each table as .csv (full precision) and .tex (needs
+booktabs) and each figure as .svg and .pdf. What was not measured is shown as missing. The same input gives the same
+files.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'sources', nargs='+', type=Path, metavar='RESULTS', help='JSON files, folders of them, or work folders'
+    )
+    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where tables and figures go')
+    parser.add_argument('--notes', type=Path, metavar='FILE.md', help='text that ends the page')
+    parser.add_argument(
+        '--texts',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='FILE.md',
+        help='texts with figures to fill in, such as benchmarks/memory.md, written to DIR',
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    MMLogger.get_current_instance().setLevel('ERROR')  # it would tell of every environment variable in a config
+    with refusing():
+        notes = args.notes.read_text() if args.notes else None
+        results = read_results(args.sources)
+        texts = {path.name: fill(path.read_text(), results) for path in args.texts}
+    Page(results, notes).write(args.out)
+    for name, text in texts.items():
+        (args.out / name).write_text(text)
+    print(f'Wrote {args.out / PAGE} and what it shows.')

@@ -1,0 +1,78 @@
+"""Score a trained model, draw its predictions."""
+
+import argparse
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+
+from mmest.cli._options import add_run_options
+from mmest.cli._refusal import refusing
+from mmest.configs import check_parts, read_config
+from mmest.datasets.checks import check_data
+from mmest.engine.drawing import draw_predictions
+from mmest.engine.launch import build_runner, default_launcher, default_work_dir, use_submission
+from mmest.engine.metrics import metrics_table
+from mmest.files import write_json
+
+EPILOG = """\
+examples:
+  # metrics on the test data of the config
+  mmest test configs/segmentation/dubai/segformer_deit-t_est.py \\
+      work_dirs/dubai_segformer_deit-t_est/iter_1000.pth
+
+  # keep the figures, and the predictions drawn into the images
+  mmest test CONFIG CHECKPOINT --out metrics.json --show-dir predictions/
+
+  # DOTA, LoveDA: run on the pictures of the server and write the files that it takes
+  mmest test CONFIG CHECKPOINT --submission submission/
+
+  # on other data
+  mmest test CONFIG CHECKPOINT --cfg-options test_dataloader.dataset.data_root=/data/other/
+
+  # four GPUs
+  torchrun --nproc_per_node 4 -m mmest test CONFIG CHECKPOINT
+
+CHECKPOINT may be a delta checkpoint, which holds only what was trained, or an ordinary one. The config has to name
+the tuning method that the checkpoint was trained with; --tuning swaps it as in mmest train.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('config', metavar='CONFIG', help='the config that the model was trained with')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', help='what training wrote')
+    parser.add_argument('--tuning', metavar='NAME', help='the method it was trained with, if not that of the config')
+    parser.add_argument('--show-dir', type=Path, metavar='DIR', help='draw predictions beside the ground truth there')
+    parser.add_argument(
+        '--submission',
+        type=Path,
+        metavar='DIR',
+        help='run on the data that a server scores, and write the files for it there',
+    )
+    parser.add_argument('--out', type=Path, metavar='FILE', help='write the metrics there as JSON: {name: value}')
+    add_run_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    with refusing():
+        cfg = read_config(args.config, args.cfg_options, args.tuning)
+        cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config, args.tuning))
+        if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
+            raise FileNotFoundError(f'There is no checkpoint "{args.checkpoint}".')
+        cfg.load_from = args.checkpoint
+        if args.submission:
+            use_submission(cfg, args.submission)
+        check_parts(cfg, ['test_dataloader', 'test_cfg', 'test_evaluator'])
+        check_data(cfg, ['test'])
+        if args.show_dir:
+            draw_predictions(cfg, args.show_dir)
+        runner = build_runner(cfg, args.launcher or default_launcher())
+        runner.load_or_resume()
+    metrics = {name: float(value) for name, value in runner.test().items()}
+    if not is_main_process():
+        return
+    print(metrics_table(metrics))
+    if args.submission:
+        print(f'Wrote {", ".join(str(path) for path in sorted(args.submission.glob("*.zip")))}')
+    if args.out:
+        write_json(args.out, metrics)
+        print(f'Wrote {args.out}')

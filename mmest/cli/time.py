@@ -1,0 +1,75 @@
+"""Measure the time of a training step, method against method."""
+
+import argparse
+import statistics
+
+from mmengine.logging import MMLogger
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from mmest.cli._options import add_step_options
+from mmest.cli._refusal import refusing
+from mmest.configs import load_tuning, open_config
+from mmest.files import write_json
+from mmest.measure.environment import environment
+from mmest.measure.memory.compare import FULL, prepare
+from mmest.measure.step_time import alternating_step_times
+from mmest.measure.synthetic_batch import synthetic_batch
+
+EPILOG = """\
+examples:
+  # EST against full fine-tuning and the frozen floor on the CPU; no data set, nothing downloaded
+  mmest time configs/detection/custom/faster-rcnn_swin-t_est.py --tunings full frozen est
+
+  # on a GPU, kept as JSON
+  mmest time CONFIG --device cuda --size 800 800 --steps 50 --out time.json
+
+The methods take turns, step by step, in one process, on the same synthetic batch, so that a busy machine slows all of
+them alike. Learning rates are zero meanwhile, so that every step does the same work. The table has the median of the
+steps after three rounds of warm-up, its share of full fine-tuning, and the quartiles.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_step_options(parser)
+    parser.add_argument('--steps', type=int, default=20, metavar='N', help='steps of each method (default: 20)')
+
+
+def run(args: argparse.Namespace) -> None:
+    MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
+    size = tuple(args.size)
+    with refusing(TypeError):
+        cfg = open_config(args.config)
+        models = {name: prepare(cfg, load_tuning(name), size, args.device, args.precision) for name in args.tunings}
+        batch = synthetic_batch(next(iter(models.values()))[0], size, args.batch_size)
+    with Progress() as progress:
+        task = progress.add_task('steps', total=len(models) * (3 + args.steps))
+        times = alternating_step_times(models, batch, 3, args.steps, lambda: progress.advance(task))
+    medians = {name: statistics.median(seconds) for name, seconds in times.items()}
+    table = Table(
+        'method',
+        'median, s',
+        'share of full',
+        'quartiles, s',
+        title=f'{args.config}: a training step, {args.batch_size} × {size[0]}×{size[1]}, {args.device}',
+    )
+    for name, seconds in times.items():
+        low, _, high = statistics.quantiles(seconds, n=4)
+        share = f'{medians[name] / medians[FULL]:.2f}' if FULL in medians else 'n/a'
+        table.add_row(name, f'{medians[name]:.3f}', share, f'{low:.3f}–{high:.3f}')
+    Console().print(table)
+    if args.out:
+        write_json(
+            args.out,
+            dict(
+                config=args.config,
+                size=list(size),
+                batch_size=args.batch_size,
+                device=args.device,
+                precision=args.precision,
+                seconds=times,
+                **environment(args.device),
+            ),
+        )
+        print(f'Wrote {args.out}')

@@ -1,0 +1,66 @@
+"""Train a detector or a segmentor."""
+
+import argparse
+
+from mmest.checkpoints.files import is_complete
+from mmest.cli._options import add_config, add_run_options
+from mmest.cli._refusal import refusing
+from mmest.configs import read_config
+from mmest.engine.launch import default_work_dir, training_runner, use_amp
+from mmest.engine.resume import latest_complete_checkpoint
+
+EPILOG = """\
+examples:
+  # what the config says; the result is in work_dirs/dubai_segformer_deit-t_est
+  mmest train configs/segmentation/dubai/segformer_deit-t_est.py
+
+  # the same with full fine-tuning and another seed, in mixed precision
+  mmest train CONFIG --tuning full --seed 1 --amp
+
+  # go on after an interruption, from the newest complete checkpoint of the working folder
+  mmest train CONFIG --resume
+
+  # your own data, a smaller step, another learning rate of the method
+  mmest train CONFIG --cfg-options train_dataloader.dataset.data_root=/data/mine \\
+      train_dataloader.batch_size=2 model.backbone.tuning.lr_mult=3
+
+  # four GPUs
+  torchrun --nproc_per_node 4 -m mmest train CONFIG
+
+Methods are the files of configs/_base_/tunings. Options win over --tuning, and --tuning over the config.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument('--tuning', metavar='NAME', help="tune the backbone by this method instead of the config's")
+    parser.add_argument('--amp', action='store_true', help='mixed precision, on CUDA')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='',
+        metavar='FILE',
+        help='go on from a checkpoint; without FILE from the newest complete one of the working folder, '
+        'or from the start if there is none',
+    )
+    parser.add_argument('--seed', type=int, metavar='N', help='seed of all random numbers')
+    add_run_options(parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    with refusing():
+        cfg = read_config(args.config, args.cfg_options, args.tuning)
+        cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config, args.tuning))
+        if args.amp:
+            use_amp(cfg)
+        if args.seed is not None:
+            cfg.merge_from_dict(dict(randomness=dict(seed=args.seed)))
+        if args.resume is not None:
+            checkpoint = args.resume or latest_complete_checkpoint(cfg.work_dir)
+            if checkpoint and not is_complete(checkpoint):
+                raise FileNotFoundError(f'--resume: "{checkpoint}" is not there, or is not a complete checkpoint.')
+            if not checkpoint:
+                print(f'No complete checkpoint in {cfg.work_dir}: training starts from the beginning.')
+            cfg.resume, cfg.load_from = bool(checkpoint), str(checkpoint) if checkpoint else None
+        runner = training_runner(cfg, args.launcher)
+    runner.train()
