@@ -21,6 +21,7 @@ DEFAULTS: dict[str, dict] = dict(
     time=dict(_STEP, steps=20),
     largest_batch=dict(_STEP, budgets_gib=[24, 80]),
     accuracy=dict(seeds=[0], sweep=None),
+    trial=dict(seeds=[0], factors=[1.0], factor_of=None, steps=500, batch_size=8, views=2, every=1),
 )
 _COMMON = dict(tunings=None, options={}, variant='')
 SWEEP = dict(factors=[0.3, 1.0, 3.0], held_out=0.2)
@@ -202,6 +203,23 @@ def _accuracy(entry: dict) -> Iterator[dict]:
             )
 
 
+def _trial(entry: dict) -> Iterator[dict]:
+    for config, tuning in product(entry['configs'], entry['tunings']):
+        text, method = config_text(config, entry['options'], tuning)
+        run = dict(
+            config=config,
+            options=entry['options'],
+            variant=entry['variant'],
+            method=tuning,
+            tuning=method,
+            config_text=text,
+            **{key: entry[key] for key in ('factor_of', 'steps', 'batch_size', 'views', 'every')},
+        )
+        for factor, seed in product(entry['factors'], entry['seeds']):
+            name = f'trial_{_model_name(run)}_{tuning}_x{factor:g}_seed{seed}'
+            yield dict(kind='trial', name=name, **run, factor=factor, seed=seed)
+
+
 _EXPAND: dict[str, Callable[[dict], Iterator[dict]]] = dict(
-    memory=_memory, time=_time, largest_batch=_largest_batch, accuracy=_accuracy
+    memory=_memory, time=_time, largest_batch=_largest_batch, accuracy=_accuracy, trial=_trial
 )

@@ -131,8 +131,9 @@ def _run(cell: Cell, path: Path, folder: Path, sources) -> None:
 
     from .training import train_and_score
     from .training_step import measure_largest_batch, measure_memory, measure_time
+    from .trials.trial import run_trial
 
-    measures = dict(memory=measure_memory, time=measure_time, largest_batch=measure_largest_batch)
+    measures = dict(memory=measure_memory, time=measure_time, largest_batch=measure_largest_batch, trial=run_trial)
     started = time.monotonic()
     try:
         if cell.kind in measures:

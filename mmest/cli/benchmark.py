@@ -25,6 +25,8 @@ a grid file holds lists of entries, all of them optional:
                    precisions=['fp32', 'bf16'], device='cuda', steps=20)]
   largest_batch = [dict(configs=[...], sizes=[(800, 800)], budgets_gib=[24, 80], device='cuda')]
   accuracy = [dict(configs=[...], seeds=[0, 1, 2], sweep=dict(factors=[0.3, 1, 3], held_out=0.2))]
+  trial    = [dict(configs=[...], seeds=[0, 1], factors=[0.3, 1], factor_of='method', steps=500, batch_size=4, views=2,
+                   every=3)]
 
   configs    files that use TunedBackbone; needed
   tunings    methods; all of configs/_base_/tunings if it is left out
@@ -35,6 +37,10 @@ a grid file holds lists of entries, all of them optional:
              looked at. With seeds=[0, 1, 2] in it the scores are means over these; otherwise it uses the first of the
              entry's seeds alone, and chance has more of a say. With of="method" the factor is on the rate of the method
              alone, and neck and head keep theirs. Without "sweep" the learning rate is the config's
+
+A trial trains on a few views of each training image and scores on every n-th validation image. What the frozen backbone
+makes of them is computed once and kept, so that methods beside it train in about a minute. Trials are leads, no
+records: "note" in their JSON says why.
 
 Memory and time are those of a training step on synthetic images: no data, no weights. In time cells the methods take
 turns in one process.

@@ -10,35 +10,6 @@ from mmengine.registry import DATASETS, DefaultScope
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.held_out import hold_out, is_held_out, picture_of
 from mmest.benchmark.training import chosen_factor, scale_rate, train_and_score
-from mmest.configs import configs_root
-from mmest.datasets.synthetic import write_dataset
-
-SMALL = """
-_base_ = '{base}'
-model = dict(backbone=dict(backbone=dict(init_cfg=None, depths=[1, 1, 1, 1])))
-train_dataloader = dict(batch_size=2)
-train_cfg = dict(max_iters=3, val_interval=3)
-default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=3, save_optimizer=True))
-"""
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp('demo')
-    write_dataset(root / 'data', dict(target=dict(train=24, val=3)), size=64, workers=1)
-    return root
-
-
-@pytest.fixture
-def config(data, tmp_path, monkeypatch):
-    monkeypatch.setenv('MMEST_DEMO_DIR', str(data))
-
-    def write(name: str) -> Path:
-        path = tmp_path / f'{name}.py'
-        path.write_text(SMALL.format(base=configs_root() / 'demo' / f'{name}.py'))
-        return path
-
-    return write
 
 
 def contents(folder: Path) -> dict:

@@ -78,6 +78,9 @@ def test_stage_change_pools_by_two(size):
         dict(gate='channel', ratios=(2, 8), taps='stage'),
         dict(kernel_size=5, reduction=2),
         dict(output_norms=True),
+        dict(readout=True),
+        dict(late=True, mix=True),
+        dict(stem=True, late=True, mix=True, readout=True, reduction=2),
     ],
 )
 @pytest.mark.parametrize('name', ['swin', 'resnet', 'vit'])
@@ -89,10 +92,13 @@ def test_whole_network(name, knobs):
     outputs = tuned(image())
     features, taps, _ = seen[0]
     ratios, gate = knobs.get('ratios', (1, 2, 4)), knobs.get('gate', 'dynamic')
-    expected, s = list(features), None
+    s, states, reduced = None, {}, []
+    if knobs.get('stem'):
+        s = reference_stem(method.stem, image(), taps[0].feature.shape[2:])
     for i, (tap, block) in enumerate(zip(taps, method.blocks)):
         h = layer_norm(tap.feature.permute(0, 2, 3, 1))
         z = h @ block.reduce.weight.T + block.reduce.bias
+        reduced.append(z)
         if s is not None:
             if s.shape[1:3] != h.shape[1:3]:
                 s = F.avg_pool2d(s.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
@@ -101,14 +107,57 @@ def test_whole_network(name, knobs):
             z = reference_gate(block.gate, gate, z, s)
         a = reference_fusion(block.fusion, ratios, z).permute(0, 3, 1, 2)
         s = z + block.dwconv(a).permute(0, 2, 3, 1)
-        for k, output in enumerate(find_anatomy(tuned.backbone).outputs):
-            if output.block == tap.block:
-                f = features[k]
-                if method.scales is not None:
-                    f = f * method.scales[k] + method.shifts[k]
-                expected[k] = f + (s @ method.expand[k].weight.T + method.expand[k].bias).permute(0, 3, 1, 2)
-    for found, wanted in zip(outputs, expected):
-        torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-3)
+        states[tap.block] = s
+    if knobs.get('mix'):
+        states[tap.block] = reference_mix(method.mix, s)
+    for k, output in enumerate(find_anatomy(tuned.backbone).outputs):
+        f, s = features[k], states[output.block]
+        if method.scales is not None:
+            f = f * method.scales[k] + method.shifts[k]
+        wanted = f + linear_map(method.expand[k], s)
+        if knobs.get('late') and output.block != tap.block:
+            wanted = wanted + bring_to(linear_map(method.late[k], states[tap.block]), f)
+        if knobs.get('readout'):
+            for stage, layer in enumerate(method.readout[k]):
+                x = torch.cat([r for r, t in zip(reduced, taps) if t.stage == taps[0].stage + stage], -1)
+                wanted = wanted + bring_to(linear_map(layer, x), f)
+        torch.testing.assert_close(outputs[k], wanted, rtol=1e-3, atol=1e-3)
+
+
+def linear_map(layer, x):
+    """B×H×W×d to B×C×H×W."""
+    return (x @ layer.weight.T + layer.bias).permute(0, 3, 1, 2)
+
+
+def bring_to(x, f):
+    if x.shape[-1] > f.shape[-1]:
+        return F.avg_pool2d(x, x.shape[-1] // f.shape[-1])
+    return F.interpolate(x, f.shape[-2:], mode='bilinear')
+
+
+def reference_stem(m, x, size):
+    for layer in m.layers:
+        x = layer(x)
+    x = F.avg_pool2d(x, x.shape[-1] // size[1])
+    return linear_map(m.project, x.permute(0, 2, 3, 1)).permute(0, 2, 3, 1)
+
+
+def reference_mix(m, s):
+    tokens = layer_norm(s, m.norm).flatten(1, 2)
+    q, k, v = (tokens @ m.qkv.weight.T + m.qkv.bias).chunk(3, -1)
+    heads = []
+    for start in range(0, s.shape[-1], 8):
+        part = slice(start, start + 8)
+        weights = (q[..., part] @ k[..., part].transpose(1, 2) / 8**0.5).softmax(-1)
+        heads.append(weights @ v[..., part])
+    return s + (torch.cat(heads, -1) @ m.out.weight.T + m.out.bias).unflatten(1, s.shape[1:3])
+
+
+@pytest.mark.parametrize('name', ['swin', 'resnet', 'vit'])
+def test_every_part_starts_at_the_frozen_outputs(name):
+    tuned = build(name, dict(type='EST', stem=True, late=True, mix=True, readout=True))
+    for found, frozen in zip(tuned(image()), tuned.backbone(image())):
+        assert torch.equal(found, frozen)
 
 
 def test_recomputation_gives_the_same_gradients():

@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
+from mmest.anatomy.taps import Tap
 from mmest.registry import TUNINGS
-from mmest.tuning.side.network import ExpandingSideNetwork
+from mmest.tuning.side.network import ExpandingSideNetwork, pool_to, zero_linear
 
 MULTIPLE = 8  # tensor cores want widths of this kind
 LEAST_REDUCTION = 4
@@ -82,7 +83,7 @@ class MultiChannelAdapterFusion(nn.Module):
 class ESTBlock(nn.Module):
     """One EST Block: from a tap h and the side state s to the next state.
 
-    z = gate(D h, s);  s' = z + DWConv_k×k(fusion(z)). The first block has no state yet: z = D h, and no gate.
+    z = gate(D h, s);  s' = z + DWConv_k×k(fusion(z)). Where no state comes in, z = D h, and there is no gate.
 
     Args:
         in_channels: channels C of the tap.
@@ -104,12 +105,65 @@ class ESTBlock(nn.Module):
         self.fusion = MultiChannelAdapterFusion(channels, ratios)
         self.dwconv = nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
 
-    def forward(self, h: Tensor, s: Tensor | None) -> Tensor:
-        """h: B×H×W×C, normalised; s: B×H×W×d or None. Returns B×H×W×d."""
-        z = self.reduce(h)
-        if self.gate is not None:
-            z = self.gate(z, s)
-        return z + self.dwconv(self.fusion(z).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+    def forward(self, h: Tensor, s: Tensor | None) -> tuple[Tensor, Tensor]:
+        """h: B×H×W×C, normalised; s: B×H×W×d or None. Returns D h and the next state, B×H×W×d each."""
+        reduced = self.reduce(h)
+        z = reduced if self.gate is None else self.gate(reduced, s)
+        return reduced, z + self.dwconv(self.fusion(z).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
+
+
+class Stem(nn.Module):
+    """The image as a first state: 3×3 convolutions of stride 2 down to the first tap's stride, at most three of them.
+
+    Args:
+        channels: width d of the state.
+        stride: of the first tap, a power of two.
+        widths: of the convolutions; what they lack of the stride, average pooling does.
+    """
+
+    def __init__(self, channels: int, stride: int, widths: Sequence[int] = (16, 32, 64)) -> None:
+        super().__init__()
+        layers, before = [], 3
+        for width in widths[: max(1, stride.bit_length() - 1)]:
+            layers += [nn.Conv2d(before, width, 3, 2, 1, bias=False), nn.GroupNorm(8, width), nn.GELU()]
+            before = width
+        self.layers = nn.Sequential(*layers)
+        self.project = nn.Linear(before, channels)
+
+    def forward(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        """B×3×H×W to B×H'×W'×d, (H', W') = size."""
+        return self.project(pool_to(self.layers(image).permute(0, 2, 3, 1), size))
+
+
+class Mix(nn.Module):
+    """Self-attention over a state: s + O attention(LN(s)), O zero at the start.
+
+    Args:
+        channels: width d of the state, a multiple of 8.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.heads = channels // MULTIPLE
+        self.norm = nn.LayerNorm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.out = zero_linear(channels, channels)
+
+    def forward(self, s: Tensor) -> Tensor:
+        """B×H×W×d to B×H×W×d."""
+        b, h, w, d = s.shape
+        q, k, v = self.qkv(self.norm(s)).view(b, h * w, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, h, w, d)
+        return s + self.out(mixed)
+
+
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """B×C×H×W to B×C×H'×W', (H', W') = size: pooled where it is finer, interpolated where it is coarser."""
+    if tuple(x.shape[-2:]) == size:
+        return x
+    if x.shape[-2] > size[0]:
+        return F.adaptive_avg_pool2d(x, size)
+    return F.interpolate(x, size, mode='bilinear')
 
 
 @TUNINGS.register_module()
@@ -149,6 +203,10 @@ class EST(ExpandingSideNetwork):
         taps: str | int = 2,
         kernel_size: int = 3,
         output_norms: bool = False,
+        stem: bool = False,
+        mix: bool = False,
+        late: bool = False,
+        readout: bool = False,
         recompute: bool = False,
         lr_mult: float = 1.0,
     ) -> None:
@@ -162,19 +220,74 @@ class EST(ExpandingSideNetwork):
         for divisor in itertools.count(LEAST_REDUCTION) if reduction is None else [reduction]:
             widths = [max(1, round(block.width / divisor / MULTIPLE)) * MULTIPLE for block in self.tapped]
             self.blocks = nn.ModuleList(
-                ESTBlock(block.channels, width, i == 0, ratios, gate, kernel_size)
+                ESTBlock(block.channels, width, i == 0 and not stem, ratios, gate, kernel_size)
                 for i, (block, width) in enumerate(zip(self.tapped, widths))
             )
             self.build_state(widths)
+            self.stem = Stem(widths[0], self.stride) if stem else None
+            self.mix = Mix(widths[-1]) if mix else None
+            self.late = self._late(widths[-1]) if late else None
+            self.readout = self._readout(widths) if readout else None
             if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MULTIPLE:
                 break
 
-    def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
-        # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
-        h = F.layer_norm(h, h.shape[-1:])
-        if self.recompute and self.training:
-            return recompute(self.blocks[i], h, state, use_reentrant=False)
-        return self.blocks[i](h, state)
+    def _late(self, width: int) -> nn.ModuleList:
+        last = len(self.tapped) - 1
+        return nn.ModuleList(
+            nn.Identity() if source == last else zero_linear(width, output.channels)
+            for source, output in zip(self.sources, self.outputs)
+        )
+
+    def _readout(self, widths: Sequence[int]) -> nn.ModuleList:
+        """Of each output, by stage: what the taps of the stage were reduced to, side by side, to the output's width."""
+        return nn.ModuleList(
+            nn.ModuleList(zero_linear(sum(widths[i] for i in taps), output.channels) for taps in self.taps_of_stages())
+            for output in self.outputs
+        )
+
+    def taps_of_stages(self) -> list[list[int]]:
+        """Indices of the taps, by stage."""
+        groups: list[list[int]] = []
+        for i in range(len(self.tapped)):
+            if not groups or self.starts_stage(i):
+                groups.append([])
+            groups[-1].append(i)
+        return groups
+
+    def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
+        reduced, states = self._run(taps, image)
+        if self.mix is not None:
+            states[-1] = self.mix(states[-1])
+        by_stage = [torch.cat([reduced[i] for i in some], -1) for some in self.taps_of_stages()] if self.readout else []
+        outputs = []
+        for k, source in enumerate(self.sources):
+            size = tuple(features[k].shape[-2:])
+            p = self.correct(k, features[k], states[source])
+            if self.late is not None and source != len(states) - 1:
+                p = p + resized(self.late[k](states[-1]).permute(0, 3, 1, 2), size)
+            for x, read in zip(by_stage, self.readout[k] if self.readout else ()):
+                p = p + resized(read(pool_to(x, size)).permute(0, 3, 1, 2), size)
+            outputs.append(p)
+        return outputs
+
+    def _run(self, taps: Sequence[Tap], image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """What each tap was reduced to, and the state behind it, B×H×W×d each."""
+        reduced, states, state = [], [], None
+        for i, tap in enumerate(taps):
+            # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
+            h = tap.feature.permute(0, 2, 3, 1)
+            h = F.layer_norm(h, h.shape[-1:])
+            if i == 0 and self.stem is not None:
+                state = self.stem(image, tuple(h.shape[1:3]))
+            elif self.starts_stage(i):
+                state = self.change_stage(i, state, tuple(h.shape[1:3]))
+            if self.recompute and self.training:
+                new, state = recompute(self.blocks[i], h, state, use_reentrant=False)
+            else:
+                new, state = self.blocks[i](h, state)
+            reduced.append(new)
+            states.append(state)
+        return reduced, states
 
     def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
         if self.scales is not None:

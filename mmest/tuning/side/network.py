@@ -94,6 +94,7 @@ class SideNetwork(TuningMethod):
         self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, taps)}
         self.tapped: list[Block] = list(self.tapped_blocks.values())
         self.outputs = anatomy.outputs
+        self.stride = round(anatomy.image[0] / self.tapped[0].size[0])  # of the first tap
         self._refuse_rising_resolution(anatomy, type(backbone).__name__)
         order = list(self.tapped_blocks)
         self.sources = [order.index(output.block) for output in anatomy.outputs]

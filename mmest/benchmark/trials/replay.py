@@ -1,0 +1,90 @@
+"""A frozen backbone whose outputs are recorded once and played back."""
+
+from collections import deque
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmest.anatomy.blocks import find_anatomy
+from mmest.anatomy.taps import Tap, TapReader
+from mmest.backbones import TunedBackbone
+from mmest.tuning.side.network import choose_taps
+
+from .plain import as_half
+
+#: Of the taps that are kept: every block, but none finer than every output.
+DENSITY = 1
+
+
+class Recorder(nn.Module):
+    """Stands where the TunedBackbone stood and keeps what the frozen backbone made of each image.
+
+    Args:
+        backbone: the frozen backbone itself.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        backbone.eval()
+        self.backbone = backbone
+        anatomy = find_anatomy(backbone)
+        self.reader = TapReader(backbone, {i: anatomy.blocks[i] for i in choose_taps(anatomy, DENSITY)})
+        self.calls: list[dict[str, Any]] = []
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Returns what the backbone does for images B×3×H×W, B = 1."""
+        outputs = self.backbone(x)
+        outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
+        taps = {tap.block: tap.feature for tap in self.reader.take(tuple(x.shape[-2:]), outputs)}
+        # An output that is a block's own is kept once.
+        same = [next((i for i, tap in taps.items() if _equal(tap, f)), None) for f in outputs]
+        self.calls.append(
+            dict(
+                taps={i: as_half(tap[0]) for i, tap in taps.items()},
+                outputs=[i if i is not None else as_half(f[0]) for i, f in zip(same, outputs)],
+            )
+        )
+        return outputs
+
+
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and bool(torch.equal(a, b))
+
+
+class Replay(nn.Module):
+    """A TunedBackbone whose backbone does not run: what it made of the images is given beforehand.
+
+    Args:
+        tuned: a method beside the backbone, or one that adds nothing.
+    """
+
+    def __init__(self, tuned: TunedBackbone) -> None:
+        super().__init__()
+        self.tuned = tuned
+        self.queue: deque[list[dict]] = deque()
+
+    def give(self, batches: list[list[dict]]) -> None:
+        """What the next forward passes find, each the calls of a batch's images."""
+        self.queue.extend(batches)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        calls = self.queue.popleft()
+        stages = {i: block.stage for i, block in self.tuned.method.tapped_blocks.items()}
+        missing = stages.keys() - calls[0]['taps'].keys()
+        if missing:
+            raise ValueError(
+                f'Trials keep no blocks finer than every output, but {type(self.tuned.method).__name__} reads block '
+                f"{min(missing)}. Use another value of taps than 'block'."
+            )
+        kept = {i: torch.stack([c['taps'][i] for c in calls]).float() for i in {*stages, *_shared(calls[0])}}
+        outputs = [
+            kept[f] if isinstance(f, int) else torch.stack([c['outputs'][k] for c in calls]).float()
+            for k, f in enumerate(calls[0]['outputs'])
+        ]
+        return tuple(self.tuned.method(outputs, [Tap(stage, i, kept[i]) for i, stage in stages.items()], x))
+
+
+def _shared(call: dict) -> list[int]:
+    return [f for f in call['outputs'] if isinstance(f, int)]

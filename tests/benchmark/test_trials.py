@@ -1,0 +1,85 @@
+"""Trials train on what the frozen backbone was seen to return, and score as an evaluation does."""
+
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from toy import BACKBONES, image
+
+from mmest.backbones import TunedBackbone
+from mmest.benchmark.config_text import config_of_cell
+from mmest.benchmark.grid import read_grid
+from mmest.benchmark.trials import cache, trial
+from mmest.benchmark.trials.plain import from_plain, to_plain
+from mmest.benchmark.trials.replay import Recorder, Replay
+from mmest.benchmark.trials.views import training_views
+
+
+@pytest.fixture
+def requests(config, tmp_path):
+    def read(name: str, **entry) -> dict:
+        grid = tmp_path / 'grid.py'
+        entry = dict(dict(configs=[str(config(name))], steps=3, batch_size=2, views=1), **entry)
+        grid.write_text(f'trial = [dict(**{entry!r})]')
+        return {cell.name.split('_')[-3]: cell.request for cell in read_grid(str(grid))}
+
+    return read
+
+
+@pytest.mark.parametrize('name, metric', [('fpn_swin_est', 'mIoU'), ('retinanet_swin_est', 'coco/bbox_mAP')])
+def test_what_is_played_back_trains_as_the_backbone_itself(requests, tmp_path, monkeypatch, name, metric):
+    monkeypatch.setattr(trial, '_EVERY', 1)
+    asked = requests(name, tunings=['est', 'frozen'], factor_of='method')
+    found = trial.run_trial(asked['est'], tmp_path / 'one')
+    assert not found['backbone_ran'] and metric in found['metrics']
+    monkeypatch.setattr(trial, 'plays_back', lambda tuned: False)
+    real = trial.run_trial(asked['est'], tmp_path / 'two')
+    assert real['backbone_ran']
+    for (step, kept), (_, ran) in zip(found['losses'], real['losses']):
+        assert kept == pytest.approx(ran, rel=5e-3), step  # kept in 16 bits
+    assert len(list((tmp_path / 'trial_views').iterdir())) == 1, 'computed once'
+
+
+def test_a_method_inside_the_backbone_runs_it(requests, tmp_path):
+    found = trial.run_trial(requests('fpn_swin_est', tunings=['lora'])['lora'], tmp_path / 'one')
+    assert found['backbone_ran'] and found['metrics']['mIoU'] >= 0
+
+
+def test_a_tap_that_is_not_kept_gets_a_sentence():
+    tuned = TunedBackbone(dict(BACKBONES['swin'], out_indices=(2, 3)), dict(type='EST', taps='block'))
+    recorder, replay = Recorder(tuned.backbone), Replay(tuned)
+    recorder(image())
+    replay.give([recorder.calls])
+    with pytest.raises(ValueError, match="EST reads block 0. Use another value of taps than 'block'"):
+        replay(image())
+
+
+@pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
+def test_samples_come_back_from_plain_types(requests, tmp_path, name):
+    cfg = config_of_cell(requests(name, tunings=['est'])['est'])
+    init_default_scope(cfg.default_scope)
+    sample = next(training_views(cfg, 1)[0])['data_samples']
+    torch.save(to_plain(sample), tmp_path / 'sample.pth')
+    back = from_plain(torch.load(tmp_path / 'sample.pth', weights_only=True))
+    assert type(back) is type(sample) and back.metainfo == to_plain(sample.metainfo)
+    if name.startswith('fpn'):
+        assert torch.equal(back.gt_sem_seg.data, sample.gt_sem_seg.data)
+    else:
+        boxes = sample.gt_instances.bboxes
+        assert torch.equal(back.gt_instances.bboxes, getattr(boxes, 'tensor', boxes))
+        assert torch.equal(back.gt_instances.labels, sample.gt_instances.labels)
+
+
+def test_a_view_depends_on_its_number_alone(requests):
+    cfg = config_of_cell(requests('fpn_swin_est', tunings=['est'])['est'])
+    init_default_scope(cfg.default_scope)
+    one, two = (list(training_views(cfg, 2)[0]) for _ in range(2))
+    assert all(torch.equal(a['inputs'], b['inputs']) for a, b in zip(one, two))
+    assert not all(torch.equal(a['inputs'], b['inputs']) for a, b in zip(one, one[len(one) // 2 :]))
+
+
+def test_another_backbone_has_another_file(requests):
+    a = config_of_cell(requests('fpn_swin_est', tunings=['est'])['est'])
+    b = config_of_cell(requests('fpn_swin_est', tunings=['frozen'])['frozen'])
+    assert cache.digest(a, 1, 1) == cache.digest(b, 1, 1) != cache.digest(a, 2, 1)
+    b.model.backbone.backbone.depths = [2, 1, 1, 1]
+    assert cache.digest(a, 1, 1) != cache.digest(b, 1, 1)
