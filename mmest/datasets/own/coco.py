@@ -1,0 +1,236 @@
+"""COCO JSON, as Roboflow, CVAT, Label Studio and others lay it out."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import shapely
+from pycocotools import mask as mask_tools
+
+from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, image_files, inside, size_of, some, split_of
+
+NAME = 'COCO JSON'
+_DEEP = 3  # folders below the one that was named
+
+
+def finds(path: Path) -> bool:
+    """Whether there are COCO files."""
+    return bool(_files(path))
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix.lower() == '.json' and _is_coco(path) else []
+    levels = ('*/' * depth + '*.json' for depth in range(_DEEP))
+    return [file for level in levels for file in sorted(path.glob(level)) if _is_coco(file)]
+
+
+def _is_coco(path: Path) -> bool:
+    """Judged by the keys: other tools leave JSON files of other kinds beside them."""
+    if path.name.startswith('.'):
+        return False
+    try:
+        content = _load(path)
+    except ValueError:
+        return False
+    return isinstance(content, dict) and {'images', 'annotations', 'categories'} <= content.keys()
+
+
+def _load(path: Path) -> dict:
+    return json.loads(path.read_text(encoding='utf-8-sig'))
+
+
+def read(path: Path) -> OwnData:
+    """Read all COCO files of a folder, or one of them.
+
+    Raises:
+        FileNotFoundError: most images that they name are not there.
+        ValueError: a file contradicts itself or its images.
+    """
+    root = path.parent if path.is_file() else path
+    notes = Notes()
+    contents = {file: _load(file) for file in _files(path)}
+    classes = _classes(contents, notes)
+    find = _Images(root, notes)
+    samples: dict[str, Sample] = {}
+    outlines = False
+    for file, content in contents.items():
+        split = split_of(file.stem) or split_of(*(part for part in file.relative_to(root).parent.parts))
+        labels = {
+            category['id']: classes.index(category['name'])
+            for category in content['categories']
+            if category['name'] in classes
+        }
+        for sample, shaped in _samples(file, content, labels, split, find, notes):
+            outlines |= shaped
+            if sample.name in samples and samples[sample.name].split != sample.split:
+                raise ValueError(
+                    f'{sample.name} is named by annotation files of two splits ({samples[sample.name].split} and '
+                    f'{sample.split}); {file} is the second. Remove it from one of them.'
+                )
+            if sample.name in samples:
+                samples[sample.name].objects += sample.objects
+            else:
+                samples[sample.name] = sample
+    find.check()
+    return OwnData(root, NAME, classes, list(samples.values()), 'outlines' if outlines else 'boxes', notes)
+
+
+def _classes(contents: dict[Path, dict], notes: Notes) -> list[str]:
+    """Names in the order of their ids. The made-up category that Roboflow puts first is taken out of the contents."""
+    for file, content in contents.items():
+        for category in content['categories']:
+            if 'id' not in category or 'name' not in category:
+                raise ValueError(f'{file} has a category without id or name: {category}. Export it again.')
+            category['name'] = str(category['name'])
+    used = {one.get('category_id') for content in contents.values() for one in content['annotations']}
+    ids: dict[str, int] = {}
+    for content in contents.values():
+        parents = {one.get('supercategory') for one in content['categories'] if one['id'] != 0}
+        for category in list(content['categories']):
+            if category['id'] == 0 and 0 not in used and category['name'] in parents:
+                content['categories'].remove(category)
+                notes.say(f'the category "{category["name"]}" groups the others and labels nothing: it is no class')
+            else:
+                ids.setdefault(category['name'], category['id'])
+    never = [name for name, number in ids.items() if number not in used]
+    if never:
+        notes.say(f'classes that label nothing: {some(never)}')
+    return sorted(ids, key=lambda name: (isinstance(ids[name], str), ids[name]))
+
+
+class _Images:
+    """Finds image files by the names that annotation files give them."""
+
+    def __init__(self, root: Path, notes: Notes) -> None:
+        self.root, self._notes = root, notes
+        self._files = image_files(root)
+        self._by_path = {path.relative_to(root).as_posix(): path for path in self._files}
+        self._by_name: dict[str, list[Path]] = {}
+        for path in self._files:
+            self._by_name.setdefault(path.name, []).append(path)
+        self._missing: list[str] = []
+        self._used: set[Path] = set()
+
+    def find(self, name: str, file: Path, split: str | None) -> Path | None:
+        """The file, looked for where tools put images; None is counted as missing."""
+        name = name.replace('\\', '/').split('?')[0]
+        here = file.parent.relative_to(self.root)
+        folders = [here, Path('.'), Path('images'), here / 'images']
+        words = [split, file.stem.removeprefix('instances_'), dict(val='valid').get(split or '')]
+        folders += [folder / word for word in words if word for folder in (Path('images'), Path('.'))]
+        for folder in folders:
+            path = self._by_path.get((folder / name).as_posix())
+            if path:
+                break
+        else:
+            same = self._by_name.get(Path(name).name, [])
+            if len(same) > 1:
+                raise ValueError(
+                    f'{file} names the image {name}, and there are {len(same)} of that name: '
+                    f'{some([str(path.relative_to(self.root)) for path in same])}. Write the path below the folder.'
+                )
+            path = same[0] if same else None
+        if path is None:
+            self._missing.append(name)
+        else:
+            self._used.add(path)
+        return path
+
+    def check(self) -> None:
+        """Say what is missing and what is not labelled."""
+        if len(self._missing) > len(self._used):
+            raise FileNotFoundError(
+                f'{len(self._missing)} of {len(self._missing) + len(self._used)} images that the annotations name are '
+                f'not below {self.root}: {some(self._missing)}. Put them there, as the export has them.'
+            )
+        for name in self._missing:
+            self._notes.count('images that are named but not there', name)
+        for path in self._files:
+            if path not in self._used:
+                self._notes.count('images that no annotation file names, left out', path.name)
+
+
+def _samples(
+    file: Path, content: dict, labels: dict, split: str | None, find: _Images, notes: Notes
+) -> Iterator[tuple[Sample, bool]]:
+    objects: dict = {}
+    for one in content['annotations']:
+        objects.setdefault(one.get('image_id'), []).append(one)
+    known = set()
+    for image in content['images']:
+        if not {'id', 'file_name'} <= image.keys():
+            raise ValueError(f'{file} has an image without id or file_name: {image}. Export it again.')
+        if image['id'] in known:
+            raise ValueError(f'{file} gives the id {image["id"]} to two images. Export it again.')
+        known.add(image['id'])
+        path = find.find(str(image['file_name']), file, split)
+        if path is None:
+            continue
+        width, height = size_of(path)
+        stated = (image.get('width') or width, image.get('height') or height)
+        if (int(stated[0]), int(stated[1])) != (width, height):
+            raise ValueError(
+                f'{file} says that {image["file_name"]} has {stated[0]}×{stated[1]} pixels, but it has '
+                f'{width}×{height}: its boxes would be at the wrong places. Export images and labels together.'
+            )
+        sample = Sample(path, path.relative_to(find.root).as_posix(), width, height, split=split)
+        shaped = False
+        for one in objects.pop(image['id'], []):
+            thing = _thing(file, one, labels, sample, notes)
+            if thing:
+                sample.objects.append(thing)
+                shaped |= thing.shape is not None
+        yield sample, shaped
+    for image_id, ones in objects.items():
+        if image_id not in known:
+            for _ in ones:
+                notes.count('annotations of images that the file does not list', f'{file.name}: image {image_id}')
+
+
+def _thing(file: Path, one: dict, labels: dict, sample: Sample, notes: Notes) -> Thing | None:
+    place = f'annotation {one.get("id")} of {sample.name}'
+    if one.get('category_id') not in labels:
+        raise ValueError(
+            f'{file}: {place} has the category {one.get("category_id")}, which is not among {sorted(labels)}. '
+            'Export it again.'
+        )
+    segmentation = one.get('segmentation')
+    outline = _outline_of_runs(segmentation) if isinstance(segmentation, dict) else outline_of(segmentation or [])
+    try:
+        box = [float(value) for value in one.get('bbox') or ()]
+    except (TypeError, ValueError):
+        box = [0.0]
+    if not box and outline is not None:
+        x0, y0, x1, y1 = outline.bounds
+        box = [x0, y0, x1 - x0, y1 - y0]
+    if len(box) != 4:
+        raise ValueError(f'{file}: {place} has the bbox {one.get("bbox")}; expected four numbers x, y, width, height.')
+    corners = inside((box[0], box[1], box[0] + box[2], box[1] + box[3]), sample)
+    if corners is None:
+        notes.count('boxes without area, or outside of their image, left out', place)
+        return None
+    return Thing(labels[one['category_id']], corners, outline, bool(one.get('iscrowd')))
+
+
+def outline_of(polygons: list) -> shapely.Geometry | None:
+    """Polygons x1, y1, x2, y2, ... as one outline."""
+    found = []
+    for flat in polygons:
+        points = list(zip(map(float, flat[::2]), map(float, flat[1::2])))
+        if len(points) >= 3:
+            polygon = shapely.make_valid(shapely.Polygon(points))
+            if polygon.area > 0:
+                found.append(polygon)
+    return shapely.union_all(found) if found else None
+
+
+def _outline_of_runs(rle: dict) -> shapely.Geometry | None:
+    """A mask of run lengths as one outline, exact to the pixel."""
+    if isinstance(rle['counts'], list):
+        rle = mask_tools.frPyObjects(rle, *rle['size'])
+    mask = np.pad(mask_tools.decode(rle), ((1, 1), (0, 0))).astype(np.int8)
+    columns, starts = np.nonzero((np.diff(mask, axis=0) == 1).T)
+    _, ends = np.nonzero((np.diff(mask, axis=0) == -1).T)
+    return shapely.union_all(shapely.box(columns, starts, columns + 1, ends)) if len(columns) else None

@@ -1,0 +1,48 @@
+"""Which format a user's data has."""
+
+from pathlib import Path
+
+from mmest.datasets.own import coco, georaster, masks, voc, yolo
+from mmest.datasets.own.sample import OwnData, image_files, some, visible_files
+
+#: The surest signs first: rasters with vectors have images too, YOLO's folders have names of masks.
+_FORMATS = (georaster, coco, yolo, voc, masks)
+
+
+def read(path: Path, segments: bool | None = None) -> OwnData:
+    """Read data of whatever format it has.
+
+    Args:
+        path: a folder, or the file that describes it (a COCO JSON, a data.yaml, a GeoPackage, a GeoTIFF).
+        segments: whether masks are wanted, where a folder has masks and boxes.
+
+    Raises:
+        FileNotFoundError: nothing is there, or images that labels name are missing.
+        ValueError: no format is recognised, or labels contradict themselves.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f'--data: there is no "{path}".')
+    found = [one for one in _FORMATS if one.finds(path)]
+    if segments and masks in found and georaster not in found:
+        found = [masks]
+    if not found:
+        raise ValueError(_unknown(path))
+    data = found[0].read(path)
+    if not data.samples:
+        raise ValueError(f'{path} is {data.format}, but no image of it is labelled.')
+    if not data.classes:
+        raise ValueError(f'{path} is {data.format}, but it has no object on any image, and so no class.')
+    return data
+
+
+def _unknown(path: Path) -> str:
+    expected = (
+        'expected COCO JSON with its images, YOLO text files with data.yaml, Pascal VOC XML, folders "images" and '
+        '"masks", or GeoTIFF with GeoPackage, GeoJSON or shapefile'
+    )
+    if path.is_file():
+        return f'{path} is no description of a data set that is known: {expected}.'
+    names = [entry.relative_to(path).as_posix() for entry in sorted(visible_files(path))]
+    what = f'{len(names)} files ({some(names)}), {len(image_files(path))} of them images' if names else 'no file'
+    return f'{path} holds {what}, and no labels that are known: {expected}.'

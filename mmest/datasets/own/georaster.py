@@ -1,0 +1,199 @@
+"""Georeferenced rasters with vector labels: GeoTIFF with GeoPackage, GeoJSON or shapefile."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import shapely
+
+from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some, split_of, visible_files
+
+try:
+    import pyogrio
+    import rasterio
+    import rasterio.warp
+    import rasterio.windows
+except ImportError:
+    pyogrio = rasterio = None
+
+NAME = 'georeferenced rasters with vector labels'
+_RASTERS = ('.tif', '.tiff', '.jp2', '.vrt', '.img')
+_VECTORS = ('.gpkg', '.geojson', '.shp', '.fgb', '.json', '.kml', '.gml')
+#: Columns that name classes, the surest first.
+_CLASS_COLUMNS = ('class', 'class_name', 'classname', 'label', 'category', 'klass', 'klasse', 'type', 'kind', 'name')
+_MOST_CLASSES = 100
+
+
+def finds(path: Path) -> bool:
+    """Whether there are rasters with vector files."""
+    rasters, vectors = _files(path)
+    return bool(rasters and vectors)
+
+
+def _files(path: Path) -> tuple[list[Path], list[Path]]:
+    """Rasters and vectors of a folder. A file that is named stands alone among those of its kind."""
+    folder = path.parent if path.is_file() else path
+    files = sorted(visible_files(folder)) if path.is_dir() else sorted(one for one in folder.iterdir() if one.is_file())
+    rasters = [file for file in files if file.suffix.lower() in _RASTERS]
+    vectors = [file for file in files if file.suffix.lower() in _VECTORS and _is_vector(file)]
+    if path.is_file():
+        if path.suffix.lower() in _RASTERS:
+            rasters = [path]
+            vectors = [file for file in vectors if file.stem == path.stem] or vectors
+        elif path.suffix.lower() in _VECTORS:
+            rasters, vectors = [file for file in rasters if file.stem == path.stem] or rasters, [path]
+        else:
+            return [], []
+    return rasters, vectors
+
+
+def _is_vector(file: Path) -> bool:
+    if file.suffix.lower() != '.json':
+        return True
+    with file.open('rb') as stream:
+        return b'"FeatureCollection"' in stream.read(4096)
+
+
+def read(path: Path) -> OwnData:
+    """Read rasters and the polygons on them.
+
+    Raises:
+        FileNotFoundError: rasterio or pyogrio is not installed.
+        ValueError: a file cannot be read; no raster has a georeference; no polygon lies on a raster.
+    """
+    if rasterio is None:
+        raise FileNotFoundError(
+            'Georeferenced rasters with vector labels need rasterio and pyogrio, of which one is not installed: '
+            'pip install mmest[geo]'
+        )
+    root = path.parent if path.is_file() else path
+    rasters, vectors = _files(path)
+    notes = Notes()
+    layers = [layer for file in vectors for layer in _layers(file, notes)]
+    classes = sorted({name for layer in layers for name in layer.names})
+    samples = []
+    for file in rasters:
+        sample = _sample(file, root, layers, classes, notes)
+        if sample:
+            samples.append(sample)
+    if not any(sample.objects for sample in samples):
+        raise ValueError(
+            f'None of the polygons of {some([str(file) for file in vectors])} lies on '
+            f'{some([str(file) for file in rasters])}. Check the coordinate reference systems of both.'
+        )
+    return OwnData(root, NAME, classes, samples, 'outlines', notes, rasters=True)
+
+
+class _Layer:
+    """Polygons of a layer, with the name of each one's class."""
+
+    def __init__(self, file: Path, name: str, shapes: np.ndarray, names: list[str], crs: str) -> None:
+        self.file, self.name, self.shapes, self.names, self.crs = file, name, shapes, names, crs
+
+    def on(self, crs: 'rasterio.crs.CRS') -> np.ndarray:
+        """The shapes in another reference system."""
+
+        def move(points: np.ndarray) -> np.ndarray:
+            return np.array(rasterio.warp.transform(self.crs, crs, points[:, 0], points[:, 1])).T
+
+        return shapely.transform(self.shapes, move) if self.crs != crs else self.shapes
+
+
+def _layers(file: Path, notes: Notes) -> list[_Layer]:
+    try:
+        names = [name for name, kind in pyogrio.list_layers(file) if kind is not None]
+        read = {name: pyogrio.raw.read(file, layer=name, force_2d=True) for name in names}
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError) as error:
+        raise ValueError(f'{file} cannot be read: {error}. Copy or export it again.') from error
+    layers = []
+    for name, (meta, _, wkb, columns) in read.items():
+        place = f'{file.name}, layer {name}' if len(names) > 1 else file.name
+        if meta['crs'] is None:
+            raise ValueError(
+                f'{place} does not say its coordinate reference system. Write it into the file, such as with '
+                'ogr2ogr -a_srs EPSG:NUMBER.'
+            )
+        shapes = shapely.from_wkb(wkb)
+        polygons = np.isin(shapely.get_type_id(shapes), (3, 6))  # POLYGON, MULTIPOLYGON
+        for _ in range(int((~polygons).sum())):
+            notes.count('points, lines and empty features, left out (draw areas, or buffer them)', place)
+        if polygons.any():
+            named_by = name if len(names) > 1 else file.stem
+            column, values = _class_values(dict(zip(meta['fields'], columns)), named_by, len(wkb))
+            said = f'classes from the column "{column}" of {place}' if column else f'{place} is one class: {values[0]}'
+            notes.say(said)
+            named = [str(value) for value, is_polygon in zip(values, polygons) if is_polygon]
+            layers.append(_Layer(file, name, shapely.make_valid(shapes[polygons]), named, meta['crs']))
+    return layers
+
+
+def _class_values(columns: dict[str, np.ndarray], layer: str, count: int) -> tuple[str | None, list]:
+    """The column that names classes and its values; without one, the layer's name for all."""
+    by_name = {name.lower(): name for name in columns}
+    for wanted in _CLASS_COLUMNS:
+        name = by_name.get(wanted)
+        if (
+            name
+            and 0 < len(set(map(str, columns[name]))) <= _MOST_CLASSES
+            and all(value not in (None, '') for value in columns[name].tolist())
+        ):
+            return name, columns[name].tolist()
+    return None, [layer] * count
+
+
+def _sample(file: Path, root: Path, layers: list[_Layer], classes: list[str], notes: Notes) -> Sample | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
+        try:
+            raster = rasterio.open(file)
+        except rasterio.errors.RasterioError as error:
+            raise ValueError(f'{file} cannot be read: {error}. Copy or export it again.') from error
+    with raster:
+        if raster.crs is None:
+            notes.count('rasters without a coordinate reference system, left out', file.name)
+            return None
+        name = file.relative_to(root).as_posix()
+        split = split_of(*file.relative_to(root).parent.parts)
+        sample = Sample(file, name, raster.width, raster.height, split=split, group=name)
+        ground = shapely.box(0, 0, raster.width, raster.height)
+        to_pixels = ~raster.transform
+        turn = np.array([[to_pixels.a, to_pixels.d], [to_pixels.b, to_pixels.e]])
+        shift = np.array([to_pixels.c, to_pixels.f])
+        for layer in layers:
+            shapes = shapely.transform(layer.on(raster.crs), lambda points: points @ turn + shift)
+            for shape, kind in zip(shapes, layer.names):
+                for part in _polygons(shapely.intersection(shapely.make_valid(shape), ground)):
+                    sample.objects.append(Thing(classes.index(kind), part.bounds, part))
+    if not sample.objects:
+        notes.count('rasters on which no polygon lies, left out', file.name)
+        return None
+    _warn_of_blank_ground(sample, notes)
+    return sample
+
+
+def _polygons(shape: shapely.Geometry) -> list[shapely.Polygon]:
+    """Each part of a shape with an area: an object of its own."""
+    return [part for part in shapely.get_parts(shape).tolist() if part.geom_type == 'Polygon' and part.area > 0] + [
+        inner
+        for part in shapely.get_parts(shape).tolist()
+        if part.geom_type in ('MultiPolygon', 'GeometryCollection')
+        for inner in _polygons(part)
+    ]
+
+
+def _warn_of_blank_ground(sample: Sample, notes: Notes) -> None:
+    """Labels that cover one corner alone: the rest would be learnt as background."""
+    labelled = shapely.union_all([shapely.box(*one.box) for one in sample.objects]).envelope.area
+    if labelled < sample.width * sample.height / 3:
+        share = labelled / (sample.width * sample.height)
+        notes.say(
+            f'the labels of {sample.name} lie within {share:.0%} of it, and all other ground is taken as background: '
+            'if it was not looked at, cut the raster first (gdal_translate -projwin)'
+        )
+
+
+def blank(sample: Sample) -> np.ndarray:
+    """Which pixels of a tile hold no image, by nodata value or alpha: H×W."""
+    x0, y0, x1, y1 = sample.window or (0, 0, sample.width, sample.height)
+    with rasterio.open(sample.image) as raster:
+        return raster.dataset_mask(window=rasterio.windows.Window(x0, y0, x1 - x0, y1 - y0)) == 0

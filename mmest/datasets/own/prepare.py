@@ -1,0 +1,306 @@
+"""A user's data as a set that mmdet and mmseg read: COCO JSON, or lists of images and masks. The data stays."""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import shapely
+from PIL import ImageColor
+
+from mmest.datasets.own import georaster
+from mmest.datasets.own.cutting import cut
+from mmest.datasets.own.detect import read
+from mmest.datasets.own.sample import SPLITS, OwnData, Sample, visible_files
+from mmest.datasets.preparation.coco import annotation, write_coco
+from mmest.files import write_bytes, write_json
+from mmest.pictures import Picture
+
+DESCRIPTION = 'mmest_data.json'
+UNLABELLED = 255
+_VERSION = 1
+_WHOLE = 1.25  # images up to this many times the size are not cut
+_LARGEST_IN_TILES = 3  # objects of up to this part of a tile's side are mostly whole on one
+#: Of training and prediction, where none is asked for: usual patches of overhead images.
+DEFAULT_SIZES = dict(detection=800, segmentation=512)
+
+
+@dataclass
+class Prepared:
+    """A prepared set.
+
+    Attributes:
+        folder: where it lies.
+        task: ``detection`` or ``segmentation``.
+        format: of the user's data, in words.
+        source: the user's data.
+        classes: names by number.
+        palette: a colour for each, RGB.
+        images: the folder that image names are relative to.
+        counts: images by split.
+        size: the longest side of a training image, in pixels as the network sees it.
+        scale: pixels of the network by pixel of the image; 1 but for large images with large objects.
+        notes: how the data was understood.
+    """
+
+    folder: Path
+    task: str
+    format: str
+    source: Path
+    classes: list[str]
+    palette: list[tuple[int, int, int]]
+    images: Path
+    counts: dict[str, int]
+    size: int
+    scale: float
+    notes: list[str]
+
+    def labels(self, split: str) -> Path:
+        """The COCO file, or the list of image names, of a split."""
+        return self.folder / f'{split}{".json" if self.task == "detection" else ".txt"}'
+
+
+def prepare(
+    source: Path, out: Path, task: str | None = None, size: int | None = None, seed: int = 0, copy: bool = False
+) -> Prepared:
+    """Prepare a user's data, once: what is there already from the same data is taken again.
+
+    Args:
+        source: folder or file.
+        out: the folder to write; its description is written last, so a half-written one is begun again.
+        task: ``detection`` or ``segmentation``; by default what the labels are for.
+        size: side of tiles and of what the network sees, in pixels (default: 800 for objects, 512 for masks).
+        seed: of the split.
+        copy: copy images, for a set that stands alone; otherwise they are read where they are, but for tiles.
+
+    Raises:
+        FileNotFoundError: nothing is there, or images are missing.
+        ValueError: the format is unknown, labels contradict themselves, or do not suit the task.
+    """
+    source, out = Path(source).absolute(), Path(out).absolute()
+    if (source / DESCRIPTION).is_file():
+        return _suited(load(source), task)
+    key = _key(source, task, size, seed, copy)
+    if (out / DESCRIPTION).is_file() and json.loads((out / DESCRIPTION).read_text()).get('key') == key:
+        return load(out)
+    data = read(source, segments=None if task is None else task == 'segmentation')
+    task = task or ('segmentation' if data.labels == 'masks' else 'detection')
+    _check_task(data, task)
+    scale, longest = _cut_or_scale(data, task, size, seed)
+    classes, palette = data.classes, data.palette
+    if task == 'segmentation' and data.labels != 'masks' and 'background' not in classes:
+        classes = ['background', *classes]
+        data.notes.say('ground outside of all outlines is the class "background"')
+    if not palette or len(palette) < len(classes):
+        palette = colours(classes)
+    tiled = any(sample.window for sample in data.samples)
+    for split in SPLITS:
+        (out / f'{split}.json').unlink(missing_ok=True)
+        (out / f'{split}.txt').unlink(missing_ok=True)
+    (out / DESCRIPTION).unlink(missing_ok=True)
+    images = out / 'images' if copy or tiled else data.root
+    if copy or tiled:
+        _write_images(data.samples, images)
+    counts = {}
+    for split in SPLITS:
+        samples = [sample for sample in data.samples if sample.split == split]
+        if samples:
+            counts[split] = len(samples)
+            if task == 'detection':
+                _write_objects(out / f'{split}.json', data.classes, samples)
+            else:
+                _write_masks(out, split, samples, data, classes)
+    prepared = Prepared(
+        out, task, data.format, source, classes, [tuple(c) for c in palette[: len(classes)]], images, counts, longest,
+        scale, data.notes.lines(),
+    )  # fmt: skip
+    write_json(out / DESCRIPTION, dict(_description(prepared), key=key))
+    return prepared
+
+
+def load(folder: Path) -> Prepared:
+    """A set that was prepared before.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    file = Path(folder) / DESCRIPTION
+    if not file.is_file():
+        raise FileNotFoundError(f'{folder} is no prepared data set: it has no {DESCRIPTION}.')
+    found = json.loads(file.read_text())
+    found.pop('key')
+    found.update(folder=Path(folder).absolute(), source=Path(found['source']))
+    found['images'] = Path(folder).absolute() / found['images']
+    found['palette'] = [tuple(colour) for colour in found['palette']]
+    return Prepared(**found)
+
+
+def _description(prepared: Prepared) -> dict:
+    """Plain values; images of a set that stands alone by a relative path, so that it can be moved."""
+    images = prepared.images
+    inside = images.relative_to(prepared.folder) if images.is_relative_to(prepared.folder) else images
+    return dict(asdict(prepared), folder='.', source=str(prepared.source), images=str(inside))
+
+
+def _suited(prepared: Prepared, task: str | None) -> Prepared:
+    if task not in (None, prepared.task):
+        raise ValueError(f'{prepared.folder} was prepared for {prepared.task}; make it again for {task}.')
+    return prepared
+
+
+def _check_task(data: OwnData, task: str) -> None:
+    if task == 'detection' and data.labels == 'masks':
+        raise ValueError(
+            f'{data.root} has masks, which segmentation models learn: choose --model upernet, segformer or fcn.'
+        )
+    if task == 'segmentation' and data.labels == 'boxes':
+        raise ValueError(
+            f'{data.root} has boxes without outlines, which detection models learn: choose --model faster-rcnn or '
+            'retinanet.'
+        )
+
+
+def _cut_or_scale(data: OwnData, task: str, size: int | None, seed: int) -> tuple[float, int]:
+    """Cut images that are much larger than what the network sees, or scale them all where objects are large too.
+
+    Returns:
+        The scale, and the longest side at that scale.
+    """
+    wanted = size or DEFAULT_SIZES[task]
+    longest = max(max(sample.width, sample.height) for sample in data.samples)
+    sides = sorted(max(one.box[2] - one.box[0], one.box[3] - one.box[1]) for s in data.samples for one in s.objects)
+    large = sides[len(sides) * 9 // 10] if sides else 0
+    scale, limit = 1.0, longest
+    if data.rasters or (longest > _WHOLE * wanted and large <= wanted / _LARGEST_IN_TILES):
+        limit = min(wanted, max(longest // 2, 1)) if data.rasters else wanted
+    elif longest > _WHOLE * wanted and task == 'detection':
+        scale = wanted / longest
+        data.notes.say(
+            f'images of up to {longest} pixels have objects of {large:.0f}: they are scaled to {wanted} as a whole'
+        )
+    elif longest > _WHOLE * wanted:
+        limit = wanted
+    elif size and task == 'detection':
+        scale = size / longest
+    before = len(data.samples)
+    data.notes.say(cut(data, limit, seed))
+    if data.rasters:
+        for sample in [one for one in data.samples if not one.objects and georaster.blank(one).all()]:
+            data.samples.remove(sample)
+            data.notes.count('tiles without any image (nodata), left out', sample.name)
+    if any(sample.window for sample in data.samples):
+        data.notes.say(
+            f'{before} image{"s" * (before != 1)} of up to {longest} pixels: cut into {len(data.samples)} tiles of '
+            f'{limit}'
+        )
+    longest = max(max(sample.width, sample.height) for sample in data.samples)
+    return scale, round(longest * scale)
+
+
+def _key(source: Path, *choices: object) -> str:
+    """Changes when a file of the data does: by names, sizes and times, and so without reading all images."""
+    digest = hashlib.blake2b(repr((_VERSION, str(source), *choices)).encode(), digest_size=16)
+    folder = source if source.is_dir() else source.parent
+    for path in sorted(visible_files(folder)):
+        stat = path.stat()
+        digest.update(f'{path.relative_to(folder)}\0{stat.st_size}\0{stat.st_mtime_ns}\n'.encode())
+    return digest.hexdigest()
+
+
+def _write_images(samples: list[Sample], folder: Path) -> None:
+    """Tiles as PNG, whole images as copies."""
+    by_image: dict[Path, list[Sample]] = {}
+    for sample in samples:
+        by_image.setdefault(sample.image, []).append(sample)
+    for image, tiles in by_image.items():
+        if tiles[0].window is None:
+            target = folder / tiles[0].name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(image, f'{target}.part{os.getpid()}')
+            os.replace(f'{target}.part{os.getpid()}', target)
+            continue
+        picture = Picture(image)
+        try:
+            for tile in tiles:
+                _write_png(folder / tile.name, picture.read(tile.window)[..., ::-1])
+        finally:
+            picture.close()
+
+
+def _write_png(path: Path, pixels: np.ndarray) -> None:
+    write_bytes(path, cv2.imencode('.png', pixels)[1].tobytes())
+
+
+def _write_objects(path: Path, classes: list[str], samples: list[Sample]) -> None:
+    images = [dict(file_name=sample.name, width=sample.width, height=sample.height) for sample in samples]
+    objects = []
+    for sample in samples:
+        things = []
+        for one in sample.objects:
+            x0, y0, x1, y1 = one.box
+            made = annotation(one.label, (x0, y0, x1 - x0, y1 - y0), one.ignore or one.cut)
+            if one.shape is not None:
+                made.update(area=one.shape.area, segmentation=_rings(one.shape))
+            things.append(made)
+        objects.append(things)
+    write_coco(path, classes, images, objects)
+
+
+def _rings(shape: shapely.Geometry) -> list[list[float]]:
+    parts = [part for part in shapely.get_parts(shape).tolist() if part.geom_type == 'Polygon']
+    return [shapely.get_coordinates(part.exterior)[:-1].ravel().round(2).tolist() for part in parts]
+
+
+def _write_masks(out: Path, split: str, samples: list[Sample], data: OwnData, classes: list[str]) -> None:
+    """A mask for each image, named like it with ``.png`` behind, and the list of the images."""
+    whole: dict[Path, np.ndarray] = {}
+    for sample in samples:
+        if data.labels == 'masks':
+            if sample.image not in whole:
+                whole = {sample.image: data.read_mask(sample.mask)}
+            pixels = whole[sample.image]
+            if sample.window:
+                x0, y0, x1, y1 = sample.window
+                pixels = pixels[y0:y1, x0:x1]
+        else:
+            pixels = rasterise(sample, [classes.index(name) for name in data.classes], classes.index('background'))
+        if data.rasters:
+            pixels[georaster.blank(sample)] = UNLABELLED
+        _write_png(out / 'masks' / f'{sample.name}.png', np.ascontiguousarray(pixels))
+    write_bytes(out / f'{split}.txt', ('\n'.join(sample.name for sample in samples) + '\n').encode())
+
+
+def rasterise(sample: Sample, numbers: list[int], background: int) -> np.ndarray:
+    """Objects as a mask: a pixel belongs to the smallest object that its centre is in.
+
+    Args:
+        sample: the image with its objects.
+        numbers: the mask's class number of each label.
+        background: the class number of the rest.
+
+    Returns:
+        H×W; 255 where an object is to be ignored.
+    """
+    mask = np.full((sample.height, sample.width), background, np.uint8)
+    for one in sorted(sample.objects, key=lambda thing: -thing.area):
+        shape = one.shape if one.shape is not None else shapely.box(*one.box)
+        x0, y0 = (max(0, int(np.floor(value))) for value in shape.bounds[:2])
+        x1, y1 = (int(np.ceil(value)) for value in shape.bounds[2:])
+        part = mask[y0:y1, x0:x1]
+        ys, xs = np.mgrid[y0 : y0 + part.shape[0], x0 : x0 + part.shape[1]] + 0.5
+        shapely.prepare(shape)
+        part[shapely.contains_xy(shape, xs, ys)] = UNLABELLED if one.ignore else numbers[one.label]
+    return mask
+
+
+def colours(classes: list[str]) -> list[tuple[int, int, int]]:
+    """A colour for each class: evenly spread hues, black for a background."""
+    found = []
+    for number, name in enumerate(classes):
+        hue = number * 137.508 % 360  # the golden angle: neighbours differ, however many there are
+        found.append((0, 0, 0) if name.lower() == 'background' else ImageColor.getrgb(f'hsl({hue:.0f},85%,55%)'))
+    return found

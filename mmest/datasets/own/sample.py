@@ -1,0 +1,178 @@
+"""What every format is read into: images with their objects or their mask."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import shapely
+from PIL import Image
+
+from mmest.tiles.grid import Box
+
+IMAGE_ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+SPLITS = ('train', 'val', 'test')
+_EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
+_SPLIT_WORDS = dict(
+    train='train', training='train', val='val', valid='val', validation='val', test='test', testing='test'
+)
+_SHOWN = 3
+
+
+@dataclass
+class Thing:
+    """An object on an image.
+
+    Attributes:
+        label: number of its class.
+        box: x0, y0, x1, y1 in pixels.
+        shape: its outline in pixels, where the labels have one.
+        ignore: neither object nor background.
+        cut: most of it is beyond the tile: for a detector neither object nor background.
+    """
+
+    label: int
+    box: tuple[float, float, float, float]
+    shape: shapely.Geometry | None = None
+    ignore: bool = False
+    cut: bool = False
+
+    @property
+    def area(self) -> float:
+        """Pixels of the outline, or of the box where there is none."""
+        return self.shape.area if self.shape is not None else self.box_area
+
+    @property
+    def box_area(self) -> float:
+        return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
+
+
+@dataclass
+class Sample:
+    """An image of the data, or a tile of one.
+
+    Attributes:
+        image: the file.
+        name: the path below the data's folder, with ``/``.
+        width: in pixels, as the image is shown (a turn in its EXIF data is made).
+        height: likewise.
+        objects: what is labelled on it, in a data set of objects.
+        mask: the file of its mask, in a data set of masks.
+        split: ``train``, ``val`` or ``test``; None where the data does not say.
+        group: images of one group show the same ground and stay in one split.
+        window: the part of the image that a tile shows.
+    """
+
+    image: Path
+    name: str
+    width: int
+    height: int
+    objects: list[Thing] = field(default_factory=list)
+    mask: Path | None = None
+    split: str | None = None
+    group: str = ''
+    window: Box | None = None
+
+
+class Notes:
+    """What the user should know about how the data was understood, and what was left out of it."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+        self._counted: dict[str, list[str]] = defaultdict(list)
+
+    def say(self, sentence: str) -> None:
+        """Say something once."""
+        if sentence not in self._said:
+            self._said.append(sentence)
+
+    def count(self, what: str, example: str) -> None:
+        """Count one more case of something."""
+        self._counted[what].append(example)
+
+    def lines(self) -> list[str]:
+        """All of it, cases by number with the first of them."""
+        return self._said + [f'{what}: {len(found)} ({some(found)})' for what, found in self._counted.items()]
+
+
+@dataclass
+class OwnData:
+    """A user's data set as it was found.
+
+    Attributes:
+        root: its folder.
+        format: what it is, in words.
+        classes: names by number.
+        samples: its images.
+        labels: ``boxes``, ``outlines`` (which have boxes too) or ``masks``.
+        notes: what the user should know.
+        read_mask: class numbers (H×W, 255 where unlabelled) of a mask file, in a data set of masks.
+        palette: a colour for each class, RGB, where the labels say it.
+        rasters: whether the images are georeferenced ground that must be cut into tiles.
+    """
+
+    root: Path
+    format: str
+    classes: list[str]
+    samples: list[Sample]
+    labels: str
+    notes: Notes
+    read_mask: Callable[[Path], np.ndarray] | None = None
+    palette: list[tuple[int, int, int]] | None = None
+    rasters: bool = False
+
+
+def some(names: Sequence[str]) -> str:
+    """The first names of many."""
+    return ', '.join(str(name) for name in names[:_SHOWN]) + (', ...' if len(names) > _SHOWN else '')
+
+
+def image_files(folder: Path) -> list[Path]:
+    """All images below a folder, in order; hidden files and those of macOS archives are left out."""
+    return sorted(path for path in visible_files(folder) if path.suffix.lower() in IMAGE_ENDINGS)
+
+
+def visible_files(folder: Path) -> Iterator[Path]:
+    """All files below a folder but hidden ones."""
+    for path in folder.rglob('*'):
+        parts = path.relative_to(folder).parts
+        if not any(part.startswith('.') or part == '__MACOSX' for part in parts) and path.is_file():
+            yield path
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height of an image as it is shown, from its header.
+
+    Raises:
+        ValueError: it is no image.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(_EXIF_ORIENTATION) in _TURNED
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(f'{path} cannot be read as an image: {error}. Copy or export it again.') from error
+    return (height, width) if turned else (width, height)
+
+
+def inside(box: tuple, sample: Sample) -> tuple[float, float, float, float] | None:
+    """The part of x0, y0, x1, y1 on the image; None where there is none."""
+    x0, y0 = max(box[0], 0.0), max(box[1], 0.0)
+    x1, y1 = min(box[2], float(sample.width)), min(box[3], float(sample.height))
+    return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def split_of(*names: str) -> str | None:
+    """The split that the name of a folder or a file says: ``train2017``, ``valid``, ``instances_val.json``."""
+    for name in names:
+        for word in re.findall('[a-z]+', name.lower()):
+            if word in _SPLIT_WORDS:
+                return _SPLIT_WORDS[word]
+    return None
+
+
+def class_counts(samples: Sequence[Sample]) -> Counter:
+    """Objects by class number."""
+    return Counter(one.label for sample in samples for one in sample.objects if not one.ignore)

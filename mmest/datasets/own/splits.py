@@ -1,0 +1,113 @@
+"""Train and validation where the data does not say: by groups of one ground, seeded, with all classes in both."""
+
+import re
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from mmest.datasets.own.sample import OwnData, Sample
+
+SHARE = 0.2
+_TRIES = 200
+_ENOUGH_GROUPS = 5
+
+
+def choose(groups: Mapping[Hashable, Counter], seed: int, share: float = SHARE) -> set:
+    """Which groups validate: of many random choices the one with each class nearest to its share.
+
+    Args:
+        groups: what each group holds, such as objects by class.
+        seed: of the choices.
+        share: of the groups.
+
+    Returns:
+        At least one group, never all of them.
+    """
+    keys = list(groups)
+    kinds = sorted({kind for counts in groups.values() for kind in counts}, key=str)
+    held = np.array([[groups[key][kind] for kind in kinds] for key in keys], float).reshape(len(keys), len(kinds))
+    wanted = held.sum(0) * share
+    count = min(max(1, round(len(keys) * share)), len(keys) - 1)
+    random = np.random.default_rng(seed)
+    best, best_miss = None, np.inf
+    for _ in range(_TRIES):
+        picked = random.permutation(len(keys))[:count]
+        miss = float((np.abs(held[picked].sum(0) - wanted) / np.maximum(wanted, 1)).sum())
+        if miss < best_miss:
+            best, best_miss = picked, miss
+    return {keys[index] for index in best}
+
+
+def contents_of(sample: Sample) -> Counter:
+    """What a sample adds to a split: its objects by class, and itself."""
+    return Counter(one.label for one in sample.objects if not one.ignore) + Counter(images=1)
+
+
+def group_of(name: str) -> str:
+    """What images of one source have in common: Roboflow's augmented copies end with ``.rf.`` and a hash."""
+    return re.sub(r'\.rf\.[0-9a-f]+', '', name.rsplit('.', 1)[0])
+
+
+def _tile_group(name: str) -> str:
+    """The source of a tile whose name ends with its place: ``scene_0_512``, ``P0001__1024__0___824``."""
+    return re.sub(r'([_-]+[xyrc]?\d+){2,}$', '', name)
+
+
+def group(samples: Sequence[Sample]) -> str:
+    """Give each sample its group, where it has none.
+
+    Returns:
+        What was grouped, in words; empty where every image stands alone.
+    """
+    missing = [sample for sample in samples if not sample.group]
+    copies = {id(sample): group_of(sample.name) for sample in missing}
+    tiles = {id(sample): _tile_group(copies[id(sample)]) for sample in missing}
+    tiled = _ENOUGH_GROUPS <= len(set(tiles.values())) < len(set(copies.values()))
+    found = tiles if tiled else copies
+    for sample in missing:
+        sample.group = found[id(sample)]
+    if tiled:
+        return ', tiles of one scene together'
+    return ', copies of one image together' if len(set(copies.values())) < len(missing) else ''
+
+
+def split(data: OwnData, seed: int = 0) -> str:
+    """Have every sample in a split; what the data says stays.
+
+    Args:
+        data: its samples get their ``split``.
+        seed: of the choice.
+
+    Returns:
+        The sentence that says how it was done.
+
+    Raises:
+        ValueError: there are too few images for two splits.
+    """
+    stated = Counter(sample.split for sample in data.samples if sample.split)
+    for sample in data.samples:
+        sample.split = sample.split or 'train'
+    if stated['val'] and any(sample.split == 'train' for sample in data.samples):
+        return 'split as the data says'
+    if stated['val'] and not stated['train']:
+        for sample in data.samples:
+            sample.split = 'train' if sample.split == 'val' else sample.split
+    training = [sample for sample in data.samples if sample.split == 'train']
+    how = group(training)
+    groups: dict[str, Counter] = {}
+    for sample in training:
+        groups.setdefault(sample.group, Counter()).update(contents_of(sample))
+    if len(groups) < 2:
+        raise ValueError(
+            f'{data.root} holds {len(training)} image{"s" * (len(training) != 1)} to train and to validate with'
+            f'{how}; at least two of different ground are needed.'
+        )
+    chosen = choose(groups, seed)
+    for sample in training:
+        sample.split = 'val' if sample.group in chosen else 'train'
+    count = sum(sample.split == 'val' for sample in training)
+    return (
+        f'no validation split was found: {count} of {len(training)} images ({len(chosen)} of {len(groups)} groups'
+        f'{how}) validate, chosen with seed {seed}'
+    )

@@ -1,0 +1,173 @@
+"""Pascal VOC XML: flat exports such as Roboflow's, and the layout of VOCdevkit."""
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import shapely
+
+from mmest.datasets.own.sample import (
+    IMAGE_ENDINGS,
+    Notes,
+    OwnData,
+    Sample,
+    Thing,
+    image_files,
+    inside,
+    size_of,
+    some,
+    split_of,
+    visible_files,
+)
+
+NAME = 'Pascal VOC'
+
+
+def finds(path: Path) -> bool:
+    """Whether there is XML of annotated images."""
+    return path.is_dir() and any(_is_annotation(file) for file in _xml(path)[:3])
+
+
+def _xml(path: Path) -> list[Path]:
+    """Annotations; those of GDAL, which lie beside rasters, are no such."""
+    return sorted(one for one in visible_files(path) if one.suffix.lower() == '.xml' and '.aux.' not in one.name)
+
+
+def _is_annotation(file: Path) -> bool:
+    try:
+        return ElementTree.parse(file).getroot().tag == 'annotation'
+    except ElementTree.ParseError:
+        return False
+
+
+def read(path: Path) -> OwnData:
+    """Read all annotations below a folder.
+
+    Raises:
+        FileNotFoundError: most images are not there.
+        ValueError: an annotation cannot be read.
+    """
+    notes = Notes()
+    images = image_files(path)
+    by_stem: dict[str, list[Path]] = {}
+    for image in images:
+        by_stem.setdefault(image.stem, []).append(image)
+    splits = _image_sets(path)
+    first = 1.0 if _counts_from_one(path) else 0.0
+    if first:
+        notes.say('corners are counted from 1, as in VOCdevkit')
+    classes: dict[str, int] = {}
+    samples, missing = [], []
+    for file in _xml(path):
+        try:
+            root = ElementTree.parse(file).getroot()
+        except ElementTree.ParseError as error:
+            raise ValueError(f'{file} is not valid XML: {error}. Copy or export it again.') from error
+        if root.tag != 'annotation':
+            continue
+        image = _image(file, root, by_stem)
+        if image is None:
+            missing.append(file.stem)
+            continue
+        split = splits.get(file.stem) or split_of(*image.relative_to(path).parent.parts)
+        sample = Sample(image, image.relative_to(path).as_posix(), *size_of(image), split=split)
+        _check_size(file, root, sample)
+        for one in root.iter('object'):
+            thing = _thing(file, one, classes, first, sample)
+            if thing is None:
+                notes.count('boxes without area, or outside of their image, left out', sample.name)
+            else:
+                sample.objects.append(thing)
+        samples.append(sample)
+    if len(missing) > len(samples):
+        raise FileNotFoundError(
+            f'{len(missing)} of {len(missing) + len(samples)} annotations below {path} have no image: '
+            f'{some(missing)}. Put images with these names and the ending {" or ".join(IMAGE_ENDINGS[:3])} beside them.'
+        )
+    for name in missing:
+        notes.count('annotations without an image, left out', name)
+    used = {sample.image for sample in samples}
+    for image in images:
+        if image not in used and 'Segmentation' not in image.parent.name:
+            notes.count('images without an annotation file, left out', image.name)
+    _sort(classes, samples)
+    outlines = any(one.shape is not None for sample in samples for one in sample.objects)
+    return OwnData(path, NAME, sorted(classes), samples, 'outlines' if outlines else 'boxes', notes)
+
+
+def _image_sets(path: Path) -> dict[str, str]:
+    """The split of each name, of ImageSets/Main."""
+    splits: dict[str, str] = {}
+    for file in sorted(path.glob('**/ImageSets/Main/*.txt')):
+        split = dict(train='train', val='val', test='test').get(file.stem.lower())
+        if split:
+            for line in file.read_text(encoding='utf-8-sig').splitlines():
+                if line.strip():
+                    splits.setdefault(Path(line.split()[0]).name, split)
+    return splits
+
+
+def _counts_from_one(path: Path) -> bool:
+    """VOCdevkit counts pixels from 1, and labels every corner in whole numbers; CVAT writes its layout with fractions,
+    from 0.
+    """
+    if not any(path.glob('**/JPEGImages')):
+        return False
+    corners = [
+        float(value.text or 0) for file in _xml(path) for value in ElementTree.parse(file).getroot().iter('xmin')
+    ]
+    return all(value >= 1 and value.is_integer() for value in corners)
+
+
+def _image(file: Path, root: ElementTree.Element, by_stem: dict[str, list[Path]]) -> Path | None:
+    """The image of the annotation's own name, or of the name that it states; the nearest of several."""
+    stated = (root.findtext('filename') or '').replace('\\', '/')
+    found = by_stem.get(file.stem) or by_stem.get(Path(stated).stem) or []
+    if Path(stated).suffix:
+        found = [image for image in found if image.name == Path(stated).name] or found
+    found = [image for image in found if 'Segmentation' not in image.parent.name]
+
+    def distance(image: Path) -> int:
+        return sum(a != b for a, b in zip(reversed(image.parent.parts), reversed(file.parent.parts)))
+
+    return min(found, key=distance, default=None)
+
+
+def _check_size(file: Path, root: ElementTree.Element, sample: Sample) -> None:
+    stated = tuple(int(float(root.findtext(f'size/{side}') or 0)) for side in ('width', 'height'))
+    if all(stated) and stated != (sample.width, sample.height):
+        raise ValueError(
+            f'{file} says that its image has {stated[0]}×{stated[1]} pixels, but {sample.name} has '
+            f'{sample.width}×{sample.height}: its boxes would be at the wrong places. Export both together.'
+        )
+
+
+def _thing(file: Path, one: ElementTree.Element, classes: dict, first: float, sample: Sample) -> Thing | None:
+    name = (one.findtext('name') or '').strip()
+    if not name:
+        raise ValueError(f'{file} has an object without a name. Export it again.')
+    try:
+        x0, y0, x1, y1 = (float(one.findtext(f'bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax'))
+    except (TypeError, ValueError):
+        raise ValueError(f'{file} has an object "{name}" without four numbers in bndbox. Export it again.') from None
+    box = inside((x0 - first, y0 - first, x1, y1), sample)
+    if box is None:
+        return None
+    thing = Thing(classes.setdefault(name, len(classes)), box, _outline(one), ignore=one.findtext('difficult') == '1')
+    return thing
+
+
+def _outline(one: ElementTree.Element) -> shapely.Geometry | None:
+    """The polygon that Roboflow adds, as x1, y1, x2, ..."""
+    values = {point.tag: float(point.text) for point in one.findall('polygon/*')}
+    points = []
+    while f'x{len(points) + 1}' in values and f'y{len(points) + 1}' in values:
+        points.append((values[f'x{len(points) + 1}'], values[f'y{len(points) + 1}']))
+    return shapely.make_valid(shapely.Polygon(points)) if len(points) >= 3 else None
+
+
+def _sort(classes: dict[str, int], samples: list[Sample]) -> None:
+    """Number classes in the order of their names: files come in any order."""
+    new = {classes[name]: number for number, name in enumerate(sorted(classes))}
+    for sample in samples:
+        for one in sample.objects:
+            one.label = new[one.label]

@@ -1,0 +1,200 @@
+"""YOLO text files with data.yaml, as Roboflow, ultralytics, CVAT and Label Studio write them."""
+
+from pathlib import Path
+
+import shapely
+import yaml
+
+from mmest.datasets.own.sample import (
+    IMAGE_ENDINGS,
+    SPLITS,
+    Notes,
+    OwnData,
+    Sample,
+    Thing,
+    image_files,
+    inside,
+    size_of,
+    some,
+    split_of,
+)
+
+NAME = 'YOLO'
+_NAMES_FILES = ('classes.txt', 'obj.names', 'labels.txt')
+_YAML_SPLITS = dict(train=('train',), val=('val', 'valid', 'validation'), test=('test',))
+_NO_LABELS = (*_NAMES_FILES, 'train.txt', 'val.txt', 'valid.txt', 'test.txt', 'readme')
+
+
+def finds(path: Path) -> bool:
+    """Whether there is a data.yaml that names classes, or a list of classes beside text files of labels."""
+    if path.is_file():
+        return path.suffix.lower() in ('.yaml', '.yml') and _is_data(path)
+    if any(_is_data(file) for file in _yamls(path)):
+        return True
+    return any((path / name).is_file() for name in _NAMES_FILES) and _first_labels(path)
+
+
+def _yamls(folder: Path) -> list[Path]:
+    return sorted([*folder.glob('*.yaml'), *folder.glob('*.yml')], key=lambda file: (file.stem != 'data', file.name))
+
+
+def _is_data(file: Path) -> bool:
+    try:
+        content = yaml.safe_load(file.read_text(encoding='utf-8-sig'))
+    except (yaml.YAMLError, UnicodeDecodeError):
+        return False
+    return isinstance(content, dict) and 'names' in content and bool(content.keys() & {'train', 'val', 'valid', 'test'})
+
+
+def _first_labels(path: Path) -> bool:
+    """Whether a text file begins as a label does: a number and four or more."""
+    for file in sorted(path.rglob('*.txt')):
+        if file.name.lower() in _NO_LABELS:
+            continue
+        words = file.read_text(encoding='utf-8-sig', errors='replace').split('\n')[0].split()
+        if len(words) >= 5:
+            return all(word.replace('.', '', 1).replace('-', '', 1).isdigit() for word in words[:5])
+    return False
+
+
+def read(path: Path) -> OwnData:
+    """Read a folder, or a data.yaml.
+
+    Raises:
+        FileNotFoundError: a folder that data.yaml names is not there.
+        ValueError: a label file cannot be read, or names a class that is not listed.
+    """
+    root = path.parent if path.is_file() else path
+    notes = Notes()
+    file = path if path.is_file() else next((one for one in _yamls(path) if _is_data(one)), None)
+    if file:
+        content = yaml.safe_load(file.read_text(encoding='utf-8-sig'))
+        classes, images = _names(content['names'], file), _listed_images(content, file, notes)
+        points = 'kpt_shape' in content
+    else:
+        names = next(root / name for name in _NAMES_FILES if (root / name).is_file())
+        classes = [line.strip() for line in names.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
+        images = {one: split_of(*one.relative_to(root).parent.parts) for one in image_files(root)}
+        points = False
+    if points:
+        notes.say('the labels have key points, which are left out')
+    samples, outlines = [], False
+    for image, split in images.items():
+        name = image.relative_to(root).as_posix() if image.is_relative_to(root) else image.as_posix().lstrip('/')
+        sample = Sample(image, name, *size_of(image), split=split)
+        labels = _labels_of(image)
+        if labels is None:
+            notes.count('images without a label file, taken as empty', image.name)
+        else:
+            sample.objects = list(_things(labels, sample, classes, points, notes))
+            outlines |= any(one.shape is not None for one in sample.objects)
+        samples.append(sample)
+    return OwnData(root, NAME, classes, samples, 'outlines' if outlines else 'boxes', notes)
+
+
+def _names(names: list | dict, file: Path) -> list[str]:
+    if isinstance(names, dict):
+        if sorted(names) != list(range(len(names))):
+            raise ValueError(f'{file} numbers its names {sorted(names)}; expected 0 to {len(names) - 1} without gaps.')
+        names = [names[number] for number in range(len(names))]
+    if not isinstance(names, list) or not names:
+        raise ValueError(f'{file} has the names {names!r}; expected a list of classes, or a mapping from numbers.')
+    return [str(name) for name in names]
+
+
+def _listed_images(content: dict, file: Path, notes: Notes) -> dict[Path, str]:
+    """Images and their splits, of what train, val and test name: folders, lists of files, or several of them."""
+    images: dict[Path, str] = {}
+    for split in SPLITS:
+        for key in _YAML_SPLITS[split]:
+            entries = content.get(key)
+            for entry in [entries] if isinstance(entries, str) else entries or []:
+                tried = _places(str(entry), content.get('path'), file)
+                found = next((path for path in tried if path.exists()), None)
+                if found is None and split == 'train':
+                    raise FileNotFoundError(
+                        f'{file} names "{entry}" as {key}, which is not there; tried {some(list(map(str, tried)))}. '
+                        'Correct the path, or put the folder beside the file.'
+                    )
+                if found is None:  # Roboflow names test whether or not it exports one
+                    notes.say(f'{file.name} names "{entry}" as {key}, which is not there')
+                    continue
+                found = found.resolve() if '..' in found.parts else found
+                for image in image_files(found) if found.is_dir() else _list_file(found):
+                    images.setdefault(image, split)
+    if not images:
+        raise FileNotFoundError(f'The folders that {file} names hold no image (endings: {", ".join(IMAGE_ENDINGS)}).')
+    return images
+
+
+def _places(entry: str, base: str | None, file: Path) -> list[Path]:
+    """Where a path of data.yaml may lead. Tools write it relative to the file, to its ``path``, to the folder above (as
+    Roboflow does, although the images lie beside the file), or as an absolute path of another machine.
+    """
+    parts = [part for part in entry.replace('\\', '/').split('/') if part not in ('', '.', '..')]
+    ends = [parts[skipped:] for skipped in range(len(parts))]
+    ends = [end for end in ends if split_of(*end) == split_of(*parts)]  # "images" alone is not the training's
+    home = file.parent
+    return [*([home / base / entry] if base else []), home / entry, *(home.joinpath(*end) for end in ends)]
+
+
+def _list_file(file: Path) -> list[Path]:
+    """The images that a text file lists."""
+    found = []
+    for line in filter(None, map(str.strip, file.read_text(encoding='utf-8-sig').splitlines())):
+        line = line.replace('\\', '/').removeprefix('./')
+        parts = [part for part in line.split('/') if part]
+        tried = [file.parent / line, *(file.parent.joinpath(*parts[skipped:]) for skipped in range(len(parts)))]
+        path = next((one for one in tried if one.is_file()), None)
+        if path is None:
+            raise FileNotFoundError(f'{file} lists the image {line}, which is not there. Put it beside the list.')
+        found.append(path)
+    return found
+
+
+def _labels_of(image: Path) -> Path | None:
+    """The label file: in ``labels`` in place of the last ``images`` of the path, or beside the image."""
+    parts = list(image.with_suffix('.txt').parts)
+    tried = [image.with_suffix('.txt')]
+    for at in reversed([at for at, part in enumerate(parts[:-1]) if part.lower() == 'images']):
+        tried.insert(0, Path(*parts[:at], 'labels', *parts[at + 1 :]))
+    return next((path for path in tried if path.is_file()), None)
+
+
+def _things(file: Path, sample: Sample, classes: list[str], points: bool, notes: Notes) -> list[Thing]:
+    things = []
+    for number, line in enumerate(file.read_text(encoding='utf-8-sig').splitlines(), start=1):
+        words = line.split()
+        if not words:
+            continue
+        place = f'{file}, line {number}'
+        try:
+            label, values = int(float(words[0])), [float(word) for word in words[1:]]
+        except ValueError:
+            raise ValueError(f'{place} is "{line.strip()}"; expected a class and its box or outline.') from None
+        if not 0 <= label < len(classes):
+            raise ValueError(
+                f'{place} names the class {label}, but there are {len(classes)}, numbered 0 to {len(classes) - 1}: '
+                f'{some(classes)}. Correct the label or complete the names.'
+            )
+        thing = _thing(label, values[:4] if points else values, sample, place)
+        if thing is None:
+            notes.count('boxes without area, or outside of their image, left out', f'{file.name}, line {number}')
+        else:
+            things.append(thing)
+    return things
+
+
+def _thing(label: int, values: list[float], sample: Sample, place: str) -> Thing | None:
+    if max(values, default=0) > 2:
+        raise ValueError(f'{place} has the coordinate {max(values):g}; expected shares of the image, from 0 to 1.')
+    width, height = sample.width, sample.height
+    if len(values) in (4, 5):  # five: a confidence at the end
+        x, y, w, h = values[0] * width, values[1] * height, values[2] * width, values[3] * height
+        box = inside((x - w / 2, y - h / 2, x + w / 2, y + h / 2), sample)
+        return Thing(label, box) if box else None
+    if len(values) < 6 or len(values) % 2:
+        raise ValueError(f'{place} has {len(values)} numbers behind the class; expected 4 of a box, or pairs (x, y).')
+    outline = shapely.make_valid(shapely.Polygon([(x * width, y * height) for x, y in zip(values[::2], values[1::2])]))
+    outline = shapely.intersection(outline, shapely.box(0, 0, width, height))
+    return Thing(label, outline.bounds, outline) if outline.area > 0 else None

@@ -1,0 +1,255 @@
+"""What labelling tools export is read box for box and pixel for pixel, and nothing of it is changed."""
+
+import hashlib
+import json
+
+import exports
+import numpy as np
+import pytest
+from mmdet.datasets import CocoDataset
+from mmseg.datasets import BaseSegDataset
+from PIL import Image
+
+from mmest.datasets.own.prepare import load, prepare
+
+SPLITS = dict(valid='val', validation='val')
+
+
+def content_of(folder) -> dict:
+    return {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob('*') if path.is_file()}
+
+
+@pytest.fixture(params=[export for group in exports.BOXES.values() for export in group], ids=lambda f: f.__name__)
+def boxes_export(request, tmp_path):
+    root = tmp_path / 'own'
+    root.mkdir()
+    truth = request.param(root)
+    name = next(name for name, group in exports.BOXES.items() if request.param in group)
+    return root, truth, name
+
+
+def loaded(prepared, split: str) -> dict:
+    """Boxes by file name, as mmdet reads them."""
+    data = CocoDataset(
+        ann_file=str(prepared.labels(split)),
+        data_prefix=dict(img=str(prepared.images)),
+        metainfo=dict(classes=prepared.classes),
+        pipeline=[],
+    )
+    found = {}
+    for index in range(len(data)):
+        info = data.get_data_info(index)
+        with Image.open(info['img_path']) as image:
+            assert image.size == (info['width'], info['height'])
+        rows = [(one['bbox_label'], *one['bbox']) for one in info['instances']]
+        found[info['img_path'].rsplit('/', 1)[-1]] = np.array(rows).reshape(-1, 5)
+    return found
+
+
+def test_boxes_are_those_that_were_drawn(boxes_export, tmp_path):
+    root, truth, name = boxes_export
+    before = content_of(root)
+    prepared = prepare(root, tmp_path / 'out')
+    assert (prepared.format, prepared.task, prepared.classes) == (name, 'detection', list(exports.CLASSES))
+    stated = {SPLITS.get(split, split): boxes for split, boxes in truth.items()}
+    if 'all' in stated:
+        found = {split: loaded(prepared, split) for split in ('train', 'val')}
+        assert len(found['val']) == max(1, round(len(stated['all']) / 5))
+        assert not found['train'].keys() & found['val'].keys()
+        stated, found = dict(all=stated['all']), dict(all=found['train'] | found['val'])
+        assert any('seed 0' in note for note in prepared.notes)
+    else:
+        found = {split: loaded(prepared, split) for split in stated}
+        assert not any('seed' in note for note in prepared.notes)
+    for split, images in stated.items():
+        assert found[split].keys() == images.keys()
+        for image, boxes in images.items():
+            np.testing.assert_allclose(found[split][image], np.array(boxes).reshape(-1, 5), atol=1e-4)
+    assert content_of(root) == before
+
+
+@pytest.mark.parametrize('export', exports.MASKS, ids=lambda f: f.__name__)
+def test_masks_are_those_that_were_drawn(export, tmp_path):
+    root = tmp_path / 'own'
+    root.mkdir()
+    truth = export(root)
+    before = content_of(root)
+    prepared = prepare(root, tmp_path / 'out')
+    assert prepared.task == 'segmentation'
+    expected = dict(
+        index_masks=['ground', 'plane', 'ship'],
+        palette_masks=['class 0', 'class 1', 'class 2'],
+        binary_masks=['background', 'foreground'],
+    ).get(export.__name__, ['ground', 'plane', 'ship'])
+    assert prepared.classes == expected
+    seen = 0
+    for split in ('train', 'val'):
+        data = BaseSegDataset(
+            ann_file=str(prepared.labels(split)),
+            data_prefix=dict(img_path=str(prepared.images), seg_map_path=str(prepared.folder / 'masks')),
+            img_suffix='',
+            seg_map_suffix='.png',
+            metainfo=dict(classes=prepared.classes),
+            pipeline=[],
+        )
+        for index in range(len(data)):
+            info = data.get_data_info(index)
+            name = info['img_path'].rsplit('/', 1)[-1]
+            drawn = next(images[name] for images in truth.values() if name in images)
+            np.testing.assert_array_equal(np.asarray(Image.open(info['seg_map_path'])), drawn)
+            assert Image.open(info['img_path']).size == exports.SIZE
+            seen += 1
+    assert seen == sum(map(len, truth.values()))
+    assert content_of(root) == before
+    assert any('0 and 255' in note for note in prepared.notes) == (export is exports.binary_masks)
+
+
+def test_outlines_become_masks_for_segmentation(tmp_path):
+    root = tmp_path / 'own'
+    root.mkdir()
+    truth = exports.yolo_outlines(root)
+    prepared = prepare(root, tmp_path / 'out', task='segmentation')
+    assert prepared.classes == ['background', 'plane', 'ship']
+    for name, boxes in truth['train'].items():
+        mask = np.asarray(Image.open(prepared.folder / 'masks' / 'images' / 'train' / f'{name}.png'))
+        np.testing.assert_array_equal(mask, exports.mask_of(boxes))
+
+
+def test_a_set_is_prepared_once_and_anew_when_a_file_changes(tmp_path):
+    root = tmp_path / 'own'
+    root.mkdir()
+    exports.yolo_ultralytics(root)
+    first = prepare(root, tmp_path / 'out')
+    written = (tmp_path / 'out' / 'train.json').stat().st_mtime_ns
+    assert prepare(root, tmp_path / 'out') == first
+    assert (tmp_path / 'out' / 'train.json').stat().st_mtime_ns == written
+    (root / 'labels' / 'train' / 'im1.txt').write_text('0 0.5 0.5 0.25 0.25\n')
+    prepare(root, tmp_path / 'out')
+    assert len(json.loads((tmp_path / 'out' / 'train.json').read_text())['annotations']) == 7
+
+
+def test_a_set_that_stands_alone_can_be_moved(tmp_path):
+    root = tmp_path / 'own'
+    root.mkdir()
+    truth = exports.roboflow_coco(root)
+    made = prepare(root, tmp_path / 'out', copy=True)
+    made.folder.rename(tmp_path / 'moved')
+    for path in sorted(root.rglob('*'), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    moved = load(tmp_path / 'moved')
+    assert loaded(moved, 'val').keys() == truth['valid'].keys()
+    assert prepare(tmp_path / 'moved', tmp_path / 'unused') == moved
+
+
+@pytest.mark.parametrize(
+    'export, change, message',
+    [
+        (exports.voc_flat, None, 'masks'),
+        (exports.yolo_roboflow, ('train/labels/im1.txt', '2 0.5 0.5 0.1 0.1'), 'line 1 names the class 2'),
+        (exports.yolo_roboflow, ('train/labels/im1.txt', '0 50 50 10 10'), 'shares of the image'),
+        (exports.yolo_roboflow, ('train/labels/im1.txt', '0 0.1 0.1 0.2'), '3 numbers behind the class'),
+        (exports.yolo_roboflow, ('data.yaml', 'train: nowhere\nnames: [plane]'), '"nowhere" as train'),
+        (exports.voc_flat, ('train/1.xml', '<annotation><object/></annotation>'), 'an object without a name'),
+        (exports.voc_flat, ('train/1.xml', '<annotation'), 'not valid XML'),
+        (exports.index_masks, ('classes.txt', 'ground\nplane\n'), 'pixels of value 2, but there are 2 classes'),
+        (exports.colour_masks, ('class_dict.csv', 'ground,0,0,0\nplane,250,40,40\n'), 'colour (40, 60, 250)'),
+    ],
+)
+def test_bad_labels_are_said(export, change, message, tmp_path):
+    root = tmp_path / 'own'
+    root.mkdir()
+    export(root)
+    if change is None:
+        with pytest.raises(ValueError, match='boxes without outlines'):
+            prepare(root, tmp_path / 'out', task='segmentation')
+        return
+    (root / change[0]).write_text(change[1])
+    with pytest.raises((ValueError, FileNotFoundError), match='.*' + message.replace('(', r'\(').replace(')', r'\)')):
+        prepare(root, tmp_path / 'out')
+    assert not (tmp_path / 'out' / 'mmest_data.json').exists()
+
+
+def test_masks_are_not_for_detectors(tmp_path):
+    exports.index_masks(tmp_path)
+    with pytest.raises(ValueError, match='choose --model upernet, segformer or fcn'):
+        prepare(tmp_path, tmp_path / 'out', task='detection')
+
+
+def test_a_folder_without_labels_is_said(tmp_path):
+    exports.images(tmp_path / 'own', ['a.png', 'b.png'])
+    with pytest.raises(ValueError, match='holds 2 files .* and no labels that are known: expected COCO JSON'):
+        prepare(tmp_path / 'own', tmp_path / 'out')
+
+
+class TestCoco:
+    @pytest.fixture
+    def change(self, tmp_path):
+        """Change the training file of an export and prepare it."""
+        exports.roboflow_coco(tmp_path / 'own')
+        file = tmp_path / 'own' / 'train' / '_annotations.coco.json'
+
+        def changed(edit):
+            content = json.loads(file.read_text())
+            edit(content)
+            file.write_text(json.dumps(content))
+            return prepare(tmp_path / 'own', tmp_path / 'out')
+
+        return changed
+
+    def test_size_of_another_image(self, change):
+        with pytest.raises(ValueError, match='has 960×640 pixels, but it has 96×64'):
+            change(lambda content: content['images'][0].update(width=960, height=640))
+
+    def test_missing_sizes_and_areas_are_no_problem(self, change):
+        def edit(content):
+            for image in content['images']:
+                del image['width'], image['height']
+            for one in content['annotations']:
+                del one['area'], one['iscrowd'], one['id']
+
+        assert change(edit).counts['train'] == 3
+
+    def test_numbers_as_text(self, change):
+        assert change(lambda content: content['annotations'][0].update(bbox=['1', '2', '3', '4'])).counts['train'] == 3
+
+    def test_three_numbers(self, change):
+        with pytest.raises(ValueError, match='expected four numbers x, y, width, height'):
+            change(lambda content: content['annotations'][0].update(bbox=[1, 2, 3]))
+
+    def test_unknown_category(self, change):
+        with pytest.raises(ValueError, match='has the category 9'):
+            change(lambda content: content['annotations'][0].update(category_id=9))
+
+    def test_boxes_outside_are_counted(self, change):
+        prepared = change(lambda content: content['annotations'][0].update(bbox=[200, 2, 3, 3]))
+        assert any(
+            note.startswith('boxes without area, or outside of their image, left out: 1') for note in prepared.notes
+        )
+
+    def test_most_images_missing(self, change):
+        def edit(content):
+            for image in content['images']:
+                image['file_name'] = 'lost_' + image['file_name']
+            content['images'] += [dict(id=100 + i, file_name=f'x{i}.png') for i in range(9)]
+
+        with pytest.raises(FileNotFoundError, match='12 of 18 images that the annotations name are not below'):
+            change(edit)
+
+    def test_parent_with_the_name_of_its_class(self, change):
+        def edit(content):
+            content['categories'][0]['name'] = 'plane'
+            content['categories'][1]['supercategory'] = 'plane'
+
+        assert change(edit).classes == ['plane', 'ship']
+
+    def test_run_lengths_become_outlines(self, change, tmp_path):
+        from pycocotools import mask as tools
+
+        drawn = np.zeros(exports.SIZE[::-1], np.uint8)
+        drawn[10:20, 30:50] = drawn[15:40, 35:40] = 1
+        rle = tools.encode(np.asfortranarray(drawn))
+        rle['counts'] = rle['counts'].decode()
+        change(lambda content: content['annotations'][0].update(segmentation=rle, bbox=[30, 10, 20, 30]))
+        content = json.loads((tmp_path / 'out' / 'train.json').read_text())
+        one = next(one for one in content['annotations'] if 'segmentation' in one)
+        assert one['area'] == drawn.sum()

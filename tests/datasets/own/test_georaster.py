@@ -1,0 +1,123 @@
+"""Georeferenced rasters with vector labels: tiles, boxes, masks and splits of ground."""
+
+import json
+from itertools import product
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip('rasterio', reason='rasterio is not installed (pip install mmest[geo])')
+pytest.importorskip('pyogrio', reason='pyogrio is not installed (pip install mmest[geo])')
+
+import ground
+import rasterio
+
+from mmest.datasets.own.prepare import prepare
+
+WIDTH, HEIGHT, TILE = 900, 500, 128
+VECTORS = {'roofs.gpkg': ground.GROUND, 'roofs.geojson': 'EPSG:4326', 'roofs.shp': 'EPSG:3857'}
+
+
+def scene(folder, vector: str = 'roofs.gpkg'):
+    found = ground.boxes(WIDTH, HEIGHT)
+    ground.raster(folder / 'scene.tif', WIDTH, HEIGHT, found)
+    crs = VECTORS[vector]
+    ground.vectors(folder / vector, ground.polygons(found, crs=crs), [ground.KINDS[one[0]] for one in found], crs)
+    return found
+
+
+def windows(prepared, split: str) -> dict:
+    """Tiles by name as x0, y0, x1, y1."""
+    content = json.loads(prepared.labels(split).read_text())
+    found = {}
+    for image in content['images']:
+        x, y = map(int, image['file_name'][:-4].rsplit('_', 2)[1:])
+        found[image['file_name']] = (x, y, x + image['width'], y + image['height'])
+    return found
+
+
+@pytest.mark.parametrize('vector', VECTORS)
+def test_boxes_on_tiles_are_those_that_were_drawn(vector, tmp_path):
+    drawn = np.array(scene(tmp_path / 'own', vector))
+    prepared = prepare(tmp_path / 'own', tmp_path / 'out', 'detection', TILE)
+    assert prepared.classes == list(ground.KINDS)
+    seen = 0
+    for split in ('train', 'val'):
+        content = json.loads(prepared.labels(split).read_text())
+        names = {image['id']: image['file_name'] for image in content['images']}
+        places = windows(prepared, split)
+        for name, window in places.items():
+            boxes = [one for one in content['annotations'] if names[one['image_id']] == name and not one['iscrowd']]
+            inside = drawn[
+                (drawn[:, 1] >= window[0])
+                & (drawn[:, 2] >= window[1])
+                & (drawn[:, 3] <= window[2])
+                & (drawn[:, 4] <= window[3])
+            ]
+            found = {(one['category_id'] - 1, *np.round(one['bbox']).astype(int).tolist()) for one in boxes}
+            for kind, x0, y0, x1, y1 in inside.tolist():
+                assert (kind, x0 - window[0], y0 - window[1], x1 - x0, y1 - y0) in found
+            seen += len(inside)
+            pixels = np.asarray(Image.open(prepared.images / name))
+            assert pixels.shape[:2] == (window[3] - window[1], window[2] - window[0])
+            for kind, x, y, w, h in found:
+                assert (pixels[y + 1 : y + h - 1, x + 1 : x + w - 1, kind] == 230).all()
+    assert seen > 100
+
+
+def test_ground_that_validates_is_away_from_ground_that_trains(tmp_path):
+    scene(tmp_path / 'own')
+    prepared = prepare(tmp_path / 'own', tmp_path / 'out', 'detection', TILE)
+    train, val = (windows(prepared, split).values() for split in ('train', 'val'))
+    assert train and val
+    for a, b in product(train, val):
+        apart = max(b[0] - a[2], a[0] - b[2], b[1] - a[3], a[1] - b[3])
+        assert apart >= TILE // 4
+    assert any('blocks of the ground validate' in note and 'seed 0' in note for note in prepared.notes)
+
+
+def test_masks_on_tiles_are_those_that_were_drawn(tmp_path):
+    drawn = scene(tmp_path / 'own', 'roofs.geojson')
+    whole = np.zeros((HEIGHT, WIDTH), np.uint8)
+    for kind, x0, y0, x1, y1 in drawn:
+        whole[y0:y1, x0:x1] = kind + 1
+    prepared = prepare(tmp_path / 'own', tmp_path / 'out', 'segmentation', TILE)
+    assert prepared.classes == ['background', *ground.KINDS]
+    for name in prepared.labels('val').read_text().split():
+        mask = np.asarray(Image.open(prepared.folder / 'masks' / f'{name}.png'))
+        x, y = map(int, name[:-4].rsplit('_', 2)[1:])
+        np.testing.assert_array_equal(mask, whole[y : y + mask.shape[0], x : x + mask.shape[1]])
+
+
+def test_ground_without_an_image_is_ignored(tmp_path):
+    scene(tmp_path / 'own')
+    with rasterio.open(tmp_path / 'own' / 'scene.tif', 'r+') as raster:
+        raster.nodata = 0
+        raster.write(np.zeros((3, HEIGHT, 450), np.uint8), window=rasterio.windows.Window(450, 0, 450, HEIGHT))
+    prepared = prepare(tmp_path / 'own' / 'scene.tif', tmp_path / 'out', 'segmentation', TILE)
+    masks = [np.asarray(Image.open(path)) for path in (prepared.folder / 'masks').glob('*.png')]
+    assert any((mask == 255).any() for mask in masks)
+
+
+def test_folders_say_the_split_and_layers_the_classes(tmp_path):
+    own = tmp_path / 'own'
+    for split, left in (('train', ground.LEFT), ('val', ground.LEFT + 10_000)):
+        found = ground.boxes(300, 300)
+        ground.raster(own / split / 'scene.tif', 300, 300, found, left)
+        shapes = ground.polygons(found, left)
+        kinds = np.array([one[0] for one in found])
+        for number, kind in enumerate(ground.KINDS):
+            ground.vectors(own / split / 'labels.gpkg', shapes[kinds == number], None, layer=kind, append=bool(number))
+    prepared = prepare(own, tmp_path / 'out', 'detection', TILE)
+    assert prepared.classes == list(ground.KINDS)
+    assert {name.split('/')[0] for name in windows(prepared, 'train')} == {'train'}
+    assert {name.split('/')[0] for name in windows(prepared, 'val')} == {'val'}
+
+
+def test_labels_elsewhere_are_said(tmp_path):
+    found = ground.boxes(300, 300)
+    ground.raster(tmp_path / 'own' / 'scene.tif', 300, 300, found)
+    ground.vectors(tmp_path / 'own' / 'far.gpkg', ground.polygons(found, left=ground.LEFT + 9_000), None)
+    with pytest.raises(ValueError, match=r'None of the polygons of .*far\.gpkg lies on .*scene\.tif'):
+        prepare(tmp_path / 'own', tmp_path / 'out')
