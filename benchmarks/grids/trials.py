@@ -13,7 +13,7 @@ tasks = {
     'configs/segmentation/dubai/segformer_deit-t_est.py': dict(views=2, every=3),
     'configs/segmentation/epfl_road/segformer_deit-t_est.py': dict(views=8),
 }
-schedule = dict(steps=500, batch_size=4, factor_of='method')
+schedule = dict(steps=400, batch_size=4, label_stride=2, factor_of='method')
 trial = []
 for config, views in tasks.items():
     setting = dict(configs=[config], **views, **schedule)

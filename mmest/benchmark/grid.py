@@ -21,7 +21,7 @@ DEFAULTS: dict[str, dict] = dict(
     time=dict(_STEP, steps=20),
     largest_batch=dict(_STEP, budgets_gib=[24, 80]),
     accuracy=dict(seeds=[0], sweep=None),
-    trial=dict(seeds=[0], factors=[1.0], factor_of=None, steps=500, batch_size=8, views=2, every=1),
+    trial=dict(seeds=[0], factors=[1.0], factor_of=None, steps=500, batch_size=8, views=2, every=1, label_stride=1),
 )
 _COMMON = dict(tunings=None, options={}, variant='')
 SWEEP = dict(factors=[0.3, 1.0, 3.0], held_out=0.2)
@@ -213,7 +213,7 @@ def _trial(entry: dict) -> Iterator[dict]:
             method=tuning,
             tuning=method,
             config_text=text,
-            **{key: entry[key] for key in ('factor_of', 'steps', 'batch_size', 'views', 'every')},
+            **{key: entry[key] for key in ('factor_of', 'steps', 'batch_size', 'views', 'every', 'label_stride')},
         )
         for factor, seed in product(entry['factors'], entry['seeds']):
             name = f'trial_{_model_name(run)}_{tuning}_x{factor:g}_seed{seed}'

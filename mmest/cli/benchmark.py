@@ -39,8 +39,8 @@ a grid file holds lists of entries, all of them optional:
              alone, and neck and head keep theirs. Without "sweep" the learning rate is the config's
 
 A trial trains on a few views of each training image and scores on every n-th validation image. What the frozen backbone
-makes of them is computed once and kept, so that methods beside it train in about a minute. Trials are leads, no
-records: "note" in their JSON says why.
+makes of them is computed once and kept, so that methods beside it train in about a minute. With label_stride=2 the loss
+of a segmentor is taken at every second row and column. Trials are leads, no records: "note" in their JSON says why.
 
 Memory and time are those of a training step on synthetic images: no data, no weights. In time cells the methods take
 turns in one process.
