@@ -1,6 +1,6 @@
 # Two commands are all: `make demo` and `make test`. Both set everything up first, once.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test tables clean
+.PHONY: help setup demo test lint tables clean
 
 # The first Python that the pinned packages are made for; PYTHON=/path/to/python3 overrides it.
 FIND_PYTHON = for python in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -22,10 +22,16 @@ demo: setup  ## train on the embedded data set by Full, Frozen and EST; results 
 	@$(VENV)/bin/python tools/demo.py
 
 test: setup  ## run the tests
-	@$(VENV)/bin/python -m pytest
+	@$(VENV)/bin/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadscope
+
+lint: setup  ## check style and types: ruff format, ruff check, mypy
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements/lint.txt
+	@$(VENV)/bin/ruff format --check
+	@$(VENV)/bin/ruff check
+	@$(VENV)/bin/mypy
 
 clean:  ## remove .venv and caches; results, data and the cached wheel of mmcv stay
-	rm -rf .venv* build dist *.egg-info mmest/.mim .pytest_cache
+	rm -rf .venv* build dist *.egg-info mmest/.mim .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 tables: setup  ## make docs/benchmarks.md and docs/memory.md from benchmarks/results
