@@ -1,6 +1,7 @@
 """Tiny backbones of several kinds, and a model and data that train in seconds."""
 
 import copy
+import inspect
 from pathlib import Path
 
 import mmdet.models  # noqa: F401
@@ -14,29 +15,25 @@ from mmengine.registry import DATASETS, MODELS, init_default_scope
 from torch import nn
 from torch.utils.data import Dataset
 
-import mmest  # noqa: F401
+from mmest import TUNINGS
+from mmest.configs import available_tunings, load_tuning
 
-# A method is one line here.
-METHODS = {
-    'full': dict(type='Full'),
-    'frozen': dict(type='Frozen'),
-    'partial': dict(type='Partial'),
-    'bitfit': dict(type='BitFit'),
-    'norm': dict(type='NormTuning'),
-    'ssf': dict(type='SSF'),
-    'lora': dict(type='LoRA', rank=2),
-    'adapter': dict(type='Adapter', hidden=4),
-    'adaptformer': dict(type='AdaptFormer', hidden=4),
-    'convpass': dict(type='Convpass', hidden=4),
-    'lorand': dict(type='LoRand', rank=2),
-    'mona': dict(type='Mona', hidden=4),
-    'side-tuning': dict(type='SideTuning', width=8),
-    'lst': dict(type='LST', window=4),
-    'e3va': dict(type='E3VA', rank=2),
-    'dtl': dict(type='DTL'),
-    'est': dict(type='EST'),
-}
-SIDE = ('side-tuning', 'lst', 'e3va', 'dtl', 'est')
+# Small values for arguments that many methods have.
+SMALL = dict(rank=2, hidden=4, width=8, window=4)
+
+
+def small_methods() -> dict[str, dict]:
+    """Every method that configs/_base_/tunings names, at a size for tiny backbones: a new method needs no line here."""
+    methods = {}
+    for name in available_tunings():
+        method = TUNINGS.get(load_tuning(name).type)
+        takes = inspect.signature(method).parameters
+        methods[name] = dict(type=method.__name__, **{key: value for key, value in SMALL.items() if key in takes})
+    return methods
+
+
+METHODS = small_methods()
+SIDE = tuple(name for name, cfg in METHODS.items() if TUNINGS.get(cfg['type']).beside)
 
 # With drop path, BatchNorm and class tokens among them: what breaks a backbone that is only half frozen.
 BACKBONES = {

@@ -30,7 +30,7 @@ def test_bad_config_gets_a_sentence(mmest):
         ('mona', 'inserted', 8, False),
         ('est', 'beside', 0, False),
         ('dtl', 'beside', 0, False),
-        ('side-tuning', 'beside', 0, False),
+        ('side_tuning', 'beside', 0, False),
     ],
 )
 def test_family_and_depth_of_the_graph(method, family, graph, merges):

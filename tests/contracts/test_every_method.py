@@ -1,4 +1,4 @@
-"""The contracts that every tuning method keeps on every backbone. A new method is one line in toy.METHODS."""
+"""The contracts that every tuning method keeps on every backbone. A new method is found by itself."""
 
 import copy
 

@@ -184,7 +184,7 @@ def taps_of(tuned):
 
 
 def test_side_tuning_blends():
-    tuned = build('swin', METHODS['side-tuning'])
+    tuned = build('swin', METHODS['side_tuning'])
     method = randomised(tuned.method)
     outputs, features, _, x = taps_of(tuned)
     for output, feature, level, project, alpha in zip(outputs, features, method.levels, method.project, method.alphas):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from toy import BACKBONES, METHODS, build, image
 
-MERGING = ['full', 'frozen', 'partial', 'bitfit', 'norm', 'ssf', 'lora', 'lora everywhere']
+MERGING = ['full', 'frozen', 'partial', 'bitfit', 'norm_tuning', 'ssf', 'lora', 'lora everywhere']
 TUNINGS = dict(METHODS, **{'lora everywhere': dict(type='LoRA', rank=2, alpha=3, targets='.*')})
 
 
