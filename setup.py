@@ -50,6 +50,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmest', 'mmest.*']),
+    package_data={'mmest': ['py.typed'], 'mmest.report': ['page.html']},
     py_modules=['mmest_command'],
     entry_points=dict(console_scripts=['mmest = mmest_command:main']),
     cmdclass={'build_py': BuildWithMIM},
@@ -57,6 +58,7 @@ setup(
     install_requires=[
         'torch>=2.4',
         'mmengine>=0.10.4,<1',
+        'jinja2',
         'matplotlib',
         'numpy',
         'opencv-python',

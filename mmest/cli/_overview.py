@@ -9,7 +9,6 @@ TEXT = """\
 usage: mmest COMMAND ...                          examples: mmest COMMAND --help
 Train detectors and segmentors for remote sensing: the pretrained backbone stays
 frozen, a small side network learns, and training takes less memory.
-
 first:
   mmest demo             see it work on two cores, nothing to download
   mmest configs          what can be combined: data, heads, backbones, methods

@@ -20,13 +20,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 import mmest
 from mmest.datasets.synthetic import MARKER, OBJECT_CLASSES, VERSION, is_complete, write_dataset
+from mmest.engine.output import output_to
 from mmest.files import write_json
 
 from . import cache, costs, pictures
 from .parts import IMAGES, METHODS, PRETRAIN_CONFIG, SIZE, TASKS, Task
 from .report import render_table, table_rows
 from .side_by_side import Job, run_side_by_side
-from .training import load_config, output_to, predict, train
+from .training import load_config, predict, train
 
 SHOWN = 5  # pictures on a sheet
 # Rough shares of the time, for the bar that spans all parts; they need not be right, only in proportion.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from .training import output_to
+from mmest.engine.output import output_to
 
 AT_A_TIME = 2
 #: A training: called with a function that takes the share that is done; returns its result.

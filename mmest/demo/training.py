@@ -1,9 +1,6 @@
 """One training of the demo: an ordinary mmengine run, quiet, watched by a progress bar."""
 
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,21 +32,6 @@ class ProgressHook(Hook):
 
     def after_val_epoch(self, runner, metrics=None) -> None:
         self.metrics = dict(metrics)
-
-
-@contextmanager
-def output_to(path: Path) -> Iterator[None]:
-    """Send all that libraries print, log and warn of to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    root = logging.getLogger()
-    with path.open('a') as log, redirect_stdout(log), redirect_stderr(log), warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        handler = logging.StreamHandler(log)
-        root.addHandler(handler)
-        try:
-            yield
-        finally:
-            root.removeHandler(handler)
 
 
 def load_config(name: str, work_dir: Path) -> Config:

@@ -214,3 +214,8 @@ test_dataloader = dict(num_workers=0)
     assert 'mIoU' in said
     assert 0 <= json.loads((tmp_path / 'metrics.json').read_text())['mIoU'] <= 100
     assert sorted(path.name for path in (tmp_path / 'pictures').iterdir()) == ['0.png', '1.png']
+    call('report', work_dir)
+    page = (work_dir / 'report.html').read_text()
+    assert 'Segmentation on 2 validation images' in page and 'class-1' in page
+    assert page.count('data:image/jpeg') == 2 and page.count('<svg') >= 3
+    assert 'src="http' not in page and 'href="http' not in page, 'the page has to be whole by itself'

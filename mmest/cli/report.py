@@ -1,0 +1,48 @@
+"""Write a page about trainings: curves, classes, images, memory, proof."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from mmest.cli._refusal import refusing
+from mmest.engine.output import output_to
+from mmest.report.page import write_report
+from mmest.report.run import read_run
+
+EPILOG = """\
+examples:
+  # writes work_dirs/planes/report.html: one file, to open in a browser or to send
+  mmest report work_dirs/planes
+
+  # several trainings of one task, side by side
+  mmest report work_dirs/planes_est work_dirs/planes_full --out compare.html
+
+The best checkpoint of each work folder (else the newest) runs on the validation data of its config.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('folders', nargs='+', type=Path, metavar='WORK_DIR', help='work folders of trainings')
+    parser.add_argument(
+        '--out', type=Path, metavar='FILE.html', help='the page (default: report.html in the first work folder)'
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    out = args.out or args.folders[0] / 'report.html'
+    log = out.with_suffix('.log')
+    console = Console()
+    with refusing(), Progress(console=console, transient=True) as bars:
+        runs = [read_run(folder) for folder in args.folders]
+        tasks: dict[str, int] = {}
+
+        def progress(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        with output_to(log):
+            write_report(runs, out, progress)
+    console.print(f'Wrote {out}', soft_wrap=True, highlight=False)
