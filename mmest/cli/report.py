@@ -1,4 +1,4 @@
-"""Write a page about trainings: curves, classes, images, memory, proof."""
+"""Write a page about trainings: curves, classes, images, memory."""
 
 import argparse
 from pathlib import Path
