@@ -1,6 +1,6 @@
 # Two commands are all: `make demo` and `make test`. Both set everything up first, once.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint tables clean
+.PHONY: help setup demo test lint docs tables clean
 
 # The first Python that the pinned packages are made for; PYTHON=/path/to/python3 overrides it.
 FIND_PYTHON = for python in python3 python3.13 python3.12 python3.11 python3.10; do \
@@ -31,8 +31,13 @@ lint: setup  ## check style and types: ruff format, ruff check, mypy
 	@$(VENV)/bin/mypy
 
 clean:  ## remove .venv and caches; results, data and the cached wheel of mmcv stay
-	rm -rf .venv* build dist *.egg-info mmest/.mim .pytest_cache .ruff_cache .mypy_cache
+	rm -rf .venv* site build dist *.egg-info mmest/.mim .pytest_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+docs:  ## build the documentation's site into site/; needs neither torch nor the set-up
+	@test -x .venv-docs/bin/python || $(SETUP_PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements/docs.txt
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
 
 tables: setup  ## make docs/benchmarks.md and docs/memory.md from benchmarks/results
 	@rm -rf docs/benchmarks  # what removed records left there
