@@ -7,7 +7,8 @@ registries. Neither mmdet nor mmseg is needed for that; what needs them says so 
 __version__ = '0.1.0'
 
 import mmest.checkpoints.files
-import mmest.engine.optim  # noqa: F401 -- registers itself
+import mmest.engine.optim
+import mmest.pictures.transforms  # noqa: F401 -- these register themselves
 from mmest.backbones import ESTBackbone, TunedBackbone, tuned_backbones
 from mmest.engine.est_hook import ESTHook
 from mmest.engine.fleet import Fleet

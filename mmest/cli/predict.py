@@ -8,7 +8,7 @@ from rich.progress import Progress
 
 from mmest.cli._options import at_least
 from mmest.cli._refusal import Refusal, refusing
-from mmest.pictures import Picture
+from mmest.pictures import ImageFile
 from mmest.prediction.boxes import predict_boxes
 from mmest.prediction.masks import predict_mask
 from mmest.prediction.model import Model
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
     with Progress() as bars:
         for path in args.pictures:
             try:
-                picture = Picture(path)
+                picture = ImageFile(path)
                 count = sum(1 for _ in tiles_with_parts(picture.width, picture.height, tile, overlap))
                 bar = bars.add_task(path.name, total=count)
                 shared = (model, picture, args.out, tile, overlap)
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> None:
                 bars.console.print(f'predict: {error}', soft_wrap=True, markup=False)
                 continue
             picture.close()
-            note = f'; {picture.note}' if picture.note else ''
+            note = f'; {picture.georeference.note}' if picture.georeference.note else ''
             bars.console.print(f'Wrote {", ".join(map(str, written))}{note}', soft_wrap=True, markup=False)
     if failed:
         raise Refusal(f'{failed} of {len(args.pictures)} pictures could not be used.')

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import mmcv
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
@@ -11,6 +10,7 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
 from mmest.frameworks import framework_of
+from mmest.pictures import ImageFile
 
 
 @HOOKS.register_module()
@@ -29,7 +29,8 @@ class PredictionPictures(Hook):
     ) -> None:
         for sample in outputs:
             path = Path(sample.img_path)
-            image = mmcv.imread(str(path), channel_order='rgb')
+            with ImageFile(path, scale=runner.cfg.get('image_scale')) as opened:
+                image = opened.read()
             runner.visualizer.add_datasample(path.stem, image, sample, out_file=str(self.folder / f'{path.stem}.png'))
 
 

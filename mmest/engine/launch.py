@@ -11,6 +11,8 @@ from mmengine.runner import Runner
 
 from mmest.configs import check_parts, explain_build_errors, head_and_backbone, variable_behind
 from mmest.datasets.checks import check_data
+from mmest.frameworks import framework_of
+from mmest.pictures.transforms import use_reader
 
 
 def default_work_dir(config: str, tuning: str | None = None) -> Path:
@@ -105,8 +107,10 @@ def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
 
 
 def build_runner(cfg: Config, launcher: str) -> Runner:
-    """The runner of a config. Under torchrun without CUDA, processes talk over gloo, and BatchNorm is that of each
-    process, as torch synchronises it between CUDA devices only.
+    """The runner of a config, whose images are opened by mmest's reader.
+
+    Under torchrun without CUDA, processes talk over gloo, and BatchNorm is that of each process, as torch synchronises
+    it between CUDA devices only.
 
     Raises:
         ValueError: the config names a type that is not registered, or an argument that its class does not take.
@@ -121,7 +125,11 @@ def build_runner(cfg: Config, launcher: str) -> Runner:
         )
         _replace_sync_bn(cfg.model)
     with explain_build_errors(cfg):
-        return Runner.from_cfg(cfg)
+        runner = Runner.from_cfg(cfg)
+    # Its loaders are not built yet, and its config, which goes into checkpoints, stays as it is.
+    for loader in (runner._train_dataloader, runner._val_dataloader, runner._test_dataloader):
+        use_reader(loader, not framework_of(cfg).detects, cfg.get('image_scale'))
+    return runner
 
 
 def _replace_sync_bn(part: Any) -> None:

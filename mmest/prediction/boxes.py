@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mmest.files import write_bytes, write_json
-from mmest.pictures import Picture
+from mmest.pictures import ImageFile
 from mmest.prediction.model import Model
 from mmest.prediction.overlay import Overlay
 from mmest.tiles.geometry import ORIENTED
@@ -15,7 +15,7 @@ from mmest.tiles.parts import tiles_with_parts
 
 
 def predict_boxes(
-    model: Model, picture: Picture, out: Path, tile: int, overlap: int, score: float, progress: Callable[[], None]
+    model: Model, picture: ImageFile, out: Path, tile: int, overlap: int, score: float, progress: Callable[[], None]
 ) -> list[Path]:
     """Detect in tiles, merge, and write ``<name>.geojson``, ``<name>_coco.json`` and ``<name>_overlay.png``.
 
@@ -61,18 +61,15 @@ def predict_boxes(
     return paths
 
 
-def _geojson(found: list[dict], picture: Picture, model: Model) -> dict:
+def _geojson(found: list[dict], picture: ImageFile, model: Model) -> dict:
     """Longitude and latitude, as the format wants; pixels, y downwards, of a picture without a georeference."""
     features = []
     for one in found:
-        points = [
-            tuple(map(float, point)) for point in one['corners'].reshape(4, 2)[::-1]
-        ]  # anticlockwise on the ground
-        ring = [*points, points[0]]
+        ring = _anticlockwise(picture.georeference.locate(one['corners'].reshape(4, 2)))
         features.append(
             dict(
                 type='Feature',
-                geometry=dict(type='Polygon', coordinates=[picture.ground(ring) or ring]),
+                geometry=dict(type='Polygon', coordinates=[ring.tolist()]),
                 properties={'class': model.classes[one['label']], 'score': round(one['score'], 4)},
             )
         )
@@ -80,11 +77,17 @@ def _geojson(found: list[dict], picture: Picture, model: Model) -> dict:
         type='FeatureCollection',
         name=picture.path.stem,
         features=features,
-        coordinates='pixels' if picture.crs is None else 'longitude, latitude',
+        coordinates=picture.georeference.coordinates,
     )
 
 
-def _coco(found: list[dict], picture: Picture, model: Model) -> dict:
+def _anticlockwise(ring: np.ndarray) -> np.ndarray:
+    x, y = ring.T
+    closed = np.vstack([ring, ring[:1]])
+    return closed if x @ np.roll(y, -1) > y @ np.roll(x, -1) else closed[::-1]
+
+
+def _coco(found: list[dict], picture: ImageFile, model: Model) -> dict:
     boxes = model.geometry.bounds(np.array([one['box'] for one in found]).reshape(-1, model.geometry.columns))
     sides = boxes[:, 2:] - boxes[:, :2]
     corners = [dict(segmentation=[one['corners'].tolist()]) if model.geometry is ORIENTED else {} for one in found]

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from mmest.files import write_bytes
-from mmest.pictures import Picture, rasterio
+from mmest.pictures import ImageFile
+from mmest.pictures.decoders import rasterio
 from mmest.prediction.model import Model
 from mmest.prediction.overlay import Overlay
 from mmest.tiles.parts import tiles_with_parts
@@ -17,7 +18,7 @@ _BLOCK = 512
 
 
 def predict_mask(
-    model: Model, picture: Picture, out: Path, tile: int, overlap: int, progress: Callable[[], None]
+    model: Model, picture: ImageFile, out: Path, tile: int, overlap: int, progress: Callable[[], None]
 ) -> list[Path]:
     """Segment in tiles, and write ``<name>_mask.tif`` for a picture with a georeference, else ``<name>_mask.png``, and
     ``<name>_overlay.png``. Pixels are class numbers from 0 on.
@@ -35,7 +36,7 @@ def predict_mask(
     out.mkdir(parents=True, exist_ok=True)
     overlay = Overlay(picture.width, picture.height)
     stem = picture.path.stem
-    path = out / (f'{stem}_mask.tif' if picture.crs is not None else f'{stem}_mask.png')
+    path = out / (f'{stem}_mask.tif' if _as_geotiff(picture) else f'{stem}_mask.png')
     raw, beside = (out / f'{path.name}.{kind}{os.getpid()}' for kind in ('raw', 'part'))
     try:
         present = np.zeros(len(model.classes), bool)
@@ -48,7 +49,7 @@ def predict_mask(
             present[np.unique(numbers)] = True
             overlay.add(part, pixels[inside] // 2 + model.palette[numbers] // 2)
             progress()
-        if picture.crs is not None:
+        if _as_geotiff(picture):
             _write_geotiff(beside, mask, picture, model)
         else:
             _write_png(beside, mask, model)
@@ -61,7 +62,11 @@ def predict_mask(
     return [path, out / f'{stem}_overlay.png']
 
 
-def _write_geotiff(path: Path, mask: np.ndarray, picture: Picture, model: Model) -> None:
+def _as_geotiff(picture: ImageFile) -> bool:
+    return rasterio is not None and picture.georeference.affine is not None
+
+
+def _write_geotiff(path: Path, mask: np.ndarray, picture: ImageFile, model: Model) -> None:
     height, width = mask.shape
     with rasterio.open(
         path,
@@ -71,8 +76,8 @@ def _write_geotiff(path: Path, mask: np.ndarray, picture: Picture, model: Model)
         width=width,
         count=1,
         dtype='uint8',
-        crs=picture.crs,
-        transform=picture.transform,
+        crs=picture.georeference.crs,
+        transform=rasterio.Affine(*picture.georeference.affine),
         tiled=True,
         blockxsize=_BLOCK,
         blockysize=_BLOCK,

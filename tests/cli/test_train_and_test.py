@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -128,7 +129,8 @@ def test_processes_on_the_cpu_normalise_each_their_batch(monkeypatch):
     assert cfg.model.decode_head.norm_cfg.type == 'SyncBN'
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(torch.distributed, 'init_process_group', lambda backend: None)
-    monkeypatch.setattr(launch.Runner, 'from_cfg', lambda cfg: cfg)
+    loaders = dict.fromkeys(('_train_dataloader', '_val_dataloader', '_test_dataloader'))
+    monkeypatch.setattr(launch.Runner, 'from_cfg', lambda cfg: SimpleNamespace(**cfg, **loaders))
     assert 'SyncBN' not in str(launch.build_runner(cfg, 'pytorch').model)
 
 

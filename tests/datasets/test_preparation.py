@@ -170,7 +170,7 @@ def damage_dior(root):
         ),
     )
     return [
-        '00001.jpg: is not a whole picture',
+        '00001.jpg: is not a whole image',
         '00002.jpg: has a broken annotation',
         'has 128×128 pixels, but',
         '11726.jpg: is named in',
@@ -200,8 +200,8 @@ def damage_dota(root):
     trees.text(root / 'val/labelTxt/P0009.txt', trees.DOTA_HEAD)
     trees.picture(root / 'val/images/P0010.png', 50, 50)
     return [
-        'P0000.png: is not a whole picture',
-        'P0002.png: is not a whole picture',
+        'P0000.png: is not a whole image',
+        'P0002.png: is not a whole image',
         'line 7 is not "x1 y1',
         'line 8 has the class "container-crane"',
         'line 9 is not',
@@ -218,7 +218,7 @@ def damage_potsdam(root):
     )
     trees.picture(root / '2_Ortho_RGB/top_potsdam_9_9_RGB.tif', 50, 50)
     return [
-        'top_potsdam_2_10_RGB.tif: is not a whole picture',
+        'top_potsdam_2_10_RGB.tif: is not a whole image',
         'have colours of no class, such as (9, 99, 199)',
         'top_potsdam_9_9_RGB.tif: is in no split',
         'tile 2_11: its picture is missing',
@@ -240,7 +240,7 @@ def damage_loveda(root):
     (root / 'Val/Urban/images_png/3.png').unlink()
     shutil.copy(root / 'Test/Rural/images_png/4.png', root / 'Test/Urban/images_png/4.png')
     return [
-        '0.png: is not a whole picture',
+        '0.png: is not a whole image',
         '1.png: has no mask',
         'its mask',
         '3.png: has no picture',
@@ -251,7 +251,7 @@ def damage_loveda(root):
 def damage_isaid(root):
     trees.cut_off(root / 'train/Semantic_masks/P0005_instance_color_RGB.png')
     trees.colours(root / 'val/Semantic_masks/P0099_instance_color_RGB.png', 50, 50, trees.ISAID_COLOURS)
-    return ['is not a whole picture', 'val: P0099: its picture is missing']
+    return ['is not a whole image', 'val: P0099: its picture is missing']
 
 
 @pytest.mark.parametrize('name, damage', [(name, globals()[f'damage_{name}']) for name in NAMES])

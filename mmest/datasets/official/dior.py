@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from mmest.datasets.preparation.coco import annotation, clip, horizontal, write_coco
-from mmest.datasets.preparation.images import open_picture
+from mmest.datasets.preparation.images import open_image
 from mmest.datasets.preparation.problems import DamagedInput, Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
@@ -71,7 +71,7 @@ def _annotations(files: list[SourceFile]) -> dict[str, SourceFile]:
 
 
 def convert(job: Job, out: Path) -> Done:
-    with open_picture(job.picture, out) as picture:
+    with open_image(job.picture, out) as picture:
         width, height = picture.size
     try:
         root = ElementTree.fromstring(job.label.read())

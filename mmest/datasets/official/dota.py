@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmest.datasets.dota.patches import OVERLAP, SIZE, patch_name, patch_objects
 from mmest.datasets.preparation.coco import annotation, horizontal, write_coco
-from mmest.datasets.preparation.images import crop, open_picture, write_png
+from mmest.datasets.preparation.images import crop, open_image, write_png
 from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
@@ -73,7 +73,7 @@ def _of(files: list[SourceFile], split: str, ending: str) -> dict[str, SourceFil
 def convert(job: Job, out: Path) -> Done:
     done = Done(counts=dict(images=1))
     objects = _read_labels(job.label, done) if job.label else []
-    with open_picture(job.picture, out) as picture:
+    with open_image(job.picture, out) as picture:
         boxes = tiles(*picture.size, SIZE, OVERLAP)
         for box in boxes:
             write_png(out / job.split / patch_name(job.key, box), crop(picture, box))

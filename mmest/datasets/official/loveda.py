@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from mmest.datasets.preparation.images import open_picture
+from mmest.datasets.preparation.images import open_image, read_numbers
 from mmest.datasets.preparation.masks import pixels_per_class
 from mmest.datasets.preparation.problems import DamagedInput, Problem
 from mmest.datasets.preparation.source import SourceFile
@@ -49,11 +47,10 @@ def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
 def convert(job: Job, out: Path) -> Done:
     name = f'{job.key}.png'
     done = Done(outputs=[f'img_dir/{name}'], counts=dict(images=1))
-    with open_picture(job.picture, out) as picture:
-        size = picture.size
+    with open_image(job.picture, out) as image:
+        size = image.size
     if job.label:
-        with open_picture(job.label, out) as picture:
-            mask = np.asarray(picture)
+        mask = read_numbers(job.label)
         if mask.shape != size[::-1]:
             raise DamagedInput(
                 f'has {size[0]}×{size[1]} pixels, but its mask {job.label.place} has the shape {mask.shape}'

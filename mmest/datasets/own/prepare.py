@@ -18,7 +18,7 @@ from mmest.datasets.own.detect import read
 from mmest.datasets.own.sample import SPLITS, OwnData, Sample, visible_files
 from mmest.datasets.preparation.coco import annotation, write_coco
 from mmest.files import write_bytes, write_json
-from mmest.pictures import Picture
+from mmest.pictures import ImageFile
 
 DESCRIPTION = 'mmest_data.json'
 UNLABELLED = 255
@@ -223,7 +223,7 @@ def _write_images(samples: list[Sample], folder: Path) -> None:
             shutil.copyfile(image, f'{target}.part{os.getpid()}')
             os.replace(f'{target}.part{os.getpid()}', target)
             continue
-        picture = Picture(image)
+        picture = ImageFile(image)
         try:
             for tile in tiles:
                 _write_png(folder / tile.name, picture.read(tile.window)[..., ::-1])

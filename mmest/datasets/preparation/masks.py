@@ -1,11 +1,11 @@
-"""Colour masks as class numbers, and pairs of picture and mask as patches."""
+"""Colour masks as class numbers, and pairs of image and mask as patches."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mmest.datasets.preparation.images import crop, open_picture, write_png
+from mmest.datasets.preparation.images import crop, open_image, write_png
 from mmest.datasets.preparation.problems import DamagedInput
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
@@ -44,13 +44,13 @@ def read_mask(file: SourceFile, out: Path, palette: dict[Colour, int], other: in
     """A colour mask as class numbers, and how many of its pixels have the colour of none.
 
     Raises:
-        DamagedInput: it is no whole picture, or has too many pixels of other colours.
+        DamagedInput: it is no whole image, or has too many pixels of other colours.
     """
-    with open_picture(file, out) as picture:
-        numbers = np.empty((picture.height, picture.width), np.uint8)
+    with open_image(file, out) as image:
+        numbers = np.empty((image.height, image.width), np.uint8)
         stray, colours = 0, set()
-        for top in range(0, picture.height, _ROWS):
-            rgb = crop(picture, (0, top, picture.width, min(top + _ROWS, picture.height)))
+        for top in range(0, image.height, _ROWS):
+            rgb = crop(image, (0, top, image.width, min(top + _ROWS, image.height)))
             band = class_numbers(rgb, palette, 254)
             wrong = band == 254
             colours.update(map(tuple, rgb[wrong][:3].tolist()))
@@ -76,7 +76,7 @@ def cut_pair(
     other: int,
     pad: bool,
 ) -> Done:
-    """Cut a picture and its colour mask into patches, in ``img_dir`` and ``ann_dir``.
+    """Cut an image and its colour mask into patches, in ``img_dir`` and ``ann_dir``.
 
     Args:
         job: the pair.
@@ -88,22 +88,22 @@ def cut_pair(
         name: file name of a patch without its ending.
         mask_ending: ending of the file name of its mask.
         other: the number of pixels that are ignored.
-        pad: whether a patch of a smaller picture is filled up to ``size``.
+        pad: whether a patch of a smaller image is filled up to ``size``.
 
     Raises:
-        DamagedInput: the picture or its mask cannot be used.
+        DamagedInput: the image or its mask cannot be used.
     """
     mask, stray = read_mask(job.label, out, palette, other)
     done = Done()
-    with open_picture(job.picture, out) as picture:
-        if picture.size != mask.shape[::-1]:
+    with open_image(job.picture, out) as image:
+        if image.size != mask.shape[::-1]:
             raise DamagedInput(
-                f'has {picture.width}×{picture.height} pixels, but its mask {job.label.place} '
+                f'has {image.width}×{image.height} pixels, but its mask {job.label.place} '
                 f'{mask.shape[1]}×{mask.shape[0]}'
             )
-        boxes = tiles(*picture.size, size, overlap)
+        boxes = tiles(*image.size, size, overlap)
         for x0, y0, x1, y1 in boxes:
-            pixels, numbers = crop(picture, (x0, y0, x1, y1)), mask[y0:y1, x0:x1]
+            pixels, numbers = crop(image, (x0, y0, x1, y1)), mask[y0:y1, x0:x1]
             if pad:
                 right, below = size - (x1 - x0), size - (y1 - y0)
                 pixels = np.pad(pixels, ((0, below), (0, right), (0, 0)))
@@ -132,7 +132,7 @@ def pair(
     masks: dict[str, SourceFile],
     splits: dict[str, Sequence[str]],
 ) -> tuple[list[Job], list[tuple[str, str]]]:
-    """Jobs of the pictures that have masks, and the keys of a split whose picture or mask is missing.
+    """Jobs of the images that have masks, and the keys of a split whose image or mask is missing.
 
     Args:
         pictures: by key.

@@ -1,0 +1,98 @@
+"""The reader as transforms of mmengine's pipelines."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from mmengine.registry import TRANSFORMS
+
+from mmest.pictures.image import ImageFile
+from mmest.pictures.levels import check_scale
+from mmest.pictures.masks import read_mask
+
+# What a loader may state and still be replaced: what decodes is no choice any more, the rest is what this reader does.
+_SAME = dict(imdecode_backend=..., color_type='color', to_float32=False, ignore_empty=False, backend_args=None)
+
+
+@TRANSFORMS.register_module()
+class LoadImage:
+    """Loads an image as mmcv's ``LoadImageFromFile`` does, by mmest's reader.
+
+    Args:
+        scale: the values that become 0 and 255, of images that have not 8 bits; without it they are refused.
+
+    Raises:
+        ValueError: ``scale`` is no rule.
+    """
+
+    def __init__(self, scale: Sequence[float] | None = None) -> None:
+        self.scale = check_scale(scale)
+
+    def __call__(self, results: dict) -> dict:
+        """Add ``img``, H×W×3 in BGR, with ``img_shape`` and ``ori_shape``.
+
+        Raises:
+            FileNotFoundError: ``img_path`` is not there.
+            UnusableImage: it cannot be used.
+        """
+        with ImageFile(results['img_path'], scale=self.scale) as image:
+            pixels = image.read()
+        results['img'] = np.ascontiguousarray(pixels[..., ::-1])
+        results['img_shape'] = results['ori_shape'] = pixels.shape[:2]
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(scale={self.scale})'
+
+
+@TRANSFORMS.register_module()
+class LoadMask:
+    """Loads a semantic mask as mmseg's ``LoadAnnotations`` does, by mmest's reader."""
+
+    def __call__(self, results: dict) -> dict:
+        """Add ``gt_seg_map``, H×W class numbers.
+
+        Raises:
+            FileNotFoundError: ``seg_map_path`` is not there.
+            UnusableImage: it cannot be used.
+        """
+        numbers = np.arange(256)
+        if results.get('reduce_zero_label'):
+            numbers = np.where(numbers % 255 == 0, 255, numbers - 1)
+        mapped = numbers.copy()
+        for old, new in (results.get('label_map') or {}).items():
+            mapped[numbers == old] = new
+        results['gt_seg_map'] = mapped.astype(np.uint8)[read_mask(results['seg_map_path'])]
+        results.setdefault('seg_fields', []).append('gt_seg_map')
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
+
+
+def use_reader(part: Any, segments: bool, scale: Sequence[float] | None = None) -> None:
+    """Swap the loaders of mmcv and mmseg for those above, in place, wherever they stand in a loader's config.
+
+    Configs keep naming the former, so that they run without mmest and in the inferencers, which look for them. Loaders
+    that are told more than their defaults, such as a remote storage, stay.
+
+    Args:
+        part: the config of a data loader, or a part of it.
+        segments: whether ``LoadAnnotations`` loads masks.
+        scale: see :class:`LoadImage`.
+    """
+    if isinstance(part, dict):
+        kind = part.get('type')
+        name = (kind if isinstance(kind, str) else getattr(kind, '__name__', '')).rpartition('.')[2]
+        rest = {key: value for key, value in part.items() if key != 'type'}
+        if all(key in _SAME and _SAME[key] in (..., value) for key, value in rest.items()):
+            if name == 'LoadImageFromFile':
+                part.clear()
+                part.update(type='LoadImage', scale=scale)
+            elif name == 'LoadAnnotations' and segments:
+                part.clear()
+                part.update(type='LoadMask')
+        part = list(part.values())
+    if isinstance(part, (list, tuple)):
+        for inner in part:
+            use_reader(inner, segments, scale)

@@ -1,0 +1,99 @@
+"""Masks as class numbers, and both loaders in place of those of mmcv and mmseg."""
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.registry import TRANSFORMS
+from PIL import Image
+
+from mmest.pictures import UnusableImage, read_mask
+from mmest.pictures.transforms import LoadMask, use_reader
+
+NUMBERS = np.random.default_rng(0).integers(0, 7, (20, 30), dtype=np.uint8)
+NUMBERS[:3] = 255
+
+
+def save(path, pixels, **options):
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+def test_class_numbers_of_every_kind(tmp_path):
+    palette = Image.fromarray(NUMBERS)
+    palette.putpalette(list(range(256)) * 3)
+    palette.save(tmp_path / 'palette.png')
+    save(tmp_path / 'grey.png', NUMBERS)
+    save(tmp_path / 'deep.png', NUMBERS.astype(np.uint16))
+    save(tmp_path / 'float.tif', NUMBERS.astype(np.float32))
+    save(tmp_path / 'int.tif', NUMBERS.astype(np.int32))
+    for name in ('palette.png', 'grey.png', 'deep.png', 'float.tif', 'int.tif'):
+        assert np.array_equal(read_mask(tmp_path / name), NUMBERS), name
+        assert read_mask((tmp_path / name).read_bytes()).dtype == np.uint8
+    assert np.array_equal(read_mask(save(tmp_path / 'bits.png', NUMBERS > 3)), NUMBERS > 3)
+    save(tmp_path / 'small.png', NUMBERS[3:], bits=4)
+    Image.fromarray(NUMBERS[3:]).save(tmp_path / 'few.png', bits=4)
+    assert np.array_equal(read_mask(tmp_path / 'few.png'), NUMBERS[3:])
+
+
+def test_what_is_no_number_is_ignored(tmp_path):
+    numbers = NUMBERS.astype(np.float32)
+    numbers[5] = np.nan
+    assert (read_mask(save(tmp_path / 'nan.tif', numbers))[5] == 255).all()
+    expected = NUMBERS.copy()
+    expected[5] = 255
+    assert np.array_equal(read_mask(tmp_path / 'nan.tif'), expected)
+    deep = NUMBERS.astype(np.int32)
+    deep[5] = -9999
+    assert np.array_equal(read_mask(save(tmp_path / 'stated.tif', deep, tiffinfo={42113: '-9999'})), expected)
+
+
+def test_what_is_no_mask_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='gone.png is not there'):
+        read_mask(tmp_path / 'gone.png')
+    with pytest.raises(UnusableImage, match='rgb.png is a colour image'):
+        read_mask(save(tmp_path / 'rgb.png', np.dstack([NUMBERS] * 3)))
+    with pytest.raises(UnusableImage, match='rgb.tif is a colour image'):
+        read_mask(save(tmp_path / 'rgb.tif', np.dstack([NUMBERS] * 3)))
+    with pytest.raises(UnusableImage, match='deep.png has pixels of value 300'):
+        read_mask(save(tmp_path / 'deep.png', np.full((4, 4), 300, np.uint16)))
+    with pytest.raises(UnusableImage, match='minus.tif has pixels of value -1'):
+        read_mask(save(tmp_path / 'minus.tif', np.full((4, 4), -1, np.int32)))
+    with pytest.raises(UnusableImage, match='part.tif has pixels of value 0.5'):
+        read_mask(save(tmp_path / 'part.tif', np.full((4, 4), 0.5, np.float32)))
+    (tmp_path / 'text.png').write_text('x')
+    with pytest.raises(UnusableImage, match='text.png is not a whole image'):
+        read_mask(tmp_path / 'text.png')
+
+
+@pytest.mark.parametrize('reduce_zero_label', [False, True])
+@pytest.mark.parametrize('label_map', [None, {0: 255, 1: 0, 2: 1, 3: 255, 4: 2, 5: 255, 6: 3}])
+def test_masks_are_what_mmseg_loads(tmp_path, reduce_zero_label, label_map):
+    loading = pytest.importorskip('mmseg.datasets.transforms')
+    results = dict(
+        seg_map_path=str(save(tmp_path / 'mask.png', NUMBERS)),
+        reduce_zero_label=reduce_zero_label,
+        label_map=label_map,
+    )
+    expected = loading.LoadAnnotations()(dict(results, seg_fields=[]))
+    found = LoadMask()(dict(results, seg_fields=[]))
+    assert np.array_equal(found.pop('gt_seg_map'), expected.pop('gt_seg_map')) and found == expected
+
+
+def test_loaders_are_swapped_wherever_they_stand():
+    plain = [
+        dict(type='LoadImageFromFile', imdecode_backend='pillow'),
+        dict(type='mmseg.LoadAnnotations'),
+        dict(type='Pack'),
+    ]
+    kept = dict(type='LoadImageFromFile', backend_args=dict(backend='petrel'))
+    loader = Config(
+        dict(dataset=dict(type='ConcatDataset', datasets=[dict(pipeline=plain), dict(dataset=dict(pipeline=[kept]))]))
+    )
+    use_reader(loader.dataset, True, (0, 9))
+    first, second = loader.dataset.datasets
+    assert first.pipeline == [dict(type='LoadImage', scale=(0, 9)), dict(type='LoadMask'), dict(type='Pack')]
+    assert second.dataset.pipeline == [kept]
+    boxes = dict(pipeline=[dict(type='LoadAnnotations', with_bbox=True), dict(type='LoadAnnotations')])
+    use_reader(boxes, False)
+    assert [one['type'] for one in boxes['pipeline']] == ['LoadAnnotations'] * 2
+    assert repr(TRANSFORMS.build(first.pipeline[0])) == 'LoadImage(scale=(0.0, 9.0))'
