@@ -89,7 +89,9 @@ def read_tiff_header(stream: BinaryIO, name: str) -> TiffHeader:
         photometric = int(tags.get(_PHOTOMETRIC, _BLACK_IS_ZERO))
         compression, orientation = int(tags.get(_COMPRESSION, 1)), int(tags.get(_ORIENTATION, 1))
     except Exception as error:  # a damaged header raises anything
-        raise UnusableImage(name, f'is not a whole image: its TIFF header is damaged ({type(error).__name__}: {error}).') from error
+        raise UnusableImage(
+            name, f'is not a whole image: its TIFF header is damaged ({type(error).__name__}: {error}).'
+        ) from error
     if len(set(bits)) > 1 or len(set(formats)) > 1:
         raise UnusableImage(name, f'has bands of different kinds ({", ".join(map(str, bits))} bits); make them equal.')
     colours = bands - len(extra)

@@ -242,7 +242,7 @@ def damage_loveda(root):
     return [
         '0.png: is not a whole image',
         '1.png: has no mask',
-        'its mask',
+        'has the mask',
         '3.png: has no picture',
         '4.png: has the name of',
     ]

@@ -268,8 +268,8 @@ def run(monkeypatch, capsys):
 def test_command_teaches_and_refuses(run, scene, tmp_path):
     assert 'georeference' in run('--help')[1].out
     assert run(tmp_path / 'gone.pth', scene[0])[0] == f'predict: There is no checkpoint "{tmp_path}/gone.pth".'
-    code, said = run('model.pth', 'a/x.png', 'b/x.png')
-    assert code == 2 and 'x is there twice' in said.err
+    code, _ = run('model.pth', 'a/x.png', 'b/x.png')
+    assert 'x is there twice' in code
 
 
 def test_command_on_a_trained_model(run, tmp_path, weights):
