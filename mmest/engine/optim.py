@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
-from torch import nn
+from torch import Tensor, nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 
@@ -40,12 +40,20 @@ def merge_groups(groups: list[dict]) -> list[dict]:
     return list(merged.values())
 
 
+def is_vector(parameter: Tensor) -> bool:
+    """Whether a parameter is a number or a row of numbers, whatever it is shaped for broadcasting: a scale, a shift, a
+    gate, a bias.
+    """
+    return sum(length > 1 for length in parameter.shape) <= 1
+
+
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """mmengine's default constructor, over trainable parameters only.
 
     All options of ``paramwise_cfg`` work as they do there. The ``lr_mult`` of a tuning method multiplies the learning
-    rate of what it trains in and beside the backbone. Groups of equal options are merged.
+    rate of what it trains in and beside the backbone. Vectors among a method's own parameters never decay: scales that
+    start at 1 and gates would be pulled to 0, away from the pretrained features. Groups of equal options are merged.
 
     Args:
         optim_wrapper_cfg: config of the optimizer wrapper with its optimizer.
@@ -67,7 +75,10 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             super().add_params(params, module, prefix, is_dcn_module)
         for _, tuned in tuned_backbones(module):
             factors = {id(p): tuned.method.lr_factor(name) for name, p in tuned.named_parameters()}
+            vectors = {id(p) for p in tuned.method.parameters() if is_vector(p)}
             for group in params:
+                if id(group['params'][0]) in vectors:
+                    group['weight_decay'] = 0.0
                 factor = factors.get(id(group['params'][0]), 1.0)
                 if factor != 1:
                     group['lr'] = group.get('lr', self.base_lr) * factor

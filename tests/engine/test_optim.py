@@ -1,0 +1,64 @@
+"""What weight decay leaves alone."""
+
+import pytest
+import torch
+from torch import nn
+from toy import METHODS, build
+
+from mmest.engine.optim import TrainableOptimWrapperConstructor
+
+CASES = {
+    **METHODS,
+    'est with output norms': dict(type='EST', output_norms=True, gate='scalar'),
+    'est with channel gates': dict(type='EST', gate='channel'),
+}
+PARAMWISE = (
+    None,
+    dict(norm_decay_mult=0.5, bias_decay_mult=2.0),
+    dict(custom_keys={'method': dict(decay_mult=3.0)}),
+)
+
+
+def decayed(tuned: nn.Module, optimizer: dict, **cfg) -> dict[str, bool]:
+    """Whether three steps with much decay and no gradient change a parameter, by the name of each that trains."""
+    model = nn.ModuleDict(dict(backbone=tuned, head=nn.Conv2d(2, 2, 1)))
+    wrapper = TrainableOptimWrapperConstructor(dict(optimizer=optimizer), cfg.get('paramwise_cfg'))(model)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    with torch.no_grad():
+        for p in trained.values():  # what starts at zero could not be seen to move
+            if not p.any():
+                p.fill_(0.5)
+    before = {name: p.detach().clone() for name, p in trained.items()}
+    for _ in range(3):
+        for p in trained.values():
+            p.grad = torch.zeros_like(p)
+        wrapper.step()
+    return {name: not torch.equal(p, before[name]) for name, p in trained.items()}
+
+
+@pytest.mark.parametrize(
+    'optimizer', [dict(type='AdamW', lr=0.1, weight_decay=1.0), dict(type='SGD', lr=0.1, weight_decay=1.0)]
+)
+@pytest.mark.parametrize('method', CASES)
+@pytest.mark.parametrize('name', ['swin', 'resnet'])
+def test_scales_gates_and_shifts_of_a_method_do_not_decay(name, method, optimizer):
+    tuned = build(name, CASES[method])
+    own = {f'backbone.method.{key}': p for key, p in tuned.method.named_parameters()}
+    vectors = {key for key, p in own.items() if max(p.shape, default=1) == p.numel()}
+    assert {key for key, p in own.items() if bool((p == 1).all())} <= vectors
+    for paramwise in PARAMWISE:
+        moved = decayed(tuned, optimizer, paramwise_cfg=paramwise)
+        assert {key for key in own if not moved[key]} == vectors
+        assert moved['head.weight'] and moved['head.bias'], 'heads and necks keep the decay of mmengine'
+
+
+def test_norms_and_biases_of_the_backbone_decay_as_paramwise_cfg_says():
+    sgd = dict(type='SGD', lr=0.1, weight_decay=1.0)
+    for paramwise, norms, biases in (
+        (None, True, True),
+        (dict(norm_decay_mult=0.0, bias_decay_mult=0.0), False, False),
+    ):
+        moved = decayed(build('swin', dict(type='Full')), sgd, paramwise_cfg=paramwise)
+        assert moved['backbone.backbone.norm0.weight'] == norms
+        assert moved['backbone.backbone.stages.0.blocks.0.attn.w_msa.qkv.bias'] == biases
+        assert moved['backbone.backbone.stages.0.blocks.0.attn.w_msa.qkv.weight']
