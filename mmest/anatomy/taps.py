@@ -1,12 +1,12 @@
 """Reading the outputs of a backbone's blocks while it runs."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from mmest.anatomy.blocks import Block
+from mmest.anatomy.hooks import Hooked, Pass
 from mmest.anatomy.probe import first_tensor, is_scaled, spatial_shape
 
 
@@ -18,36 +18,38 @@ class Tap(NamedTuple):
     feature: Tensor
 
 
-class TapReader:
-    """Records what the chosen blocks of a backbone return.
+def _see(hooked: Hooked, index: int, module, args, kwargs, output) -> None:
+    run = hooked.current_pass()
+    if run is not None:
+        run.seen[index] = (first_tensor(output), spatial_shape(args, kwargs))
 
-    The hooks are registered once and are bound methods, so a deep copy of the model (EMA) reads its own blocks and a
-    compiled backbone is not traced anew at every step.
+
+class TapReader:
+    """Reads what the chosen blocks of a backbone return.
 
     Args:
+        hooked: whose hooks see the blocks.
         backbone: the module that holds the blocks.
         blocks: the blocks to read, by their index in the backbone, ascending.
     """
 
-    def __init__(self, backbone: nn.Module, blocks: Mapping[int, Block]) -> None:
+    def __init__(self, hooked: Hooked, backbone: nn.Module, blocks: Mapping[int, Block]) -> None:
         self.blocks = dict(blocks)
-        self.calls: dict[int, tuple[Tensor, tuple[int, int] | None]] = {}
         for i, block in self.blocks.items():
-            backbone.get_submodule(block.name).register_forward_hook(partial(self._see, i), with_kwargs=True)
+            hooked.hook_after(backbone, block.name, _see, i)
 
-    def _see(self, index, module, args, kwargs, output) -> None:
-        self.calls[index] = (first_tensor(output), spatial_shape(args, kwargs))
-
-    def take(self, image: tuple[int, int], features: Sequence[Tensor]) -> list[Tap]:
-        """Taps of the forward pass that has just ended; the reader keeps no reference to them.
+    def take(self, run: Pass, image: tuple[int, int], features: Sequence[Tensor]) -> list[Tap]:
+        """Taps of a forward pass, which keeps no reference to them.
 
         Args:
+            run: the pass.
             image: height and width of the backbone's input.
             features: the backbone's outputs, which tell the grid of tokens that come without one.
         """
-        calls, self.calls = self.calls, {}
         sizes = {tuple(f.shape[-2:]) for f in features}
-        return [Tap(block.stage, i, self._as_map(block, *calls[i], image, sizes)) for i, block in self.blocks.items()]
+        return [
+            Tap(block.stage, i, self._as_map(block, *run.seen.pop(i), image, sizes)) for i, block in self.blocks.items()
+        ]
 
     @staticmethod
     def _as_map(block: Block, x: Tensor, hw: tuple[int, int] | None, image, sizes) -> Tensor:

@@ -1,6 +1,6 @@
 """The wrapper that holds a pretrained backbone and the method that tunes it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 
 import torch
@@ -11,12 +11,20 @@ from mmengine.registry import HOOKS, MODELS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from mmest.anatomy.hooks import override
 from mmest.anatomy.taps import TapReader
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.digests import digests
 from mmest.checkpoints.pretrained import Coverage, load_pretrained, pretrained_source
 from mmest.frameworks import calling_runner
 from mmest.tuning import build_tuning
+
+
+def _stay_in_eval_mode(train: Callable, module: nn.Module, mode: bool = True) -> nn.Module:
+    """What ``train`` is in a frozen module; those inside it decide for themselves."""
+    train(module, mode)
+    module.training = False
+    return module
 
 
 @MODELS.register_module()
@@ -58,7 +66,7 @@ class TunedBackbone(BaseModule):
         self._has_weights = pretrained_source(self.backbone) is None
         self.taps = None
         if self.method.tapped_blocks:
-            self.taps = TapReader(self.backbone, self.method.tapped_blocks)
+            self.taps = TapReader(self.method, self.backbone, self.method.tapped_blocks)
         self._freeze()
 
     def _freeze(self) -> None:
@@ -71,17 +79,28 @@ class TunedBackbone(BaseModule):
                     f'"{name}" inside: the graph would run through the whole backbone at the memory of full '
                     'fine-tuning. A method beside the backbone must train nothing of it.'
                 )
+        trained_modules = {m for root in self.method.trained_modules(self.backbone) for m in root.modules()}
+        self.backbone.train()  # which leaves some in eval mode by its own choice, such as norm_eval
+        self._in_eval_mode = set()
+        for name, module in self.backbone.named_modules():
+            if module not in trained_modules or not module.training:
+                self._in_eval_mode.add(name)
+                override(module, 'train', _stay_in_eval_mode)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> 'TunedBackbone':
         """Set the mode of all that trains; what is frozen stays in eval mode (no drop path, no BatchNorm
-        statistics).
+        statistics), and so does what the backbone itself keeps there (``norm_eval``).
         """
         super().train(mode)
-        self.backbone.eval()
-        for module in self.method.trained_modules(self.backbone):
-            module.train(mode)
+        self._keep_in_eval_mode()
         return self
+
+    def _keep_in_eval_mode(self) -> None:
+        # Modules that others have put in (SyncBN for BN, say) come in a mode of their own.
+        for name, module in self.backbone.named_modules():
+            if module.training and name in self._in_eval_mode:
+                module.training = False
 
     def frozen_state(self) -> Iterator[tuple[str, Tensor]]:
         """(name inside the backbone, tensor) of every parameter and persistent buffer that does not train."""
@@ -144,12 +163,16 @@ class TunedBackbone(BaseModule):
                 logger='current',
                 level=30,
             )
-        # Frozen parts build no graph by themselves, as long as nothing in front of them needs one.
-        with torch.no_grad() if self.method.beside else nullcontext():
-            outputs = self.backbone(x)
-        features = (outputs,) if isinstance(outputs, Tensor) else outputs
-        taps = [] if self.taps is None else self.taps.take(tuple(x.shape[-2:]), features)
-        return tuple(self.method(features, taps, x))
+        self._keep_in_eval_mode()
+        with self.method.passing(self.backbone) as run:
+            # Frozen parts build no graph by themselves, as long as nothing in front of them needs one.
+            with torch.no_grad() if self.method.beside else nullcontext():
+                outputs = self.backbone(x)
+            self.method.refuse_idle(run, self.backbone)
+            features = (outputs,) if isinstance(outputs, Tensor) else outputs
+            taps = [] if self.taps is None else self.taps.take(run, tuple(x.shape[-2:]), features)
+            # Under autocast too, necks get what the plain backbone would give them.
+            return tuple(y.to(f.dtype) for y, f in zip(self.method(features, taps, x), features))
 
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs

@@ -5,14 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from torch import Tensor, nn
 
 from mmest.anatomy.blocks import Block
+from mmest.anatomy.hooks import Hooked
 from mmest.anatomy.taps import Tap
 
 
-class TuningMethod(nn.Module):
+class TuningMethod(nn.Module, Hooked):
     """Says what of a backbone trains, and adds what trains beside or inside it.
 
     A subclass is built with the backbone that it will tune, whose parameters it must neither replace nor rename. Its
-    own modules are its children, so their checkpoint keys start with ``method.``.
+    own modules are its children, so their checkpoint keys start with ``method.``. Where it acts inside the backbone it
+    does so by :meth:`hook_before`, :meth:`hook_after` and :meth:`hook_around`, and keeps nothing of a forward pass on
+    itself: many threads may run one model.
 
     Args:
         backbone: the backbone to tune, not frozen yet.
@@ -32,7 +35,8 @@ class TuningMethod(nn.Module):
     tapped_blocks: Mapping[int, Block] = {}
 
     def __init__(self, backbone: nn.Module, lr_mult: float = 1.0) -> None:
-        super().__init__()
+        nn.Module.__init__(self)
+        Hooked.__init__(self)
         self.lr_mult = lr_mult
 
     def trained_modules(self, backbone: nn.Module) -> list[nn.Module]:

@@ -1,16 +1,34 @@
 """What methods have in common that put small modules into the blocks of a backbone."""
 
 import itertools
-from functools import partial
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
 
 from mmest.anatomy.blocks import Block, find_anatomy, token_grid
 from mmest.anatomy.branches import CONV, Branch, find_branches
 from mmest.anatomy.probe import first_tensor, spatial_shape
 from mmest.tuning.base import TuningMethod
+
+
+class _BlockRun:
+    """One run of one block: height and width of the image and of the grid that the block was given, and inputs that
+    are held for later.
+    """
+
+    def __init__(self, image: tuple[int, int] | None, hw: tuple[int, int] | None) -> None:
+        self.image = image
+        self.hw = hw
+        self.held: dict[int, Tensor] = {}
+
+
+# Each thread has its own, and a block that runs again in a backward pass gets a fresh one.
+_image: ContextVar[tuple[int, int] | None] = ContextVar('mmest_image', default=None)
+_block: ContextVar[_BlockRun | None] = ContextVar('mmest_block', default=None)
 
 
 class InsertedMethod(TuningMethod):
@@ -35,28 +53,27 @@ class InsertedMethod(TuningMethod):
         self.inserted = nn.ModuleList()
         self._blocks = anatomy.blocks
         self._probe_image = anatomy.image
-        self._image: tuple[int, int] = anatomy.image
-        self._hw: dict[int, tuple[int, int] | None] = {}
-        self._held: dict[int, Tensor] = {}
-        backbone.register_forward_pre_hook(self._see_image, with_kwargs=True)
-        for i in {branch.block for branch in self.branches}:
-            block = backbone.get_submodule(anatomy.blocks[i].name)
-            block.register_forward_pre_hook(partial(self._see_grid, i), with_kwargs=True)
+        self.hook_around(backbone, '', InsertedMethod._run_backbone)
+        for i in sorted({branch.block for branch in self.branches}):
+            name = anatomy.blocks[i].name
+            recomputing = [m for m in backbone.get_submodule(name).modules() if getattr(m, 'with_cp', False)]
+            for module in recomputing:  # the block is recomputed as a whole instead, with what its corrections need
+                module.with_cp = False
+            self.hook_around(backbone, name, InsertedMethod._run_block, bool(recomputing))
 
     def in_series(self, backbone: nn.Module, branch: Branch, module: nn.Module) -> None:
         """Result r of the branch becomes r + module(r): before the identity is added, as in Houlsby et al."""
         i = self._insert(module)
-        backbone.get_submodule(branch.end).register_forward_hook(partial(self._correct_result, i, branch))
+        self.hook_after(backbone, branch.end, InsertedMethod._correct_result, i, branch)
 
     def on_stream(self, backbone: nn.Module, branch: Branch, module: nn.Module) -> None:
         """The sum x of identity and branch becomes x + module(x)."""
         i = self._insert(module)
         if branch.kind == CONV:
-            block = backbone.get_submodule(branch.name)
-            block.register_forward_hook(partial(self._correct_result, i, branch))
+            self.hook_around(backbone, branch.name, InsertedMethod._correct_block, i, branch)
             return
         self._hold(backbone, i, branch.norm or branch.name)
-        backbone.get_submodule(branch.end).register_forward_hook(partial(self._correct_sum, i, branch))
+        self.hook_after(backbone, branch.end, InsertedMethod._correct_sum, i, branch)
 
     def in_parallel(self, backbone: nn.Module, branch: Branch, module: nn.Module, before_norm: bool) -> None:
         """Result r of the branch becomes r + module(x) with x its input, taken before or after the norm in front of
@@ -64,72 +81,107 @@ class InsertedMethod(TuningMethod):
         """
         i = self._insert(module)
         self._hold(backbone, i, (before_norm and branch.norm) or branch.name)
-        backbone.get_submodule(branch.end).register_forward_hook(partial(self._add_parallel, i, branch))
+        self.hook_after(backbone, branch.end, InsertedMethod._add_parallel, i, branch)
 
     def _insert(self, module: nn.Module) -> int:
         self.inserted.append(module)
         return len(self.inserted) - 1
 
     def _hold(self, backbone: nn.Module, i: int, name: str) -> None:
-        backbone.get_submodule(name).register_forward_pre_hook(partial(self._see_input, i), with_kwargs=True)
+        self.hook_around(backbone, name, InsertedMethod._hold_input, i)
 
-    def _see_image(self, module, args, kwargs) -> None:
-        self._image = tuple(first_tensor((*args, *kwargs.values())).shape[-2:])
+    def _run_backbone(self, inner: Callable, backbone: nn.Module, *args, **kwargs) -> Any:
+        token = _image.set(tuple(first_tensor((*args, *kwargs.values())).shape[-2:]))
+        try:
+            return inner(backbone, *args, **kwargs)
+        finally:
+            _image.reset(token)
 
-    def _see_grid(self, block: int, module, args, kwargs) -> None:
-        self._hw[block] = spatial_shape(args, kwargs)
+    def _run_block(self, recompute: bool, inner: Callable, block: nn.Module, *args, **kwargs) -> Any:
+        image = _image.get()
 
-    def _see_input(self, i: int, module, args, kwargs) -> None:
-        self._held[i] = first_tensor((*args, *kwargs.values()))
+        def run(*args, **kwargs) -> Any:
+            token = _block.set(_BlockRun(image, spatial_shape(args, kwargs)))
+            try:
+                return inner(block, *args, **kwargs)
+            finally:
+                _block.reset(token)
 
-    def _correct_result(self, i: int, branch: Branch, module, args, output: Any) -> Any:
+        if recompute and torch.is_grad_enabled():
+            return torch.utils.checkpoint.checkpoint(run, *args, use_reentrant=False, **kwargs)
+        return run(*args, **kwargs)
+
+    def _hold_input(self, i: int, inner: Callable, module, *args, **kwargs) -> Any:
+        self._block_run().held[i] = first_tensor((*args, *kwargs.values()))
+        return inner(module, *args, **kwargs)
+
+    def _correct_block(self, i: int, branch: Branch, inner: Callable, block, *args, **kwargs) -> Any:
+        output = inner(block, *args, **kwargs)
+        return self._with_first(output, self._correction(i, branch, first_tensor(output)))
+
+    def _correct_result(self, i: int, branch: Branch, module, args, kwargs, output: Any) -> Any:
         result = first_tensor(output)
-        return self._with_first(output, result + self._correction(i, branch, result))
+        return self._with_first(output, self._correction(i, branch, result))
 
-    def _correct_sum(self, i: int, branch: Branch, module, args, output: Any) -> Any:
-        result = first_tensor(output)
-        return self._with_first(output, result + self._correction(i, branch, result + self._held.pop(i)))
+    def _correct_sum(self, i: int, branch: Branch, module, args, kwargs, output: Any) -> Any:
+        held = self._block_run().held.pop(i)
+        return self._with_first(output, self._correction(i, branch, first_tensor(output) + held))
 
-    def _add_parallel(self, i: int, branch: Branch, module, args, output: Any) -> Any:
-        result = first_tensor(output)
-        return self._with_first(output, result + self._correction(i, branch, self._held.pop(i)).to(result.dtype))
+    def _add_parallel(self, i: int, branch: Branch, module, args, kwargs, output: Any) -> Any:
+        return self._with_first(output, self._correction(i, branch, self._block_run().held.pop(i)))
+
+    def _block_run(self) -> '_BlockRun':
+        run = _block.get()
+        if run is None:
+            raise RuntimeError(
+                f'{type(self).__name__} acts inside the blocks of the backbone, but a part of a block was run by '
+                'itself; run the whole block or the backbone.'
+            )
+        return run
 
     @staticmethod
-    def _with_first(output: Any, result: Tensor) -> Any:
+    def _with_first(output: Any, correction: Tensor) -> Any:
+        """An output whose first tensor is corrected and keeps its type."""
+        result = first_tensor(output)
+        result = result + correction.to(result.dtype)
         return (result, *output[1:]) if isinstance(output, (tuple, list)) else result
 
     def _correction(self, i: int, branch: Branch, x: Tensor) -> Tensor:
         module = self.inserted[i]
         if branch.channels_first and x.ndim == 4:
-            correction = module(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        elif getattr(module, 'spatial', False) and x.ndim == 3:
-            correction = self._on_grid(module, self._blocks[branch.block], branch.block, x)
-        else:
-            correction = module(x)
-        return correction.to(x.dtype)
+            return module(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        if getattr(module, 'spatial', False) and x.ndim == 3:
+            return self._on_grid(module, self._blocks[branch.block], x)
+        return module(x)
 
-    def _on_grid(self, module: nn.Module, block: Block, index: int, x: Tensor) -> Tensor:
+    def _on_grid(self, module: nn.Module, block: Block, x: Tensor) -> Tensor:
         """Run a spatial module on B×L×C tokens."""
-        prefix = block.prefix_tokens
-        height, width = self._hw.get(index) or self._grid(block, x.shape[1] - prefix)
+        prefix, run = block.prefix_tokens, self._block_run()
+        height, width = run.hw or self._grid(block, x.shape[1] - prefix, run.image)
         result = module(x[:, prefix:].unflatten(1, (height, width))).flatten(1, 2)
         if prefix == 0:
             return result
         ones = module(x[:, :prefix].flatten(0, 1)[:, None, None])
         return torch.cat([ones[:, 0, 0].unflatten(0, (x.shape[0], prefix)), result], 1)
 
-    def _grid(self, block: Block, tokens: int) -> tuple[int, int]:
+    def _grid(self, block: Block, tokens: int, image: tuple[int, int] | None) -> tuple[int, int]:
         """Height and width of a number of tokens that come without: what the image has at the block's stride, rounded
         down or up.
         """
+        if image is None:
+            raise RuntimeError(
+                f'{type(self).__name__}: block "{block.name}" runs outside of a forward pass of the backbone, so the '
+                'grid of its tokens is unknown; to save memory set with_cp of the backbone, and no checkpoint around '
+                'its blocks.'
+            )
         sides = []
-        for image, probe, size in zip(self._image, self._probe_image, block.size):
+        for length, probe, size in zip(image, self._probe_image, block.size):
             stride = max(1, round(probe / size))
-            sides.append({image // stride, -(-image // stride)})
+            sides.append({length // stride, -(-length // stride)})
         grid = token_grid(tokens, list(itertools.product(*sides)))
         if grid is None or grid[0] * grid[1] != tokens:
             raise ValueError(
                 f'{type(self).__name__}: block "{block.name}" works on {tokens} tokens, which are no grid of '
-                f'an image of {self._image[0]}×{self._image[1]}.'
+                f'an image of {image[0]}×{image[1]}.'
             )
         return grid

@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from mmest.anatomy.blocks import find_anatomy
 from mmest.anatomy.branches import ATTENTION, CONV, Branch, Weight, find_branches
+from mmest.anatomy.probe import first_tensor
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
-from mmest.tuning.substitution import Place, Substitution
+from mmest.tuning.substitution import Place, own_tensors, with_tensors
 
 
 class LowRankUpdate(nn.Module):
@@ -118,16 +119,19 @@ class LoRA(TuningMethod):
     def _attach(self, backbone: nn.Module, branch: Branch, weight: Weight) -> None:
         i = len(self.updates) - 1
         if weight.called:
-            backbone.get_submodule(weight.layer).register_forward_hook(partial(self._add_update, i))
+            self.hook_after(backbone, weight.layer, LoRA._add_update, i)
         else:
             place = Place(weight.layer[len(branch.name) + 1 :], weight.name[len(weight.layer) + 1 :])
-            Substitution(backbone.get_submodule(branch.name), {'weight': place}, partial(self._updated, i))
+            self.hook_around(backbone, branch.name, LoRA._run_updated, i, {'weight': place})
 
-    def _add_update(self, i: int, layer: nn.Module, args, output: Tensor) -> Tensor:
-        return output + self.updates[i](layer, args[0]).to(output.dtype)
+    def _add_update(self, i: int, layer: nn.Module, args, kwargs, output: Tensor) -> Tensor:
+        return output + self.updates[i](layer, first_tensor((*args, *kwargs.values()))).to(output.dtype)
 
-    def _updated(self, i: int, own: dict[str, Tensor | None]) -> dict[str, Tensor | None]:
-        return {'weight': own['weight'] + self.updates[i].delta()}
+    def _run_updated(
+        self, i: int, places: dict[str, Place], inner: Callable, module: nn.Module, *args, **kwargs
+    ) -> Any:
+        weight = own_tensors(module, places)['weight'] + self.updates[i].delta()
+        return inner(with_tensors(module, places, {'weight': weight}), *args, **kwargs)
 
     def merge(self, backbone: nn.Module) -> None:
         with torch.no_grad():

@@ -1,7 +1,7 @@
 """SSF, scale and shift of features."""
 
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from mmest.anatomy.branches import find_branches
 from mmest.anatomy.probe import is_scaled, probe
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
-from mmest.tuning.substitution import Place, Substitution
+from mmest.tuning.substitution import Place, own_tensors, with_tensors
 
 
 class ScaleShift(nn.Module):
@@ -81,7 +81,7 @@ class SSF(TuningMethod):
                     output.ndim == 4 and output.shape[1] == layer.weight.shape[0] and is_scaled(output.shape[2:], image)
                 )
                 self._add(backbone, f'{name}.weight', f'{name}.bias', 1 if first else -1)
-                layer.register_forward_hook(partial(self._change, len(self.changes) - 1))
+                self.hook_after(backbone, name, SSF._change, len(self.changes) - 1)
         for branch in find_branches(backbone, anatomy):
             for weight in branch.weights:
                 if not weight.called:
@@ -100,13 +100,15 @@ class SSF(TuningMethod):
         places = dict(weight=Place(path, attribute))
         if self._add(backbone, weight, f'{layer}.{attribute.replace("weight", "bias")}', -1):
             places['bias'] = Place(path, attribute.replace('weight', 'bias'))
-        Substitution(backbone.get_submodule(outer), places, partial(self._changed, len(self.changes) - 1))
+        self.hook_around(backbone, outer, SSF._run_changed, len(self.changes) - 1, places)
 
-    def _change(self, i: int, layer: nn.Module, args, output: Tensor) -> Tensor:
+    def _change(self, i: int, layer: nn.Module, args, kwargs, output: Tensor) -> Tensor:
         return self.changes[i](output)
 
-    def _changed(self, i: int, own: dict[str, Tensor | None]) -> dict[str, Tensor | None]:
-        return self.changes[i].of(own['weight'], own.get('bias'))
+    def _run_changed(self, i: int, places: dict[str, Place], inner: Callable, module, *args, **kwargs) -> Any:
+        own = own_tensors(module, places)
+        changed = self.changes[i].of(own['weight'], own.get('bias'))
+        return inner(with_tensors(module, places, changed), *args, **kwargs)
 
     def merge(self, backbone: nn.Module) -> None:
         with torch.no_grad():

@@ -1,7 +1,11 @@
-"""Computing with other tensors than a layer's own parameters, for layers whose weight is used without calling them."""
+"""Computing with other tensors than a layer's own parameters, for layers whose weight is used without calling them.
 
-from collections.abc import Callable
-from functools import partial
+``nn.MultiheadAttention`` and BEiT's attention read the weights of layers that they never call, so no hook of these
+layers sees their input. Parametrizations would rename the parameters, and putting tensors in their place for a while
+would change them for all threads.
+"""
+
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -14,46 +18,26 @@ class Place(NamedTuple):
     name: str
 
 
-class Substitution:
-    """Puts computed tensors in the place of parameters while a module runs.
-
-    ``nn.MultiheadAttention`` and BEiT's attention read the weights of layers that they never call, so no hook of these
-    layers sees their input. Parametrizations would rename the parameters.
-
-    Args:
-        module: the module whose forward pass uses the parameters.
-        places: what to replace.
-        compute: gives the new tensors from the parameters, by place; called at each forward pass. It must be a bound
-            method or a partial of one, so that a deep copy of the model calls its own.
-    """
-
-    def __init__(
-        self,
-        module: nn.Module,
-        places: dict[str, Place],
-        compute: Callable[[dict[str, Tensor | None]], dict[str, Tensor | None]],
-    ) -> None:
-        self.places = places
-        self.compute = compute
-        self._own: dict[str, nn.Parameter | None] = {}
-        module.register_forward_pre_hook(partial(_enter, self))
-        module.register_forward_hook(partial(_leave, self), always_call=True)
+def _twin(module: nn.Module) -> nn.Module:
+    """A module that shares all with another, except that its parameters and children can be exchanged."""
+    twin = module.__new__(type(module))
+    twin.__dict__.update(module.__dict__, _parameters=dict(module._parameters), _modules=dict(module._modules))
+    return twin
 
 
-def _owner(module: nn.Module, place: Place) -> dict[str, Tensor | None]:
-    return module.get_submodule(place.path)._parameters
+def own_tensors(module: nn.Module, places: Mapping[str, Place]) -> dict[str, Tensor | None]:
+    """The parameters at some places below a module."""
+    return {key: module.get_submodule(place.path)._parameters[place.name] for key, place in places.items()}
 
 
-def _enter(substitution: Substitution, module, args) -> None:
-    own = {key: _owner(module, place)[place.name] for key, place in substitution.places.items()}
-    new = substitution.compute(own)
-    substitution._own = own
-    for key, place in substitution.places.items():
-        _owner(module, place)[place.name] = new[key]
-
-
-def _leave(substitution: Substitution, module, args, output) -> None:
-    for key, value in substitution._own.items():
-        place = substitution.places[key]
-        _owner(module, place)[place.name] = value
-    substitution._own = {}
+def with_tensors(module: nn.Module, places: Mapping[str, Place], tensors: Mapping[str, Tensor | None]) -> nn.Module:
+    """A stand-in for a module that computes with other tensors at some places and shares all else with it."""
+    twins = {'': _twin(module)}
+    for key, place in places.items():
+        path = ''
+        for part in place.path.split('.') if place.path else []:
+            outer, path = path, f'{path}.{part}' if path else part
+            if path not in twins:
+                twins[path] = twins[outer]._modules[part] = _twin(twins[outer]._modules[part])
+        twins[path]._parameters[place.name] = tensors[key]
+    return twins['']

@@ -1,7 +1,5 @@
 """E³VA, adapters on a gradient highway."""
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -72,18 +70,19 @@ class E3VA(SideNetwork):
         )
         self.gains = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in self.outputs)
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(o.channels, 1, 1)) for o in self.outputs)
-        self._calls: dict[int, tuple[nn.Module, tuple, dict]] = {}
         for i, name in inherited.items():
             if i < len(self.tapped):
-                backbone.get_submodule(name).register_forward_pre_hook(partial(self._see, i), with_kwargs=True)
+                self.hook_before(backbone, name, E3VA._see, i)
 
     def _see(self, i: int, module: nn.Module, args: tuple, kwargs: dict) -> None:
-        self._calls[i] = (module, args, kwargs)
+        run = self.current_pass()
+        if run is not None:  # only the backbone's own call, not those of change_stage
+            run.seen.setdefault(('downsampling', i), (module, args, kwargs))
 
     def change_stage(self, i: int, state: Tensor, size: tuple[int, int]) -> Tensor:
         if str(i) in self.changes:
             return self.changes[str(i)](pool_to(state, size))
-        module, (h, *rest), kwargs = self._calls.pop(i)
+        module, (h, *rest), kwargs = self.current_pass().seen[('downsampling', i)]
         step = (
             state.flatten(1, 2)
             if h.ndim == 3
@@ -92,7 +91,6 @@ class E3VA(SideNetwork):
             else state
         )
         change = first_tensor(module(h + step, *rest, **kwargs)) - first_tensor(module(h, *rest, **kwargs))
-        del self._calls[i]  # these calls were seen too
         if change.ndim == 3:
             return change.unflatten(1, size)
         return change.permute(0, 2, 3, 1) if tuple(change.shape[2:]) == size else change
