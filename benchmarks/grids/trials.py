@@ -15,12 +15,8 @@ tasks = {
 }
 schedule = dict(steps=400, batch_size=4, label_stride=2, factor_of='method')
 trial = []
-for config, views in tasks.items():
-    setting = dict(configs=[config], **views, **schedule)
-    trial += [
-        dict(
-            setting, tunings=['est'], variant=name, options={f'model.backbone.tuning.{k}': v for k, v in change.items()}
-        )
-        for name, change in changes.items()
-    ]
-    trial.append(dict(setting, tunings=['frozen']))
+for name, change in changes.items():
+    options = {f'model.backbone.tuning.{knob}': value for knob, value in change.items()}
+    for config, views in tasks.items():
+        trial.append(dict(schedule, **views, configs=[config], tunings=['est'], variant=name, options=options))
+trial += [dict(schedule, **views, configs=[config], tunings=['frozen']) for config, views in tasks.items()]

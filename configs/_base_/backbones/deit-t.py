@@ -18,4 +18,5 @@ backbone = dict(
     with_cp=False,
     init_cfg=dict(type='Pretrained', checkpoint='{{$MMEST_WEIGHTS:weights}}/deit-tiny_in1k_mmseg_vit.pth'),
 )
+normalisation = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
 channels = [192, 192, 192, 192]

@@ -14,4 +14,5 @@ backbone = dict(
     with_cp=False,
     init_cfg=dict(type='Pretrained', checkpoint='{{$MMEST_WEIGHTS:weights}}/resnet50_in1k_caffe_rgb_conv1-layer3.pth'),
 )
+normalisation = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
 channels = [256, 512, 1024]

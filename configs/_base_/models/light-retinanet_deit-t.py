@@ -1,5 +1,6 @@
 _base_ = ['./light-retinanet.py', '../backbones/deit-t.py']
 model = dict(
+    data_preprocessor=_base_.normalisation,
     backbone=dict(_delete_=True, type='TunedBackbone', backbone=_base_.backbone),
     # From one scale to four: strides 8, 16, 32 and 64.
     neck=[

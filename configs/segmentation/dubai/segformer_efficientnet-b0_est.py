@@ -1,0 +1,12 @@
+_base_ = [
+    '../../_base_/models/light-segformer_efficientnet-b0.py',
+    '../../_base_/datasets/dubai_segmentation.py',
+    '../../_base_/schedules/adamw_short_segmentation.py',
+    '../../_base_/tunings/est.py',
+]
+model = dict(
+    data_preprocessor=dict(size=_base_.crop_size),
+    backbone=dict(tuning=_base_.tuning),
+    decode_head=dict(num_classes=_base_.num_classes),
+    test_cfg=dict(mode='slide', crop_size=_base_.crop_size, stride=_base_.crop_size),
+)
