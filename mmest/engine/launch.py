@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 
 from mmest.configs import check_parts, explain_build_errors, head_and_backbone, variable_behind
 from mmest.datasets.checks import check_data
+from mmest.datasets.class_weights import count_ignored_pixels
 from mmest.frameworks import framework_of
 from mmest.pictures.transforms import use_reader
 
@@ -126,6 +127,7 @@ def build_runner(cfg: Config, launcher: str) -> Runner:
         _replace_sync_bn(cfg.model)
     with explain_build_errors(cfg):
         runner = Runner.from_cfg(cfg)
+    count_ignored_pixels(runner.model)
     # Its loaders are not built yet, and its config, which goes into checkpoints, stays as it is.
     for loader in (runner._train_dataloader, runner._val_dataloader, runner._test_dataloader):
         use_reader(loader, not framework_of(cfg).detects, cfg.get('image_scale'))

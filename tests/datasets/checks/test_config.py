@@ -16,10 +16,11 @@ def coco(tmp_path):
     (tmp_path / 'train').mkdir()
     names = [f'{i}.png' for i in range(5)]
     for name in names:
-        (tmp_path / 'train' / name).touch()
+        write_mask(tmp_path / 'train' / name, np.zeros((64, 64, 3)))
     write_coco(tmp_path, names)
     return Config(
         dict(
+            default_scope='mmdet',
             train_dataloader=dict(
                 dataset=dict(
                     type='CocoDataset',
@@ -28,7 +29,7 @@ def coco(tmp_path):
                     data_prefix=dict(img='train/'),
                     metainfo=dict(classes=('plane',)),
                 )
-            )
+            ),
         )
     )
 
@@ -42,6 +43,7 @@ def masks(tmp_path):
             write_mask(tmp_path / folder / f'{name}.png', [[0, 1, 255]])
     return Config(
         dict(
+            default_scope='mmseg',
             train_dataloader=dict(
                 dataset=dict(
                     type='BaseSegDataset',
@@ -50,8 +52,9 @@ def masks(tmp_path):
                     img_suffix='.png',
                     seg_map_suffix='.png',
                     metainfo=dict(classes=('land', 'water')),
+                    pipeline=[dict(type='LoadAnnotations')],
                 )
-            )
+            ),
         )
     )
 
@@ -62,8 +65,11 @@ def write_mask(path, pixels):
 
 def write_coco(folder, names, classes=('plane',)):
     content = dict(
-        images=[dict(id=i, file_name=name) for i, name in enumerate(names)],
-        annotations=[],
+        images=[dict(id=i, file_name=name, width=64, height=64) for i, name in enumerate(names)],
+        annotations=[
+            dict(id=i + 1, image_id=i, category_id=0, bbox=[8, 8, 16, 16], area=256, iscrowd=0)
+            for i in range(len(names))
+        ],
         categories=[dict(id=i, name=name) for i, name in enumerate(classes)],
     )
     (folder / 'train.json').write_text(json.dumps(content))
@@ -143,8 +149,8 @@ def test_other_endings_of_images(masks):
 @pytest.mark.parametrize(
     'pixels, sentence',
     [
-        ([[0, 7, 2, 255]], r'c.png has pixels of value 2, 7, but .* has 2 classes, numbered 0 to 1 \(255 is ignored\)'),
-        ([[[0, 0, 0], [9, 9, 9]]], 'c.png is a colour picture'),
+        ([[7, 2, 255]], r'c.png has pixels of value 2, 7, but .* has 2 classes, numbered 0 to 1 \(255 is ignored\)'),
+        ([[[0, 0, 0], [9, 9, 9], [9, 9, 9]]], 'c.png is a colour image'),
     ],
 )
 def test_masks_with_other_values_than_classes(masks, tmp_path, pixels, sentence):
@@ -158,5 +164,5 @@ def test_masks_with_other_values_than_classes(masks, tmp_path, pixels, sentence)
 
 def test_damaged_masks(masks, tmp_path):
     (tmp_path / 'masks' / 'c.png').write_bytes(b'')
-    with pytest.raises(ValueError, match='c.png cannot be read'):
+    with pytest.raises(ValueError, match='The mask .*c.png is not a whole image'):
         check_data(masks, ['train'])
