@@ -22,7 +22,7 @@ def read(path: Path, segments: bool | None = None) -> OwnData:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f'--data: there is no "{path}".')
+        raise FileNotFoundError(f'There is no data "{path}".')
     found = [one for one in _FORMATS if one.finds(path)]
     if segments and masks in found and georaster not in found:
         found = [masks]

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mmest.datasets.own.sample import Notes, some
+from mmest.pictures import ImageFile, read_mask
 
 UNLABELLED = 255
 _TABLES = (
@@ -154,25 +155,19 @@ def _open(file: Path) -> tuple[np.ndarray, list | None]:
     """Pixels, H×W or H×W×3, and the palette of a palette image. Colours that are all grey become one channel."""
     try:
         with Image.open(file) as image:
-            palette = None
-            if image.mode == 'P':
-                flat = image.getpalette() or []
-                palette = [tuple(flat[at : at + 3]) for at in range(0, len(flat), 3)]
-            elif image.mode in ('RGBA', 'LA', 'CMYK', 'YCbCr'):
-                image = image.convert('RGB')
-            pixels = np.asarray(image)
+            mode, flat = image.mode, image.getpalette() or []
     except (OSError, SyntaxError) as error:
         raise ValueError(f'The mask {file} cannot be read: {error}. Copy or export it again.') from error
-    if pixels.dtype.kind == 'f' and (not np.isfinite(pixels).all() or (pixels != pixels.round()).any()):
-        raise ValueError(f'The mask {file} has fractions or NaN as pixels; expected class numbers. Convert it.')
-    if pixels.ndim == 3 and (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all():
-        pixels = pixels[..., 0]
-    return pixels.astype(np.int64), palette
+    if mode not in ('RGB', 'RGBA', 'LA', 'CMYK', 'YCbCr'):
+        return read_mask(file).astype(np.int64), [tuple(flat[at : at + 3]) for at in range(0, len(flat), 3)] or None
+    with ImageFile(file) as image:
+        pixels = image.read().astype(np.int64)
+    grey = (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all()
+    return pixels[..., 0] if grey else pixels, None
 
 
 def _packed(pixels: np.ndarray) -> np.ndarray:
     """Colours as one number each."""
-    pixels = pixels.astype(np.int64)
     return pixels[..., 0] * 65536 + pixels[..., 1] * 256 + pixels[..., 2]
 
 

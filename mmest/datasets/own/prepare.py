@@ -15,6 +15,7 @@ from PIL import ImageColor
 from mmest.datasets.own import georaster
 from mmest.datasets.own.cutting import cut
 from mmest.datasets.own.detect import read
+from mmest.datasets.own.levels import find_levels
 from mmest.datasets.own.sample import SPLITS, OwnData, Sample, visible_files
 from mmest.datasets.preparation.coco import annotation, write_coco
 from mmest.files import write_bytes, write_json
@@ -44,6 +45,7 @@ class Prepared:
         counts: images by split.
         size: the longest side of a training image, in pixels as the network sees it.
         scale: pixels of the network by pixel of the image; 1 but for large images with large objects.
+        levels: the values that become 0 and 255, of images that have not 8 bits.
         notes: how the data was understood.
     """
 
@@ -57,6 +59,7 @@ class Prepared:
     counts: dict[str, int]
     size: int
     scale: float
+    levels: tuple[float, float] | None
     notes: list[str]
 
     def labels(self, split: str) -> Path:
@@ -90,6 +93,11 @@ def prepare(
     data = read(source, segments=None if task is None else task == 'segmentation')
     task = task or ('segmentation' if data.labels == 'masks' else 'detection')
     _check_task(data, task)
+    levels = find_levels(sorted({sample.image for sample in data.samples}))
+    if levels:
+        data.notes.say(
+            f'images have not 8 bits: {levels[0]:g} becomes black and {levels[1]:g} white, here and in prediction'
+        )
     scale, longest = _cut_or_scale(data, task, size, seed)
     classes, palette = data.classes, data.palette
     if task == 'segmentation' and data.labels != 'masks' and 'background' not in classes:
@@ -104,7 +112,7 @@ def prepare(
     (out / DESCRIPTION).unlink(missing_ok=True)
     images = out / 'images' if copy or tiled else data.root
     if copy or tiled:
-        _write_images(data.samples, images)
+        _write_images(data.samples, images, levels)
     counts = {}
     for split in SPLITS:
         samples = [sample for sample in data.samples if sample.split == split]
@@ -116,7 +124,7 @@ def prepare(
                 _write_masks(out, split, samples, data, classes)
     prepared = Prepared(
         out, task, data.format, source, classes, [tuple(c) for c in palette[: len(classes)]], images, counts, longest,
-        scale, data.notes.lines(),
+        scale, levels, data.notes.lines(),
     )  # fmt: skip
     write_json(out / DESCRIPTION, dict(_description(prepared), key=key))
     return prepared
@@ -211,7 +219,7 @@ def _key(source: Path, *choices: object) -> str:
     return digest.hexdigest()
 
 
-def _write_images(samples: list[Sample], folder: Path) -> None:
+def _write_images(samples: list[Sample], folder: Path, levels: tuple[float, float] | None) -> None:
     """Tiles as PNG, whole images as copies."""
     by_image: dict[Path, list[Sample]] = {}
     for sample in samples:
@@ -223,7 +231,7 @@ def _write_images(samples: list[Sample], folder: Path) -> None:
             shutil.copyfile(image, f'{target}.part{os.getpid()}')
             os.replace(f'{target}.part{os.getpid()}', target)
             continue
-        picture = ImageFile(image)
+        picture = ImageFile(image, scale=levels)
         try:
             for tile in tiles:
                 _write_png(folder / tile.name, picture.read(tile.window)[..., ::-1])

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import shapely
-from PIL import Image
 
+from mmest.pictures import ImageFile
 from mmest.tiles.grid import Box
 
 IMAGE_ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 SPLITS = ('train', 'val', 'test')
-_EXIF_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)
 _SPLIT_WORDS = dict(
     train='train', training='train', val='val', valid='val', validation='val', test='test', testing='test'
 )
@@ -143,18 +142,13 @@ def visible_files(folder: Path) -> Iterator[Path]:
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height of an image as it is shown, from its header.
+    """Width and height of an image as it is seen, from its header.
 
     Raises:
-        ValueError: it is no image.
+        UnusableImage: it is no image.
     """
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION) in _TURNED
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f'{path} cannot be read as an image: {error}. Copy or export it again.') from error
-    return (height, width) if turned else (width, height)
+    with ImageFile(path, scale=(0, 1)) as image:  # whatever its numbers are: levels.py finds the right ones
+        return image.size
 
 
 def inside(box: tuple, sample: Sample) -> tuple[float, float, float, float] | None:

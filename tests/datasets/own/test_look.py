@@ -1,0 +1,83 @@
+"""What a look at data says, and its page of images."""
+
+import json
+import shutil
+
+import exports
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmest.cli import main
+from mmest.datasets.own.detect import read
+from mmest.datasets.own.look import look
+
+
+def test_counts_and_sizes_are_those_that_were_drawn(tmp_path):
+    truth = exports.roboflow_coco(tmp_path / 'own')
+    facts = look(read(tmp_path / 'own'))
+    drawn = [box for images in truth.values() for boxes in images.values() for box in boxes]
+    assert dict(facts.images) == dict(train=3, val=3, test=3)
+    for label in range(2):
+        expected = {
+            split: sum(box[0] == label for boxes in images.values() for box in boxes) for split, images in truth.items()
+        }
+        found = facts.objects[label]
+        assert (found['train'], found['val'], found['test']) == (expected['train'], expected['valid'], expected['test'])
+    sides = sorted(((x1 - x0) * (y1 - y0)) ** 0.5 for _, x0, y0, x1, y1 in drawn)
+    np.testing.assert_allclose(sorted(facts.sizes), sides)
+    assert facts.empty == 1
+    assert any('1 of 9 images have nothing labelled' in warning for warning in facts.warnings)
+
+
+def test_masks_are_counted_in_pixels(tmp_path):
+    truth = exports.index_masks(tmp_path)
+    facts = look(read(tmp_path))
+    masks = list(truth['train'].values())
+    for label in range(3):
+        assert facts.objects[label]['train'] == sum(int((mask == label).sum()) for mask in masks)
+
+
+def test_an_image_in_two_splits_is_said(tmp_path):
+    exports.yolo_ultralytics(tmp_path)
+    shutil.copy(tmp_path / 'images/train/im1.png', tmp_path / 'images/val/again.png')
+    warnings = look(read(tmp_path)).warnings
+    assert any(
+        '1 image is in two splits, such as images/train/im1.png = images/val/again.png' in one for one in warnings
+    )
+
+
+def test_rare_and_tiny_objects_are_said(tmp_path):
+    exports.images(tmp_path, ['a.png'])
+    boxes = [(0, 5 * i, 2, 5 * i + 4, 6) for i in range(15)] * 10 + [(1, 80, 20, 84, 24)]
+    (tmp_path / 'labels.json').write_text(json.dumps(exports.coco({'a.png': boxes})))
+    warnings = ' '.join(look(read(tmp_path)).warnings)
+    assert '"plane" has 150 times as many objects as "ship"' in warnings
+    assert 'half of the objects are smaller than 4 pixels' in warnings
+    assert 'fewer than 20 objects of ship' in warnings
+
+
+@pytest.mark.parametrize('export', [exports.cvat_coco, exports.palette_masks])
+def test_the_command_writes_a_page(export, tmp_path, capsys):
+    export(tmp_path / 'own')
+    main(['data', 'look', str(tmp_path / 'own'), '--out', str(tmp_path / 'page.png')])
+    said = capsys.readouterr().out
+    assert f'Wrote {tmp_path / "page.png"} with 6 of 6 images' in said
+    assert 'train' in said and 'val' in said
+    page = np.asarray(Image.open(tmp_path / 'page.png'))
+    assert page.shape[1] > 1600
+    if export is exports.palette_masks:  # the colours of the masks are those of the legend
+        assert all((page == colour).all(-1).any() for colour in exports.COLOURS)
+
+
+def test_the_command_makes_a_set_that_stands_alone(tmp_path, capsys):
+    exports.voc_flat(tmp_path / 'own')
+    main(['data', 'make', str(tmp_path / 'own'), str(tmp_path / 'made')])
+    said = capsys.readouterr().out
+    assert 'Pascal VOC as detection, 2 classes: 3 train, 3 val' in said
+    assert len(list((tmp_path / 'made' / 'images').rglob('*.png'))) == 6
+
+
+def test_the_command_refuses_in_a_sentence(tmp_path):
+    with pytest.raises(SystemExit, match='data look: There is no data'):
+        main(['data', 'look', str(tmp_path / 'nowhere')])
