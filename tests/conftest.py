@@ -1,9 +1,13 @@
 import os
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
+# Nothing is remembered from one run of the tests to the next, and nothing is left in the user's cache.
+_CACHE = tempfile.TemporaryDirectory(prefix='mmest_cache_')
+os.environ['MMEST_CACHE'] = _CACHE.name
 sys.path.insert(0, str(Path(__file__).parent))
 warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 

@@ -23,9 +23,9 @@ what is read: the JSON files of mmest benchmark, mmest memory and mmest time, an
 folders that mmest train made (config, metrics, losses). Methods are compared where their configs have the same
 name up to the method.
 
-what is written: OUT/benchmarks.md, and in OUT/benchmarks each table as .csv (full precision) and .tex (needs
-booktabs) and each figure as .svg and .pdf. What was not measured is shown as missing. The same input gives the same
-files.
+what is written: OUT/benchmarks.md, the pages behind it in OUT/benchmarks, and in OUT/benchmarks/files each table as
+.csv (full precision) and .tex (needs booktabs) and each figure as .svg and .pdf. What was not measured is shown as
+missing. The same input gives the same files.
 """
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmest.datasets.dota.voc import match_oriented
-from mmest.tiles.geometry import ORIENTED, STRAIGHT, Geometry, polygon_iou, polygons
+from mmest.tiles.geometry import ORIENTED, STRAIGHT, Geometry, polygon_overlap, polygons
 
 from .predictions import Predicted, Sample
 
@@ -120,8 +120,8 @@ def overlap(first: np.ndarray, second: np.ndarray, geometry: Geometry) -> np.nda
     """IoU of N boxes with M boxes, N×M."""
     if geometry is STRAIGHT:
         everywhere = np.array([-np.inf, -np.inf, np.inf, np.inf])
-        return geometry.iou_inside(first, second, everywhere)
-    return polygon_iou(polygons(first), polygons(second))
+        return geometry.overlap_inside(first, second, everywhere)[0]
+    return polygon_overlap(polygons(first), polygons(second))[0]
 
 
 def object_confusion(sample: Sample, count: int, geometry: Geometry) -> np.ndarray:

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import shapely
 
+_ERROR = 0.1  # of the side of a box
+
 
 class Geometry(Protocol):
     """A kind of boxes, as rows of ``columns`` coordinates."""
@@ -18,8 +20,12 @@ class Geometry(Protocol):
     def corners(self, boxes: np.ndarray) -> np.ndarray:
         """N×8: corners x1, y1, ..., x4, y4, in turn."""
 
-    def iou_inside(self, first: np.ndarray, second: np.ndarray, ground: np.ndarray) -> np.ndarray:
-        """N×M: IoU of the parts inside a straight rectangle; 0 where a part is empty."""
+    def overlap_inside(
+        self, first: np.ndarray, second: np.ndarray, ground: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Twice N×M, of the parts inside a straight rectangle: IoU, and the share of the smaller part that lies in the
+        larger; 0 where a part is empty.
+        """
 
     def join(self, boxes: np.ndarray, leader: np.ndarray, cut: np.ndarray) -> np.ndarray:
         """The box of an object that several patches show.
@@ -42,12 +48,14 @@ class Straight:
     def corners(self, boxes: np.ndarray) -> np.ndarray:
         return boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]]
 
-    def iou_inside(self, first: np.ndarray, second: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    def overlap_inside(
+        self, first: np.ndarray, second: np.ndarray, ground: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         first, second = self._clip(first, ground), self._clip(second, ground)
         low = np.maximum(first[:, None, :2], second[None, :, :2])
         common = np.maximum(np.minimum(first[:, None, 2:], second[None, :, 2:]) - low, 0).prod(-1)
         areas = [(boxes[:, 2:] - boxes[:, :2]).prod(-1) for boxes in (first, second)]
-        return common / np.maximum(areas[0][:, None] + areas[1] - common, 1e-9)
+        return _overlap(common, areas[0][:, None], areas[1])
 
     @staticmethod
     def _clip(boxes: np.ndarray, ground: np.ndarray) -> np.ndarray:
@@ -55,8 +63,12 @@ class Straight:
         return np.hstack([low, np.maximum(low, np.minimum(boxes[:, 2:], ground[2:]))])
 
     def join(self, boxes: np.ndarray, leader: np.ndarray, cut: np.ndarray) -> np.ndarray:
-        """The leader, and at the sides where it is cut off the outermost of all."""
-        return np.where(cut, np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)]), leader)
+        """The leader, and at the sides where it is cut off the outermost of all. A slanted object may reach beyond its
+        other sides too, outside of its patch: by more than detectors err.
+        """
+        outermost = np.concatenate([boxes[:, :2].min(0), boxes[:, 2:].max(0)])
+        beyond = np.abs(outermost - leader) > _ERROR * np.tile(leader[2:] - leader[:2], 2)
+        return np.where(cut | (cut.any() & beyond), outermost, leader)
 
 
 class Oriented:
@@ -71,9 +83,11 @@ class Oriented:
     def corners(self, boxes: np.ndarray) -> np.ndarray:
         return boxes
 
-    def iou_inside(self, first: np.ndarray, second: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    def overlap_inside(
+        self, first: np.ndarray, second: np.ndarray, ground: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         area = shapely.box(*ground)
-        return polygon_iou(*(shapely.intersection(polygons(boxes), area) for boxes in (first, second)))
+        return polygon_overlap(*(shapely.intersection(polygons(boxes), area) for boxes in (first, second)))
 
     def join(self, boxes: np.ndarray, leader: np.ndarray, cut: np.ndarray) -> np.ndarray:
         """The leader; where it is cut off, the smallest rectangle around all. The corners of slanted pieces make it
@@ -91,16 +105,24 @@ def polygons(boxes: np.ndarray) -> np.ndarray:
     return shapely.convex_hull(shapely.multipoints(boxes.reshape(-1, 4, 2)))
 
 
-def polygon_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """N×M. Exact, unlike mmcv's box_iou_quadri, which may find next to nothing in common for boxes a hundredth of a
+def _overlap(common: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """IoU, and the share of the smaller, of areas."""
+    return common / np.maximum(first + second - common, 1e-9), common / np.maximum(np.minimum(first, second), 1e-9)
+
+
+def polygon_overlap(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Twice N×M: IoU, and the share of the smaller polygon that lies in the larger.
+
+    Exact, unlike mmcv's box_iou_quadri, which may find next to nothing in common for boxes a hundredth of a
     pixel apart.
     """
-    iou = np.zeros((len(first), len(second)))
+    iou, share = np.zeros((2, len(first), len(second)))
     rows, columns = shapely.STRtree(second).query(first, predicate='intersects')
     common = shapely.area(shapely.intersection(first[rows], second[columns]))
-    union = shapely.area(first)[rows] + shapely.area(second)[columns] - common
-    iou[rows, columns] = common / np.maximum(union, 1e-9)
-    return iou
+    iou[rows, columns], share[rows, columns] = _overlap(
+        common, shapely.area(first)[rows], shapely.area(second)[columns]
+    )
+    return iou, share
 
 
 def smallest_rectangle(points: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import statistics
 from pathlib import Path
 
@@ -11,7 +12,12 @@ from mmengine.config import Config
 
 from mmest.benchmark.tables.comparison import attribution, comparison
 from mmest.benchmark.tables.figures import pareto_front
-from mmest.benchmark.tables.overview import accuracy_overviews, memory_overviews, time_overviews
+from mmest.benchmark.tables.overview import (
+    accuracy_overviews,
+    costs_and_gains,
+    memory_overviews,
+    time_overviews,
+)
 from mmest.benchmark.tables.page import Page
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.standing import where_est_does_not_win
@@ -141,6 +147,15 @@ def test_models_side_by_side(folder):
     assert not memory_overviews([result for result in results if result.model == 'net_small'])
 
 
+def test_accuracy_and_costs_of_each_method_in_one_row(folder):
+    rows = by_method(costs_and_gains(read_results([folder])))
+    est = rows['est']
+    assert float(est['accuracy against full, points']) == pytest.approx(((45 - 55) + (35 - 30)) / 2)
+    assert float(est['memory of full']) == 0.25 and float(est['time of full']) == 0.5
+    assert float(rows['lora']['accuracy against full, points']) == pytest.approx(45 - 55)
+    assert rows['lora']['memory of full'] == '' and float(rows['full']['memory of full']) == 1
+
+
 def test_times_side_by_side(folder):
     time = json.loads((folder / 'time.json').read_text())
     (folder / 'wide_time.json').write_text(
@@ -163,7 +178,7 @@ def test_a_variant_has_its_score_but_no_rank(folder, tmp_path):
     assert float(rows['est, wide']['average']) == 90 and rows['est, wide']['rank'] == ''
     assert (rows['full']['rank'], rows['est']['rank']) == ('1 of 2', '2 of 2')
     _page(folder, tmp_path)
-    assert 'wide' not in (tmp_path / 'benchmarks' / 'net_small_sea_loss.svg').read_text()
+    assert 'wide' not in (tmp_path / 'benchmarks' / 'files' / 'net_small_sea_loss.svg').read_text()
 
 
 def test_missing_and_failed_are_seen_in_every_form(folder):
@@ -173,7 +188,8 @@ def test_missing_and_failed_are_seen_in_every_form(folder):
     assert '---' in next(line for line in table.latex().splitlines() if line.startswith('lora'))
     assert '45.0 ± 7.1' in table.markdown() and r'45.0 $\pm$ 7.1' in table.latex() and r'\%' in table.latex()
     assert '**55.0 ± 7.1**' in table.markdown()
-    assert 'too wide' in _page(folder, folder.parent / 'out')
+    _page(folder, folder.parent / 'out')
+    assert 'too wide' in (folder.parent / 'out' / 'benchmarks' / 'net_small.md').read_text()
 
 
 def _page(folder: Path, out: Path) -> str:
@@ -192,16 +208,20 @@ def test_files_change_with_a_record_and_not_otherwise(folder, tmp_path):
     before = _bytes(tmp_path / 'one')
     assert _bytes(tmp_path / 'two') == before
     assert {path.suffix for path in before} == {'.md', '.csv', '.tex', '.svg', '.pdf'}
-    shown = [line.partition('](')[2].rstrip(')') for line in text.splitlines() if line.startswith('![')]
-    assert len(shown) >= 4 and all(Path(name) in before for name in shown)
+    shown = re.findall(r'\]\(([^)#]+)\)', text)
+    assert {'benchmarks/overview.svg', 'benchmarks/net_small.md'} <= set(shown)
+    assert all(Path(name) in before for name in shown)
+    figures = {path.name for path in before if path.suffix == '.svg' and path.parent.name == 'files'}
+    assert {'net_small_sea_loss.svg', 'net_small_memory_2x64_fp32.svg'} <= figures
     path = folder / 'sea_est_1.json'
     path.write_text(json.dumps(dict(json.loads(path.read_text()), metrics={'coco/bbox_mAP': 0.51})))
     _page(folder, tmp_path / 'two')
     changed = {str(name) for name, content in _bytes(tmp_path / 'two').items() if content != before[name]}
     assert changed and all(
-        name == 'benchmarks.md' or 'net_small' in name or 'Accuracy_at_a_glance' in name for name in changed
+        name == 'benchmarks.md' or 'net_small' in name or 'overview' in name or 'Accuracy_at_a_glance' in name
+        for name in changed
     )
-    assert not any('loss' in name or name.startswith('benchmarks/net_small_memory') for name in changed), (
+    assert not any('loss' in name or name.startswith('benchmarks/files/net_small_memory') for name in changed), (
         'these do not depend on it'
     )
 

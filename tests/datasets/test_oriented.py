@@ -223,7 +223,7 @@ def test_straight_and_oriented_agree_on_straight_boxes():
 def test_neighbours_whose_upright_rectangles_overlap_stay_apart():
     patches = np.array([[0, 0, 100, 100], [60, 0, 160, 100]])
     ships = np.array([rectangle(80 + 8 * i, 40 + 8 * i, 40, 8, -45) for i in range(2)])
-    assert STRAIGHT.iou_inside(ORIENTED.bounds(ships[:1]), ORIENTED.bounds(ships[1:]), patches[0])[0, 0] > 0.3
+    assert STRAIGHT.overlap_inside(ORIENTED.bounds(ships[:1]), ORIENTED.bounds(ships[1:]), patches[0])[0][0, 0] > 0.3
     merged, _ = merge(ships, np.array([0.9, 0.8]), np.array([0, 1]), patches, 0.3, geometry=ORIENTED)
     assert len(merged) == 2
 

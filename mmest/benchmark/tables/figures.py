@@ -14,6 +14,7 @@ from mmest.measure.memory.picture import STYLE
 
 from .comparison import methods_in_order, scores, without_variants
 from .results import Result
+from .table import Table
 
 _MB = 2**20
 
@@ -46,6 +47,29 @@ def pareto_front(points: dict[str, tuple[float, float]]) -> list[str]:
             front.append(name)
             best = accuracy
     return front
+
+
+def accuracy_against_memory(path: Path, table: Table) -> bool:
+    """The methods of :func:`~mmest.benchmark.tables.overview.costs_and_gains` by memory and accuracy, the best at the
+    top left; False, and no file, where fewer than two have both.
+    """
+    points = {row[0]: (100 * row[3], row[1]) for row in table.rows if row[1] is not None and row[3] is not None}
+    if len(points) < 2:
+        return False
+    with _figure(path, 7.4, 4.4) as figure:
+        axes = figure.subplots()
+        front = pareto_front(points)
+        axes.plot(*zip(*(points[method] for method in front)), color='#999999', linestyle=':', zorder=1)
+        for method, colour in _colours(points).items():
+            axes.plot(*points[method], 'o', color=colour, markersize=9 if method in front else 6)
+            axes.annotate(method, points[method], xytext=(7, 5), textcoords='offset points', color=colour)
+        axes.axhline(0, color='#999999', linewidth=0.8)
+        axes.margins(0.15, 0.2)
+        axes.set(
+            xlabel='memory of a training step, % of full fine-tuning', ylabel='accuracy, points from full fine-tuning'
+        )
+        axes.grid(alpha=0.3)
+    return True
 
 
 def accuracy_over_memory(path: Path, results: Sequence[Result], model: str, dataset: str, setting: str) -> bool:

@@ -9,7 +9,49 @@ from mmest.measure.memory.compare import FULL
 
 from .comparison import by_setting, find, methods_in_order, scores, share, unique, without_variants
 from .results import Result
-from .table import Column, Table
+from .table import Column, Spread, Table
+
+
+def costs_and_gains(results: Sequence[Result]) -> Table:
+    """One row per method: how far its accuracy is from full fine-tuning, and what share of its memory and time it
+    takes, each with the number of settings that the mean is over.
+    """
+    methods = without_variants(methods_in_order(results))
+    runs = [r for r in results if r.kind == 'accuracy']
+    gains: dict[str, list[float]] = {method: [] for method in methods}
+    for dataset, model in unique((r.dataset, r.model) for r in runs):
+        mine = [r for r in runs if (r.dataset, r.model) == (dataset, model)]
+        full = scores(mine, FULL)
+        for method in methods:
+            score = scores(mine, method)
+            if isinstance(full, Spread) and isinstance(score, Spread):
+                gains[method].append(score.mean - full.mean)
+    costs = [gains]
+    for kind, key in (('memory', 'peak'), ('time', 'median')):
+        shares: dict[str, list[float]] = {method: [] for method in methods}
+        for model, setting in unique((r.model, r.setting) for r in results if r.kind == kind):
+            mine = [r for r in results if (r.kind, r.model, r.setting) == (kind, model, setting)]
+            full = find(mine, FULL, lambda r: r.values[key])
+            for method in methods:
+                value = share(find(mine, method, lambda r: r.values[key]), full)
+                if isinstance(value, float):
+                    shares[method].append(value)
+        costs.append(shares)
+    columns = [Column('method')]
+    for heading, form, where in (
+        ('accuracy against full, points', '{:+.1f}', 'in'),
+        ('memory of full', '{:.0%}', 'in'),
+        ('time of full', '{:.0%}', 'in'),
+    ):
+        columns += [Column(heading, form), Column(where)]
+    rows = [
+        [method, *(cell for by_method in costs for cell in _mean_and_number(by_method[method]))] for method in methods
+    ]
+    return Table('Which method, at what cost', columns, rows)
+
+
+def _mean_and_number(values: list[float]) -> tuple[float | None, int | None]:
+    return (statistics.mean(values), len(values)) if values else (None, None)
 
 
 def memory_overviews(results: Sequence[Result]) -> list[Table]:

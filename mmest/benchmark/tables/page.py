@@ -1,4 +1,7 @@
-"""One Markdown page of all results, its figures, and every table as CSV and LaTeX beside it."""
+"""The pages of all results: one that answers "which method, at what cost", the others behind it; and the files beside.
+
+Every table is written as CSV and LaTeX, every figure as SVG and PDF.
+"""
 
 import os
 import re
@@ -7,27 +10,32 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .comparison import attribution, comparison, training_details, unique
-from .figures import accuracy_over_memory, attribution_bars, loss_curves
-from .overview import accuracy_overviews, memory_overviews, time_overviews
+from .figures import accuracy_against_memory, accuracy_over_memory, attribution_bars, loss_curves
+from .overview import accuracy_overviews, costs_and_gains, memory_overviews, time_overviews
 from .results import Result
 from .standing import where_est_does_not_win
 from .table import MISSING, Table
 
-PAGE, ASSETS = 'benchmarks.md', 'benchmarks'
+PAGE, ASSETS, FILES = 'benchmarks.md', 'benchmarks', 'files'
+_OVERVIEW = 'overview'
 _HEAD = f"""# Benchmarks
 
-Made by `tools/make_tables.py` from JSON files, each of which has the config, versions, seed, commit and hardware of its
+Made by `mmest tables` from JSON files, each of which has the config, versions, seed, commit and hardware of its
 measurement; nobody types a figure. {MISSING} is what was not measured, "failed" what was tried and failed.
 
 Memory is the live peak of one training step, MB = 2²⁰ bytes; time is the median of steps in which the methods took
 turns. Shares are of full fine-tuning in the same setting. Accuracy is the mean ± standard deviation over seeds, without
-a deviation where there is one seed. The rank is by accuracy, among the methods that have one on every data set of the
-table; variants of a method have none, and are not drawn beside it.
+a deviation where there is one seed.
+"""
+_COSTS = """Accuracy is the mean distance to full fine-tuning, in points of the main metric (mIoU or COCO's AP), over
+the settings in which both were trained; memory and time are the mean share of full fine-tuning, over the models in which
+both were measured. Where methods were measured in different numbers of settings, compare them in the tables behind this
+one.
 """
 
 
 class Page:
-    """Writes into a folder: ``benchmarks.md``, and what it refers to in ``benchmarks/``.
+    """Writes into a folder: ``benchmarks.md``, and what is behind it in ``benchmarks/``.
 
     Args:
         results: what was measured.
@@ -38,55 +46,85 @@ class Page:
         self._results, self._notes = results, notes
 
     def write(self, out: Path) -> None:
+        """Write all pages and files; each appears when it is whole."""
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out, prefix='.tables') as folder:
-            self._assets = Path(folder, ASSETS)
-            self._assets.mkdir()
-            Path(folder, PAGE).write_text('\n'.join(self._parts()))
-            (out / ASSETS).mkdir(exist_ok=True)
-            for path in sorted(self._assets.iterdir()):
-                os.replace(path, out / ASSETS / path.name)
-            os.replace(Path(folder, PAGE), out / PAGE)
+            self._root = Path(folder)
+            self._files = self._root / ASSETS / FILES
+            self._files.mkdir(parents=True)
+            behind = self._pages_behind()
+            for name, (_, parts) in behind.items():
+                (self._root / ASSETS / name).write_text('\n'.join(parts))
+            (self._root / PAGE).write_text('\n'.join(self._first_page(behind)))
+            for path in sorted(path for path in self._root.rglob('*') if path.is_file()):
+                place = out / path.relative_to(self._root)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, place)
 
-    def _parts(self) -> list[str]:
-        parts = [_HEAD]
-        for table in (
-            *accuracy_overviews(self._results),
-            *memory_overviews(self._results),
-            *time_overviews(self._results),
-        ):
+    def _first_page(self, behind: dict[str, tuple[str, list[str]]]) -> list[str]:
+        table = costs_and_gains(self._results)
+        parts = [_HEAD, f'## {table.title}\n', _COSTS, self._table(table, _OVERVIEW)]
+        if accuracy_against_memory(self._root / ASSETS / _OVERVIEW, table):
+            parts.append(f'![Accuracy against memory]({ASSETS}/{_OVERVIEW}.svg)\n')
+        for table in accuracy_overviews(self._results):
             parts += [f'## {table.title}\n', self._table(table, table.title)]
-        for model in unique(r.model for r in self._results):
-            mine = [r for r in self._results if r.model == model]
-            parts.append(f'## {model}\n')
-            parts.append(self._table(comparison(self._results, model), model))
-            parts += self._failures(mine)
-            for setting in unique(r.setting for r in mine if r.kind == 'memory'):
-                table = attribution(self._results, model, setting)
-                parts += [f'### {table.title}\n', self._table(table, f'{model} memory {setting}')]
-                parts += self._figure(attribution_bars, f'{model} memory {setting}', model, setting)
-            for dataset in unique(r.dataset for r in mine if r.kind == 'accuracy'):
-                table = training_details(self._results, model, dataset)
-                parts += [f'### {table.title}\n', self._table(table, f'{model} {dataset}')]
-                for setting in unique(r.setting for r in mine if r.kind == 'memory'):
-                    parts += self._figure(
-                        accuracy_over_memory, f'{model} {dataset} over memory {setting}', model, dataset, setting
-                    )
-                parts += self._figure(loss_curves, f'{model} {dataset} loss', model, dataset)
-        lines = list(where_est_does_not_win(self._results))
-        if lines:
-            parts.append('## Where EST does not win\n')
-            parts.append('\n'.join(f'- {line}' for line in lines) + '\n')
+        parts += self._losses('Accuracy')
+        parts.append('## Behind this page\n')
+        parts.append('\n'.join(f'- [{title}]({ASSETS}/{name})' for name, (title, _) in behind.items()) + '\n')
         return parts + ([self._notes] if self._notes else [])
 
+    def _pages_behind(self) -> dict[str, tuple[str, list[str]]]:
+        """Title and parts of each page, by its file."""
+        pages = {}
+        for name, title, tables in (
+            ('memory.md', 'Memory of all models', memory_overviews(self._results)),
+            ('time.md', 'Time of a step of all models', time_overviews(self._results)),
+        ):
+            if tables:
+                parts = [f'# {title}\n', self._note()]
+                for table in tables:
+                    parts += [f'## {table.title}\n', self._table(table, table.title)]
+                pages[name] = title, parts + self._losses(title.partition(' ')[0])
+        for model in unique(r.model for r in self._results):
+            pages[f'{_file_name(model)}.md'] = model, self._model(model)
+        return pages
+
+    def _model(self, model: str) -> list[str]:
+        mine = [r for r in self._results if r.model == model]
+        parts = [f'# {model}\n', self._note(), self._table(comparison(self._results, model), model)]
+        parts += self._failures(mine)
+        settings = unique(r.setting for r in mine if r.kind == 'memory')
+        for setting in settings:
+            table = attribution(self._results, model, setting)
+            parts += [f'## {table.title}\n', self._table(table, f'{model} memory {setting}')]
+            self._draw(attribution_bars, f'{model} memory {setting}', model, setting)
+        for dataset in unique(r.dataset for r in mine if r.kind == 'accuracy'):
+            table = training_details(self._results, model, dataset)
+            parts += [f'## {table.title}\n', self._table(table, f'{model} {dataset}')]
+            for setting in settings:
+                self._draw(accuracy_over_memory, f'{model} {dataset} over memory {setting}', model, dataset, setting)
+            self._draw(loss_curves, f'{model} {dataset} loss', model, dataset)
+        return parts
+
+    def _losses(self, what: str) -> list[str]:
+        lines = [f'- {line}' for line in where_est_does_not_win(self._results) if line.startswith(f'{what},')]
+        return ['## Where EST does not win\n', '\n'.join(lines) + '\n'] if lines else []
+
+    @staticmethod
+    def _note() -> str:
+        return (
+            f'[All benchmarks](../{PAGE}). `mmest tables` writes these tables as CSV and LaTeX, and figures of them as '
+            f'SVG and PDF, to `{ASSETS}/{FILES}`. The rank is by accuracy, among the methods that have one on every '
+            'data set of the table, or by memory; variants of a method have none.\n'
+        )
+
     def _table(self, table: Table, name: str) -> str:
-        (self._assets / f'{_file_name(name)}.csv').write_text(table.csv())
-        (self._assets / f'{_file_name(name)}.tex').write_text(table.latex())
+        (self._files / f'{_file_name(name)}.csv').write_text(table.csv())
+        (self._files / f'{_file_name(name)}.tex').write_text(table.latex())
         return table.markdown()
 
-    def _figure(self, draw, name: str, *args) -> list[str]:
-        drawn = draw(self._assets / _file_name(name), self._results, *args)
-        return [f'![{name}]({ASSETS}/{_file_name(name)}.svg)\n'] if drawn else []
+    def _draw(self, draw, name: str, *args) -> None:
+        draw(self._files / _file_name(name), self._results, *args)
 
     @staticmethod
     def _failures(results: Sequence[Result]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmest.tiles.geometry import polygon_iou, polygons
+from mmest.tiles.geometry import polygon_overlap, polygons
 
 
 def match_oriented(
@@ -26,7 +26,7 @@ def match_oriented(
     truth = np.vstack([objects, ignored])
     if not len(truth):
         return right, wrong + 1
-    iou = polygon_iou(polygons(found[:, :8]), polygons(truth))
+    iou = polygon_overlap(polygons(found[:, :8]), polygons(truth))[0]
     claimed = set()
     for number in np.argsort(-found[:, -1]):
         best = iou[number].argmax()

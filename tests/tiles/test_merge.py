@@ -1,0 +1,85 @@
+"""Random scenes of separated objects, seen tile by tile by an ideal detector: each object comes out exactly once."""
+
+import numpy as np
+import pytest
+import shapely
+
+from mmest.tiles.geometry import ORIENTED, STRAIGHT, smallest_rectangle
+from mmest.tiles.grid import tiles
+from mmest.tiles.merge import merge, merge_objects, merge_patches
+
+SIZE = (2600, 1900)
+
+
+def scene(rng: np.random.Generator, count: int, turned: bool) -> list[shapely.Polygon]:
+    """Rectangles from 8 pixels to beyond a tile, 6 pixels or more apart."""
+    found = []
+    for _ in range(5 * count):
+        length = np.exp(rng.uniform(*np.log([8, 2200])))
+        sides = np.diag([length, length * rng.uniform(0.2, 1)]) / 2
+        angle = rng.uniform(0, np.pi) if turned else rng.integers(2) * np.pi / 2
+        along, across = sides @ [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+        corners = rng.uniform(0, 1, 2) * SIZE + [-along - across, along - across, along + across, across - along]
+        one = shapely.Polygon(corners)
+        inside = (corners >= 0).all() and (corners <= SIZE).all()
+        if len(found) < count and inside and all(one.distance(other) >= 6 for other in found):
+            found.append(one)
+    return found
+
+
+def straight(points: np.ndarray) -> np.ndarray:
+    return np.concatenate([points.min(0), points.max(0)])
+
+
+def seen(objects, patches, box):
+    """What an ideal detector gives: a box around the visible part of each object, in every patch."""
+    found = [
+        (owner, number, box(shapely.get_coordinates(part)))
+        for owner, patch in enumerate(patches)
+        for number, part in enumerate(shapely.intersection(objects, shapely.box(*patch)))
+        if part.area >= 4
+    ]
+    owners, numbers, boxes = zip(*found)
+    return np.array(boxes), np.array(owners), np.array(numbers)
+
+
+@pytest.mark.parametrize('size, overlap', [(1024, 200), (512, 256), (512, 100), (256, 64)])
+@pytest.mark.parametrize(
+    'turned, box, geometry',
+    [(False, straight, STRAIGHT), (True, straight, STRAIGHT), (True, smallest_rectangle, ORIENTED)],
+    ids=['straight', 'slanted in straight boxes', 'oriented'],
+)
+def test_every_object_exactly_once(size, overlap, turned, box, geometry):
+    patches = np.array(tiles(*SIZE, size, overlap))
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        objects = scene(rng, 40, turned)
+        boxes, owners, _ = seen(objects, patches, box)
+        found, scores = merge(boxes, rng.uniform(0.3, 1, len(boxes)), owners, patches, geometry=geometry)
+        assert len(found) == len(objects) and (np.diff(scores) <= 0).all()
+        truth = np.array([box(shapely.get_coordinates(one)) for one in objects])
+        iou = geometry.overlap_inside(found, truth, np.array([-9, -9, 9999, 9999]))[0]
+        assert sorted(iou.argmax(1)) == list(range(len(objects))), 'each is found, and none twice'
+        # The pieces of a slanted object do not tell its corners exactly.
+        assert iou.max(1).min() > (0.3 if turned else 0.999)
+
+
+def test_the_best_piece_touches_the_others_only_through_the_whole_object():
+    patches = [
+        dict(patch=(768, 0, 1280, 512), boxes=np.array([[1180.0, 20, 1280, 70]]), scores=np.array([0.7])),
+        dict(patch=(1024, 0, 1536, 512), boxes=np.array([[1180.0, 20, 1360, 70]]), scores=np.array([0.6])),
+        dict(patch=(1280, 0, 1792, 512), boxes=np.array([[1280.0, 20, 1360, 70]]), scores=np.array([0.8])),
+    ]
+    patches = [dict(patch, labels=np.array([1])) for patch in patches]
+    nothing, found = merge_patches(patches, 2)
+    assert nothing.shape == (0, 5) and found.tolist() == [[1180, 20, 1360, 70, 0.8]]
+    [one] = merge_objects(patches, 2)
+    assert (one.label, one.score, one.members[0], sorted(one.members)) == (1, 0.8, 2, [0, 1, 2])
+
+
+def test_neighbours_that_one_patch_tells_apart_stay_apart():
+    patches = np.array([(0, 0, 512, 512), (256, 0, 768, 512)])
+    row = np.array([[300 + 12 * i, 100 + 2 * i, 380 + 12 * i, 180 + 2 * i] for i in range(9)], float)
+    jitter = np.random.default_rng(0).normal(0, 2, row.shape)
+    found, _ = merge(np.vstack([row, row + jitter]), np.linspace(1, 0.5, 18), np.repeat([0, 1], 9), patches)
+    assert len(found) == 9
