@@ -1,4 +1,4 @@
-"""Run the cells of a grid one after the other, each in a process of its own."""
+"""Run the cells of a grid, each in a process of its own, one or several at a time."""
 
 import hashlib
 import json
@@ -8,6 +8,8 @@ import signal
 import threading
 import time
 import traceback
+from contextlib import contextmanager
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from rich.console import Console
@@ -16,9 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmest.benchmark import OUTPUT
 from mmest.files import write_json
 
+from . import claims
 from .grid import Cell
 
 _SHOWN = 5  # lines of an error that a record keeps
+_POLL = 5.0  # seconds between looks at what other runners have done
 
 
 def is_done(path: Path, request: dict) -> bool:
@@ -29,38 +33,26 @@ def is_done(path: Path, request: dict) -> bool:
     return not record['failed'] and all(record.get(key) == value for key, value in request.items())
 
 
-def run_grid(cells: list[Cell], out: Path, work: Path, console: Console) -> list[str]:
+def run_grid(cells: list[Cell], out: Path, work: Path, console: Console, jobs: int = 1) -> list[str]:
     """Run what has no record yet, or failed, or was asked for otherwise.
 
     A cell that fails, or is killed, leaves a record that says so, and the next one runs. A training that was cut off
-    goes on from its last checkpoint.
+    goes on from its last checkpoint. Cells that another runner has claimed are left to it; this one ends when every
+    cell has its record.
 
     Args:
         cells: of :func:`mmest.benchmark.grid.read_grid`.
-        out: folder of the records.
+        out: folder of the records; several runners may share it.
         work: folder of what is only needed while a cell runs: checkpoints, output.
         console: where to report.
+        jobs: cells at a time. Each has its share of the threads and, on CUDA, one of the cards in turn. Cells that
+            measure time run alone.
 
     Returns:
         Names of the cells that failed.
     """
-    from mmest.measure.environment import commit
-
     todo = [cell for cell in cells if not is_done(out / f'{cell.name}.json', cell.request)]
     console.print(f'Cells to measure: {len(todo)} of {len(cells)}.')
-    context = multiprocessing.get_context('forkserver')
-    # Imported once, for all cells; what is not installed is passed over.
-    context.set_forkserver_preload(
-        [
-            'mmest.benchmark.training',
-            'mmest.benchmark.training_step',
-            'mmdet.datasets',
-            'mmdet.models',
-            'mmseg.datasets',
-            'mmseg.models',
-        ]
-    )
-    sources, failed = commit(), []
     columns = (
         TextColumn('{task.description}', markup=False),
         BarColumn(),
@@ -70,31 +62,167 @@ def run_grid(cells: list[Cell], out: Path, work: Path, console: Console) -> list
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task('', total=len(todo))
-        for cell in todo:
-            progress.update(bar, description=cell.name)
-            path, folder = out / f'{cell.name}.json', work / f'{cell.name}_{_digest(cell.request)}'
-            started = time.monotonic()
-            process = context.Process(target=_run, args=(cell, path, folder, sources))
+        return _Grid(todo, out, work, progress, jobs).run()
+
+
+class _Job:
+    """A cell that runs."""
+
+    def __init__(self, cell: Cell, path: Path, slot: int, process) -> None:
+        self.cell, self.path, self.slot, self.process = cell, path, slot, process
+        self.started = self.renewed = time.monotonic()
+
+
+class _Grid:
+    """The cells of one run that wait, and those that run."""
+
+    def __init__(self, todo: list[Cell], out: Path, work: Path, progress: Progress, jobs: int) -> None:
+        from mmest.measure.environment import commit
+
+        self.waiting, self.running, self.failed = list(todo), [], []
+        self.out, self.work, self.jobs = out, work, jobs
+        self.sources, self.begun = commit(), time.time()
+        self.context, self.cards, self.threads = _context(), _cards(), _threads(jobs)
+        self.progress, self.bar = progress, progress.add_task('', total=len(todo))
+
+    def run(self) -> list[str]:
+        try:
+            while self.waiting or self.running:
+                while self._start_one():
+                    pass
+                ended = wait([job.process.sentinel for job in self.running], timeout=_POLL) if self.running else []
+                if not self.running and self.waiting:
+                    time.sleep(_POLL)  # others have what is left
+                for job in [job for job in self.running if job.process.sentinel in ended]:
+                    self._end(job)
+                self._renew()
+        except BaseException:  # interrupted: nothing is left running, and what it claimed is free
+            for job in self.running:
+                job.process.terminate()
+                claims.give_up(job.path)
+            raise
+        return self.failed
+
+    def _start_one(self) -> bool:
+        """Start the first cell that can, or drop one that others have done; whether there was one."""
+        for cell in self.waiting:
+            path = self.out / f'{cell.name}.json'
+            settled = self._settled_by_others(cell, path)
+            if settled is not None:
+                self.waiting.remove(cell)
+                self._report(cell.name, settled, 'another runner')
+                return True
+            if len(self.running) < self.jobs and self._may_start(cell) and claims.take(path):
+                if is_done(path, cell.request):  # between the look and the claim
+                    claims.give_up(path)
+                    continue
+                self.waiting.remove(cell)
+                self._start(cell, path)
+                return True
+        return False
+
+    def _settled_by_others(self, cell: Cell, path: Path) -> dict | None:
+        """The record that another runner has made of the cell since this one began."""
+        if not path.is_file() or path.stat().st_mtime < self.begun or claims.is_taken(path):
+            return None
+        record = json.loads(path.read_text())
+        return record if record['failed'] or is_done(path, cell.request) else None
+
+    def _may_start(self, cell: Cell) -> bool:
+        if cell.kind == 'time' and self.running or any(job.cell.kind == 'time' for job in self.running):
+            return False  # times are measured on a machine that does nothing else
+        needed = set((cell.request.get('sweep') or {}).get('cells', ()))
+        unsettled = {other.name for other in (*self.waiting, *(job.cell for job in self.running))}
+        return not needed & unsettled
+
+    def _start(self, cell: Cell, path: Path) -> None:
+        slot = min(set(range(self.jobs)) - {job.slot for job in self.running})
+        folder = self.work / f'{cell.name}_{_digest(cell.request)}'
+        process = self.context.Process(target=_run, args=(cell, path, folder, self.sources, self.threads))
+        with _seen_card(self.cards[slot % len(self.cards)] if self.cards else None):
             process.start()
-            try:
-                process.join()
-            except KeyboardInterrupt:
-                process.terminate()
-                raise
-            if process.exitcode != 0:
-                _write(path, cell, sources, started, failed=True, error=[_end_of(process.exitcode)])
-            record = json.loads(path.read_text())
-            if record['failed']:
-                failed.append(cell.name)
-            seconds = time.monotonic() - started
-            console.print(
-                f'{cell.name}: {"failed: " + record["error"][-1] if record["failed"] else "done"} ({seconds:.0f} s)',
-                markup=False,
-                highlight=False,
-            )
-            progress.advance(bar)
-    return failed
+        self.running.append(_Job(cell, path, slot, process))
+        self._describe()
+
+    def _end(self, job: _Job) -> None:
+        job.process.join()
+        self.running.remove(job)
+        if job.process.exitcode != 0:
+            _write(job.path, job.cell, self.sources, job.started, failed=True, error=[_end_of(job.process.exitcode)])
+        claims.give_up(job.path)
+        self._report(job.cell.name, json.loads(job.path.read_text()), f'{time.monotonic() - job.started:.0f} s')
+
+    def _report(self, name: str, record: dict, note: str) -> None:
+        if record['failed']:
+            self.failed.append(name)
+        self.progress.console.print(
+            f'{name}: {"failed: " + record["error"][-1] if record["failed"] else "done"} ({note})',
+            markup=False,
+            highlight=False,
+        )
+        self.progress.advance(self.bar)
+        self._describe()
+
+    def _describe(self) -> None:
+        names = [job.cell.name for job in self.running]
+        more = f' and {len(names) - 1} more' if len(names) > 1 else ''
+        self.progress.update(self.bar, description=f'{names[0] if names else ""}{more}')
+
+    def _renew(self) -> None:
+        for job in self.running:
+            if time.monotonic() - job.renewed > claims.RENEW:
+                job.renewed = time.monotonic()
+                claims.renew(job.path)
+
+
+def _context():
+    """How processes are made: where there is CUDA each from nothing, as CUDA does not survive a fork; elsewhere from
+    one that has imported all once.
+    """
+    import torch
+
+    if torch.cuda.is_available():
+        return multiprocessing.get_context('spawn')
+    context = multiprocessing.get_context('forkserver')
+    # What is not installed is passed over.
+    context.set_forkserver_preload(
+        [
+            'mmest.benchmark.training',
+            'mmest.benchmark.training_step',
+            'mmest.benchmark.trials.trial',
+            'mmdet.datasets',
+            'mmdet.models',
+            'mmseg.datasets',
+            'mmseg.models',
+        ]
+    )
+    return context
+
+
+def _cards() -> list[str]:
+    import torch
+
+    seen = os.environ.get('CUDA_VISIBLE_DEVICES')
+    return seen.split(',') if seen else [str(i) for i in range(torch.cuda.device_count())]
+
+
+def _threads(jobs: int) -> int:
+    import torch
+
+    return max(1, torch.get_num_threads() // jobs)
+
+
+@contextmanager
+def _seen_card(card: str | None):
+    """A process started meanwhile sees this card alone."""
+    before = os.environ.get('CUDA_VISIBLE_DEVICES')
+    if card is not None:
+        os.environ['CUDA_VISIBLE_DEVICES'] = card
+    try:
+        yield
+    finally:
+        if card is not None:
+            os.environ.pop('CUDA_VISIBLE_DEVICES') if before is None else os.environ.update(CUDA_VISIBLE_DEVICES=before)
 
 
 def _digest(request: dict) -> str:
@@ -120,13 +248,16 @@ def _end_of(exitcode: int) -> str:
     return f'The process ended with code {exitcode}.'
 
 
-def _run(cell: Cell, path: Path, folder: Path, sources) -> None:
+def _run(cell: Cell, path: Path, folder: Path, sources, threads: int) -> None:
     """In the process of a cell: measure, and write the record."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     folder.mkdir(parents=True, exist_ok=True)
     output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    import torch
+
+    torch.set_num_threads(threads)
     from mmest.measure.environment import environment
 
     from .training import train_and_score

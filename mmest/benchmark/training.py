@@ -16,6 +16,7 @@ from mmest.measure.memory.compare import without_pretrained
 from mmest.measure.parameters import parameter_counts
 
 from .config_text import config_of_cell
+from .decoded import share_decoded
 from .held_out import hold_out
 from .metrics import main_metric
 
@@ -51,6 +52,7 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
     cfg.resume, cfg.load_from = checkpoint is not None, str(checkpoint) if checkpoint else None
     runner, evaluations = training_runner(cfg), _Evaluations()
     runner.register_hook(evaluations)
+    share_decoded([runner._train_dataloader, runner._val_dataloader], folder.parent / 'decoded')
     runner.train()
     if not evaluations.metrics:  # cut off between the end of the training and that of its evaluation
         runner.val_loop.run()

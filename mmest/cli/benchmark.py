@@ -6,15 +6,25 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 from rich.console import Console
+from rich.progress import track
 
+from mmest.benchmark.estimate import from_records, from_steps, summary
 from mmest.benchmark.grid import read_grid
-from mmest.benchmark.run import run_grid
+from mmest.benchmark.run import is_done, run_grid
+from mmest.benchmark.selection import select
+from mmest.cli._options import at_least
 from mmest.cli._refusal import Refusal, refusing
 
 EPILOG = """\
 examples:
   # what our tables are made of, as far as a CPU goes; run it again after an interruption and it goes on
   mmest benchmark benchmarks/grids/accuracy.py --out benchmarks/results
+
+  # a part of it, four cells at a time; words of one kind are alternatives. Several machines may share DIR
+  mmest benchmark benchmarks/grids/accuracy.py --out benchmarks/results --only dubai,est,full --jobs 4
+
+  # how long that takes and what memory it needs: from records, or else from one training step of each
+  mmest benchmark benchmarks/grids/accuracy.py --out benchmarks/results --only dubai,est,full --estimate
 
   # tables and figures from what it wrote
   mmest tables benchmarks/results --out tables/
@@ -55,14 +65,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('grid', metavar='GRID', help='a grid file')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where the JSON files go')
 
+    parser.add_argument(
+        '--jobs', type=at_least(1), default=1, metavar='N', help='cells at a time, on all cards of the machine (1)'
+    )
+    parser.add_argument('--only', metavar='WORD,WORD', help='a part of the grid, such as dior,est,full')
+    parser.add_argument(
+        '--estimate', action='store_true', help='say how long it takes and what memory it needs, and stop'
+    )
+
 
 def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would tell of every environment variable in a config
     console = Console()
     with refusing(), console.status('reading the grid'):
         cells = read_grid(args.grid)
+        if args.only:
+            cells = select(cells, args.only.split(','))
+    todo = [cell for cell in cells if not is_done(args.out / f'{cell.name}.json', cell.request)]
+    known = from_records(todo, [args.out])
+    if args.estimate:
+        unknown = [cell for cell in todo if cell.name not in known]
+        for cell, estimate in track(from_steps(unknown), 'a step of each', total=len(unknown), console=console):
+            known[cell.name] = estimate
+            if estimate.reason:
+                console.print(f'{cell.name}: {estimate.reason}', markup=False, highlight=False)
+    console.print(summary(todo, known, args.jobs), highlight=False)
+    if args.estimate:
+        return
     try:
-        failed = run_grid(cells, args.out, Path('work_dirs', 'benchmarks'), console)
+        failed = run_grid(cells, args.out, Path('work_dirs', 'benchmarks'), console, args.jobs)
     except KeyboardInterrupt:
         sys.exit('Interrupted; the same command goes on.')
     if failed:

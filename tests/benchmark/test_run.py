@@ -1,16 +1,18 @@
 """A grid that is killed goes on; what fails is written down as a failure."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from mmest.benchmark import run
+from mmest.benchmark import claims, run
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.grid import Cell
 from mmest.benchmark.training_step import largest_batch, measure_time
@@ -80,25 +82,114 @@ def test_only_the_same_request_is_done(tmp_path):
     assert not run.is_done(path, asked)
 
 
-def test_a_cell_that_is_killed_is_a_failure_and_the_next_one_runs(tmp_path, monkeypatch):
-    class Killed:
-        exitcode = -signal.SIGKILL
+@pytest.fixture
+def processes(monkeypatch):
+    """Processes that do not run, but end as they are told to, and what has happened to them."""
+    log = []
 
-        def __init__(self, **kwargs):
-            pass
+    class Process:
+        exitcode, does = 0, staticmethod(lambda cell, path: None)
+
+        def __init__(self, target, args):
+            self.cell, self.path = args[:2]
 
         def start(self):
-            pass
+            log.append(('start', self.cell.name))
+            self.sentinel = self
 
         def join(self):
-            pass
+            log.append(('end', self.cell.name))
+            type(self).does(self.cell, self.path)
 
-    context = run.multiprocessing.get_context('forkserver')
-    monkeypatch.setattr(type(context), 'Process', Killed)
+    monkeypatch.setattr(run, '_context', lambda: SimpleNamespace(Process=Process))
+    monkeypatch.setattr(run, 'wait', lambda sentinels, timeout: sentinels[:1])
+    monkeypatch.setattr(run, '_POLL', 0.01)
+    return Process, log
+
+
+def write_record(cell, path):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(dict(cell.request, failed=False)))
+
+
+def run_all(cells, tmp_path, **kwargs):
+    return run.run_grid(cells, tmp_path / 'out', tmp_path / 'work', Console(quiet=True), **kwargs)
+
+
+def test_a_cell_that_is_killed_is_a_failure_and_the_next_one_runs(tmp_path, processes):
+    processes[0].exitcode = -signal.SIGKILL
     cells = [Cell('one', request()), Cell('two', request(method='full'))]
-    assert run.run_grid(cells, tmp_path / 'out', tmp_path / 'work', Console(quiet=True)) == ['one', 'two']
+    assert run_all(cells, tmp_path) == ['one', 'two']
     record = json.loads((tmp_path / 'out' / 'two.json').read_text())
     assert record['failed'] and 'memory' in record['error'][0] and record['method'] == 'full'
+    assert not list((tmp_path / 'out').glob('*.claim'))
+
+
+def test_several_run_at_a_time_and_a_score_waits_for_its_sweep(tmp_path, processes):
+    process, log = processes
+    process.does = staticmethod(write_record)
+    cells = [
+        Cell('sweep_x1', request(kind='sweep', seed=0)),
+        Cell('sweep_x3', request(kind='sweep', seed=1)),
+        Cell('score', request(kind='accuracy', sweep=dict(cells=['sweep_x1', 'sweep_x3']))),
+        Cell('other', request(kind='memory')),
+        Cell('times', request(kind='time')),
+        Cell('last', request(kind='memory', seed=2)),
+    ]
+    assert run_all(cells, tmp_path, jobs=3) == []
+    assert [name for what, name in log if what == 'start'][:3] == ['sweep_x1', 'sweep_x3', 'other']
+    assert log.index(('start', 'score')) > max(log.index(('end', 'sweep_x1')), log.index(('end', 'sweep_x3')))
+    running = set()
+    for what, name in log:
+        (running.add if what == 'start' else running.remove)(name)
+        assert len(running) <= 3 and ('times' not in running or len(running) == 1), 'times are measured alone'
+
+
+def test_a_cell_that_another_runner_has_is_left_to_it(tmp_path, processes):
+    process, log = processes
+    cells = [Cell('mine', request()), Cell('theirs', request(method='full'))]
+    theirs = tmp_path / 'out' / 'theirs.json'
+    claims.take(theirs)
+    claims.claim_of(theirs).write_text(json.dumps(dict(host='elsewhere', process=1)))
+
+    def does(cell, path):
+        write_record(cell, path)
+        write_record(cells[1], theirs)  # the other runner ends, too
+        claims.give_up(theirs)
+
+    process.does = staticmethod(does)
+    assert run_all(cells, tmp_path) == []
+    assert ('start', 'theirs') not in log
+
+
+def test_a_claim_ends_with_its_runner(tmp_path):
+    record = tmp_path / 'cell.json'
+    assert claims.take(record) and claims.is_taken(record) and not claims.take(record)
+    gone = subprocess.run([sys.executable, '-c', 'import os; print(os.getpid())'], capture_output=True, text=True)
+    here = json.loads(claims.claim_of(record).read_text())
+    claims.claim_of(record).write_text(json.dumps(dict(here, process=int(gone.stdout))))
+    assert not claims.is_taken(record) and claims.take(record)
+    claims.claim_of(record).write_text(json.dumps(dict(host='elsewhere', process=1)))
+    assert claims.is_taken(record)
+    os.utime(claims.claim_of(record), (0, 0))  # not renewed for long
+    assert not claims.is_taken(record)
+    claims.claim_of(record).write_text('')  # just being written
+    assert claims.is_taken(record) and not claims.take(record)
+
+
+def test_each_job_sees_one_card(monkeypatch):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '2,5')
+    assert run._cards() == ['2', '5']
+    with run._seen_card('5'):
+        assert os.environ['CUDA_VISIBLE_DEVICES'] == '5'
+    assert os.environ['CUDA_VISIBLE_DEVICES'] == '2,5'
+
+
+def test_where_there_is_cuda_processes_start_from_nothing(monkeypatch):
+    monkeypatch.setattr('torch.cuda.is_available', lambda: True)
+    assert run._context().get_start_method() == 'spawn'
+    monkeypatch.setattr('torch.cuda.is_available', lambda: False)
+    assert run._context().get_start_method() == 'forkserver'
 
 
 def test_methods_that_cannot_train_do_not_stop_the_times_of_others(tmp_path):

@@ -1,5 +1,7 @@
 """Trials train on what the frozen backbone was seen to return, and score as an evaluation does."""
 
+import copy
+
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -46,8 +48,9 @@ def test_a_method_inside_the_backbone_runs_it(requests, tmp_path):
 
 def test_a_tap_that_is_not_kept_gets_a_sentence():
     tuned = TunedBackbone(dict(BACKBONES['swin'], out_indices=(2, 3)), dict(type='EST', taps='block'))
-    recorder, replay = Recorder(tuned.backbone), Replay(tuned)
-    recorder(image())
+    replay = Replay(copy.deepcopy(tuned))
+    recorder = Recorder.watch(tuned)
+    tuned(image())
     replay.give([recorder.calls])
     with pytest.raises(ValueError, match="EST reads block 0. Use another value of taps than 'block'"):
         replay(image())

@@ -13,7 +13,6 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import MODELS
 from torch import nn
 
-from mmest.backbones import TunedBackbone
 from mmest.configs import set_tuning
 from mmest.files import beside
 
@@ -68,8 +67,7 @@ def _compute(cfg: Config, views: int, every: int) -> dict:
     model = MODELS.build(cfg.model)
     model.init_weights()
     model.eval()
-    tuned: TunedBackbone = model.backbone
-    recorder = model.backbone = Recorder(tuned.backbone)
+    recorder = Recorder.watch(model.backbone)
     train, metainfo = training_views(cfg, views)
     content = dict(train=dict(_recorded(model, recorder, train, True), metainfo=to_plain(metainfo)))
     val, metainfo = validation_views(cfg, every)
@@ -84,7 +82,7 @@ def _recorded(model: nn.Module, recorder: Recorder, samples: Iterable[dict], tra
         recorder.calls = []
         data = model.data_preprocessor(pseudo_collate([sample]), training)
         if training:
-            recorder(data['inputs'])
+            model.backbone(data['inputs'])
         else:  # a segmentor that slides over an image calls the backbone more than once
             model(**data, mode='predict')
         calls.append(recorder.calls)

@@ -1,6 +1,7 @@
 """A frozen backbone whose outputs are recorded once and played back."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from mmest.anatomy.blocks import find_anatomy
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones import TunedBackbone
+from mmest.tuning.base import TuningMethod
 from mmest.tuning.side.network import choose_taps
 
 from .plain import as_half
@@ -17,36 +19,42 @@ from .plain import as_half
 DENSITY = 1
 
 
-class Recorder(nn.Module):
-    """Stands where the TunedBackbone stood and keeps what the frozen backbone made of each image.
+class Recorder(TuningMethod):
+    """Stands where a tuning method stood, changes nothing, and keeps what the frozen backbone made of each image.
 
     Args:
-        backbone: the frozen backbone itself.
+        backbone: the frozen backbone.
+
+    Attributes:
+        calls: of each forward pass since it was emptied, the outputs and taps of its one image.
     """
 
+    beside = True
+
     def __init__(self, backbone: nn.Module) -> None:
-        super().__init__()
-        backbone.eval()
-        self.backbone = backbone
+        super().__init__(backbone)
         anatomy = find_anatomy(backbone)
-        self.reader = TapReader(backbone, {i: anatomy.blocks[i] for i in choose_taps(anatomy, DENSITY)})
+        self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, DENSITY)}
         self.calls: list[dict[str, Any]] = []
 
-    @torch.no_grad()
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Returns what the backbone does for images B×3×H×W, B = 1."""
-        outputs = self.backbone(x)
-        outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
-        taps = {tap.block: tap.feature for tap in self.reader.take(tuple(x.shape[-2:]), outputs)}
+    @classmethod
+    def watch(cls, tuned: TunedBackbone) -> 'Recorder':
+        """Take the place of its method."""
+        tuned.method = cls(tuned.backbone)
+        tuned.taps = TapReader(tuned.method, tuned.backbone, tuned.method.tapped_blocks)
+        return tuned.method
+
+    def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> Sequence[Tensor]:
+        seen = {tap.block: tap.feature for tap in taps}
         # An output that is a block's own is kept once.
-        same = [next((i for i, tap in taps.items() if _equal(tap, f)), None) for f in outputs]
+        same = [next((i for i, tap in seen.items() if _equal(tap, f)), None) for f in features]
         self.calls.append(
             dict(
-                taps={i: as_half(tap[0]) for i, tap in taps.items()},
-                outputs=[i if i is not None else as_half(f[0]) for i, f in zip(same, outputs)],
+                taps={i: as_half(tap[0]) for i, tap in seen.items()},
+                outputs=[i if i is not None else as_half(f[0]) for i, f in zip(same, features)],
             )
         )
-        return outputs
+        return features
 
 
 def _equal(a: Tensor, b: Tensor) -> bool:

@@ -1,5 +1,6 @@
 """The views of a data set that trials train and validate on."""
 
+import copy
 import random
 from collections.abc import Iterator
 
@@ -8,13 +9,16 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
+from mmest.frameworks import framework_of
+from mmest.pictures.transforms import use_reader
+
 
 def training_views(cfg: Config, views: int) -> tuple[Iterator[dict], dict]:
     """What the training pipeline makes of every training image, ``views`` times, and the data set's meta information.
 
     A view depends on its number and its image alone.
     """
-    dataset = DATASETS.build(cfg.train_dataloader.dataset)
+    dataset = _dataset(cfg, 'train_dataloader')
 
     def samples() -> Iterator[dict]:
         for view in range(views):
@@ -27,8 +31,14 @@ def training_views(cfg: Config, views: int) -> tuple[Iterator[dict], dict]:
 
 def validation_views(cfg: Config, every: int) -> tuple[Iterator[dict], dict]:
     """Every n-th validation image as its pipeline gives it, and the data set's meta information."""
-    dataset = DATASETS.build(cfg.val_dataloader.dataset)
+    dataset = _dataset(cfg, 'val_dataloader')
     return (dataset[i] for i in range(0, len(dataset), every)), dict(dataset.metainfo)
+
+
+def _dataset(cfg: Config, loader: str):
+    part = copy.deepcopy(cfg[loader].dataset)
+    use_reader(part, segments=not framework_of(cfg).detects)
+    return DATASETS.build(part)
 
 
 def _seed(number: int) -> None:

@@ -1,0 +1,146 @@
+"""How long a grid will take and how much memory it needs, before it starts."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
+
+from mmest.frameworks import framework_of
+from mmest.measure.memory.compare import prepare
+from mmest.measure.memory.step import measure_training_step
+from mmest.measure.step_time import alternating_step_times
+from mmest.measure.synthetic_batch import synthetic_batch
+
+from .config_text import config_of_cell
+from .grid import Cell
+
+_TRAINED = ('accuracy', 'sweep')
+_SIZES = dict(RandomCrop='crop_size', Resize='scale', RandomResize='scale')  # the first of these that a pipeline has
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one cell needs.
+
+    Attributes:
+        seconds: of its process; None where nothing tells.
+        peak: bytes of a training step, on this machine; None where nothing tells.
+        reason: why something is not known.
+    """
+
+    seconds: float | None = None
+    peak: int | None = None
+    reason: str = ''
+
+
+def from_records(cells: list[Cell], folders: list[Path]) -> dict[str, Estimate]:
+    """What records of the same method and config took, whatever the seed and the rate; cells without are left out."""
+    took: dict[tuple, list[float]] = {}
+    for folder in folders:
+        for path in sorted(folder.glob('*.json')):
+            record = json.loads(path.read_text())
+            if isinstance(record, dict) and 'wall_seconds' in record and not record.get('failed'):
+                took.setdefault(_like(record), []).append(record['wall_seconds'])
+    return {
+        cell.name: Estimate(statistics.median(took[_like(cell.request)]))
+        for cell in cells
+        if _like(cell.request) in took
+    }
+
+
+def _like(request: dict) -> tuple:
+    kind = 'trained' if request['kind'] in _TRAINED else request['kind']
+    same = ('config', 'variant', 'method', 'size', 'batch_size', 'precision', 'device', 'steps')
+    return kind, *(str(request.get(key)) for key in same)
+
+
+def from_steps(cells: list[Cell]) -> Iterator[tuple[Cell, Estimate]]:
+    """What one training step of each cell says, on synthetic images of the config's size: one measurement for all
+    seeds and rates. Cells of other kinds than trainings are passed over.
+    """
+    known: dict[str, Estimate] = {}
+    for cell in cells:
+        if cell.kind in _TRAINED:
+            text = cell.request['config_text']
+            if text not in known:
+                known[text] = _of_training(config_of_cell(cell.request), cell.request['tuning'])
+            yield cell, known[text]
+
+
+def _of_training(cfg: Config, tuning: dict) -> Estimate:
+    batch_size = cfg.train_dataloader.batch_size
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        size = training_size(cfg)
+        model, optim_wrapper = prepare(cfg, tuning, size, device)
+        batch = synthetic_batch(model, size, batch_size)
+        step = min(alternating_step_times({'': (model, optim_wrapper)}, batch, warm_up=1, steps=2)[''])
+        report = measure_training_step(model, batch, optim_wrapper)
+    except Exception as error:  # of whatever method or config: the others still have their estimate
+        return Estimate(reason=f'{type(error).__name__}: {error}')
+    peak = report.allocator['max_allocated'] if report.allocator else report.peak
+    try:
+        return Estimate(step * training_steps(cfg), peak)
+    except FileNotFoundError as error:
+        return Estimate(peak=peak, reason=str(error))
+
+
+def training_size(cfg: Config) -> tuple[int, int]:
+    """Height and width of the images that a config trains on, as its pipeline says them or as its first image has them.
+
+    Raises:
+        FileNotFoundError: the pipeline does not say, and the data set is not there.
+    """
+    for name, key in _SIZES.items():
+        for step in _steps(cfg.train_dataloader.dataset):
+            if step.get('type', '').rpartition('.')[2] == name and step.get(key):
+                one, other = step[key] if isinstance(step[key], (list, tuple)) else (step[key], step[key])
+                # mmseg crops to (height, width); all else says (width, height).
+                return (one, other) if name == 'RandomCrop' and not framework_of(cfg).detects else (other, one)
+    return tuple(_training_data(cfg)[0]['inputs'].shape[-2:])
+
+
+def _training_data(cfg: Config):
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        return DATASETS.build(cfg.train_dataloader.dataset)
+
+
+def _steps(part: Any) -> Iterator[dict]:
+    """The transforms in a data set's config, however it is wrapped."""
+    if isinstance(part, dict):
+        yield from part.get('pipeline', ())
+        part = [value for key, value in part.items() if key != 'pipeline']
+    if isinstance(part, (list, tuple)):
+        for inner in part:
+            yield from _steps(inner)
+
+
+def training_steps(cfg: Config) -> int:
+    """Training steps of a config's schedule.
+
+    Raises:
+        FileNotFoundError: the schedule counts epochs, and the data set is not there.
+    """
+    if cfg.train_cfg.get('max_iters'):
+        return cfg.train_cfg.max_iters
+    images = len(_training_data(cfg))
+    return cfg.train_cfg.max_epochs * math.ceil(images / cfg.train_dataloader.batch_size)
+
+
+def summary(cells: list[Cell], known: dict[str, Estimate], jobs: int) -> str:
+    """One sentence."""
+    seconds = [known[cell.name].seconds for cell in cells if cell.name in known]
+    told = [s for s in seconds if s is not None]
+    if not told:
+        return f'How long these {len(cells)} cells take is not known.' if cells else ''
+    peaks = [e.peak for e in known.values() if e.peak]
+    memory = f', with up to {max(peaks) / 2**30:.1f} GiB each' if peaks else ''
+    unknown = f'; of {len(cells) - len(told)} it is not known' if len(told) < len(cells) else ''
+    return f'{len(told)} cells take about {sum(told) / 3600 / jobs:.1f} h{memory}{unknown}.'

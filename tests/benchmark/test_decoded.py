@@ -1,0 +1,54 @@
+"""Images decoded once are those that the reader gives."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmengine.registry import DATASETS, init_default_scope
+
+from mmest.benchmark import decoded
+from mmest.pictures.transforms import LoadImage, use_reader
+
+
+@pytest.fixture
+def loaders(config):
+    cfg = Config.fromfile(config('fpn_swin_est'))
+    init_default_scope(cfg.default_scope)
+    both = [copy.deepcopy(cfg[name].to_dict()) for name in ('train_dataloader', 'val_dataloader')]
+    for loader in both:
+        use_reader(loader, segments=True)
+    return both
+
+
+def test_pixels_are_the_same_and_files_are_opened_no_more(loaders, tmp_path, monkeypatch):
+    before = [DATASETS.build(loader['dataset'])[0] for loader in loaders[1:]]
+    decoded.share_decoded(loaders, tmp_path / 'images')
+    assert len(list((tmp_path / 'images').iterdir())) == 2
+    kept = DATASETS.build(loaders[0]['dataset'])
+    path = kept.get_data_info(3)['img_path']
+    transform = kept.pipeline.transforms[0]
+    assert isinstance(transform, decoded.LoadDecodedImage)
+    assert np.array_equal(transform(dict(img_path=path))['img'], LoadImage()(dict(img_path=path))['img'])
+    assert np.array_equal(DATASETS.build(loaders[1]['dataset'])[0]['inputs'], before[0]['inputs'])
+    monkeypatch.setattr(decoded, 'ImageFile', None)
+    copied = pickle.loads(pickle.dumps(transform))
+    assert len(pickle.dumps(transform)) < 1000 and copied(dict(img_path=path))['img'].shape == (64, 64, 3)
+    copied(dict(img_path=path))['img'][:] = 0  # transforms may write
+    assert copied(dict(img_path=path))['img'].any()
+
+
+def test_a_second_job_finds_them(loaders, tmp_path, monkeypatch):
+    again = copy.deepcopy(loaders)
+    decoded.share_decoded(loaders, tmp_path / 'images')
+    monkeypatch.setattr(decoded, '_decode', None)
+    decoded.share_decoded(again, tmp_path / 'images')
+    assert again == loaders
+
+
+def test_large_data_sets_are_read_as_ever(loaders, tmp_path, monkeypatch):
+    monkeypatch.setattr(decoded, 'MOST_BYTES', 1000)
+    before = copy.deepcopy(loaders)
+    decoded.share_decoded(loaders, tmp_path / 'images')
+    assert loaders == before and not (tmp_path / 'images').exists()

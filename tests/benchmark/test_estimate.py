@@ -1,0 +1,60 @@
+"""What a grid will take, from records or from a step."""
+
+import json
+
+import pytest
+from mmengine.config import Config
+
+from mmest.benchmark.estimate import from_records, from_steps, summary, training_size, training_steps
+from mmest.benchmark.grid import Cell, read_grid
+
+
+def cell(name, **changes):
+    return Cell(name, dict(dict(kind='accuracy', config='a/b_est.py', variant='', method='est', seed=0), **changes))
+
+
+def test_records_of_other_seeds_and_rates_tell(tmp_path):
+    for name, seconds, change in (
+        ('a', 100, {}),
+        ('b', 300, dict(kind='sweep', factor=3)),
+        ('c', 9, dict(method='full')),
+        ('d', 1, dict(failed=True)),
+    ):
+        record = dict(dict(cell(name).request, failed=False, wall_seconds=seconds), **change)
+        (tmp_path / f'{name}.json').write_text(json.dumps(record))
+    cells = [cell('new', seed=7), cell('lora', method='lora'), cell('other', variant='other')]
+    known = from_records(cells, [tmp_path])
+    assert {name: e.seconds for name, e in known.items()} == dict(new=200)
+    assert summary(cells, known, jobs=2) == '1 cells take about 0.0 h; of 2 it is not known.'
+    assert 'not known' in summary(cells, {}, 1)
+
+
+def test_one_step_tells_of_all_seeds(config, tmp_path):
+    grid = tmp_path / 'grid.py'
+    grid.write_text(f"accuracy = [dict(configs=['{config('retinanet_swin_est')}'], tunings=['est'], seeds=[0, 1])]")
+    (one, first), (_, second) = from_steps(read_grid(str(grid)))
+    assert first is second and first.seconds > 0 and not first.reason
+    assert first.peak > 2**20
+    assert 'GiB' in summary([one], {one.name: first}, 1)
+
+
+@pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
+def test_size_and_steps_are_those_of_the_config(config, name):
+    cfg = Config.fromfile(config(name))
+    assert training_size(cfg) == (64, 64)
+    assert training_steps(cfg) == 3
+    cfg.train_cfg = dict(max_epochs=2)
+    assert training_steps(cfg) == 2 * 12
+
+
+@pytest.mark.parametrize(
+    'scope, transform, size',
+    [
+        ('mmseg', dict(type='RandomCrop', crop_size=(256, 128)), (256, 128)),
+        ('mmdet', dict(type='RandomCrop', crop_size=(256, 128)), (128, 256)),
+        ('mmdet', dict(type='mmdet.Resize', scale=(1333, 800)), (800, 1333)),
+    ],
+)
+def test_sizes_that_pipelines_say(scope, transform, size):
+    dataset = dict(type='RepeatDataset', dataset=dict(pipeline=[dict(type='LoadImageFromFile'), transform]))
+    assert training_size(Config(dict(default_scope=scope, train_dataloader=dict(dataset=dataset)))) == size
