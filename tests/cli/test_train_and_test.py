@@ -130,8 +130,9 @@ def test_processes_on_the_cpu_normalise_each_their_batch(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(torch.distributed, 'init_process_group', lambda backend: None)
     loaders = dict.fromkeys(('_train_dataloader', '_val_dataloader', '_test_dataloader'))
-    monkeypatch.setattr(launch.Runner, 'from_cfg', lambda cfg: SimpleNamespace(**cfg, **loaders))
-    assert 'SyncBN' not in str(launch.build_runner(cfg, 'pytorch').model)
+    monkeypatch.setattr(launch.Runner, 'from_cfg', lambda cfg: SimpleNamespace(model=torch.nn.Identity(), **loaders))
+    launch.build_runner(cfg, 'pytorch')
+    assert 'SyncBN' not in str(cfg.model)
 
 
 def test_missing_checkpoint(run):

@@ -13,7 +13,7 @@ import official_trees as trees
 import pytest
 from PIL import Image
 
-from mmest.datasets.official import dior, dota, isaid, isprs, loveda, potsdam, vaihingen
+from mmest.datasets.official import _isprs, dior, dota, isaid, loveda, potsdam, vaihingen
 from mmest.datasets.preparation.command import prepare
 
 REAL = Path(os.environ.get('MMEST_DATA', 'nowhere')) / 'official'
@@ -50,8 +50,8 @@ def same_pictures(ours: Path, theirs: Path) -> None:
 def test_classes_and_numbers_are_those_of_mmseg():
     datasets = pytest.importorskip('mmseg.datasets')
     for ours, theirs in (
-        (isprs, datasets.PotsdamDataset),
-        (isprs, datasets.ISPRSDataset),
+        (_isprs, datasets.PotsdamDataset),
+        (_isprs, datasets.ISPRSDataset),
         (loveda, datasets.LoveDADataset),
         (isaid, datasets.iSAIDDataset),
     ):

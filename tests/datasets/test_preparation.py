@@ -96,7 +96,7 @@ def test_a_second_run_does_nothing_again(prepared, monkeypatch, capsys):
     before = contents(out)
     stamps = {path: path.stat().st_mtime_ns for path in out.glob('train/*.png')}
     assert prepare(module('dota'), source, out, 1)
-    assert '3 of 3 pictures are done already' in capsys.readouterr().out
+    assert '3 of 3 images are done already' in capsys.readouterr().out
     assert contents(out) == before
     assert {path: path.stat().st_mtime_ns for path in out.glob('train/*.png')} == stamps
 
@@ -113,7 +113,7 @@ def test_an_interrupted_run_goes_on(prepared, monkeypatch, capsys, tmp_path):
     (copy / lost).unlink()
     shutil.rmtree(copy / 'annotations')
     assert prepare(module('dior'), source, copy, 1)
-    assert '2 of 5 pictures are done already' in capsys.readouterr().out
+    assert '2 of 5 images are done already' in capsys.readouterr().out
     assert contents(copy) == contents(out)
 
 
@@ -314,9 +314,8 @@ def test_a_worker_that_is_killed_gets_a_sentence(prepared, monkeypatch, tmp_path
         raise BrokenProcessPool
 
     monkeypatch.setattr('mmest.datasets.preparation.command.run_jobs', broken)
-    monkeypatch.setattr(sys, 'argv', ['dior.py', str(prepared['dior'][0]), str(tmp_path / 'out')])
     with pytest.raises(SystemExit, match='want of memory.*smaller --workers'):
-        main(module('dior'), '')
+        main('dior', [str(prepared['dior'][0]), str(tmp_path / 'out')])
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -328,7 +327,7 @@ def test_exit_status_and_help(name, prepared, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         runpy.run_path(tool, run_name='__main__')
     said = capsys.readouterr().out
-    assert 'SOURCE, as published' in said and 'example:' in said and 'goes on\nwhere it stopped' in said
+    assert 'SOURCE, as published' in said and 'Example:' in said and 'goes on where it stopped' in said
     source, out = prepared[name]
     monkeypatch.setattr(sys, 'argv', [tool, str(source), str(out), '--workers', '1'])
     with pytest.raises(SystemExit) as end:

@@ -1,5 +1,22 @@
-"""DIOR: 20 classes of horizontal boxes in VOC's XML; oriented ones (DIOR-R) lie beside them."""
+"""DIOR: 20 classes of horizontal boxes in VOC's XML; oriented ones (DIOR-R) lie beside them.
 
+COCO files and images for configs/_base_/datasets/dior_detection.py.
+
+SOURCE, as published:
+    ImageSets/Main/{train,val,test}.txt           or Main/..., in a zip archive or not
+    JPEGImages-trainval/*.jpg                      or JPEGImages-trainval.zip
+    JPEGImages-test/*.jpg                          or JPEGImages-test.zip
+    Annotations/Horizontal Bounding Boxes/*.xml    or Annotations.zip
+
+OUT, 7 GB:
+    images/*.jpg
+    annotations/{train,val,trainval,test}.json
+
+Example:
+    mmest data prepare dior ~/Downloads/DIOR data/dior
+"""
+
+import math
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -8,9 +25,10 @@ from mmest.datasets.preparation.images import open_image
 from mmest.datasets.preparation.problems import DamagedInput, Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
+from mmest.datasets.text import decode
 from mmest.files import write_bytes
 
-TITLE, VERSION, UNIT = 'DIOR', 2, 'objects'
+TITLE, VERSION, UNIT = 'DIOR', 3, 'objects'
 CLASSES = (
     'airplane',
     'airport',
@@ -40,20 +58,20 @@ _CORNERS = [f'{axis}_{corner}' for corner in ('left_top', 'right_top', 'right_bo
 
 
 def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
-    lists = {file.stem: file for file in files if file.stem in OFFICIAL and file.name.endswith('.txt')}
+    lists = {file.stem.lower(): file for file in files if file.stem.lower() in OFFICIAL and file.suffix == '.txt'}
     if not lists:
         raise ValueError(
             'No list of a split was found: DIOR has ImageSets/Main/train.txt, val.txt and test.txt beside '
             'JPEGImages-trainval, JPEGImages-test and Annotations/Horizontal Bounding Boxes.'
         )
-    pictures = {file.stem: file for file in files if file.name.lower().endswith('.jpg')}
+    pictures = {file.stem: file for file in files if file.suffix == '.jpg'}
     labels = _annotations(files)
     jobs = []
     problems = [
         Problem(f'{split}.txt', 'this list of ImageSets/Main is missing') for split in OFFICIAL if split not in lists
     ]
     for split, file in lists.items():
-        for key in file.read().decode().split():
+        for key in _names(file, problems):
             if key not in pictures:
                 problems.append(Problem(f'{key}.jpg', f'is named in {file.place}, but is missing'))
             elif key not in labels:
@@ -63,9 +81,28 @@ def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
     return jobs, problems
 
 
+def _names(file: SourceFile, problems: list[Problem]) -> list[str]:
+    """The names in the list of a split; lines that are no names are listed among the problems."""
+    try:
+        lines = [line.strip() for line in decode(file.read()).splitlines() if line.strip()]
+    except (DamagedInput, ValueError) as error:
+        problems.append(Problem(file.place, f'this list {error}; its images are left out'))
+        return []
+    other = [line for line in lines if ' ' in line or '\t' in line or line.lower().endswith('.jpg')]
+    if other:
+        problems.append(
+            Problem(
+                file.place,
+                f'{len(other)} of {len(lines)} lines are not the name of an image without ending, such as '
+                f'"{other[0]}"; left out',
+            )
+        )
+    return [line for line in lines if line not in other]
+
+
 def _annotations(files: list[SourceFile]) -> dict[str, SourceFile]:
     """The horizontal boxes where they are there, else the oriented ones."""
-    found = [file for file in files if file.name.endswith('.xml')]
+    found = [file for file in files if file.suffix == '.xml']
     straight = [file for file in found if not any('oriented' in part.lower() for part in file.parts)]
     return {file.stem: file for file in straight or found}
 
@@ -109,7 +146,7 @@ def convert(job: Job, out: Path) -> Done:
 
 def _box(element: ElementTree.Element) -> list[float]:
     """x, y, width, height, from 0 on: VOC counts pixels from 1."""
-    x0, y0, x1, y1 = (float(element.findtext(f'bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax'))
+    x0, y0, x1, y1 = (_number(element.findtext(f'bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax'))
     return [x0 - 1, y0 - 1, x1 - x0, y1 - y0]
 
 
@@ -117,7 +154,14 @@ def _corners(element: ElementTree.Element) -> list[float]:
     """x1, y1, ..., x4, y4 of an oriented box, from 0 on; none of a horizontal one."""
     if element.find('robndbox') is None:
         return []
-    return [float(element.findtext(f'robndbox/{corner}')) - 1 for corner in _CORNERS]
+    return [_number(element.findtext(f'robndbox/{corner}')) - 1 for corner in _CORNERS]
+
+
+def _number(text: str | None) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f'{text} is no place')
+    return number
 
 
 def finish(out: Path, done: list[tuple[Job, Done]]) -> None:

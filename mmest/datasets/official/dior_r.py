@@ -1,11 +1,27 @@
-"""DIOR-R: the pictures of DIOR with oriented boxes."""
+"""DIOR-R: the images of DIOR with oriented boxes.
+
+COCO files and images for configs/_base_/datasets/dior_oriented.py.
+
+SOURCE, as published:
+    ImageSets/Main/{train,val,test}.txt           or Main/..., in a zip archive or not
+    JPEGImages-trainval/*.jpg                      or JPEGImages-trainval.zip
+    JPEGImages-test/*.jpg                          or JPEGImages-test.zip
+    Annotations/Oriented Bounding Boxes/*.xml      or Annotations.zip
+
+OUT, 7 GB:
+    images/*.jpg
+    annotations/{train,val,trainval,test}.json     corners under "segmentation"
+
+Example:
+    mmest data prepare dior_r ~/Downloads/DIOR data/dior_r
+"""
 
 from mmest.datasets.official import dior
 from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Job
 
-TITLE, VERSION, UNIT = 'DIOR-R', 1, 'objects'
+TITLE, VERSION, UNIT = 'DIOR-R', 2, 'objects'
 CLASSES, OFFICIAL = dior.CLASSES, dior.OFFICIAL
 convert, finish = dior.convert, dior.finish
 
@@ -14,9 +30,9 @@ def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
     oriented = [
         file
         for file in files
-        if not (file.name.endswith('.xml') and any('horizontal' in part.lower() for part in file.parts))
+        if not (file.suffix == '.xml' and any('horizontal' in part.lower() for part in file.parts))
     ]
-    if not any(file.name.endswith('.xml') for file in oriented):
+    if not any(file.suffix == '.xml' for file in oriented):
         raise ValueError(
             'No oriented boxes were found: DIOR-R has Annotations/Oriented Bounding Boxes/*.xml beside the files of '
             'DIOR.'

@@ -1,17 +1,36 @@
-"""DOTA v1.0: 15 classes, four corners an object, pictures of up to 20 000 pixels a side: cut into patches."""
+"""DOTA v1.0: 15 classes, four corners an object, images of up to 20 000 pixels a side, cut into patches.
 
+Patches of 1024 pixels that overlap by 200 for configs/_base_/datasets/dota_detection.py and dota_oriented.py.
+
+SOURCE, as published (images and labels in zip archives or not; horizontal labels are made here):
+    train/images/*.png    train/labelTxt/*.txt
+    val/images/*.png      val/labelTxt/*.txt
+    test/images/*.png
+
+OUT, about 60 GB:
+    {train,val,test}/<image>__<x>__<y>.png
+    annotations/{train,val,test}_patches.json     what each patch shows, with corners; pieces of objects and
+                                                  difficult ones are ignored
+    annotations/{train,val,test}_images.json      the whole images, which scores are about
+
+Example:
+    mmest data prepare dota ~/Downloads/DOTA data/dota
+"""
+
+import math
 import re
 from pathlib import Path
 
 from mmest.datasets.dota.patches import OVERLAP, SIZE, patch_name, patch_objects
-from mmest.datasets.preparation.coco import annotation, horizontal, write_coco
+from mmest.datasets.preparation.coco import annotation, clip, horizontal, write_coco
 from mmest.datasets.preparation.images import crop, open_image, write_png
-from mmest.datasets.preparation.problems import Problem
+from mmest.datasets.preparation.problems import DamagedInput, Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
+from mmest.datasets.text import decode
 from mmest.tiles.grid import tiles
 
-TITLE, VERSION, UNIT = 'DOTA v1.0', 2, 'objects'
+TITLE, VERSION, UNIT = 'DOTA v1.0', 3, 'objects'
 CLASSES = (
     'plane',
     'baseball-diamond',
@@ -63,8 +82,8 @@ def _of(files: list[SourceFile], split: str, ending: str) -> dict[str, SourceFil
     return {
         file.stem: file
         for file in files
-        if split in file.parts
-        and file.name.endswith(ending)
+        if split in map(str.lower, file.parts)
+        and file.suffix == ending
         and re.fullmatch(r'P\d+', file.stem)
         and not _OTHER_LABELS.search(file.name)
     }
@@ -72,8 +91,8 @@ def _of(files: list[SourceFile], split: str, ending: str) -> dict[str, SourceFil
 
 def convert(job: Job, out: Path) -> Done:
     done = Done(counts=dict(images=1))
-    objects = _read_labels(job.label, done) if job.label else []
     with open_image(job.picture, out) as picture:
+        objects = _read_labels(job.label, picture.size, done) if job.label else []
         boxes = tiles(*picture.size, SIZE, OVERLAP)
         for box in boxes:
             write_png(out / job.split / patch_name(job.key, box), crop(picture, box))
@@ -95,16 +114,25 @@ def convert(job: Job, out: Path) -> Done:
     return done
 
 
-def _read_labels(file: SourceFile, done: Done) -> list[dict]:
+def _read_labels(file: SourceFile, size: tuple[int, int], done: Done) -> list[dict]:
+    """The objects of an image of this size; what is left out is among the problems of ``done``.
+
+    Raises:
+        DamagedInput: the file is no text.
+    """
     objects = []
-    for number, line in enumerate(file.read().decode(errors='replace').splitlines(), start=1):
+    try:
+        lines = decode(file.read()).splitlines()
+    except ValueError as error:
+        raise DamagedInput(f'has the annotation {file.place}, which {error}') from error
+    for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith(('imagesource:', 'gsd:')):
             continue
         words = line.split()
         try:
             *corners, name, difficult = words
             polygon, difficult = [float(corner) for corner in corners], int(difficult)
-            if len(polygon) != 8 or difficult not in (0, 1):
+            if len(polygon) != 8 or difficult not in (0, 1) or not all(map(math.isfinite, polygon)):
                 raise ValueError
         except ValueError:
             done.problems.append(
@@ -127,6 +155,15 @@ def _read_labels(file: SourceFile, done: Done) -> list[dict]:
         box = horizontal(polygon)
         if box[2] <= 0 or box[3] <= 0:
             done.problems.append((file.place, f'line {number} ({name}) has an empty box; the object is left out'))
+            continue
+        if not all(clip(box, 0, 0, *size)[2:]):
+            done.problems.append(
+                (
+                    file.place,
+                    f'line {number} ({name}) lies outside of the image, {size[0]}×{size[1]} pixels; the object is '
+                    'left out',
+                )
+            )
             continue
         objects.append(annotation(CLASSES.index(name), box, bool(difficult), polygon))
     return objects

@@ -1,4 +1,18 @@
-"""iSAID: DOTA's pictures with colour masks of 15 classes and background, cut as mmseg's converter does."""
+"""iSAID: DOTA's images with colour masks of 15 classes and background, cut as mmseg's converter does.
+
+Patches of 896 pixels that overlap by 384 for configs/_base_/datasets/isaid_segmentation.py.
+
+SOURCE, as published (in zip archives or not); the images are those of DOTA v1.0:
+    train/images/P*.png    train/Semantic_masks/P*_instance_color_RGB.png
+    val/images/P*.png      val/Semantic_masks/P*_instance_color_RGB.png
+
+OUT, about 70 GB; masks hold 0 for background, 1 to 15 for the classes, 255 for what is beyond the picture:
+    img_dir/{train,val}/<image>_<y0>_<y1>_<x0>_<x1>.png
+    ann_dir/{train,val}/<image>_<y0>_<y1>_<x0>_<x1>_instance_color_RGB.png
+
+Example:
+    mmest data prepare isaid ~/Downloads/iSAID data/isaid
+"""
 
 import re
 from pathlib import Path
@@ -53,9 +67,9 @@ MASK_ENDING = '_instance_color_RGB.png'
 def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
     jobs, problems = [], []
     for split in OFFICIAL:
-        inside = [file for file in files if split in file.parts]
+        inside = [file for file in files if split in map(str.lower, file.parts)]
         pictures, masks = (
-            {match[1]: file for file in inside if (match := re.fullmatch(r'(P\d+)' + ending, file.parts[-1]))}
+            {match[1]: file for file in inside if (match := re.fullmatch(rf'(P\d+)(?i:{ending})', file.parts[-1]))}
             for ending in (r'\.png', re.escape(MASK_ENDING))
         )
         found, missing = pair(pictures, masks, {split: sorted(pictures.keys() | masks.keys())})

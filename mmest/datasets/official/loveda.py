@@ -1,4 +1,19 @@
-"""LoveDA: 1024-pixel pictures of urban and rural ground, png masks; 0 is no data, classes count from 1."""
+"""LoveDA: 1024-pixel images of urban and rural ground, png masks; 0 is no data, classes count from 1.
+
+Checked images and masks for configs/_base_/datasets/loveda_segmentation.py.
+
+SOURCE, as published (Train.zip, Val.zip and Test.zip, or unpacked):
+    Train/{Urban,Rural}/{images_png,masks_png}/*.png
+    Val/{Urban,Rural}/{images_png,masks_png}/*.png
+    Test/{Urban,Rural}/images_png/*.png
+
+OUT, 9 GB; in masks 0 is no data, which is ignored, and classes count from 1:
+    img_dir/{train,val,test}/*.png
+    ann_dir/{train,val}/*.png
+
+Example:
+    mmest data prepare loveda ~/Downloads/LoveDA data/loveda
+"""
 
 from pathlib import Path
 
@@ -17,25 +32,27 @@ OFFICIAL = dict(train=dict(images=2522), val=dict(images=1669), test=dict(images
 def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
     jobs, problems, seen = [], [], {}
     found = {
-        (file.parts[-4:-1], file.stem): file for file in files if len(file.parts) > 3 and file.name.endswith('.png')
+        (tuple(map(str.lower, file.parts[-4:-1])), file.stem): file
+        for file in files
+        if len(file.parts) > 3 and file.suffix == '.png'
     }
     for (parts, stem), file in found.items():
         split, domain, kind = parts
-        if split.lower() not in OFFICIAL or domain not in ('Urban', 'Rural'):
+        if split not in OFFICIAL or domain not in ('urban', 'rural'):
             continue
         if kind == 'masks_png' and ((split, domain, 'images_png'), stem) not in found:
             problems.append(Problem(file.place, f'has no picture {split}/{domain}/images_png/{stem}.png'))
         if kind != 'images_png':
             continue
         mask = found.get(((split, domain, 'masks_png'), stem))
-        key = f'{split.lower()}/{stem}'
-        if split != 'Test' and mask is None:
+        key = f'{split}/{stem}'
+        if split != 'test' and mask is None:
             problems.append(Problem(file.place, f'has no mask {split}/{domain}/masks_png/{stem}.png; left out'))
         elif key in seen:
             problems.append(Problem(file.place, f'has the name of {seen[key].place}; left out'))
         else:
             seen[key] = file
-            jobs.append(Job(key, split.lower(), file, mask))
+            jobs.append(Job(key, split, file, mask))
     if not jobs:
         raise ValueError(
             'No pictures were found: LoveDA has Train, Val and Test, each with Urban and Rural, each with '

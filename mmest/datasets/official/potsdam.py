@@ -1,9 +1,23 @@
-"""ISPRS Potsdam: 38 tiles of 6000 pixels, RGB; 24 for training, 14 for validation."""
+"""ISPRS Potsdam: 38 tiles of 6000 pixels, RGB; 24 for training, 14 for validation.
+
+Patches of 512 pixels for configs/_base_/datasets/potsdam_{six,five}-classes_segmentation.py.
+
+SOURCE, as published (Potsdam.zip, or the archives in it, or unpacked):
+    2_Ortho_RGB.zip                 top_potsdam_*_RGB.tif
+    5_Labels_all_noBoundary.zip     top_potsdam_*_label_noBoundary.tif
+
+OUT, 3 GB; in masks 0 is the boundary of objects, which is ignored, and classes count from 1:
+    img_dir/{train,val}/<tile>_<x0>_<y0>_<x1>_<y1>.png
+    ann_dir/{train,val}/<tile>_<x0>_<y0>_<x1>_<y1>.png
+
+Example:
+    mmest data prepare potsdam ~/Downloads/Potsdam data/potsdam
+"""
 
 import re
 
-from mmest.datasets.official import isprs
-from mmest.datasets.official.isprs import CLASSES, convert, ids  # noqa: F401
+from mmest.datasets.official import _isprs
+from mmest.datasets.official._isprs import CLASSES, convert, ids  # noqa: F401
 from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
@@ -20,10 +34,10 @@ SPLITS = dict(
 
 
 def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
-    return isprs.plan(
+    return _isprs.plan(
         files,
-        re.compile(r'top_potsdam_(\d+)_(\d+)_RGB\.tif'),
-        re.compile(r'top_potsdam_(\d+)_(\d+)_label_noBoundary\.tif'),
+        re.compile(r'top_potsdam_(\d+)_(\d+)_RGB\.tif', re.IGNORECASE),
+        re.compile(r'top_potsdam_(\d+)_(\d+)_label_noBoundary\.tif', re.IGNORECASE),
         SPLITS,
         '2_Ortho_RGB.zip (top_potsdam_*_RGB.tif) and 5_Labels_all_noBoundary.zip (top_potsdam_*_label_noBoundary.tif)',
     )

@@ -1,9 +1,23 @@
-"""ISPRS Vaihingen: 33 tiles of about 2500×2000 pixels, infrared, red, green; 16 for training, 17 for validation."""
+"""ISPRS Vaihingen: 33 tiles of about 2500×2000 pixels, infrared, red, green; 16 for training, 17 for validation.
+
+Patches of 512 pixels for configs/_base_/datasets/vaihingen_{six,five}-classes_segmentation.py.
+
+SOURCE, as published (Vaihingen.zip, or the archives in it, or unpacked):
+    ISPRS_semantic_labeling_Vaihingen.zip                                 top/top_mosaic_09cm_area*.tif
+    ISPRS_semantic_labeling_Vaihingen_ground_truth_eroded_COMPLETE.zip    top_mosaic_09cm_area*_noBoundary.tif
+
+OUT, 0.4 GB; in masks 0 is the boundary of objects, which is ignored, and classes count from 1:
+    img_dir/{train,val}/<area>_<x0>_<y0>_<x1>_<y1>.png
+    ann_dir/{train,val}/<area>_<x0>_<y0>_<x1>_<y1>.png
+
+Example:
+    mmest data prepare vaihingen ~/Downloads/Vaihingen data/vaihingen
+"""
 
 import re
 
-from mmest.datasets.official import isprs
-from mmest.datasets.official.isprs import CLASSES, convert, ids  # noqa: F401
+from mmest.datasets.official import _isprs
+from mmest.datasets.official._isprs import CLASSES, convert, ids  # noqa: F401
 from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
@@ -22,10 +36,10 @@ SPLITS = dict(
 
 
 def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
-    return isprs.plan(
+    return _isprs.plan(
         files,
-        re.compile(r'top_mosaic_09cm_(area\d+)\.tif'),
-        re.compile(r'top_mosaic_09cm_(area\d+)_noBoundary\.tif'),
+        re.compile(r'top_mosaic_09cm_(area\d+)\.tif', re.IGNORECASE),
+        re.compile(r'top_mosaic_09cm_(area\d+)_noBoundary\.tif', re.IGNORECASE),
         SPLITS,
         'ISPRS_semantic_labeling_Vaihingen.zip (top/top_mosaic_09cm_area*.tif) and ISPRS_semantic_labeling_'
         'Vaihingen_ground_truth_eroded_COMPLETE.zip (top_mosaic_09cm_area*_noBoundary.tif)',

@@ -12,11 +12,24 @@ from mmest.files import write_bytes, write_json
 
 SUMMARY = 'summary.json'
 PROBLEMS = 'problems.txt'
-_SHOWN = 20
+_SHOWN, _PASSED = 20, 3
 
 
-def summarize(dataset: DatasetModule, out: Path, results: list[tuple[Job, Done]], problems: list[Problem]) -> bool:
+def summarize(
+    dataset: DatasetModule,
+    out: Path,
+    results: list[tuple[Job, Done]],
+    problems: list[Problem],
+    passed_over: list[str],
+) -> bool:
     """Print the summary, write it to ``summary.json`` and the problems to ``problems.txt``.
+
+    Args:
+        dataset: its module.
+        out: the output folder.
+        results: every job with what it gave.
+        problems: what was wrong beside what jobs say.
+        passed_over: images that the data set has no use for.
 
     Returns:
         Whether all that was there could be used.
@@ -39,8 +52,17 @@ def summarize(dataset: DatasetModule, out: Path, results: list[tuple[Job, Done]]
             official=dataset.OFFICIAL,
             classes=classes,
             problems=[str(problem) for problem in problems],
+            passed_over=passed_over,
         ),
     )
+    if passed_over:
+        console.print(
+            f'Passed over, as nothing of {dataset.TITLE} has such a name: {len(passed_over)} of the images, '
+            f'{", ".join(passed_over[:_PASSED])}{", ..." if len(passed_over) > _PASSED else ""} '
+            f'(all in {out / SUMMARY}).',
+            soft_wrap=True,
+            markup=False,
+        )
     _report(dataset, out, counts, problems, console)
     return not problems
 

@@ -84,18 +84,23 @@ class Journal:
     def __init__(self, path: Path, header: dict) -> None:
         self.path, self.header = path, header
 
+    def made_from(self) -> dict:
+        """The header of what was done before; nothing if there is none."""
+        return next(iter(self._lines()), {})
+
     def read(self) -> dict[str, dict]:
-        """Lines by the key of their job; none if they belong to another version or source."""
-        lines = []
+        """Lines by the key of their job, whichever version wrote them."""
+        return {line['key']: line for line in self._lines()[1:]}
+
+    def _lines(self) -> list[dict]:
+        lines: list[dict] = []
         if self.path.is_file():
             for line in self.path.read_text().splitlines():
                 try:
                     lines.append(json.loads(line))
                 except ValueError:
                     break
-        if not lines or lines[0] != self.header:
-            return {}
-        return {line['key']: line for line in lines[1:]}
+        return lines
 
     def rewrite(self, lines: dict[str, dict]) -> TextIO:
         """Start anew with these lines; the file stays open for more."""
@@ -121,20 +126,22 @@ def run_jobs(module: str, jobs: list[Job], out: Path, journal: Journal, workers:
         Every job with what it gave, in the order of ``jobs``.
     """
     old = journal.read()
+    valid = old if journal.made_from() == journal.header else {}
     kept = {
         job.key: old[job.key]
         for job in jobs
-        if job.key in old
+        if job.key in valid
         and old[job.key]['stamp'] == job.stamp
         and all((out / name).is_file() for name in old[job.key]['done']['outputs'])
     }
     done = {key: Done(**line['done']) for key, line in kept.items()}
     waiting = [job for job in jobs if job.key not in done]
+    _remove_outdated(out, old, kept)
     if kept:
-        print(f'{len(kept)} of {len(jobs)} pictures are done already.')
+        print(f'{len(kept)} of {len(jobs)} images are done already.')
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with journal.rewrite(kept) as stream, Progress(*columns) as bars:
-        bar = bars.add_task('pictures', total=len(jobs), completed=len(done))
+        bar = bars.add_task('images', total=len(jobs), completed=len(done))
         for job, result in _results(module, waiting, out, workers):
             done[job.key] = result
             # A picture that could not be used is looked at again the next time: it may have been replaced.
@@ -143,6 +150,18 @@ def run_jobs(module: str, jobs: list[Job], out: Path, journal: Journal, workers:
                 stream.flush()
             bars.advance(bar)
     return [(job, done[job.key]) for job in jobs]
+
+
+def _remove_outdated(out: Path, old: dict[str, dict], kept: dict[str, dict]) -> None:
+    """Files of an earlier run whose image is gone, has changed, or is to be done anew: loaders read whole folders."""
+    stay = {name for line in kept.values() for name in line['done']['outputs']}
+    names = {name for line in old.values() for name in line['done']['outputs']} - stay
+    outdated = [out / name for name in sorted(names) if (out / name).is_file()]
+    for path in outdated:
+        path.unlink()
+    if outdated:
+        more = f' and {len(outdated) - 1} more' if len(outdated) > 1 else ''
+        print(f'Removed what an earlier run made of files that have changed or are gone: {outdated[0]}{more}.')
 
 
 def _results(module: str, jobs: list[Job], out: Path, workers: int) -> Iterator[tuple[Job, Done]]:

@@ -37,7 +37,7 @@ def plan(
         archives: where the publisher puts both.
     """
     pictures, masks = (
-        {'_'.join(match.groups()): file for file in files if (match := pattern.fullmatch(file.parts[-1]))}
+        {'_'.join(match.groups()).lower(): file for file in files if (match := pattern.fullmatch(file.parts[-1]))}
         for pattern in (picture, mask)
     )
     jobs, missing = pair(pictures, masks, splits)

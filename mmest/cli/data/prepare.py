@@ -1,0 +1,31 @@
+"""Prepare an official data set: from the publisher's download to what the configs read."""
+
+import argparse
+
+from mmest.datasets.preparation.registry import listing
+
+EPILOG = f"""\
+data sets:
+{listing()}
+
+mmest data prepare NAME --help shows what a data set is made from, and what comes out.
+
+examples:
+  mmest data prepare loveda ~/Downloads/LoveDA data/loveda
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('name', metavar='NAME', help='the data set')
+    parser.add_argument(
+        'rest',
+        metavar='SOURCE OUT [--workers N]',
+        nargs=argparse.REMAINDER,
+        help='the download, and the folder to write',
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    from mmest.datasets.preparation.command import main
+
+    main(args.name, args.rest)
