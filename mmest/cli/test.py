@@ -12,6 +12,8 @@ from mmest.datasets.checks import check_data
 from mmest.engine.drawing import draw_predictions
 from mmest.engine.launch import build_runner, default_launcher, default_work_dir, use_submission
 from mmest.engine.metrics import metrics_table
+from mmest.engine.quiet import LogFile
+from mmest.engine.run import RunFailed, one_sentence
 from mmest.files import write_json
 
 EPILOG = """\
@@ -66,8 +68,9 @@ def run(args: argparse.Namespace) -> None:
         if args.show_dir:
             draw_predictions(cfg, args.show_dir)
         runner = build_runner(cfg, args.launcher or default_launcher())
-        runner.load_or_resume()
-    metrics = {name: float(value) for name, value in runner.test().items()}
+    log = LogFile(Path(cfg.work_dir, 'test.log'))
+    with refusing(RunFailed), one_sentence(cfg, log):
+        metrics = {name: float(value) for name, value in runner.test().items()}
     if not is_main_process():
         return
     print(metrics_table(metrics))

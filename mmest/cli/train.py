@@ -6,8 +6,9 @@ from mmest.checkpoints.files import is_complete
 from mmest.cli._options import add_config, add_run_options
 from mmest.cli._refusal import refusing
 from mmest.configs import read_config
-from mmest.engine.launch import default_work_dir, training_runner, use_amp
+from mmest.engine.launch import default_work_dir, use_amp
 from mmest.engine.resume import latest_complete_checkpoint
+from mmest.engine.run import RunFailed, run_training
 
 EPILOG = """\
 examples:
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'or from the start if there is none',
     )
     parser.add_argument('--seed', type=int, metavar='N', help='seed of all random numbers')
+    parser.add_argument('--verbose', action='store_true', help="show mmengine's log instead of one line")
     add_run_options(parser)
 
 
@@ -62,5 +64,5 @@ def run(args: argparse.Namespace) -> None:
             if not checkpoint:
                 print(f'No complete checkpoint in {cfg.work_dir}: training starts from the beginning.')
             cfg.resume, cfg.load_from = bool(checkpoint), str(checkpoint) if checkpoint else None
-        runner = training_runner(cfg, args.launcher)
-    runner.train()
+    with refusing(RunFailed):
+        run_training(cfg, args.launcher, args.verbose)

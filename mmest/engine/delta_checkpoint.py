@@ -1,7 +1,10 @@
 """The hook that writes and reads checkpoints of tuned models."""
 
+import difflib
+import inspect
+
 from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 
 from mmest.backbones.tuned_backbone import tuned_backbones
@@ -24,6 +27,9 @@ class DeltaCheckpoint(Hook):
         self._guard = guard
 
     def before_train(self, runner: Runner) -> None:
+        for hook in runner.hooks:
+            if isinstance(hook, CheckpointHook):
+                _check_arguments(hook, runner)
         if is_main_process():
             remove_leftovers(runner.work_dir)
 
@@ -42,3 +48,15 @@ class DeltaCheckpoint(Hook):
         if 'message_hub' in checkpoint:
             hub = checkpoint['message_hub']
             checkpoint['message_hub'] = {**hub, 'log_scalars': curves_from_plain(hub.get('log_scalars', {}))}
+
+
+def _check_arguments(hook: CheckpointHook, runner: Runner) -> None:
+    """It hands on whatever it does not know itself to the runner, which fails at the first checkpoint."""
+    takes = inspect.signature(runner.save_checkpoint).parameters
+    unknown = [name for name in hook.args if name not in takes]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], [*inspect.signature(CheckpointHook).parameters, *takes], n=1)
+        raise ValueError(
+            f'CheckpointHook takes no "{unknown[0]}", which the config gives it (default_hooks.checkpoint). '
+            f'{f"Did you mean {near[0]}?" if near else "Take it out."}'
+        )

@@ -1,0 +1,174 @@
+"""What ends a training that was to be foreseen, in one sentence each."""
+
+import difflib
+import errno
+import inspect
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import OPTIMIZERS
+
+_PACKAGE = str(Path(__file__).resolve().parents[1])
+_NO_MEMORY = ('out of memory', "can't allocate memory", 'cannot allocate memory', 'not enough memory')
+_SHOWN = 12
+
+
+def explain(error: BaseException, cfg: Config) -> str | None:
+    """One sentence for an error out of a training, or None if it is none of those that can be foreseen.
+
+    Args:
+        error: with its traceback.
+        cfg: the config of the training.
+    """
+    for of_kind in (_memory, _argument, _optimizer, _package, _metric, _part, _worker, _disk, _own):
+        sentence = of_kind(error, cfg)
+        if sentence:
+            return ' '.join(sentence.split())
+    return None
+
+
+def _frames(error: BaseException) -> list[FrameType]:
+    return [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+
+
+def _from(error: BaseException, function: str) -> FrameType | None:
+    """The frame of a function that the error came through."""
+    return next((frame for frame in _frames(error) if frame.f_code.co_name == function), None)
+
+
+def _memory(error: BaseException, cfg: Config) -> str | None:
+    text = str(error).lower()
+    if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not any(sign in text for sign in _NO_MEMORY):
+        return None
+    where = 'The memory of this machine'
+    if 'cuda' in text and torch.cuda.is_available():
+        card = torch.cuda.get_device_properties(torch.cuda.current_device())
+        where = f'The {card.total_memory / 2**30:.0f} GiB of {card.name}'
+    batch = (cfg.get('train_dataloader') or {}).get('batch_size', 1)
+    method = (cfg.model.backbone.get('tuning') or {}).get('type', 'the method')
+    fewer = f'train_dataloader.batch_size={batch // 2} ' if batch > 1 else ''
+    return (
+        f'{where} did not suffice for a batch of {batch} under {method}. Try --cfg-options {fewer}or smaller images, '
+        'or --amp, or a method that keeps less (--tuning est); `mmest plan CONFIG --budget 8GiB` says what fits.'
+    )
+
+
+def _argument(error: BaseException, cfg: Config) -> str | None:
+    """A class was given what it does not take, or not what it needs."""
+    found = re.search(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    if found is None:
+        needs = re.search(r'(\w+)\.__init__\(\) (missing .*)', str(error))
+        return needs and f'The config {cfg.filename} gives {needs[1]} too little: {needs[2]}.'
+    name, argument = found.groups()
+    keys = list(_paths(cfg, lambda key, value: key == argument))
+    takes = _arguments(error, name)
+    near = difflib.get_close_matches(argument, takes, n=1)
+    hint = f'Did you mean {near[0]}?' if near else f'It takes {", ".join(takes[:_SHOWN])}.' if takes else ''
+    return f'{name} takes no "{argument}", which the config gives it{f" as {keys[0]}" if keys else ""}. {hint}'.strip()
+
+
+def _optimizer(error: BaseException, cfg: Config) -> str | None:
+    """Mmengine looks at the arguments of an optimizer before it asks whether there is one of that name."""
+    name = ((cfg.get('optim_wrapper') or {}).get('optimizer') or {}).get('type')
+    if not isinstance(error, TypeError) or not isinstance(name, str) or OPTIMIZERS.get(name) is not None:
+        return None
+    near = difflib.get_close_matches(name, OPTIMIZERS.module_dict, n=3)
+    return f'optim_wrapper.optimizer.type is "{name}", but there is no such optimizer. Is it {" or ".join(near)}?'
+
+
+def _arguments(error: BaseException, name: str) -> list[str]:
+    frames = _frames(error)
+    classes = [*(frame.f_globals.get(name) for frame in frames), *(frame.f_locals.get('obj_cls') for frame in frames)]
+    cls = next((cls for cls in classes if inspect.isclass(cls) and cls.__name__ == name), None)
+    return list(inspect.signature(cls).parameters) if cls else []
+
+
+def _paths(part: Any, fits: Callable[[str, Any], bool], path: str = '') -> Iterator[str]:
+    """Dotted keys of a config of which ``fits(last key, value)`` is true."""
+    pairs = part.items() if hasattr(part, 'items') else enumerate(part) if isinstance(part, (list, tuple)) else ()
+    for key, value in pairs:
+        here = f'{path}.{key}' if path else str(key)
+        if fits(str(key), value):
+            yield here
+        yield from _paths(value, fits, here)
+
+
+def _package(error: BaseException, cfg: Config) -> str | None:
+    if not isinstance(error, ImportError):
+        return None
+    said = re.search(r'pip install [\w ,.-]*\w', str(error))
+    way = said[0] if said else f'pip install {(error.name or "").partition(".")[0]}'.strip()
+    frame = _from(error, '_init_env')
+    what = type(frame.f_locals['self']).__name__ if frame else f'The config {cfg.filename}'
+    return f'{what} needs a package that is not installed. Install it ({way}), or take it out of the config.'
+
+
+def _metric(error: BaseException, cfg: Config) -> str | None:
+    """The best checkpoint, or early stopping, by a metric that the evaluation does not give."""
+    frame, option = _from(error, '_save_best_checkpoint'), 'default_hooks.checkpoint.save_best'
+    name = str(error).strip("'")
+    if frame is None or not isinstance(error, KeyError):
+        frame, option = _from(error, '_check_stop_condition') or _from(error, 'after_val_epoch'), 'monitor'
+        found = re.search(r'conditioned on metric `(\S+?)`? ', str(error))
+        if frame is None or found is None:
+            return None
+        name = found[1]
+    metrics = list(frame.f_locals.get('metrics') or ())
+    near = difflib.get_close_matches(name, metrics, n=1, cutoff=0.5)
+    return (
+        f'{option} is "{name}", which the evaluation does not give; there are {", ".join(metrics)}. '
+        f'Set {option}={near[0] if near else metrics[0]}; the checkpoint of this epoch is written, so --resume goes on.'
+        if metrics
+        else f'{option} is "{name}", but the evaluation gives no metric at all.'
+    )
+
+
+def _part(error: BaseException, cfg: Config) -> str | None:
+    """A part of the config names what is not registered, or does not say what it is."""
+    said = str(error.args[0]) if error.args else ''
+    if not isinstance(error, (KeyError, TypeError, AssertionError, ValueError)):
+        return None
+    if any(sign in said for sign in (' registry. ', 'must contain the key "type"')):
+        return f'The config {cfg.filename} cannot be built: {said}'
+    built = isinstance(error, (AssertionError, ValueError)) and said and not _from(error, 'run_iter')
+    inside = _frames(error)[-1].f_globals.get('__name__', '') if built else ''
+    return f'The config {cfg.filename} does not fit: {said}' if inside.startswith('mmengine.') else None
+
+
+def _worker(error: BaseException, cfg: Config) -> str | None:
+    text = str(error)
+    if 'DataLoader worker' in text and ('killed by signal' in text or 'exited unexpectedly' in text):
+        workers = (cfg.get('train_dataloader') or {}).get('num_workers', 1) // 2
+        return (
+            'A process that loads data was ended from outside, most likely because memory ran out. Take fewer '
+            f'(--cfg-options train_dataloader.num_workers={workers}), or a smaller batch.'
+        )
+    if isinstance(error, FileNotFoundError):
+        return f'{last_line(error)}: a file that the training needs is not there any more.'
+    return None
+
+
+def _disk(error: BaseException, cfg: Config) -> str | None:
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+        return None
+    where = f' ({error.filename})' if error.filename else ''
+    return f'Writing to {cfg.work_dir}{where} failed: {error.strerror}. Make room, or name another one by --work-dir.'
+
+
+def _own(error: BaseException, cfg: Config) -> str | None:
+    """What mmest raises itself is a sentence."""
+    frames = _frames(error)
+    raised_here = frames and frames[-1].f_code.co_filename.startswith(_PACKAGE)
+    return str(error) if raised_here and isinstance(error, (ValueError, OSError, RuntimeError)) else None
+
+
+def last_line(error: BaseException) -> str:
+    """The end of an error's text, where those of worker processes say what happened."""
+    lines = str(error).strip().splitlines() or ['']
+    return lines[-1]

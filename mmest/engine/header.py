@@ -1,0 +1,139 @@
+"""What a training is about, in ten lines, before its first step."""
+
+import copy
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from mmengine.registry import MODELS
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from rich.table import Table
+
+from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.engine.training_guard import bare
+from mmest.measure.memory.compare import without_pretrained
+from mmest.measure.parameters import count, parameter_counts, trainable
+from mmest.measure.planner.fake_backbone import FakeBackbone
+
+_CLASSES = 4
+# Values that an optimizer keeps for each one that it trains.
+_STATES = dict(SGD=1, Adam=2, AdamW=2)
+
+
+def header(runner: Runner, log: Path) -> Table:
+    """Data, model, what trains, schedule, memory and where the files are, as rows of a grid."""
+    grid = Table.grid(padding=(0, 2))
+    for name, text in (
+        ('data', _data(runner)),
+        ('model', _model(runner)),
+        ('trains', _trains(runner)),
+        ('starts', _start(runner)),
+        ('schedule', _schedule(runner)),
+        ('device', _device(runner)),
+        ('memory', _memory(runner)),
+        ('files', f'{runner.work_dir} (all that is not shown here: {log.name})'),
+    ):
+        if text:
+            grid.add_row(name, text)
+    return grid
+
+
+def _data(runner: Runner) -> str:
+    train = runner.train_dataloader.dataset
+    counts = [f'{len(train)} images to train on']
+    if runner.val_loop is not None:
+        counts.append(f'{len(runner.val_dataloader.dataset)} to validate')
+    names = (getattr(train, 'metainfo', None) or {}).get('classes') or ()
+    more = ', ...' if len(names) > _CLASSES else ''
+    classes = f'; {len(names)} classes: {", ".join(names[:_CLASSES])}{more}' if names else ''
+    return f'{", ".join(counts)}{classes}'
+
+
+def _model(runner: Runner) -> str:
+    model = bare(runner)
+    parts = [type(model).__name__]
+    for _, tuned in tuned_backbones(model):
+        file = f'{tuned.coverage.share:.0%} from {Path(tuned.coverage.source).name}' if tuned.coverage else 'no file'
+        parts.append(f'{type(tuned.backbone).__name__} ({file})')
+    return f'{" with ".join(parts)}, {count(model.parameters()) / 1e6:.1f} M parameters'
+
+
+def _trains(runner: Runner) -> str:
+    model = bare(runner)
+    name = ', '.join(type(tuned.method).__name__ for _, tuned in tuned_backbones(model))
+    numbers = parameter_counts(model)
+    share = trainable(model) / count(model.parameters())
+    return (
+        f'{name}: {numbers["trained_by_method"] / 1e6:.2f} M in or beside the backbone, '
+        f'{numbers["trained_in_heads"] / 1e6:.2f} M in neck and heads; {share:.0%} of all'
+    )
+
+
+def _start(runner: Runner) -> str | None:
+    file = Path(str(runner.cfg.get('load_from'))).name
+    if runner.iter:
+        return f'after step {runner.iter} of {runner.max_iters}, from {file}'
+    return f'from the weights of {file}' if runner.cfg.get('load_from') else None
+
+
+def _schedule(runner: Runner) -> str:
+    loop, wrapper = runner.train_loop, runner.optim_wrapper
+    if isinstance(loop, EpochBasedTrainLoop):
+        length = f'{loop.max_epochs} epochs of {len(loop.dataloader)} steps'
+        every = f'{loop.val_interval} epochs' if loop.val_interval > 1 else 'epoch'
+    else:
+        length, every = f'{loop.max_iters} steps', f'{loop.val_interval} steps'
+    accumulated = getattr(wrapper, '_accumulative_counts', 1)
+    batch = f'batch {_batch_size(runner)}' + (f' × {runner.world_size} processes' if runner.world_size > 1 else '')
+    batch += f' × {accumulated} steps' if accumulated > 1 else ''
+    rates = sorted({group.get('initial_lr', group['lr']) for group in wrapper.optimizer.param_groups})
+    text = f'{length}, {batch}, {type(wrapper.optimizer).__name__} at {", ".join(f"{rate:g}" for rate in rates)}'
+    return text if runner.val_loop is None else f'{text}; validation every {every}'
+
+
+def _batch_size(runner: Runner) -> int:
+    loader = runner.train_dataloader
+    return loader.batch_size or getattr(loader.batch_sampler, 'batch_size', 1)
+
+
+def _device(runner: Runner) -> str:
+    device = next(bare(runner).parameters()).device
+    name = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'CPU, {torch.get_num_threads()} threads'
+    dtype = getattr(runner.optim_wrapper, 'cast_dtype', torch.float32) or torch.float16
+    return f'{name}, {str(dtype).rpartition(".")[2]}, seed {runner.seed}'
+
+
+def _memory(runner: Runner) -> str | None:
+    """What a step takes at least: of the backbone on fake tensors, and of weights, gradients and optimizer."""
+    if hasattr(runner.optim_wrapper, 'cast_dtype'):
+        return None  # fake tensors are those of full precision
+    try:
+        with _untouched_random_numbers():
+            height, width = runner.train_dataloader.dataset[0]['inputs'].shape[-2:]
+            cfg = without_pretrained(copy.deepcopy(runner.cfg.model.backbone))
+            backbone = FakeBackbone(MODELS.build(cfg).train())
+        memory = backbone.memory(_batch_size(runner), (height, width))
+    except Exception as error:  # of whatever data set and backbone; the training needs none of this
+        print_log(f'The memory of a step was not estimated: {type(error).__name__}: {error}', logger='current')
+        return None
+    model = bare(runner)
+    heads = count(model.parameters()) - sum(count(tuned.parameters()) for _, tuned in tuned_backbones(model))
+    states = 1 + _STATES.get(type(runner.optim_wrapper.optimizer).__name__, 0)
+    total = max(memory.forward, memory.backward) + 4 * (heads + states * trainable(model))
+    amount = f'{total / 2**30:.1f} GiB' if total > 2**30 else f'{total / 2**20:.0f} MiB'
+    return f'at least {amount} for a step at {height}×{width}, heads not counted'
+
+
+@contextmanager
+def _untouched_random_numbers() -> Iterator[None]:
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])

@@ -1,0 +1,123 @@
+"""A training from its config to its end, whatever that is: a result, one sentence, or an interruption."""
+
+import shlex
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+
+from mmest.engine.failures import explain, last_line
+from mmest.engine.launch import training_runner
+from mmest.engine.quiet import LogFile, all_to, show_notes
+from mmest.engine.resume import latest_complete_checkpoint
+from mmest.engine.terminal import Terminal
+
+#: Of a shell, for a command that Ctrl-C has ended.
+INTERRUPTED = 130
+
+
+class RunFailed(RuntimeError):
+    """A training or a test that did not end well; the message says why in a sentence."""
+
+
+def run_training(cfg: Config, launcher: str | None = None, verbose: bool = False) -> None:
+    """Train, from what can be looked at beforehand to the last checkpoint.
+
+    The terminal shows a header, one live line, a table at each validation and the next command; all that libraries say
+    is appended to ``train.log`` in the work folder.
+
+    Args:
+        cfg: the config; its ``work_dir`` is set.
+        launcher: how processes were started (default: as the environment tells).
+        verbose: leave the terminal to mmengine's log instead.
+
+    Raises:
+        RunFailed: the training cannot start, or broke off.
+        SystemExit: Ctrl-C, with the status 130.
+    """
+    log, console = LogFile(Path(cfg.work_dir, 'train.log')), Console(file=sys.stdout)
+    try:
+        if verbose:
+            with one_sentence(cfg, log):
+                training_runner(cfg, launcher).train()
+        else:
+            with all_to(log), one_sentence(cfg, log):
+                _train_quietly(cfg, launcher, console, log)
+    except KeyboardInterrupt:
+        console.print(_interrupted(cfg), soft_wrap=True, markup=False, highlight=False)
+        raise SystemExit(INTERRUPTED) from None
+    finally:
+        log.close()
+
+
+def _train_quietly(cfg: Config, launcher: str | None, console: Console, log: LogFile) -> None:
+    def note(text: str) -> None:
+        if is_main_process():
+            console.print(f'note: {text}', markup=False, highlight=False)
+
+    show_notes(note)
+    with _spinner(console) if is_main_process() and console.is_terminal else nullcontext():
+        runner = training_runner(cfg, launcher)
+    log.open()
+    show_notes(note)
+    if not is_main_process():
+        runner.train()
+        return
+    terminal = Terminal(console, log.path)
+    runner.register_hook(terminal)
+    try:
+        runner.train()
+    finally:
+        terminal.stop()
+    terminal.show_end(runner)
+
+
+def _spinner(console: Console) -> Live:
+    """Shown until the header is known. Unlike rich's own status it lets streams be: mmengine's loggers keep the one
+    that they find.
+    """
+    text = Spinner('dots', 'looking at data and weights')
+    return Live(text, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+
+
+@contextmanager
+def one_sentence(cfg: Config, log: LogFile) -> Iterator[None]:
+    """Around all that a command lets a runner do: whatever breaks off ends in one sentence; tracebacks go to a log.
+
+    Raises:
+        RunFailed: something broke off.
+    """
+    try:
+        yield
+    except Exception as error:  # whatever mmengine, the framework, the data or the user's own code raise
+        sentence = explain(error, cfg)
+        if sentence is None or Path(cfg.work_dir).is_dir():
+            log.open()
+            log.write(''.join(traceback.format_exception(error)))
+        if sentence is None:
+            sentence = (
+                f'{type(error).__name__}: {last_line(error)}. This is none of the errors that mmest knows; where it '
+                f'comes from stands at the end of {log.path}.'
+            )
+        raise RunFailed(sentence) from error
+
+
+def _interrupted(cfg: Config) -> str:
+    checkpoint = latest_complete_checkpoint(cfg.work_dir)
+    if checkpoint is None:
+        return 'Interrupted before the first checkpoint; the same command starts anew.'
+    words = [*sys.argv] if '--resume' in sys.argv else [*sys.argv, '--resume']
+    return f'Interrupted; {checkpoint} is whole. Go on with: {shlex.join([*_program(), *words[1:]])}'
+
+
+def _program() -> list[str]:
+    """How this process was called."""
+    name = Path(sys.argv[0])
+    return ['mmest'] if name.name in ('mmest', '__main__.py') else ['python', sys.argv[0]]

@@ -1,0 +1,226 @@
+"""A training ends in a result, in one sentence, or by Ctrl-C; the terminal stays quiet meanwhile."""
+
+import errno
+import re
+import sys
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
+from mmengine.registry import HOOKS
+from toy import METHODS, runner_cfg, write_weights
+
+from mmest.engine.run import RunFailed, run_training
+
+
+@pytest.fixture(scope='module')
+def swin(tmp_path_factory):
+    return write_weights('swin', tmp_path_factory.mktemp('weights'))
+
+
+@HOOKS.register_module(force=True)
+class Trouble(Hook):
+    """Raises what a test wants, in one iteration."""
+
+    what: BaseException | None = None
+
+    def __init__(self, iteration: int = 1) -> None:
+        self.iteration = iteration
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        if runner.iter == self.iteration:
+            raise self.what
+
+
+@pytest.fixture
+def cfg(swin, tmp_path):
+    def make(**changes):
+        cfg = runner_cfg('swin', METHODS['est'], swin, tmp_path / 'work', log_level='INFO', **changes)
+        return cfg
+
+    return make
+
+
+def fails(cfg, **options) -> str:
+    with pytest.raises(RunFailed) as failure:
+        run_training(cfg, 'none', **options)
+    said = str(failure.value)
+    assert '\n' not in said
+    return said
+
+
+VALIDATION = dict(
+    val_dataloader=dict(
+        batch_size=4,
+        num_workers=0,
+        dataset=dict(type='ToyData'),
+        sampler=dict(type='DefaultSampler', shuffle=False),
+        collate_fn=dict(type='default_collate'),
+    ),
+    val_cfg=dict(),
+    val_evaluator=[dict(type='Brightness')],
+)
+
+
+@pytest.fixture
+def validation(monkeypatch):
+    """The toy model is given a validation whose metric rises."""
+    from mmengine.evaluator import BaseMetric
+    from mmengine.registry import METRICS
+    from toy import ToyModel
+
+    class Brightness(BaseMetric):
+        seen = 0
+
+        def process(self, data_batch, data_samples) -> None:
+            self.results.append(1)
+
+        def compute_metrics(self, results: list) -> dict:
+            Brightness.seen += 1
+            return dict(mIoU=10.0 * Brightness.seen, aAcc=50.0)
+
+    METRICS.register_module(name='Brightness', module=Brightness, force=True)
+    monkeypatch.setattr(ToyModel, 'val_step', lambda self, data: [{}], raising=False)
+    return VALIDATION
+
+
+TENSORBOARD = [dict(type='TensorboardVisBackend')]
+
+
+@pytest.mark.parametrize(
+    'changes, sentence',
+    [
+        (
+            dict(train_dataloader=dict(batchsize=1)),
+            r'no "batchsize", .* as train_dataloader\.batchsize\. Did you mean batch_size',
+        ),
+        (dict(train_cfg=dict(max_epoch=1)), r'no "max_epoch", .* as train_cfg\.max_epoch\. Did you mean max_epochs'),
+        (dict(optim_wrapper=dict(optimizer=dict(learning_rate=1))), r'AdamW takes no "learning_rate", .*params, lr'),
+        (
+            dict(optim_wrapper=dict(optimizer=dict(type='Adamm'))),
+            '"Adamm", but there is no such optimizer. Is it Adam',
+        ),
+        (dict(param_scheduler=[dict(type='CosineLR')]), 'cannot be built: CosineLR is not in the'),
+        (dict(custom_hooks=[dict(type='NoSuchHook')]), 'cannot be built: NoSuchHook is not in the'),
+        (dict(custom_hooks=[dict(interval=1)]), 'cannot be built'),
+        (dict(default_hooks=dict(checkpoint=dict(intervall=1))), r'CheckpointHook takes no "intervall".*interval\?'),
+        (
+            dict(train_dataloader=dict(sampler=dict(shufle=True))),
+            r'takes no "shufle", .*sampler\.shufle\. Did you mean shuffle',
+        ),
+        (dict(optim_wrapper=dict(clip_grad=3)), 'clip_grad'),
+        (dict(load_from='gone.pth'), 'gone.pth'),
+        (dict(randomness=dict(sed=3)), 'sed'),
+        (
+            dict(visualizer=dict(type='Visualizer', vis_backends=TENSORBOARD, name='v')),
+            r'TensorboardVisBackend needs a package .*pip install',
+        ),
+    ],
+)
+def test_configs_that_cannot_run(cfg, changes, sentence, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'tensorboardX', None)
+    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
+    assert re.search(sentence, fails(cfg(**changes)))
+
+
+def test_a_best_checkpoint_by_a_metric_that_there_is_not(cfg, validation, tmp_path):
+    said = fails(cfg(**validation, default_hooks=dict(checkpoint=dict(save_best='mIou'))))
+    assert said.startswith('default_hooks.checkpoint.save_best is "mIou", which the evaluation does not give')
+    assert 'there are mIoU, aAcc. Set default_hooks.checkpoint.save_best=mIoU;' in said
+    assert (tmp_path / 'work' / 'epoch_1.pth').is_file()
+
+
+def test_early_stopping_by_a_metric_that_there_is_not(cfg, validation):
+    hook = dict(type='EarlyStoppingHook', monitor='AP', strict=True, rule='greater')
+    assert 'monitor is "AP", which the evaluation does not give' in fails(cfg(**validation, custom_hooks=[hook]))
+
+
+@pytest.mark.parametrize(
+    'error, sentence',
+    [
+        (
+            torch.OutOfMemoryError('CUDA out of memory. Tried to allocate'),
+            'a batch of 4 under EST.*batch_size=2 ',
+        ),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 'memory of this machine did not suffice'),
+        (MemoryError(), 'memory of this machine did not suffice'),
+        (RuntimeError('DataLoader worker (pid 3) is killed by signal: Killed.'), 'ended from outside'),
+        (OSError(errno.ENOSPC, 'No space left on device'), 'No space left on device. Make room'),
+        (PermissionError(errno.EACCES, 'Permission denied', '/x'), r'\(/x\) failed: Permission denied'),
+        (ModuleNotFoundError("No module named 'wandb'", name='wandb'), r'\(pip install wandb\)'),
+    ],
+)
+def test_what_a_machine_does(cfg, error, sentence, monkeypatch):
+    monkeypatch.setattr(Trouble, 'what', error)
+    assert re.search(sentence, fails(cfg(custom_hooks=[dict(type='Trouble')])))
+
+
+@pytest.mark.parametrize('verbose', [False, True])
+def test_what_nobody_foresaw_keeps_its_traceback_in_the_log(cfg, monkeypatch, tmp_path, verbose):
+    monkeypatch.setattr(Trouble, 'what', ZeroDivisionError('strange\nindeed'))
+    said = fails(cfg(custom_hooks=[dict(type='Trouble')]), verbose=verbose)
+    assert said.startswith('ZeroDivisionError: indeed. This is none of the errors') and 'train.log' in said
+    log = (tmp_path / 'work' / 'train.log').read_text()
+    assert 'Traceback (most recent call last)' in log and 'in after_train_iter' in log
+
+
+@pytest.mark.parametrize('iteration', [1, 4])
+def test_ctrl_c_names_the_command_that_goes_on(cfg, monkeypatch, capsys, iteration):
+    monkeypatch.setattr(Trouble, 'what', KeyboardInterrupt())
+    monkeypatch.setattr(sys, 'argv', ['/bin/mmest', 'train', 'my config.py', '--tuning', 'est'])
+    with pytest.raises(SystemExit) as end:
+        run_training(cfg(custom_hooks=[dict(type='Trouble', iteration=iteration)]), 'none')
+    assert end.value.code == 130
+    last = capsys.readouterr().out.splitlines()[-1]
+    if iteration == 1:
+        assert last == 'Interrupted before the first checkpoint; the same command starts anew.'
+    else:
+        assert last.endswith("epoch_1.pth is whole. Go on with: mmest train 'my config.py' --tuning est --resume")
+
+
+@pytest.mark.parametrize('columns', [80, 120])
+def test_the_terminal_is_quiet(cfg, validation, capsys, monkeypatch, tmp_path, columns):
+    monkeypatch.setenv('COLUMNS', str(columns))
+    run_training(cfg(**validation, default_hooks=dict(checkpoint=dict(save_best='mIoU'))), 'none')
+    said, wrong = capsys.readouterr()
+    lines = said.splitlines()
+    assert not wrong and 'mmengine' not in said and len(lines) < 45
+    steps = [line for line in lines if re.match(r'epoch \d/2 \d/6  loss [\d.]+  [\d.]+ GiB$', line)]
+    assert len(steps) == 6
+    first = lines.index(steps[0])
+    assert first <= 12 and all(len(line) <= columns for line in lines[:first])
+    for row in ('data', 'model', 'trains', 'schedule', 'device', 'memory', 'files'):
+        assert sum(line.startswith(f'{row} ') for line in lines[:first]) == 1
+    assert re.search(r'epoch +mIoU +aAcc', said) and re.search(r'\n +2 +20 +50', said)
+    assert lines[-3].startswith('  mmest test ') and lines[-3].endswith('best_mIoU_epoch_2.pth --show-dir shown')
+    assert lines[-1].startswith('  mmest predict ')
+    log = (tmp_path / 'work' / 'train.log').read_text()
+    assert 'System environment' in log and 'What trains and what is frozen' in log and '\x1b' not in log
+    MMLogger.get_current_instance().info('seen again')
+    assert 'seen again' in capsys.readouterr().out
+
+
+def test_a_live_line_on_a_terminal(cfg, validation, capsys, monkeypatch):
+    monkeypatch.setenv('FORCE_COLOR', '1')
+    monkeypatch.setenv('TERM', 'xterm')
+    monkeypatch.setenv('COLUMNS', '80')
+    run_training(cfg(**validation), 'none')
+    said, wrong = capsys.readouterr()
+    assert not wrong and 'mmengine' not in said and 'looking at data and weights' in said
+    plain = re.sub(r'\x1b\[[^A-Za-z]*[A-Za-z]', '', said)
+    assert re.search(r'(epoch|validation) \d/\d .*\d/6 .*loss [\d.]+  [\d.]+ GiB', plain)
+    assert max(len(line) for line in re.split(r'[\r\n]+', plain) if 'mmest' not in line) <= 80
+
+
+def test_warnings_of_mmest_are_shown_and_those_of_libraries_are_not(cfg, capsys):
+    run_training(cfg(train_dataloader=dict(num_workers=1, persistent_workers=True)), 'none')
+    notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith('note: ')]
+    assert len(notes) == 1 and 'persistent_workers is True' in notes[0]
+
+
+def test_nothing_is_left_where_nothing_has_begun(cfg, tmp_path):
+    broken = cfg()
+    broken.model.backbone.backbone.init_cfg.checkpoint = 'gone.pth'
+    assert 'gone.pth are not there' in fails(broken)
+    assert not (tmp_path / 'work').exists()
