@@ -17,8 +17,11 @@ def beside(path: str | Path) -> Path:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write beside the file and rename it; folders on the way are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside(path).write_bytes(content)
-    os.replace(beside(path), path)
+    try:
+        beside(path).write_bytes(content)
+        os.replace(beside(path), path)
+    finally:
+        beside(path).unlink(missing_ok=True)
 
 
 def write_json(path: Path, record: Any, indent: int | None = 1) -> None:

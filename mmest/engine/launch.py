@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmest.configs import check_parts, explain_build_errors, head_and_backbone, variable_behind
 from mmest.datasets.checks import check_data
 from mmest.datasets.class_weights import count_ignored_pixels
+from mmest.engine.image_size import ImageSizeHook
 from mmest.frameworks import framework_of
 from mmest.pictures.transforms import use_reader
 
@@ -104,7 +105,9 @@ def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
     check_parts(cfg, ['train_dataloader', 'train_cfg', 'optim_wrapper'])
     check_data(cfg, ['train', 'val'])
     check_backbone(cfg)
-    return build_runner(cfg, launcher or default_launcher())
+    runner = build_runner(cfg, launcher or default_launcher())
+    runner.register_hook(ImageSizeHook())
+    return runner
 
 
 def build_runner(cfg: Config, launcher: str) -> Runner:

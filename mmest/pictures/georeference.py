@@ -88,15 +88,19 @@ def _with_way_to_earth(affine: Affine | None, crs: Any, points: Sequence[Any], s
             'map', affine, None, points, 'its coordinates are those of a map whose CRS it does not name'
         )
     corners = np.array([(x, y) for x in (0, size[0] / 2, size[0]) for y in (0, size[1] / 2, size[1])])
-    try:
-        whole = np.isfinite(_locate(corners, affine, points, crs)).all()
-    except rasterio.errors.RasterioError:
-        whole = False
-    if whole:
+    if _is_located(corners, affine, points, crs):
         return Georeference('longitude, latitude', affine, crs, points)
-    return Georeference(
-        'map', affine, crs, points, 'its coordinates are those of its map, as no way leads from its CRS to WGS 84'
-    )
+    if _is_located(corners, affine, points, None):
+        note = 'its coordinates are those of its map, as no way leads from its CRS to WGS 84'
+        return Georeference('map', affine, crs, points, note)
+    return Georeference('pixels', None, crs, points, 'its control points do not tell where pixels between them lie')
+
+
+def _is_located(corners: np.ndarray, affine: Affine | None, points: Sequence[Any], crs: Any) -> bool:
+    try:
+        return bool(np.isfinite(_locate(corners, affine, points, crs)).all())
+    except Exception:  # GDAL's own errors come through rasterio as they are
+        return False
 
 
 def _locate(points: np.ndarray, affine: Affine | None, control_points: Sequence[Any], crs: Any) -> np.ndarray:

@@ -1,16 +1,18 @@
-"""Ground cover of a whole picture: GeoTIFF or PNG, and an overlay."""
+"""Ground cover of a whole image: GeoTIFF or PNG, and an overlay."""
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from mmest.files import write_bytes
+from mmest.files import beside, write_bytes
 from mmest.pictures import ImageFile
 from mmest.pictures.decoders import rasterio
-from mmest.prediction.model import Model
+from mmest.pictures.georeference import Georeference
+from mmest.prediction.model import NO_DATA, Model
 from mmest.prediction.overlay import Overlay
 from mmest.tiles.parts import tiles_with_parts
 
@@ -18,56 +20,82 @@ _BLOCK = 512
 
 
 def predict_mask(
-    model: Model, picture: ImageFile, out: Path, tile: int, overlap: int, progress: Callable[[], None]
+    model: Model, image: ImageFile, out: Path, tile: int, overlap: int, progress: Callable[[], None]
 ) -> list[Path]:
-    """Segment in tiles, and write ``<name>_mask.tif`` for a picture with a georeference, else ``<name>_mask.png``, and
-    ``<name>_overlay.png``. Pixels are class numbers from 0 on.
+    """Segment in tiles, and write ``<name>_mask.tif`` for an image with a georeference, else ``<name>_mask.png``, and
+    ``<name>_overlay.png``. Pixels are class numbers from 0 on; 255 is ground without data.
 
-    The mask grows in a file, so that memory does not grow with the picture.
+    The mask grows in a file, so that memory does not grow with the image. A world file is kept as one where rasterio,
+    which writes GeoTIFF, is not installed.
 
     Args:
         model: a segmentor.
-        picture: the picture.
+        image: the image.
         out: folder to write to.
         tile: side of a tile.
         overlap: of tiles; each pixel is taken from the tile whose borders are farther.
         progress: called after each tile.
     """
     out.mkdir(parents=True, exist_ok=True)
-    overlay = Overlay(picture.width, picture.height)
-    stem = picture.path.stem
-    path = out / (f'{stem}_mask.tif' if _as_geotiff(picture) else f'{stem}_mask.png')
-    raw, beside = (out / f'{path.name}.{kind}{os.getpid()}' for kind in ('raw', 'part'))
-    try:
-        present = np.zeros(len(model.classes), bool)
-        mask = np.memmap(raw, np.uint8, 'w+', shape=(picture.height, picture.width))
-        for box, part in tiles_with_parts(picture.width, picture.height, tile, overlap):
-            pixels = picture.read(box)
+    overlay = Overlay(image.width, image.height)
+    ground, stem = image.georeference, image.path.stem
+    as_geotiff = rasterio is not None and bool(ground.affine or ground.control_points)
+    path = out / (f'{stem}_mask.tif' if as_geotiff else f'{stem}_mask.png')
+    counts = np.zeros(256, np.int64)
+    # A file without a name, which nothing leaves behind.
+    with tempfile.TemporaryFile(dir=out) as raw:
+        mask = np.memmap(raw, np.uint8, 'w+', shape=(image.height, image.width))
+        for box, part in tiles_with_parts(image.width, image.height, tile, overlap):
+            pixels, valid = image.read(box), image.valid(box)
             inside = np.s_[part[1] - box[1] : part[3] - box[1], part[0] - box[0] : part[2] - box[0]]
-            numbers = model.mask(pixels)[inside]
+            valid = None if valid is None else valid[inside]
+            numbers, shaded = _segment(model, pixels, inside, valid)
             mask[part[1] : part[3], part[0] : part[2]] = numbers
-            present[np.unique(numbers)] = True
-            overlay.add(part, pixels[inside] // 2 + model.palette[numbers] // 2)
+            counts += np.bincount(numbers.ravel(), minlength=256)
+            overlay.add(part, shaded, valid)
             progress()
-        if _as_geotiff(picture):
-            _write_geotiff(beside, mask, picture, model)
-        else:
-            _write_png(beside, mask, model)
-        os.replace(beside, path)
-    finally:
-        raw.unlink(missing_ok=True)
-        beside.unlink(missing_ok=True)
-    overlay.legend([name for name, there in zip(model.classes, present) if there], model.palette[present])
-    write_bytes(out / f'{stem}_overlay.png', overlay.png())
-    return [path, out / f'{stem}_overlay.png']
+        try:
+            if as_geotiff:
+                _write_geotiff(beside(path), mask, ground, model)
+            else:
+                _write_png(beside(path), mask, model, counts[NO_DATA] > 0)
+            os.replace(beside(path), path)
+        finally:
+            beside(path).unlink(missing_ok=True)
+    written = [path]
+    if ground.affine and not as_geotiff:
+        written.append(path.with_suffix('.pgw'))
+        write_bytes(written[-1], _world_file(ground))
+    present = np.flatnonzero(counts[: len(model.classes)])
+    shares = counts[present] / max(1, counts[: len(model.classes)].sum())
+    names = [f'{model.classes[number]} {_percent(share)}' for number, share in zip(present, shares)]
+    overlay.legend(names, model.palette[present])
+    written.append(out / f'{stem}_overlay.png')
+    write_bytes(written[-1], overlay.png())
+    return written
 
 
-def _as_geotiff(picture: ImageFile) -> bool:
-    return rasterio is not None and picture.georeference.affine is not None
+def _segment(
+    model: Model, pixels: np.ndarray, inside: tuple[slice, slice], valid: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Class numbers of a part of a tile, and its pixels in the colours of their classes."""
+    seen = pixels[inside]
+    if valid is not None and not valid.any():
+        return np.full(seen.shape[:2], NO_DATA, np.uint8), seen
+    numbers = model.mask(pixels)[inside]
+    shaded = seen // 2 + model.palette[numbers] // 2
+    return (numbers if valid is None else np.where(valid, numbers, np.uint8(NO_DATA))), shaded
 
 
-def _write_geotiff(path: Path, mask: np.ndarray, picture: ImageFile, model: Model) -> None:
+def _percent(share: float) -> str:
+    return f'{share:.0%}' if share >= 0.01 else '<1%'
+
+
+def _write_geotiff(path: Path, mask: np.ndarray, ground: Georeference, model: Model) -> None:
     height, width = mask.shape
+    place = (
+        dict(gcps=ground.control_points) if ground.control_points else dict(transform=rasterio.Affine(*ground.affine))
+    )
     with rasterio.open(
         path,
         'w',
@@ -76,13 +104,14 @@ def _write_geotiff(path: Path, mask: np.ndarray, picture: ImageFile, model: Mode
         width=width,
         count=1,
         dtype='uint8',
-        crs=picture.georeference.crs,
-        transform=rasterio.Affine(*picture.georeference.affine),
+        nodata=NO_DATA,
+        crs=ground.crs,
         tiled=True,
         blockxsize=_BLOCK,
         blockysize=_BLOCK,
         compress='deflate',
         BIGTIFF='IF_SAFER',
+        **place,
     ) as target:
         target.write_colormap(1, {number: (*colour, 255) for number, colour in enumerate(model.palette.tolist())})
         for _, window in target.block_windows(1):
@@ -90,8 +119,13 @@ def _write_geotiff(path: Path, mask: np.ndarray, picture: ImageFile, model: Mode
             target.write(mask[rows, columns], 1, window=window)
 
 
-def _write_png(path: Path, mask: np.ndarray, model: Model) -> None:
-    Image.MAX_IMAGE_PIXELS = None
-    picture = Image.fromarray(mask).convert('L')
-    picture.putpalette(model.palette.ravel().tolist())
-    picture.save(path, 'PNG')
+def _write_png(path: Path, mask: np.ndarray, model: Model, holes: bool) -> None:
+    made = Image.fromarray(mask).convert('L')
+    # A whole palette: PNG numbers no more colours than it has.
+    made.putpalette(np.pad(model.palette, ((0, 256 - len(model.palette)), (0, 0))).tobytes())
+    made.save(path, 'PNG', **(dict(transparency=NO_DATA) if holes else {}))
+
+
+def _world_file(ground: Georeference) -> bytes:
+    a, b, c, d, e, f = ground.affine
+    return ''.join(f'{value!r}\n' for value in (a, d, b, e, c + (a + b) / 2, f + (d + e) / 2)).encode()

@@ -1,62 +1,103 @@
 """A trained model from its checkpoint alone."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import shapely
+from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
 
 import mmest  # noqa: F401
 from mmest.configs import config_of
 from mmest.frameworks import framework_of, predicts_oriented
+from mmest.prediction.colours import class_colours, object_colours
+from mmest.prediction.shapes import shape_of_mask
+from mmest.prediction.training_scale import TrainingScale, predict_at
 from mmest.tiles.geometry import ORIENTED, STRAIGHT, rotated_corners
+
+NO_DATA = 255  # in masks
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Objects on a tile, in its pixels.
+
+    Attributes:
+        boxes: N×columns, as the model's geometry has them.
+        scores: N.
+        labels: N.
+        shapes: N polygons, of a model that predicts instance masks.
+    """
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    shapes: np.ndarray | None = None
 
 
 class Model:
-    """A detector or a segmentor that takes RGB tiles.
+    """A detector or a segmentor that takes RGB tiles, at the scale at which it was trained.
 
     Args:
-        checkpoint: what training or tools/export.py wrote.
+        checkpoint: what training or ``mmest export`` wrote.
         config: its config (default: the copy inside the checkpoint).
         device: such as ``cpu`` or ``cuda:0``.
 
+    Attributes:
+        detects: whether it finds objects; otherwise it gives a class to each pixel.
+        geometry: the kind of its boxes.
+        classes: their names.
+        palette: a colour of each, C×3 RGB.
+        tile: side of a tile in pixels of the image, as training showed them.
+        image_scale: the values that become 0 and 255 of images that have not 8 bits, as the config states it.
+
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: no config is known, or it cannot be read.
+        ValueError: no config is known, or it cannot be read; it has more classes than a mask can number.
     """
 
     def __init__(self, checkpoint: Path, config: Path | None, device: str) -> None:
         if not checkpoint.is_file():
             raise FileNotFoundError(f'There is no checkpoint "{checkpoint}".')
         content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
-        cfg = config_of(content if isinstance(content, dict) else {}, config, checkpoint)
+        content = content if isinstance(content, dict) else {}
+        cfg: Config = config_of(content, config, checkpoint)
+        meta = content.get('meta', {}).get('dataset_meta') or {}
+        scale = TrainingScale.of(cfg, meta.get('image_size'))
+        predict_at(cfg, scale.factor)
         self._framework = framework_of(cfg)
         self.detects = self._framework.detects
         self._model = self._framework.load(cfg, str(checkpoint), device)
         self.geometry = ORIENTED if predicts_oriented(self._model) else STRAIGHT
         self.classes: tuple[str, ...] = tuple(self._model.dataset_meta['classes'])
-        self.palette = _palette(self._model.dataset_meta.get('palette'), len(self.classes))
-        self.tile = 1024 if self.detects else max(cfg.model.data_preprocessor.get('size') or [512])
+        if not self.detects and len(self.classes) > NO_DATA:
+            raise ValueError(
+                f'{checkpoint} has {len(self.classes)} classes, but a mask of 8 bits has numbers for {NO_DATA}.'
+            )
+        stated = self._model.dataset_meta.get('palette')
+        self.palette = object_colours(len(self.classes)) if self.detects else class_colours(self.classes, stated)
+        self.tile = scale.tile
+        self.image_scale = cfg.get('image_scale')
 
-    def boxes(self, tile: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Boxes as ``geometry`` has them, scores and labels."""
+    def detect(self, tile: np.ndarray) -> Detections:
+        """Objects on an H×W×3 tile."""
         found = self._framework.infer(self._model, np.ascontiguousarray(tile[..., ::-1])).pred_instances
         boxes = found.bboxes.cpu().numpy().astype(float)
-        return (
+        shapes = None
+        if 'masks' in found:
+            masks = found.masks.cpu().numpy() if hasattr(found.masks, 'cpu') else np.asarray(found.masks)
+            shapes = np.array([shape_of_mask(mask) for mask in masks], dtype=object)
+            empty = [not shape.area for shape in shapes]
+            shapes[empty] = shapely.box(*boxes[empty].T[:4]) if any(empty) else shapes[empty]
+        return Detections(
             boxes if self.geometry is STRAIGHT else rotated_corners(boxes),
             found.scores.cpu().numpy(),
             found.labels.cpu().numpy(),
+            shapes,
         )
 
     def mask(self, tile: np.ndarray) -> np.ndarray:
-        """Class numbers, H×W."""
+        """Class numbers of an H×W×3 tile, H×W, uint8."""
         found = self._framework.infer(self._model, np.ascontiguousarray(tile[..., ::-1])).pred_sem_seg.data
         return found.squeeze(0).cpu().numpy().astype(np.uint8)
-
-
-def _palette(stated: list | None, count: int) -> np.ndarray:
-    """A colour for each class, RGB."""
-    if isinstance(stated, (list, tuple)) and len(stated) >= count:
-        return np.array(stated, np.uint8)[:count]
-    from mmdet.visualization import get_palette
-
-    return np.array(get_palette('random', count), np.uint8)

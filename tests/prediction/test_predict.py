@@ -1,7 +1,6 @@
 """Whole pictures: every object once, every pixel once, the georeference kept, memory that does not grow."""
 
 import json
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,63 +10,12 @@ import numpy as np
 import official_trees as trees
 import pytest
 from PIL import Image
+from scenes import COLOURS, RECTANGLES, SIZE, Colours, TurnedColours, geotiff
 
 from mmest.pictures import ImageFile
 from mmest.prediction.boxes import predict_boxes
 from mmest.prediction.masks import predict_mask
-from mmest.tiles.geometry import ORIENTED, STRAIGHT, smallest_rectangle
 from mmest.tiles.parts import tiles_with_parts
-
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'predict.py'
-COLOURS = np.array([[0, 0, 0], [250, 40, 40], [40, 40, 250]], np.uint8)
-RECTANGLES = [
-    (1, 20, 30, 60, 80),
-    (1, 180, 90, 330, 120),
-    (2, 90, 60, 620, 260),
-    (1, 640, 290, 660, 299),
-    (2, 0, 0, 9, 9),
-]
-SIZE = (700, 300)
-
-
-class Colours:
-    """Sees coloured rectangles, as a perfect model would: of those that a tile cuts it sees the pieces."""
-
-    geometry, detects, classes, palette, tile = STRAIGHT, True, ('sky', 'red', 'blue'), COLOURS, 200
-
-    def mask(self, tile):
-        return (tile[:, :, None] == COLOURS).all(-1).argmax(-1).astype(np.uint8)
-
-    def boxes(self, tile):
-        found = [
-            (label, *cv2.boundingRect(part))
-            for label in (1, 2)
-            for part in cv2.findContours(
-                (self.mask(tile) == label).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
-            )[0]
-        ]
-        rows = np.array([[x, y, x + w, y + h] for _, x, y, w, h in found], float).reshape(-1, 4)
-        return rows, np.full(len(found), 0.9), np.array([label for label, *_ in found], int)
-
-
-class TurnedColours(Colours):
-    """Sees rectangles at any angle."""
-
-    geometry = ORIENTED
-
-    def boxes(self, tile):
-        found = [
-            (label, smallest_rectangle(part[:, 0]))
-            for label in (1, 2)
-            for part in cv2.findContours(
-                (self.mask(tile) == label).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
-            )[0]
-        ]
-        return (
-            np.array([corners for _, corners in found]).reshape(-1, 8),
-            np.full(len(found), 0.9),
-            np.array([label for label, _ in found], int),
-        )
 
 
 @pytest.fixture
@@ -78,24 +26,6 @@ def scene(tmp_path):
         numbers[y0:y1, x0:x1] = label
     trees.write(tmp_path / 'scene.png', COLOURS[numbers])
     return tmp_path / 'scene.png', numbers
-
-
-def geotiff(path: Path, rgb: np.ndarray, crs: str = 'EPSG:32633', **options):
-    rasterio = pytest.importorskip('rasterio')
-    with rasterio.open(
-        path,
-        'w',
-        driver='GTiff',
-        height=rgb.shape[0],
-        width=rgb.shape[1],
-        count=3,
-        dtype=rgb.dtype,
-        crs=crs,
-        transform=rasterio.Affine(0.5, 0, 400000, 0, -0.5, 5000000),
-        **options,
-    ) as target:
-        target.write(rgb.transpose(2, 0, 1))
-    return path
 
 
 @pytest.mark.parametrize('width, height, size, overlap', [(700, 300, 200, 40), (50, 300, 64, 0), (333, 64, 64, 63)])
@@ -225,11 +155,12 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 from mmest.pictures import ImageFile
 from mmest.tiles.geometry import STRAIGHT
 from mmest.prediction.boxes import predict_boxes
+from mmest.prediction.model import Detections
 
 class Nothing:
     geometry, classes, palette = STRAIGHT, ('a', ), np.zeros((1, 3), np.uint8)
-    def boxes(self, tile):
-        return np.array([[1., 1, 9, 9]]), np.ones(1), np.zeros(1, int)
+    def detect(self, tile):
+        return Detections(np.array([[1., 1, 9, 9]]), np.ones(1), np.zeros(1, int))
 
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 predict_boxes(Nothing(), ImageFile(Path({str(path)!r})), Path({str(tmp_path)!r}), 2048, 200, 0.3, lambda: None)
@@ -246,62 +177,3 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
     )
     assert grown < 400
     assert len(json.loads((tmp_path / 'large_coco.json').read_text())['annotations']) > 100
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs the command in this process; its exit status or sentence, and what it printed."""
-
-    def call(*args):
-        monkeypatch.setattr(sys, 'argv', ['predict.py', *map(str, args)])
-        monkeypatch.syspath_prepend(str(TOOL.parent))
-        code = 0
-        try:
-            runpy.run_path(str(TOOL), run_name='__main__')
-        except SystemExit as end:
-            code = end.code
-        return code, capsys.readouterr()
-
-    return call
-
-
-def test_command_teaches_and_refuses(run, scene, tmp_path):
-    assert 'georeference' in run('--help')[1].out
-    assert run(tmp_path / 'gone.pth', scene[0])[0] == f'predict: There is no checkpoint "{tmp_path}/gone.pth".'
-    code, _ = run('model.pth', 'a/x.png', 'b/x.png')
-    assert 'x is there twice' in code
-
-
-def test_command_on_a_trained_model(run, tmp_path, weights):
-    """A checkpoint of training alone: its config is inside."""
-    pytest.importorskip('mmseg')
-    import torch
-    from mmengine.config import Config
-    from mmengine.registry import MODELS, init_default_scope
-    from toy import BACKBONES
-
-    from mmest.configs import configs_root
-
-    cfg = Config.fromfile(configs_root() / '_base_/models/light-segformer.py')
-    cfg.default_scope = 'mmseg'
-    cfg.custom_imports = dict(imports=['mmest'], allow_failed_imports=False)
-    cfg.test_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
-    cfg.model.backbone = dict(type='TunedBackbone', tuning=dict(type='Full'), backbone=dict(BACKBONES['swin_mmseg']))
-    cfg.model.decode_head.update(in_channels=[16, 32, 64, 128], in_index=[0, 1, 2, 3], num_classes=3)
-    cfg.model.data_preprocessor.size = (64, 64)
-    init_default_scope('mmseg')
-    model = MODELS.build(cfg.model)
-    torch.save(
-        dict(
-            state_dict=model.state_dict(),
-            meta=dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=('a', 'b', 'c'), palette=COLOURS.tolist())),
-        ),
-        tmp_path / 'model.pth',
-    )
-    trees.picture(tmp_path / 'one.png', 100, 150)
-    trees.text(tmp_path / 'two.png', 'x')
-    code, said = run(
-        tmp_path / 'model.pth', tmp_path / 'one.png', tmp_path / 'two.png', '--out', tmp_path / 'out', '--device', 'cpu'
-    )
-    assert code == 'predict: 1 of 2 pictures could not be used.' and 'two.png is not a whole image' in said.out
-    assert np.asarray(Image.open(tmp_path / 'out/one_mask.png')).shape == (100, 150)

@@ -1,0 +1,117 @@
+"""The scale at which a model was trained, which is that at which it predicts."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmengine.config import Config, ConfigDict
+
+_CROPS = ('RandomCrop', 'CenterCrop', 'MinIoURandomCrop')
+# Parts of the names of what a tile does not go through.
+_LEFT_OUT = ('Resize', 'Load', 'Flip', 'Crop', 'ConvertBoxType')
+_DEFAULT = 1024
+
+
+@dataclass(frozen=True)
+class TrainingScale:
+    """What training made of its images.
+
+    Attributes:
+        factor: pixels of the network by pixel of the image.
+        tile: side of what the network was shown, in pixels of the image.
+    """
+
+    factor: float
+    tile: int
+
+    @classmethod
+    def of(cls, cfg: Config, image_size: Sequence[int] | None = None) -> 'TrainingScale':
+        """Read a config's training.
+
+        Args:
+            cfg: the config.
+            image_size: width and height of its training images. Unknown, they are taken to have the size that the
+                config resizes them to.
+        """
+        factor, side = 1.0, None
+        for step in _steps(_pipeline(cfg.get('train_dataloader')) or cfg.get('train_pipeline') or []):
+            name, scale = _name(step), step.get('scale') or step.get('img_scale')
+            if 'Resize' in name and scale and side is None:
+                sides = _sides(scale)
+                factor, side = _factor(sides, image_size, step.get('keep_ratio', 'Choice' in name)), max(sides)
+            elif name in _CROPS and isinstance(step.get('crop_size'), (list, tuple, int)):
+                if step.get('crop_type', 'absolute') == 'absolute':
+                    side = max(_sides(step['crop_size']))
+        if side is None:
+            size = (cfg.model.get('data_preprocessor') or {}).get('size')
+            side = max(size) if size else max(image_size or [_DEFAULT])
+        return cls(factor, max(32, round(side / factor)))
+
+
+def predict_at(cfg: Config, factor: float) -> None:
+    """Have a config's testing take tiles as they are but for one factor, in place.
+
+    Args:
+        cfg: the config.
+        factor: pixels of the network by pixel of the tile.
+    """
+    pipeline = _pipeline(cfg.get('test_dataloader')) or cfg.get('test_pipeline') or []
+    kept = [
+        step
+        for step in _steps(pipeline)
+        if not any(part in _name(step) for part in _LEFT_OUT) or _name(step) == 'ResizeToMultiple'
+    ]
+    resize = dict(type='Resize', scale_factor=factor, keep_ratio=True)  # without it mmdet knows no way back
+    made = [ConfigDict(step) for step in (dict(type='LoadImageFromFile'), resize)] + kept
+    cfg.test_pipeline = made
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset')
+    while dataset:
+        if 'pipeline' in dataset:
+            dataset.pipeline = made
+        dataset = dataset.get('dataset') or (dataset.get('datasets') or [None])[0]
+
+
+def _pipeline(loader: dict | None) -> list | None:
+    dataset = (loader or {}).get('dataset')
+    while dataset:
+        if dataset.get('pipeline'):
+            return dataset['pipeline']
+        dataset = dataset.get('dataset') or (dataset.get('datasets') or [None])[0]
+    return None
+
+
+def _steps(pipeline: Sequence[Any]) -> list[dict]:
+    """Transforms in turn; of choices the first."""
+    found = []
+    for step in pipeline:
+        inner = step.get('transforms') if isinstance(step, dict) else None
+        if not isinstance(step, dict):
+            found += _steps(step)
+        elif inner:
+            found += _steps(inner[0] if isinstance(inner[0], (list, tuple)) else inner)
+        else:
+            found.append(step)
+    return found
+
+
+def _name(step: dict) -> str:
+    kind = step.get('type', '')
+    return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
+
+
+def _sides(scale: Any) -> tuple[float, float]:
+    """Two sides; of several scales those of the middle one."""
+    if isinstance(scale, (int, float)):
+        return scale, scale
+    if isinstance(scale[0], (list, tuple)):
+        return tuple(sorted(map(tuple, scale), key=math.prod)[len(scale) // 2])
+    return tuple(scale[:2])
+
+
+def _factor(sides: tuple[float, float], image_size: Sequence[int] | None, keep_ratio: bool) -> float:
+    if not image_size:
+        return 1.0
+    if keep_ratio:
+        return min(max(sides) / max(image_size), min(sides) / min(image_size))
+    return math.sqrt(math.prod(sides) / math.prod(image_size))

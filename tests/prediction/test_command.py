@@ -1,0 +1,118 @@
+"""The command: what it reads, what it refuses, what it leaves behind."""
+
+import os
+import signal
+
+import numpy as np
+import official_trees as trees
+import pytest
+from PIL import Image
+from scenes import COLOURS, Colours
+from test_model import write_model
+
+from mmest.cli import main
+from mmest.cli import predict as command
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs the command in this process with a perfect model; its exit status or sentence, and what it printed."""
+
+    class Model(Colours):
+        image_scale = None
+
+        def __init__(self, *_):
+            self.detects = detects
+
+    detects = False
+
+    def call(*args, boxes=False):
+        nonlocal detects
+        detects = boxes
+        code = 0
+        try:
+            main(['predict', *map(str, args)])
+        except SystemExit as end:
+            code = end.code
+        return code, capsys.readouterr()
+
+    monkeypatch.setattr(command, 'Model', Model)
+    return call
+
+
+def test_teaches_and_refuses(run, tmp_path):
+    assert 'georeference' in run('--help')[1].out
+    for stem in 'ab':
+        trees.write(tmp_path / stem / 'x.png', COLOURS[np.zeros((60, 80), int)])
+    code, _ = run('model.pth', tmp_path / 'a', tmp_path / 'b')
+    assert 'Results are named after their images, and x is there twice' in code
+    assert 'The image gone.png is not there.' in run('model.pth', 'gone.png')[0]
+    (tmp_path / 'empty').mkdir()
+    assert 'has no images; they end with .tif' in run('model.pth', tmp_path / 'empty')[0]
+    image = tmp_path / 'a/x.png'
+    assert '--overlap should be from 0' in run('model.pth', image, '--overlap', 900)[0]
+    assert (
+        'needs a CUDA device' in run('model.pth', image, '--device', 'cuda:0')[0] or command.torch.cuda.is_available()
+    )
+    (tmp_path / 'file').write_text('')
+    assert 'go to a folder, but' in run('model.pth', image, '--out', tmp_path / 'file')[0]
+    assert 'scale of images should be two numbers' in run('m', image, '--scale', 9, 1, '--out', tmp_path / 'o')[1].out
+
+
+def test_images_of_a_folder(run, tmp_path):
+    for name in ('a.png', 'b.PNG', 'c.txt', 'd.pgw'):
+        trees.write(tmp_path / 'in/a.png', COLOURS[np.zeros((60, 80), int)])
+        (tmp_path / 'in' / name).write_bytes((tmp_path / 'in/a.png').read_bytes())
+    assert run('model.pth', tmp_path / 'in', '--out', tmp_path / 'out')[0] == 0
+    names = sorted(path.name for path in (tmp_path / 'out').iterdir())
+    assert names == ['a_mask.png', 'a_overlay.png', 'b_mask.png', 'b_overlay.png']
+
+
+@pytest.mark.parametrize('boxes', [False, True])
+def test_nothing_is_written_over_but_by_order(run, tmp_path, boxes):
+    trees.write(tmp_path / 'x.png', COLOURS[np.zeros((60, 80), int)])
+    result = tmp_path / ('x_coco.json' if boxes else 'x_mask.png')
+    trees.write(result.with_suffix('.png'), COLOURS[np.ones((60, 80), int)])
+    result.with_suffix('.png').rename(result)
+    before = result.read_bytes()
+    code, _ = run('model.pth', tmp_path / 'x.png', '--out', tmp_path, boxes=boxes)
+    assert f'{result} would be written over' in code and '--overwrite' in code and result.read_bytes() == before
+    if not boxes:
+        code, _ = run('m', tmp_path / 'x.png', result, '--out', tmp_path, '--overwrite')
+        assert f'{result} is an image to predict' in code and result.read_bytes() == before
+    assert run('model.pth', tmp_path / 'x.png', '--out', tmp_path, '--overwrite', boxes=boxes)[0] == 0
+    assert result.read_bytes() != before
+
+
+def test_one_bad_image_does_not_stop_the_others(run, tmp_path):
+    trees.write(tmp_path / 'b.png', COLOURS[np.zeros((60, 80), int)])
+    trees.text(tmp_path / 'a.png', 'x')
+    code, said = run('model.pth', tmp_path, '--out', tmp_path / 'out')
+    assert code == 'predict: 1 of 2 images could not be used.' and 'a.png is not a whole image' in said.out
+    assert (tmp_path / 'out/b_mask.png').is_file()
+
+
+def test_a_trained_model(tmp_path, capsys):
+    """A checkpoint of training alone: its config is inside."""
+    write_model(tmp_path / 'model.pth', 'segmentation')
+    Image.fromarray(np.random.default_rng(0).integers(0, 2805, (100, 150)).astype(np.uint16)).save(tmp_path / 'x.png')
+    main(['predict', str(tmp_path / 'model.pth'), str(tmp_path / 'x.png'), '--out', str(tmp_path), '--device', 'cpu'])
+    assert 'x_mask.png' in capsys.readouterr().out
+    assert np.asarray(Image.open(tmp_path / 'x_mask.png')).shape == (100, 150)
+
+
+@pytest.mark.skipif(os.name != 'posix', reason='signals of POSIX')
+def test_nothing_is_left_behind_when_it_is_ended(run, tmp_path, monkeypatch):
+    trees.write(tmp_path / 'x.png', COLOURS[np.zeros((400, 400), int)])
+    seen = []
+
+    def end(*_):
+        seen.append(list((tmp_path / 'out').iterdir()))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Colours, 'mask', end)
+    before = signal.getsignal(signal.SIGTERM)
+    code, _ = run('model.pth', tmp_path / 'x.png', '--out', tmp_path / 'out')
+    assert code == 128 + signal.SIGTERM and signal.getsignal(signal.SIGTERM) is before
+    # While it runs there is nothing either that a harder end could leave.
+    assert seen == [[]] and list((tmp_path / 'out').iterdir()) == []
