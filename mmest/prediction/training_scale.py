@@ -40,9 +40,8 @@ class TrainingScale:
             if 'Resize' in name and scale and side is None:
                 sides = _sides(scale)
                 factor, side = _factor(sides, image_size, step.get('keep_ratio', 'Choice' in name)), max(sides)
-            elif name in _CROPS and isinstance(step.get('crop_size'), (list, tuple, int)):
-                if step.get('crop_type', 'absolute') == 'absolute':
-                    side = max(_sides(step['crop_size']))
+            elif name in _CROPS and step.get('crop_size') and step.get('crop_type', 'absolute') == 'absolute':
+                side = max(_sides(step['crop_size']))
         if side is None:
             size = (cfg.model.get('data_preprocessor') or {}).get('size')
             side = max(size) if size else max(image_size or [_DEFAULT])
