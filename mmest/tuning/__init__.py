@@ -7,6 +7,7 @@ from torch import nn
 
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
+from mmest.tuning.knobs import check_knobs
 
 # Importing every file of this folder registers its method, so that a new method is one new file.
 for _module in pkgutil.walk_packages(__path__, f'{__name__}.'):
@@ -26,8 +27,7 @@ def build_tuning(cfg: dict, backbone: nn.Module) -> TuningMethod:
         backbone: the backbone that it will tune.
 
     Raises:
-        ValueError: no method has that name.
-        TypeError: the method has no such argument.
+        ValueError: no method has that name, or it has no such argument, or one of another type or outside its limits.
     """
     if not isinstance(cfg, dict) or cfg.get('type') not in TUNINGS.module_dict:
         found = cfg.get('type') if isinstance(cfg, dict) else cfg
@@ -35,7 +35,9 @@ def build_tuning(cfg: dict, backbone: nn.Module) -> TuningMethod:
             f'tuning should be dict(type=NAME, ...) with NAME one of {", ".join(tuning_names())}, but it is {found!r}.'
         )
     arguments = {key: value for key, value in cfg.items() if key != 'type'}
-    return TUNINGS.get(cfg['type'])(backbone, **arguments)
+    method = TUNINGS.get(cfg['type'])
+    check_knobs(method, arguments)
+    return method(backbone, **arguments)
 
 
 __all__ = ['TUNINGS', 'TuningMethod', 'build_tuning', 'tuning_names']

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmest.anatomy.branches import ATTENTION
 from mmest.registry import TUNINGS
 from mmest.tuning.insertion import InsertedMethod
+from mmest.tuning.knobs import Dropout, Factor
 
 
 class ScaledBottleneck(nn.Module):
@@ -51,7 +52,7 @@ class AdaptFormer(InsertedMethod):
     source = 'Chen et al., NeurIPS 2022'
 
     def __init__(
-        self, backbone: nn.Module, hidden: int = 64, scale: float = 0.1, dropout: float = 0.1, lr_mult: float = 1.0
+        self, backbone: nn.Module, hidden: int = 64, scale: Factor = 0.1, dropout: Dropout = 0.1, lr_mult: float = 1.0
     ) -> None:
         super().__init__(backbone, lr_mult)
         for branch in self.branches:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from mmest.registry import TUNINGS
 from mmest.tuning.insertion import InsertedMethod
+from mmest.tuning.knobs import Dropout, Factor
 
 
 def quick_gelu(x: Tensor) -> Tensor:
@@ -62,7 +63,7 @@ class Convpass(InsertedMethod):
     source = 'Jie & Deng, 2022, arXiv 2207.07039'
 
     def __init__(
-        self, backbone: nn.Module, hidden: int = 8, scale: float = 1.0, dropout: float = 0.1, lr_mult: float = 1.0
+        self, backbone: nn.Module, hidden: int = 8, scale: Factor = 1.0, dropout: Dropout = 0.1, lr_mult: float = 1.0
     ) -> None:
         super().__init__(backbone, lr_mult)
         for branch in self.branches:

@@ -14,6 +14,7 @@ from mmest.anatomy.branches import ATTENTION, CONV, Branch, Weight, find_branche
 from mmest.anatomy.probe import first_tensor
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
+from mmest.tuning.knobs import Factor
 from mmest.tuning.substitution import Place, own_tensors, with_tensors
 
 
@@ -73,7 +74,7 @@ class LoRA(TuningMethod):
         self,
         backbone: nn.Module,
         rank: int = 16,
-        alpha: float | None = None,
+        alpha: Factor | None = None,
         targets: None | str | Sequence[str] = None,
         lr_mult: float = 1.0,
     ) -> None:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from mmest.registry import TUNINGS
 from mmest.tuning.insertion import InsertedMethod
+from mmest.tuning.knobs import Dropout
 
 
 class MultiCognitiveAdapter(nn.Module):
@@ -58,7 +59,7 @@ class Mona(InsertedMethod):
     acts_on = 'behind attention and MLP'
     source = 'Yin et al., CVPR 2025'
 
-    def __init__(self, backbone: nn.Module, hidden: int = 64, dropout: float = 0.1, lr_mult: float = 1.0) -> None:
+    def __init__(self, backbone: nn.Module, hidden: int = 64, dropout: Dropout = 0.1, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, lr_mult)
         for branch in self.branches:
             self.on_stream(backbone, branch, MultiCognitiveAdapter(branch.channels, hidden, dropout))

@@ -7,6 +7,7 @@ from torch import nn
 from mmest.anatomy.blocks import find_anatomy, is_norm
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
+from mmest.tuning.knobs import LayerDecay
 
 
 @TUNINGS.register_module()
@@ -23,7 +24,7 @@ class Full(TuningMethod):
     acts_on = 'all parameters'
     source = 'the reference of every comparison'
 
-    def __init__(self, backbone: nn.Module, lr_mult: float = 1.0, layer_decay: float = 1.0) -> None:
+    def __init__(self, backbone: nn.Module, lr_mult: float = 1.0, layer_decay: LayerDecay = 1.0) -> None:
         super().__init__(backbone, lr_mult)
         backbone.train()  # some backbones freeze only here; the optimizer and DDP must see it from the start
         self._own_choice = [p.requires_grad for p in backbone.parameters()]

@@ -103,7 +103,7 @@ def test_weights_of_another_backbone(run, tmp_path):
     'option, sentence',
     [
         ('tuning.taps=blok', "taps should be 'block'"),
-        ('tuning.tap=block', 'EST takes no "tap"'),
+        ('tuning.tap=block', 'EST takes no argument "tap". Did you mean taps'),
         ('backbone.type=ResNot', 'cannot be built: ResNot is not in the'),
     ],
 )

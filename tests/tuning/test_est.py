@@ -239,8 +239,8 @@ def test_default_trains_at_most_three_percent(source):
     [
         (dict(gate='soft'), 'gate should be one of scalar, channel, dynamic'),
         (dict(taps='all'), "taps should be 'block'"),
-        (dict(taps=0), "taps should be 'block'"),
-        (dict(kernel_size=4), 'kernel_size should be odd'),
+        (dict(taps=0), 'taps should be a text or a whole number from 1 to'),
+        (dict(kernel_size=4), 'kernel_size should be a whole number from 1 to 63, odd'),
     ],
 )
 def test_bad_knobs_get_a_sentence(knobs, message):

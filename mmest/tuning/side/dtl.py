@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mmest.registry import TUNINGS
+from mmest.tuning.knobs import KernelSize
 from mmest.tuning.side.network import SideNetwork, zero_linear
 
 BETA = 100
@@ -36,7 +37,7 @@ class DTL(SideNetwork):
     acts_on = 'beside the backbone'
     source = 'Fu et al., AAAI 2024'
 
-    def __init__(self, backbone: nn.Module, rank: int = 4, kernel_size: int = 5, lr_mult: float = 1.0) -> None:
+    def __init__(self, backbone: nn.Module, rank: int = 4, kernel_size: KernelSize = 5, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, 'block', lr_mult)
         last = {self.tapped[source].stage: source for source in sorted(self.sources)}
         # Blocks behind the last output of their stage reach no output.

@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint as recompute
 
 from mmest.anatomy.taps import Tap
 from mmest.registry import TUNINGS
+from mmest.tuning.knobs import KernelSize, Ratios
 from mmest.tuning.side.network import ExpandingSideNetwork, pool_to, zero_linear
 
 MULTIPLE = 8  # tensor cores want widths of this kind
@@ -198,10 +199,10 @@ class EST(ExpandingSideNetwork):
         self,
         backbone: nn.Module,
         reduction: int | None = None,
-        ratios: Sequence[float] = (1, 2, 4),
+        ratios: Ratios = (1, 2, 4),
         gate: str = 'dynamic',
         taps: str | int = 2,
-        kernel_size: int = 3,
+        kernel_size: KernelSize = 3,
         output_norms: bool = False,
         stem: bool = False,
         mix: bool = False,
