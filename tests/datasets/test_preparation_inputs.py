@@ -87,7 +87,7 @@ def test_images_that_are_passed_over_are_named(tmp_path, capsys):
     (source / 'train/images/P0000.png').rename(source / 'train/images/P0000_1.png')
     run('dota', source, tmp_path / 'out')
     said = ' '.join(capsys.readouterr().out.split())
-    assert 'Passed over, as nothing of DOTA v1.0 has such a name: 1 of the images' in said and 'P0000_1.png' in said
+    assert 'Images of the source that are in no split of DOTA v1.0: 1,' in said and 'P0000_1.png' in said
     assert [path[-11:] for path in json.loads((tmp_path / 'out/summary.json').read_text())['passed_over']] == [
         'P0000_1.png'
     ]
@@ -210,6 +210,20 @@ def test_objects_of_dota_that_nobody_can_find(tmp_path):
         text = (tmp_path / f'out/annotations/train_{kind}.json').read_text()
         content = json.loads(text, parse_constant=lambda name: pytest.fail(name))
         assert {one['category_id'] for one in content['annotations']} == {1}
+
+
+def test_images_of_one_name_in_two_splits(tmp_path):
+    for split in ('train', 'val'):
+        trees.picture(tmp_path / f'source/{split}/images/P0001.png', 64, 64)
+    trees.text(tmp_path / 'source/train/labelTxt/P0001.txt', '1 1 20 1 20 20 1 20 plane 0\n')
+    trees.text(tmp_path / 'source/val/labelTxt/P0001.txt', '1 1 20 1 20 20 1 20 ship 0\n5 5 9 9\n')
+    for _ in range(2):
+        assert run('dota', tmp_path / 'source', tmp_path / 'out').count('P0001') == 1
+        found = [
+            json.loads((tmp_path / f'out/annotations/{split}_images.json').read_text())['annotations'][0]['category_id']
+            for split in ('train', 'val')
+        ]
+        assert found == [1, 7]
 
 
 def test_corners_of_dior_that_are_no_numbers(tmp_path):

@@ -57,7 +57,7 @@ def summarize(
     )
     if passed_over:
         console.print(
-            f'Passed over, as nothing of {dataset.TITLE} has such a name: {len(passed_over)} of the images, '
+            f'Images of the source that are in no split of {dataset.TITLE}: {len(passed_over)}, '
             f'{", ".join(passed_over[:_PASSED])}{", ..." if len(passed_over) > _PASSED else ""} '
             f'(all in {out / SUMMARY}).',
             soft_wrap=True,

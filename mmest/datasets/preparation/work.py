@@ -24,7 +24,7 @@ class Job:
     """The smallest piece of work: usually one picture and its annotation.
 
     Args:
-        key: its name, unique in the data set.
+        key: its name, unique in its split.
         split: ``train``, ``val`` or ``test``.
         picture: the picture.
         label: its annotation, if it has one.
@@ -34,6 +34,11 @@ class Job:
     split: str
     picture: SourceFile
     label: SourceFile | None = None
+
+    @property
+    def identity(self) -> str:
+        """Its name among all jobs."""
+        return f'{self.split}/{self.key}'
 
     @property
     def stamp(self) -> str:
@@ -128,14 +133,14 @@ def run_jobs(module: str, jobs: list[Job], out: Path, journal: Journal, workers:
     old = journal.read()
     valid = old if journal.made_from() == journal.header else {}
     kept = {
-        job.key: old[job.key]
+        job.identity: old[job.identity]
         for job in jobs
-        if job.key in valid
-        and old[job.key]['stamp'] == job.stamp
-        and all((out / name).is_file() for name in old[job.key]['done']['outputs'])
+        if job.identity in valid
+        and old[job.identity]['stamp'] == job.stamp
+        and all((out / name).is_file() for name in old[job.identity]['done']['outputs'])
     }
     done = {key: Done(**line['done']) for key, line in kept.items()}
-    waiting = [job for job in jobs if job.key not in done]
+    waiting = [job for job in jobs if job.identity not in done]
     _remove_outdated(out, old, kept)
     if kept:
         print(f'{len(kept)} of {len(jobs)} images are done already.')
@@ -143,13 +148,13 @@ def run_jobs(module: str, jobs: list[Job], out: Path, journal: Journal, workers:
     with journal.rewrite(kept) as stream, Progress(*columns) as bars:
         bar = bars.add_task('images', total=len(jobs), completed=len(done))
         for job, result in _results(module, waiting, out, workers):
-            done[job.key] = result
+            done[job.identity] = result
             # A picture that could not be used is looked at again the next time: it may have been replaced.
             if result.outputs:
-                stream.write(json.dumps(dict(key=job.key, stamp=job.stamp, done=asdict(result))) + '\n')
+                stream.write(json.dumps(dict(key=job.identity, stamp=job.stamp, done=asdict(result))) + '\n')
                 stream.flush()
             bars.advance(bar)
-    return [(job, done[job.key]) for job in jobs]
+    return [(job, done[job.identity]) for job in jobs]
 
 
 def _remove_outdated(out: Path, old: dict[str, dict], kept: dict[str, dict]) -> None:
@@ -185,4 +190,4 @@ def _convert(module: str, job: Job, out: str) -> Done:
     try:
         return importlib.import_module(module).convert(job, Path(out))
     except DamagedInput as error:
-        return Done(problems=[(job.picture.place, f'{error}; the picture is left out')])
+        return Done(problems=[(job.picture.place, f'{str(error).rstrip(".")}; the picture is left out')])
