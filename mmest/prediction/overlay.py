@@ -24,7 +24,7 @@ class Overlay:
     def __init__(self, width: int, height: int, longest: int = 2048) -> None:
         self.scale = min(1.0, longest / max(width, height))
         self.pixels = np.zeros((self._reduce(height), self._reduce(width), 3), np.uint8)
-        self._written: list[Box] = []
+        self._texts: list[tuple[str, np.ndarray, np.ndarray]] = []
 
     def _reduce(self, value: float) -> int:
         return max(1, round(value * self.scale))
@@ -43,30 +43,36 @@ class Overlay:
             )
 
     def outline(self, rings: Sequence[np.ndarray], colour: np.ndarray, text: str) -> None:
-        """Draw rings of N×2 points, and a text above them unless one is there already: begin with the surest."""
+        """Draw rings of N×2 points. A text is written beside them, unless one of an earlier outline is in its place."""
         thick = 1 if self.pixels.shape[1] < 1024 else 2
         points = [np.array([self._corner(*point) for point in ring], np.int32) for ring in rings]
-        cv2.polylines(self.pixels, points, True, (0, 0, 0), thick + 2, cv2.LINE_AA)
+        cv2.polylines(self.pixels, points, True, (0, 0, 0), thick + 1, cv2.LINE_AA)
         cv2.polylines(self.pixels, points, True, colour.tolist(), thick, cv2.LINE_AA)
-        corners = np.concatenate(points)
-        self._write(text, corners.min(0), corners.max(0), colour)
+        self._texts.append((text, np.concatenate(points), colour))
 
-    def _write(self, text: str, low: np.ndarray, high: np.ndarray, colour: np.ndarray) -> None:
-        (width, height), _ = cv2.getTextSize(text, *_FONT)
-        width, height = width + 4, height + 5
-        left = int(np.clip(low[0], 0, max(0, self.pixels.shape[1] - width)))
-        for top in (low[1] - height - 1, high[1] + 2):  # above it, else below
-            box = (left, int(top), left + width, int(top) + height)
-            inside = top >= 0 and box[3] <= self.pixels.shape[0]
-            if inside and not any(_touch(box, other) for other in self._written):
-                self._written.append(box)
-                cv2.rectangle(self.pixels, box[:2], (box[2] - 1, box[3] - 1), colour.tolist(), -1)
-                place = (left + 2, box[3] - 3)
-                cv2.putText(self.pixels, text, place, *_FONT[:2], _readable_on(colour), _FONT[2], cv2.LINE_AA)
-                return
+    def write_texts(self) -> list[Box]:
+        """Write the texts of all outlines above these, and return where: none covers another."""
+        font = (_FONT[0], 0.36 if self.pixels.shape[1] < 1024 else 0.45, 1)
+        written: list[Box] = []
+        for text, points, colour in self._texts:
+            (width, height), _ = cv2.getTextSize(text, *font)
+            width, height = width + 3, height + 4
+            left = int(np.clip(points[:, 0].min(), 0, max(0, self.pixels.shape[1] - width)))
+            for top in (int(points[:, 1].min()) - height, int(points[:, 1].max()) + 1):  # above it, else below
+                box = (left, top, left + width, top + height)
+                inside = top >= 0 and box[3] <= self.pixels.shape[0]
+                if inside and not any(_touch(box, other) for other in written):
+                    written.append(box)
+                    cv2.rectangle(self.pixels, box[:2], (box[2] - 1, box[3] - 1), colour.tolist(), -1)
+                    place = (left + 2, box[3] - 2)
+                    cv2.putText(self.pixels, text, place, *font[:2], _readable_on(colour), font[2], cv2.LINE_AA)
+                    break
+        self._texts = []
+        return written
 
     def legend(self, names: Sequence[str], colours: np.ndarray) -> None:
-        """Put classes and their colours beneath the image."""
+        """Write what is left to write, and put classes and their colours beneath the image."""
+        self.write_texts()
         missing = max(0, _NARROW - self.pixels.shape[1])
         self.pixels = np.pad(self.pixels, ((0, 0), (0, missing), (0, 0)), constant_values=255)
         width, line, x, places = self.pixels.shape[1], 22, 8, []

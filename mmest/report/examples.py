@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-import matplotlib
-import mmcv
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Polygon
+
+from mmest.pictures import ImageFile
 
 from .charts import jpeg
 from .predictions import Boxes, Predicted, Sample
@@ -22,14 +22,6 @@ def choose(by_image: Sequence[float], best: int = 3, worst: int = 5) -> tuple[li
     return [i for i in order[::-1][:best] if i not in low], low
 
 
-def class_colours(classes: Sequence[str], stated: list | None) -> np.ndarray:
-    """RGB of each class, C×3, 0 to 255: those that the data set states, else evenly spread hues."""
-    if isinstance(stated, (list, tuple)) and len(stated) >= len(classes):
-        return np.array(stated[: len(classes)], np.uint8)
-    spread = matplotlib.colormaps['hsv'](np.linspace(0, 1, len(classes), endpoint=False))[:, :3]
-    return (255 * spread).astype(np.uint8)
-
-
 def draw(predicted: Predicted, number: int, palette: np.ndarray) -> str:
     """One image: as it is, with the truth, with the prediction. Returns the address of a JPEG.
 
@@ -39,7 +31,8 @@ def draw(predicted: Predicted, number: int, palette: np.ndarray) -> str:
         palette: RGB of each class, C×3, 0 to 255.
     """
     sample, colours = predicted.samples[number], palette / 255
-    image = mmcv.imread(str(sample.path), channel_order='rgb')
+    with ImageFile(sample.path, scale=predicted.image_scale) as opened:
+        image = opened.read()
     step = max(1, round(max(image.shape[:2]) / _LONGEST))
     figure = Figure(figsize=(10.5, 3.9 * image.shape[0] / image.shape[1] + 0.5), layout='constrained')
     panels = figure.subplots(1, 3)

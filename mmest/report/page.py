@@ -16,9 +16,10 @@ from mmest.benchmark.metrics import in_percent
 from mmest.files import write_bytes
 from mmest.measure.memory.compare import compare_tunings, without_pretrained
 from mmest.measure.parameters import count, trainable
+from mmest.prediction.colours import class_colours, object_colours
 
 from . import charts
-from .examples import choose, class_colours, draw
+from .examples import choose, draw
 from .predictions import Predicted, predict_validation
 from .run import Run, readable
 from .scores import SCORE, Scores, score
@@ -90,7 +91,9 @@ def _about(run: Run, progress: Progress) -> dict:
         )
     scores = score(predicted)
     cfg = run.read_config()
-    colours = class_colours(predicted.classes, predicted.palette)
+    detects = predicted.geometry is not None
+    names, palette = predicted.classes, predicted.palette
+    colours = object_colours(len(names)) if detects else class_colours(names, palette)
     best, worst = choose(scores.by_image)
     peak, figure, setting = _memory(cfg, run, progress)
     return dict(

@@ -43,13 +43,16 @@ class Sample:
 
 @dataclass
 class Predicted:
-    """All validation images of a run; ``geometry`` is None for segmentation, ``palette`` what the data set states."""
+    """All validation images of a run; ``geometry`` is None for segmentation, ``palette`` what the data set states,
+    ``image_scale`` what the config states of images of more than 8 bits.
+    """
 
     classes: tuple[str, ...]
     samples: list[Sample]
     geometry: Geometry | None
     ignore_index: int = 255
     palette: list | None = None
+    image_scale: tuple[float, float] | None = None
 
 
 def predict_validation(run: Run, folder: Path, progress: Callable[[int, int], None]) -> Predicted:
@@ -70,11 +73,12 @@ def predict_validation(run: Run, folder: Path, progress: Callable[[int, int], No
     runner.load_or_resume()
     dataset = runner.val_loop.dataloader.dataset
     classes, palette = tuple(dataset.metainfo['classes']), dataset.metainfo.get('palette')
+    scale = cfg.get('image_scale')
     if not framework_of(cfg).detects:
         ignore = getattr(getattr(runner.model, 'decode_head', None), 'ignore_index', 255)
-        return Predicted(classes, list(_maps(runner, progress)), None, ignore, palette)
+        return Predicted(classes, list(_maps(runner, progress)), None, ignore, palette, scale)
     geometry = ORIENTED if predicts_oriented(runner.model) else STRAIGHT
-    return Predicted(classes, list(_objects(runner, geometry, progress)), geometry, palette=palette)
+    return Predicted(classes, list(_objects(runner, geometry, progress)), geometry, palette=palette, image_scale=scale)
 
 
 def _results(runner: Runner, progress: Callable[[int, int], None]) -> Iterator:

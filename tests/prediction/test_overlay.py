@@ -43,7 +43,7 @@ def test_texts_do_not_cover_each_other_and_stay_inside():
         overlay.outline(
             [np.array([(150, y), (198, y), (198, y + 15), (150, y + 15)])], np.array([240, 228, 66]), '0.93'
         )
-    boxes = overlay._written
+    boxes = overlay.write_texts()
     assert len(boxes) >= 2
     for number, box in enumerate(boxes):
         assert 0 <= box[0] < box[2] <= 200 and 0 <= box[1] < box[3] <= 100
