@@ -7,6 +7,7 @@ from pathlib import Path
 import mmdet.models  # noqa: F401
 import mmseg.models  # noqa: F401
 import numpy as np
+import small_backbones  # noqa: F401
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config, ConfigDict
@@ -68,13 +69,14 @@ BACKBONES = {
     'pvt': dict(type='mmdet.PyramidVisionTransformerV2', embed_dims=8, num_layers=[1, 1, 2, 1]),
 }
 
+CONVNEXT, POST_NORM = dict(type='SmallConvNeXt'), dict(type='PostNormViT')
 # Its attention uses the weight of a layer that it never calls.
 BEIT = dict(type='mmseg.BEiT', img_size=64, embed_dims=32, num_layers=2, num_heads=2, out_indices=(0, 1))
 
 
 def build(name: str, tuning: dict = None, checkpoint: str = None) -> nn.Module:
     """A backbone by itself, or wrapped if a tuning is given."""
-    cfg = ConfigDict(copy.deepcopy(BEIT if name == 'beit' else BACKBONES[name]))
+    cfg = ConfigDict(copy.deepcopy(dict(BACKBONES, beit=BEIT, convnext=CONVNEXT, post_norm=POST_NORM)[name]))
     if checkpoint:
         cfg['init_cfg'] = dict(type='Pretrained', checkpoint=str(checkpoint))
     return MODELS.build(cfg if tuning is None else dict(type='TunedBackbone', backbone=cfg, tuning=dict(tuning)))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from mmest.anatomy.blocks import Anatomy, is_norm
 from mmest.anatomy.probe import ModuleCall, is_scaled, probe, walk_back
@@ -46,7 +46,8 @@ class Branch:
         end: the module whose output is the branch's result, before it is added to the identity.
         channels: channels C of the result.
         channels_first: whether the result is B×C×H×W; else it is B×L×C or B×H×W×C.
-        keeps_shape: whether input and result have the same shape.
+        input_channels_first: the same of its input. ConvNeXt's branch takes B×C×H×W and gives B×H×W×C.
+        keeps_shape: whether input and result have the same shape, but for the layout.
         weights: the weights of its layers.
     """
 
@@ -57,6 +58,7 @@ class Branch:
     end: str
     channels: int
     channels_first: bool
+    input_channels_first: bool
     keeps_shape: bool
     weights: tuple[Weight, ...]
 
@@ -127,7 +129,8 @@ def _deepest_inside(name: str, calls: dict[str, ModuleCall], stream: Any) -> str
 
 def _end(backbone: nn.Module, block: str, name: str, calls: dict[str, ModuleCall]) -> str:
     """The module whose output is the result of a branch, before anything is added to it: inside the branch, if it adds
-    the identity by itself, else the branch, followed through layer scale, dropout and drop path.
+    the identity by itself, else the branch, followed through layer scale, dropout, drop path and, in blocks that
+    normalise what a branch gives (Swin V2), that norm.
     """
     stream = calls[block].source_fn
     if name == block or _identity_between(calls[name].output_fn, stream):
@@ -137,10 +140,7 @@ def _end(backbone: nn.Module, block: str, name: str, calls: dict[str, ModuleCall
         behind = [
             part
             for part in parts
-            if calls[part].source is calls[end].output
-            and part != name
-            and not is_norm(backbone.get_submodule(part))
-            and _matrices(backbone.get_submodule(part)) == 0
+            if calls[part].source is calls[end].output and part != name and _matrices(backbone.get_submodule(part)) == 0
         ]
         if not behind:
             return end
@@ -186,6 +186,17 @@ def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCa
     return tuple(weights)
 
 
+def _is_channels_first(x: Tensor | None, channels: int, image: tuple[int, int]) -> bool:
+    if x is None or x.ndim != 4 or not is_scaled(x.shape[2:], image):
+        return False
+    return x.shape[1] == channels or x.shape[3] != channels  # the input of a block may have other channels
+
+
+def _last(x: Tensor, first: bool) -> tuple[int, ...]:
+    """The shape with channels last."""
+    return (x.shape[0], *x.shape[2:], x.shape[1]) if first else tuple(x.shape)
+
+
 def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
     """The residual branches of all blocks that feed an output, in the order in which they run.
 
@@ -208,7 +219,7 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
             kind = CONV if not attention else ATTENTION if name in attention else MLP
             end = ends.get(name) or _end(backbone, block.name, name, calls)
             source, result = calls[name].source, calls[end].output
-            first = result.ndim == 4 and result.shape[1] == block.channels and is_scaled(result.shape[2:], image)
+            first, source_first = (_is_channels_first(x, block.channels, image) for x in (result, source))
             branches.append(
                 Branch(
                     i,
@@ -218,7 +229,8 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
                     end,
                     block.channels,
                     first,
-                    source is not None and source.shape == result.shape,
+                    source_first,
+                    source is not None and _last(source, source_first) == _last(result, first),
                     _weights(backbone, name, end, calls),
                 )
             )

@@ -27,7 +27,8 @@ def build_tuning(cfg: dict, backbone: nn.Module) -> TuningMethod:
         backbone: the backbone that it will tune.
 
     Raises:
-        ValueError: no method has that name, or it has no such argument, or one of another type or outside its limits.
+        ValueError: no method has that name, or it has no such argument, or one of another type or outside its limits; it
+            finds nothing to train in the backbone.
     """
     if not isinstance(cfg, dict) or cfg.get('type') not in TUNINGS.module_dict:
         found = cfg.get('type') if isinstance(cfg, dict) else cfg
@@ -35,9 +36,15 @@ def build_tuning(cfg: dict, backbone: nn.Module) -> TuningMethod:
             f'tuning should be dict(type=NAME, ...) with NAME one of {", ".join(tuning_names())}, but it is {found!r}.'
         )
     arguments = {key: value for key, value in cfg.items() if key != 'type'}
-    method = TUNINGS.get(cfg['type'])
-    check_knobs(method, arguments)
-    return method(backbone, **arguments)
+    kind = TUNINGS.get(cfg['type'])
+    check_knobs(kind, arguments)
+    method = kind(backbone, **arguments)
+    if method.trains and not any(True for _ in (*method.parameters(), *method.trained_parameters(backbone))):
+        raise ValueError(
+            f'{cfg["type"]} finds no place to act in {type(backbone).__name__}: it acts {method.acts_on}, where no '
+            'block has a branch that keeps its shape. Use another method.'
+        )
+    return method
 
 
 __all__ = ['TUNINGS', 'TuningMethod', 'build_tuning', 'tuning_names']

@@ -28,6 +28,9 @@ class TuningMethod(nn.Module, Hooked):
     #: Where the method is defined.
     source = ''
 
+    #: Whether it trains anything of or beside the backbone.
+    trains = True
+
     #: Whether the method lies beside the backbone, which then runs without a graph.
     beside = False
 

@@ -116,19 +116,22 @@ class InsertedMethod(TuningMethod):
         return inner(module, *args, **kwargs)
 
     def _correct_block(self, i: int, branch: Branch, inner: Callable, block, *args, **kwargs) -> Any:
-        output = inner(block, *args, **kwargs)
-        return self._with_first(output, self._correction(i, branch, first_tensor(output)))
+        output = inner(block, *args, **kwargs)  # of its input's layout, as the identity is added
+        first = branch.input_channels_first
+        return self._with_first(output, self._correction(i, branch, first_tensor(output), first, first))
 
     def _correct_result(self, i: int, branch: Branch, module, args, kwargs, output: Any) -> Any:
-        result = first_tensor(output)
-        return self._with_first(output, self._correction(i, branch, result))
+        first = branch.channels_first
+        return self._with_first(output, self._correction(i, branch, first_tensor(output), first, first))
 
     def _correct_sum(self, i: int, branch: Branch, module, args, kwargs, output: Any) -> Any:
-        held = self._block_run().held.pop(i)
-        return self._with_first(output, self._correction(i, branch, first_tensor(output) + held))
+        x, first = first_tensor(output) + self._block_run().held.pop(i), branch.channels_first
+        return self._with_first(output, self._correction(i, branch, x, first, first))
 
     def _add_parallel(self, i: int, branch: Branch, module, args, kwargs, output: Any) -> Any:
-        return self._with_first(output, self._correction(i, branch, self._block_run().held.pop(i)))
+        x = self._block_run().held.pop(i)
+        correction = self._correction(i, branch, x, branch.input_channels_first, branch.channels_first)
+        return self._with_first(output, correction)
 
     def _block_run(self) -> '_BlockRun':
         run = _block.get()
@@ -146,13 +149,15 @@ class InsertedMethod(TuningMethod):
         result = result + correction.to(result.dtype)
         return (result, *output[1:]) if isinstance(output, (tuple, list)) else result
 
-    def _correction(self, i: int, branch: Branch, x: Tensor) -> Tensor:
+    def _correction(self, i: int, branch: Branch, x: Tensor, first: bool, result_first: bool) -> Tensor:
+        """What module i gives for x; the flags say whether maps have their channels first, x and the correction."""
         module = self.inserted[i]
-        if branch.channels_first and x.ndim == 4:
-            return module(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        if first and x.ndim == 4:
+            x = x.permute(0, 2, 3, 1)
         if getattr(module, 'spatial', False) and x.ndim == 3:
             return self._on_grid(module, self._blocks[branch.block], x)
-        return module(x)
+        correction = module(x)
+        return correction.permute(0, 3, 1, 2) if result_first and x.ndim == 4 else correction
 
     def _on_grid(self, module: nn.Module, block: Block, x: Tensor) -> Tensor:
         """Run a spatial module on B×L×C tokens."""

@@ -68,7 +68,7 @@ class LoRand(InsertedMethod):
         backbone: the backbone to tune.
         branches: products in each projection.
         rank: of the products.
-        reduction: the bottleneck has C / reduction channels.
+        reduction: the bottleneck has C / reduction channels; C / 2 in the published code.
         lr_mult: factor on the learning rate of the adapters.
     """
 
@@ -76,7 +76,7 @@ class LoRand(InsertedMethod):
     source = 'Yin et al., CVPR 2023'
 
     def __init__(
-        self, backbone: nn.Module, branches: int = 4, rank: int = 8, reduction: int = 4, lr_mult: float = 1.0
+        self, backbone: nn.Module, branches: int = 4, rank: int = 8, reduction: int = 2, lr_mult: float = 1.0
     ) -> None:
         super().__init__(backbone, lr_mult)
         for branch in self.branches:

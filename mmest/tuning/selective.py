@@ -60,6 +60,7 @@ class Frozen(TuningMethod):
 
     acts_on = 'nothing'
     source = 'the floor of every comparison'
+    trains = False
 
 
 @TUNINGS.register_module()

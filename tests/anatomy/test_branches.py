@@ -2,7 +2,7 @@
 
 import pytest
 from mmengine.registry import MODELS
-from test_anatomy import KNOWN
+from test_blocks import KNOWN
 
 from mmest.anatomy.blocks import find_anatomy
 from mmest.anatomy.branches import find_branches

@@ -4,6 +4,8 @@ import pytest
 import torch
 from mmengine.registry import MODELS
 
+from mmest.tuning import build_tuning
+
 VIT = dict(type='mmseg.VisionTransformer', img_size=64, embed_dims=32, num_layers=2, num_heads=2)
 
 
@@ -79,3 +81,34 @@ def test_outputs_that_are_no_maps(method):
 def test_blocks_that_cannot_be_found_or_reached(method, backbone, sentence):
     with pytest.raises(ValueError, match=sentence):
         tuned(backbone, method)
+
+
+class Widening(torch.nn.Module):
+    """A block that changes the number of channels."""
+
+    def __init__(self, before, after):
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(before, after, 3, padding=1)
+        self.conv2 = torch.nn.Conv2d(after, after, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv2(self.conv1(x).relu())
+
+
+class Narrow(torch.nn.Module):
+    """No block keeps its shape."""
+
+    def __init__(self):
+        super().__init__()
+        self.blocks = torch.nn.ModuleList([Widening(3, 8), Widening(8, 12)])
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return (x,)
+
+
+def test_a_method_that_finds_no_place_to_act_says_so():
+    with pytest.raises(ValueError, match='Convpass finds no place to act in Narrow: it acts beside attention and MLP'):
+        build_tuning(dict(type='Convpass'), Narrow())
+    assert len(build_tuning(dict(type='Adapter'), Narrow()).inserted) == 2

@@ -1,6 +1,7 @@
 """Every method against a few lines written from its formula, with weights drawn at random."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -9,6 +10,8 @@ from mmengine.registry import MODELS
 from torch import nn
 from toy import BACKBONES, METHODS, build, image
 
+from mmest.anatomy.blocks import find_anatomy
+from mmest.anatomy.branches import find_branches
 from mmest.tuning import build_tuning
 from mmest.tuning.adapter import Bottleneck
 from mmest.tuning.adaptformer import ScaledBottleneck
@@ -126,13 +129,10 @@ def run_block(tuned, after_attention, after_mlp, beside_attention=None, beside_m
     block = tuned.backbone.stages[0].blocks[0]
     x, hw = tuned.backbone.patch_embed(image())
     got = block(x, hw)
-    hooks = []
+    bare = []
     for module in tuned.backbone.modules():  # the same layers, without what the method hooked to them
-        hooks.append((module, module._forward_hooks, module._forward_pre_hooks))
-        module._forward_hooks, module._forward_pre_hooks = (
-            type(module._forward_hooks)(),
-            type(module._forward_pre_hooks)(),
-        )
+        bare.append((module, module._forward_hooks, module.__dict__.pop('forward', None)))
+        module._forward_hooks = type(module._forward_hooks)()
     try:
         a = block.attn(block.norm1(x), hw)
         a = after_attention(a, x, hw) + (beside_attention(block.norm1(x), hw) if beside_attention else 0)
@@ -141,8 +141,10 @@ def run_block(tuned, after_attention, after_mlp, beside_attention=None, beside_m
         f = after_mlp(f, x, hw) + (beside_mlp(x, block.norm2(x), hw) if beside_mlp else 0)
         return got, x + f
     finally:
-        for module, forward, before in hooks:
-            module._forward_hooks, module._forward_pre_hooks = forward, before
+        for module, hooks, forward in bare:
+            module._forward_hooks = hooks
+            if forward is not None:
+                module.forward = forward
 
 
 def on_grid(module, tokens, hw):
@@ -173,6 +175,71 @@ def test_places_in_a_transformer_block(method):
                 lambda x, normal, hw: on_grid(second, normal, hw),
             )
     torch.testing.assert_close(got, wanted)
+
+
+@pytest.mark.parametrize('method', ['adapter', 'lorand', 'mona', 'adaptformer', 'convpass'])
+def test_corrections_of_blocks_that_normalise_their_branches_pass_no_norm(method):
+    tuned = build('post_norm', METHODS[method])
+    first = randomised(tuned.method).inserted[0]
+    tuned.eval()
+    block, hw = tuned.backbone.blocks[0], (8, 8)
+    x = tuned.backbone.patch_embed(image()).flatten(2).transpose(1, 2)
+    second = tuned.method.inserted[1 if method != 'adaptformer' else 0]
+    plain = build('post_norm')
+    plain.load_state_dict(tuned.backbone.state_dict())
+    plain = plain.eval().blocks[0]
+    seen = []
+    block.register_forward_hook(lambda module, args, output: seen.append(output))
+    with torch.no_grad():
+        tuned(image())
+        a = plain.norm1(plain.attn(x))
+        a = (
+            a
+            + {
+                'adapter': lambda: first(a),
+                'lorand': lambda: first(a),
+                'mona': lambda: on_grid(first, x + a, hw),
+                'adaptformer': lambda: 0,
+                'convpass': lambda: on_grid(first, x, hw),
+            }[method]()
+        )
+        y = x + a
+        f = plain.norm2(plain.mlp(y))
+        f = (
+            f
+            + {
+                'adapter': lambda: second(f),
+                'lorand': lambda: second(f),
+                'mona': lambda: on_grid(second, y + f, hw),
+                'adaptformer': lambda: second(y),
+                'convpass': lambda: on_grid(second, y, hw),
+            }[method]()
+        )
+    torch.testing.assert_close(seen[0], y + f)
+
+
+@pytest.mark.parametrize('method', ['adapter', 'lorand', 'mona', 'adaptformer', 'convpass'])
+def test_places_in_a_convnext_block(method):
+    tuned = build('convnext', METHODS[method])
+    module = randomised(tuned.method).inserted[0]
+    tuned.eval()
+    plain = build('convnext')
+    plain.load_state_dict(tuned.backbone.state_dict())
+    plain = plain.eval().stages[0][0]
+    seen = []
+    tuned.backbone.stages[0][0].register_forward_hook(lambda module, args, output: seen.append(output))
+    with torch.no_grad():
+        tuned(image())
+        x = tuned.backbone.downsample_layers[0](image())
+        last = x.permute(0, 2, 3, 1)
+        r = plain.pwconv2(F.gelu(plain.pwconv1(plain.norm(plain.dwconv(x).permute(0, 2, 3, 1)))))
+        if method in ('adapter', 'lorand'):
+            r = r + module(r)
+        elif method in ('adaptformer', 'convpass'):
+            r = r + module(last)
+        wanted = last + plain.gamma * r
+        wanted = wanted + module(wanted) if method == 'mona' else wanted
+    torch.testing.assert_close(seen[0], images(wanted))
 
 
 def taps_of(tuned):
@@ -250,19 +317,27 @@ def test_attention_in_windows_is_attention_within_each_window():
 def test_e3va_sums_adapters_along_the_highway(name):
     tuned = build(name, METHODS['e3va'])
     method = randomised(tuned.method)
+    results, handles = {}, []
+    for branch in find_branches(tuned.backbone, find_anatomy(tuned.backbone)):
+        see = partial(lambda key, module, args, output: results.setdefault(key, output), (branch.block, branch.kind))
+        handles.append(tuned.backbone.get_submodule(branch.end).register_forward_hook(see))
     outputs, features, taps, _ = taps_of(tuned)
+    for handle in handles:
+        handle.remove()
     s, k, last = None, 0, None
     for i, tap in enumerate(taps):
-        a, h = method.adapters[i], tap.feature.permute(0, 2, 3, 1)
+        h = tap.feature.permute(0, 2, 3, 1)
         if last is not None and tap.stage != last.stage:
             down, hw = tuned.backbone.stages[last.stage].downsample, tuple(last.feature.shape[-2:])
             highway, old = (
                 x.flatten(1, 2) for x in (last.feature.permute(0, 2, 3, 1) + s, last.feature.permute(0, 2, 3, 1))
             )
             s = (down(highway, hw)[0] - down(old, hw)[0]).unflatten(1, h.shape[1:3])
-        y = F.gelu(h @ a.down[0].weight.T @ a.down[1].weight.T + a.down[1].bias)
-        y = y @ a.up[0].weight.T @ a.up[1].weight.T + a.up[1].bias
-        s, last = y if s is None else s + y, tap
+        for adapter, kind in zip(method.adapters[i], ('attention', 'mlp'), strict=True):
+            r = results[i, kind]
+            y = adapter(r[:, r.shape[1] - h[0, ..., 0].numel() :].unflatten(1, h.shape[1:3]))
+            s = y if s is None else s + y
+        last = tap
         if i in method.sources:
             wanted = method.gains[k] * (features[k] + images(s)) + method.biases[k]
             torch.testing.assert_close(outputs[k], wanted, rtol=1e-4, atol=1e-4)
@@ -274,17 +349,50 @@ SWIN_B = dict(
     type='mmdet.SwinTransformer', embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32), window_size=7
 )
 WIDTHS = [128] * 2 + [256] * 2 + [512] * 18 + [1024] * 2  # of the 24 blocks
+STAGES = [128, 256, 512, 1024]
+THIN = [c // 8 for c in WIDTHS]
+# One Swin block of width C: attention 4C² + 4C and a table, MLP 8C² + 5C, two norms 4C.
+BLOCK = {c: 12 * c**2 + 13 * c + 13 * 13 * c // 32 for c in STAGES}
+
+
+def lorand(c: int, branches: int, hidden: int) -> int:
+    """Values of one adapter of products of rank 8."""
+    return 2 * branches * (8 * c + 64 + 8 * hidden) + hidden + c
+
+
 # (method, closed form)
 COUNTS = {
+    # patch embedding and its norm; blocks; patch merging: norm 8C and 4C × 2C; output norms
+    'Full': 48 * 128
+    + 3 * 128
+    + sum(BLOCK[c] for c in WIDTHS)
+    + sum(8 * c + 8 * c**2 for c in STAGES[:3])
+    + 2 * sum(STAGES),
+    'Frozen': 0,
+    'Partial': BLOCK[1024] + 2 * sum(STAGES),
+    # attention 3C + C, MLP 4C + C, two norms; patch embedding and its norm; norms of patch merging; output norms
+    'BitFit': sum(11 * c for c in WIDTHS) + 2 * 128 + 4 * sum(STAGES[:3]) + sum(STAGES),
+    'NormTuning': 2 * (sum(2 * c for c in WIDTHS) + 128 + 4 * sum(STAGES[:3]) + sum(STAGES)),
+    # the same places and the linear layers of patch merging, which have no bias
+    'SSF': 2 * sum(11 * c for c in WIDTHS) + 4 * 128 + sum(8 * c + 2 * c for c in STAGES[:3]) + 2 * sum(STAGES),
+    'LoRA': sum(16 * (c + 3 * c) for c in WIDTHS),
     'Adapter': sum(2 * (2 * 64 * c + 64 + c) for c in WIDTHS),
     'AdaptFormer': sum(2 * 64 * c + 64 + c for c in WIDTHS),
-    'LoRA': sum(16 * (c + 3 * c) for c in WIDTHS),
-    'Mona': sum(2 * (2 * 64 * c + 64 + c + 4 * c + 64 * (9 + 25 + 49) + 3 * 64 + 64 * 64 + 64) for c in WIDTHS),
-    'LoRand': sum(2 * (4 * (8 * c + 64 + 2 * c) + c // 4 + 4 * (2 * c + 64 + 8 * c) + c) for c in WIDTHS),
     'Convpass': sum(2 * (2 * 8 * c + 8 + c + 8 * 8 * 9 + 8) for c in WIDTHS),
-    # attention 3C + C, MLP 4C + C, two norms; patch embedding and its norm; norms of patch merging; output norms
-    'BitFit': sum(11 * c for c in WIDTHS) + 2 * 128 + 4 * (128 + 256 + 512) + 128 + 256 + 512 + 1024,
-    'NormTuning': 2 * (sum(2 * c for c in WIDTHS) + 128 + 4 * (128 + 256 + 512) + 128 + 256 + 512 + 1024),
+    'LoRand': sum(2 * lorand(c, 4, c // 2) for c in WIDTHS),
+    'Mona': sum(2 * (2 * 64 * c + 64 + c + 4 * c + 64 * (9 + 25 + 49) + 3 * 64 + 64 * 64 + 64) for c in WIDTHS),
+    # five convolutions with their norms; a projection and α per output
+    'SideTuning': 9 * (3 * 16 + 16 * 32 + 32 * 64 + 64 * 128 + 128 * 128)
+    + 2 * (16 + 32 + 64 + 2 * 128)
+    + sum(c * w + c + 1 for c, w in zip(STAGES, (32, 64, 128, 128))),
+    # rungs and gates, thin blocks, stage changes, outputs
+    'LST': sum(c * d + d + 12 * d**2 + 13 * d for c, d in zip(WIDTHS, THIN))
+    + 23
+    + sum(c // 8 * (c // 4) + c // 4 for c in STAGES[:3])
+    + sum(c // 8 * c + c for c in STAGES),
+    'E3VA': sum(2 * lorand(c, 2, c // 2) for c in WIDTHS) + 2 * sum(STAGES),
+    'DTL': sum(2 * 4 * c + c for c in WIDTHS) + 25 * sum(STAGES),
+    'EST': 2_488_748,
 }
 
 
@@ -294,6 +402,14 @@ def test_parameter_counts_on_swin_b(method):
     built = build_tuning(dict(type=method), swin_b)
     trained = [*built.parameters(), *built.trained_parameters(swin_b)]
     assert sum(p.numel() for p in trained) == COUNTS[method]
+
+
+def test_every_method_is_counted():
+    assert set(COUNTS) == {tuning['type'] for tuning in METHODS.values()}
+
+
+def test_published_sizes():
+    assert COUNTS['E3VA'] == 1_207_296 and COUNTS['LoRand'] == 2_370_816 and COUNTS['Partial'] == 12_605_472
 
 
 def test_targets_of_lora():

@@ -9,7 +9,7 @@ TUNINGS = dict(METHODS, **{'lora everywhere': dict(type='LoRA', rank=2, alpha=3,
 
 
 @pytest.mark.parametrize('method', MERGING)
-@pytest.mark.parametrize('name', [*BACKBONES, 'beit'])
+@pytest.mark.parametrize('name', [*BACKBONES, 'beit', 'convnext'])
 def test_merged_backbones_compute_the_same(name, method):
     torch.manual_seed(0)
     tuned = build(name, TUNINGS[method]).eval()

@@ -20,9 +20,12 @@ class DTL(SideNetwork):
     """A compact side network: low-rank maps of all blocks, summed up (Fu et al., 2024).
 
     Within a stage r ← r + U_j D_j h_j with r of the block's width C; output k becomes f_k + DWConv(swish(r)), with one
-    depthwise convolution per stage as in the source's DTL+. The source feeds swish(r) back into the later blocks, whose
-    graph it then needs; this is the variant that adds it to the outputs alone, so no graph enters the backbone. Every
-    stage starts its own sum: the widths differ, and the blocks' outputs carry on what came before.
+    depthwise convolution per stage as in the source's DTL+. Every stage starts its own sum, as in the source.
+
+    Three things differ from the published code. It feeds swish(r) back into the later blocks, whose graph it then
+    needs; here it is added to the outputs alone, so that no graph enters the backbone. For the same reason it is added
+    behind the output norm, not in front: f_k is what the backbone hands over. And h_j is the output of block j, where
+    the code reads the block's input: an output hears the block that it comes from, which nothing else would correct.
 
     Args:
         backbone: the backbone to tune.

@@ -93,6 +93,11 @@ class LST(ExpandingSideNetwork):
     models. Here they are transformer blocks with attention in windows where the backbone's block has attention, and two
     3×3 convolutions where not, and start at random; the backbone's outputs get U s added, U zero at the start.
 
+    Three more things differ from the published code. Its ladder starts from the reduced embeddings and has a gate at
+    the first block too; here taps are outputs of blocks, so the first state is the first rung, D_1 h_1. It has a norm
+    in front of U; here U reads s as it is, as in the other networks beside the backbone. And U s is added behind the
+    backbone's output norm, not in front, because f_k is what the backbone hands over.
+
     Args:
         backbone: the backbone to tune.
         reduction: the state has C / reduction channels, at least 8.
