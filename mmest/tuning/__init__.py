@@ -27,8 +27,8 @@ def build_tuning(cfg: dict, backbone: nn.Module) -> TuningMethod:
         backbone: the backbone that it will tune.
 
     Raises:
-        ValueError: no method has that name, or it has no such argument, or one of another type or outside its limits; it
-            finds nothing to train in the backbone.
+        ValueError: no method has that name, or it has no such argument, or one of another type or outside its limits,
+            or it finds nothing to train in the backbone.
     """
     if not isinstance(cfg, dict) or cfg.get('type') not in TUNINGS.module_dict:
         found = cfg.get('type') if isinstance(cfg, dict) else cfg
