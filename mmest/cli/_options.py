@@ -82,6 +82,6 @@ def add_step_options(parser: argparse.ArgumentParser) -> None:
         '--precision',
         choices=['fp32', 'fp16', 'bf16'],
         default='fp32',
-        help='of the forward pass; fp16 and bf16 on CUDA (default: fp32)',
+        help='of the forward pass; fp16 on CUDA alone (default: fp32)',
     )
     parser.add_argument('--out', type=Path, metavar='FILE.json', help='also write all figures there')

@@ -35,7 +35,7 @@ Methods are the files of configs/_base_/tunings. Options win over --tuning, and 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument('--tuning', metavar='NAME', help="tune the backbone by this method instead of the config's")
-    parser.add_argument('--amp', action='store_true', help='mixed precision, on CUDA')
+    parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on CUDA, bfloat16 on a CPU')
     parser.add_argument(
         '--resume',
         nargs='?',

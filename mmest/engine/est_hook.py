@@ -10,6 +10,7 @@ from mmest.engine.delta_checkpoint import DeltaCheckpoint
 from mmest.engine.peak_memory import PeakMemory
 from mmest.engine.repeatable_training import RepeatableTraining
 from mmest.engine.training_guard import TrainingGuard
+from mmest.mixed_precision import operators_in_fp32
 
 
 @HOOKS.register_module()
@@ -38,6 +39,8 @@ class ESTHook(Hook):
                 'EMAHook must run before ESTHook, so that averaged weights are in the checkpoint when the '
                 'frozen ones are taken out. Give EMAHook a priority below 55, or its default.'
             )
+        if hasattr(runner.optim_wrapper, 'cast_dtype'):
+            operators_in_fp32()
         for part in self.parts:
             part.before_train(runner)
 

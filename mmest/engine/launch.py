@@ -28,15 +28,12 @@ def default_work_dir(config: str, tuning: str | None = None) -> Path:
 
 
 def use_amp(cfg: Config) -> None:
-    """Train in mixed precision.
-
-    Raises:
-        ValueError: there is no CUDA device.
-    """
-    if not torch.cuda.is_available():
-        raise ValueError('--amp needs a CUDA device, and torch finds none. Leave it out on the CPU.')
-    cfg.optim_wrapper.type = 'AmpOptimWrapper'
-    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    """Train in mixed precision: float16 on CUDA, bfloat16 on a CPU."""
+    if torch.cuda.is_available():
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    else:
+        cfg.optim_wrapper.type = 'Bfloat16OptimWrapper'
 
 
 def check_backbone(cfg: Config) -> None:

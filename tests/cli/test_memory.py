@@ -131,7 +131,7 @@ def test_missing_weights_are_no_news(config, capsys):
 def test_bad_input_is_a_sentence(mmest, config, tmp_path):
     cfg = Config.fromfile(config)
     with pytest.raises(ValueError, match='needs CUDA'):
-        compare_tunings(cfg, METHODS, (64, 64), 1, precision='bf16')
+        compare_tunings(cfg, METHODS, (64, 64), 1, precision='fp16')
     cfg.model.backbone = dict(type='ResNet', depth=50)
     with pytest.raises(ValueError, match='it is ResNet. Wrap it'):
         compare_tunings(cfg, METHODS, (64, 64), 1)

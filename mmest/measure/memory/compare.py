@@ -19,6 +19,7 @@ from mmest.configs import explain_build_errors, set_tuning, tuned_backbone_of
 from mmest.frameworks import framework_of
 from mmest.measure.parameters import parameter_counts
 from mmest.measure.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
+from mmest.mixed_precision import operators_in_fp32
 
 from .step import MemoryReport, measure_training_step
 from .timeline import Timeline
@@ -28,7 +29,7 @@ _DISTRIBUTIONS = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
 
 #: Shares are of this method's peak.
 FULL = 'full'
-#: Of the forward pass; the last two by torch's autocast, on CUDA.
+#: Of the forward pass; the last two by torch's autocast, fp16 on CUDA alone.
 PRECISIONS = ('fp32', 'fp16', 'bf16')
 
 
@@ -60,8 +61,7 @@ def compare_tunings(
         The record that ``tools/measure_memory.py`` writes; its docstring has the keys.
 
     Raises:
-        ValueError: the config has no TunedBackbone; the device is not there, or too small; a CPU is asked for mixed
-            precision.
+        ValueError: the config has no TunedBackbone; the device is not there, or too small; a CPU is asked for fp16.
     """
     _check(cfg, device, precision)
     rows = {}
@@ -94,10 +94,10 @@ def _check(cfg: Config, device: str, precision: str) -> None:
     tuned_backbone_of(cfg)
     if device == 'cuda' and not torch.cuda.is_available():
         raise ValueError('Expected a CUDA device, but torch finds none. Use the CPU: the live peak is as exact there.')
-    if precision != 'fp32' and device != 'cuda':
-        raise ValueError(
-            "Mixed precision needs CUDA here, because mmengine's AmpOptimWrapper does. Leave it out on the CPU."
-        )
+    if precision == 'fp16' and device != 'cuda':
+        raise ValueError('fp16 needs CUDA, as losses are scaled there alone. On the CPU take bf16, or leave it out.')
+    if precision != 'fp32':
+        operators_in_fp32()
 
 
 def _optim_cfg(cfg: Config, precision: str) -> dict:
@@ -107,7 +107,7 @@ def _optim_cfg(cfg: Config, precision: str) -> dict:
         optim_cfg.pop(key, None)
     optim_cfg['type'] = 'OptimWrapper'
     if precision != 'fp32':
-        optim_cfg.update(type='AmpOptimWrapper', dtype=dict(fp16='float16', bf16='bfloat16')[precision])
+        optim_cfg['type'] = dict(fp16='AmpOptimWrapper', bf16='Bfloat16OptimWrapper')[precision]
     return optim_cfg
 
 
@@ -119,7 +119,7 @@ def prepare(
     Images keep the size asked for: the data preprocessor's own crop size and batch augmentations are left out.
 
     Raises:
-        ValueError: the config has no TunedBackbone, or cannot be built; the device is not there; mixed precision is
+        ValueError: the config has no TunedBackbone, or cannot be built; the device is not there; fp16 is
             asked of a CPU.
     """
     _check(cfg, device, precision)
