@@ -14,6 +14,7 @@ from mmest.engine.launch import build_runner, default_launcher, default_work_dir
 from mmest.engine.metrics import metrics_table
 from mmest.engine.quiet import LogFile
 from mmest.engine.run import RunFailed, one_sentence
+from mmest.engine.trained_classes import TrainedClassesHook
 from mmest.files import write_json
 
 EPILOG = """\
@@ -68,6 +69,7 @@ def run(args: argparse.Namespace) -> None:
         if args.show_dir:
             draw_predictions(cfg, args.show_dir)
         runner = build_runner(cfg, args.launcher or default_launcher())
+        runner.register_hook(TrainedClassesHook())
     log = LogFile(Path(cfg.work_dir, 'test.log'))
     with refusing(RunFailed), one_sentence(cfg, log):
         metrics = {name: float(value) for name, value in runner.test().items()}

@@ -81,7 +81,10 @@ def inspect(path: Path, folder: Path, files: Listing, use: Use) -> CocoFile:
 
 
 def _read(path: Path) -> CocoFile:
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f'The annotation file {path} cannot be read: {error.strerror}.') from error
     try:
         content = json.loads(decode(raw))
     except ValueError as error:
@@ -159,10 +162,10 @@ def _refuse_unknown(path: Path, names: list[str], other: list[str], use: Use) ->
     if not absent or (not other and len(absent) < len(use.classes)):
         return
     hints = [f'"{known}" instead of "{name}"' for name in absent if (known := nearly(name, other))]
+    hint = f' ({some(hints)})' if hints else ''
     raise ValueError(
-        f'{path} has the classes {some(names, 12)}, but {use.option} asks for {some(absent)}, which is not among '
-        f'them{f" ({some(hints)})" if hints else ""}: its boxes would be left out. Correct "classes" in the config; '
-        'the names must match exactly.'
+        f'{path} has the classes {some(names, 12) or "(none)"}, but {use.option} asks for {some(absent)}, which is not '
+        f'among them{hint}: its boxes would be left out. Correct "classes" in the config; the names must match exactly.'
     )
 
 

@@ -25,14 +25,20 @@ def listing(folder: Path) -> Listing:
     passed over.
     """
     found = {}
+    seen = set()  # a link may lead back to a folder above
     for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith('.'))
+        real = os.path.realpath(place)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith('.'))
         inside = os.path.relpath(place, folder)
-        for name in sorted(names):
+        for name in [] if real in seen else sorted(names):
             if not name.startswith('.'):
-                status = os.stat(os.path.join(place, name))
+                try:
+                    status = os.stat(os.path.join(place, name))
+                except OSError:
+                    continue  # a link that leads nowhere: the image is missing
                 path = name if inside == '.' else f'{inside}/{name}'.replace(os.sep, '/')
                 found[path] = (status.st_size, status.st_mtime_ns)
+        seen.add(real)
     return found
 
 

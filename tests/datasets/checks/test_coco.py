@@ -179,6 +179,8 @@ def test_single_objects_are_left_out_and_counted(data, change, note):
         (lambda c: c.update(annotations={}), '"annotations" is no list'),
         (lambda c: c.pop('categories'), 'is not in COCO format'),
         (lambda c: c.update(images=[]), 'names no image'),
+        (lambda c: c.update(categories=[]), r'has the classes \(none\), but .* asks for ship, plane'),
+        (lambda c: c.update(categories=['ship']), 'an entry of "categories" is not an object'),
         (each('categories', name='Ship'), 'asks for ship, plane.*"Ship" instead of "ship"'),
     ],
 )
@@ -237,6 +239,17 @@ def test_images_that_cannot_be_read(data, tmp_path):
     assert check_data(cfg, ['train']) == []
     (tmp_path / 'images/2.png').rename(tmp_path / 'images/2.PNG')
     with pytest.raises(FileNotFoundError, match=r'2.png \(2.PNG is there\)'):
+        check_data(cfg, ['train'])
+
+
+def test_links_are_followed_and_come_to_an_end(data, tmp_path):
+    cfg = data()
+    (tmp_path / 'images/again').symlink_to(tmp_path / 'images')
+    (tmp_path / 'images/0.png').rename(tmp_path / 'elsewhere.png')
+    (tmp_path / 'images/0.png').symlink_to(tmp_path / 'elsewhere.png')
+    assert check_data(cfg, ['train']) == []
+    (tmp_path / 'elsewhere.png').unlink()
+    with pytest.raises(FileNotFoundError, match='of which 1 are not in .*: 0.png'):
         check_data(cfg, ['train'])
 
 
