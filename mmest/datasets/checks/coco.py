@@ -358,6 +358,9 @@ def _usage(file: CocoFile, use: Use) -> None:
             f'{count(sum(foreign.values()), "object")} of classes that {use.option} does not name are left out: '
             f'{some(foreign, 8)}.'
         )
+    places = Counter((one['image_id'], one['category_id'], *one['bbox']) for one in file.content['annotations'])
+    if twice := len(file.content['annotations']) - len(places):
+        file.say(f'{count(twice, "object")} are there more than once (image, class and box); each counts.')
     ignored = sum(bool(one.get('ignore')) for one in file.content['annotations'])
     if ignored:
         file.say(f'{count(ignored, "object")} are marked "ignore" and are left out.')

@@ -37,17 +37,33 @@ def check_data(cfg: Config, splits: Sequence[str]) -> list[str]:
         ValueError: a file cannot be read, or what it means is in doubt; classes, heads and data do not agree.
     """
     notes: list[str] = []
+    images: dict[str, set[str]] = {}
     with cache.one_process_at_a_time():
         for split in splits:
             loader = cfg.get(f'{split}_dataloader') or {}
             for dataset in innermost(loader.get('dataset')):
-                notes += _check_dataset(cfg, dataset, split)
+                said, names = _check_dataset(cfg, dataset, split)
+                notes += said
+                images.setdefault(split, set()).update(names)
             _check_evaluators(cfg, split)
         check_classes(cfg)
-    notes = list(dict.fromkeys(notes))
+    notes = list(dict.fromkeys([*notes, *_seen_in_training(images)]))
     if os.environ.get('LOCAL_RANK', '0') == '0':
         for note in notes:
             print(f'data: {note}')
+    return notes
+
+
+def _seen_in_training(images: dict[str, set[str]]) -> list[str]:
+    """Images of another split that are trained on too."""
+    notes = []
+    for split in images.keys() - {'train'}:
+        both = sorted(images[split] & images.get('train', set()))
+        if both:
+            notes.append(
+                f'{len(both)} of {len(images[split])} images of {split}_dataloader are trained on too, such as '
+                f'{both[0]}: its score says how well they are remembered.'
+            )
     return notes
 
 
@@ -55,11 +71,12 @@ def _is_local(path: str) -> bool:
     return '://' not in path.replace('file://', '')
 
 
-def _check_dataset(cfg: Config, dataset: dict, split: str) -> list[str]:
+def _check_dataset(cfg: Config, dataset: dict, split: str) -> tuple[list[str], list[str]]:
+    """What is to be said, and the paths of the images."""
     option = f'{split}_dataloader.dataset'
     root = dataset.get('data_root') or ''
     if not _is_local(root) or dataset.get('backend_args'):
-        return [f'{option} lies on remote storage and is not looked at.']
+        return [f'{option} lies on remote storage and is not looked at.'], []
     if root and not Path(root).is_dir():
         raise FileNotFoundError(
             f'The data folder {Path(root).absolute()} is not there. {_how_to_set(cfg, root, option)}'
@@ -88,7 +105,8 @@ def _check_dataset(cfg: Config, dataset: dict, split: str) -> list[str]:
     if reader == 'pairs':
         return _check_pairs(cfg, dataset, option)
     kind = dataset.get('type')
-    return [f'{option} is read by {getattr(kind, "__name__", kind)} in its own way: only its folders were looked at.']
+    note = f'{option} is read by {getattr(kind, "__name__", kind)} in its own way: only its folders were looked at.'
+    return [note], []
 
 
 def _how_to_set(cfg: Config, root: str, option: str) -> str:
@@ -108,7 +126,7 @@ def _reader(cfg: Config, dataset: dict) -> str:
     }.get(place, '')
 
 
-def _check_coco(cfg: Config, dataset: dict, path: Path, folder: Path, split: str) -> list[str]:
+def _check_coco(cfg: Config, dataset: dict, path: Path, folder: Path, split: str) -> tuple[list[str], list[str]]:
     option = f'{split}_dataloader.dataset'
     filters = dataset.get('filter_cfg') or {}
     use = Use(
@@ -127,14 +145,15 @@ def _check_coco(cfg: Config, dataset: dict, path: Path, folder: Path, split: str
     known = cache.load(key)
     if known is None or (known['changed'] and not copy.is_file()):
         file = inspect(path, folder, files, use)
-        known = dict(notes=file.notes, changed=file.changed)
+        names = [one['file_name'] for one in file.content['images']]
+        known = dict(notes=file.notes, changed=file.changed, images=names)
         if file.changed:
             write_json(copy, file.content, indent=None)
         cache.keep(key, known)
     if known['changed']:
         dataset['ann_file'] = str(copy)
         _redirect(cfg, split, path, copy)
-    return known['notes']
+    return known['notes'], [os.path.join(folder, name) for name in known['images']]
 
 
 def _copies(cfg: Config) -> Path:
@@ -177,7 +196,7 @@ def _check_evaluators(cfg: Config, split: str) -> None:
             )
 
 
-def _check_pairs(cfg: Config, dataset: dict, option: str) -> list[str]:
+def _check_pairs(cfg: Config, dataset: dict, option: str) -> tuple[list[str], list[str]]:
     classes = class_names(cfg, dataset, option)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')), explain_build_errors(cfg):
         built: Any = DATASETS.build(dict(dataset, lazy_init=True))
@@ -209,4 +228,5 @@ def _check_pairs(cfg: Config, dataset: dict, option: str) -> list[str]:
         reads_numbers,
         cfg.get('image_scale'),
     )
-    return notes + check_pairs(data)
+    said, names = check_pairs(data)
+    return notes + said, [os.path.join(data.images, name) for name in names]

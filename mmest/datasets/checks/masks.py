@@ -64,11 +64,11 @@ def read_names(path: Path, ending: str) -> tuple[list[str], bool]:
     return names, '\n'.join(names).encode() != raw.strip().replace(b'\r\n', b'\n')
 
 
-def check_pairs(data: Pairs) -> list[str]:
+def check_pairs(data: Pairs) -> tuple[list[str], list[str]]:
     """Look at every image and every mask.
 
     Returns:
-        What was left out, or is unusual.
+        What was left out, or is unusual; and the names of the images, without ending.
 
     Raises:
         FileNotFoundError: images or masks are missing.
@@ -84,7 +84,7 @@ def check_pairs(data: Pairs) -> list[str]:
         notes.append(f'{data.option}: {count(len(names) - len(set(names)), "name")} of the list are there twice.')
     found = headers(data.images, images, [name + data.image_ending for name in names], data.scale)
     if not data.labels:
-        return notes
+        return notes, names
     missing = [name for name in names if name + data.label_ending not in labels]
     if missing:
         raise FileNotFoundError(
@@ -95,11 +95,11 @@ def check_pairs(data: Pairs) -> list[str]:
     if data.names is None:
         notes += _lonely(data, names, labels)
     if not data.reads_numbers:
-        return notes
+        return notes, names
     facts = masks(data.labels, labels, [name + data.label_ending for name in names])
     for name in names:
         _fits(data, name, found[name + data.image_ending], facts[name + data.label_ending])
-    return notes + _values(data, {name: facts[name + data.label_ending] for name in names})
+    return notes + _values(data, {name: facts[name + data.label_ending] for name in names}), names
 
 
 def _names(data: Pairs, images: Listing) -> list[str]:

@@ -87,7 +87,9 @@ def first(kind, **values):
 
 def test_what_is_right_is_read_as_it_is(data):
     cfg = data()
-    assert check_data(cfg, ['train', 'val']) == []
+    (note,) = check_data(cfg, ['train', 'val'])
+    assert '4 of 4 images of val_dataloader are trained on too' in note
+    assert check_data(cfg, ['val']) == []
     assert cfg.train_dataloader.dataset.ann_file == 'train.json'
     assert cfg.val_evaluator.ann_file.endswith('/val.json')
 
@@ -226,6 +228,12 @@ def test_val_without_objects_is_said(data):
         cfg = data(val=edited(change))
         assert any('no image has an object' in note for note in check_data(cfg, ['val']))
         assert read(cfg, 'val')['annotations'] == []
+
+
+def test_objects_that_are_there_twice_are_said(data):
+    whole = content()
+    whole['annotations'].append(dict(whole['annotations'][0], id=9))
+    assert any('1 object are there more than once' in note for note in check_data(data(whole), ['train']))
 
 
 def test_images_that_cannot_be_read(data, tmp_path):
