@@ -6,7 +6,6 @@ registries. Neither mmdet nor mmseg is needed for that; what needs them says so 
 
 __version__ = '0.1.0'
 
-import mmest.checkpoints.files
 import mmest.engine.optim
 import mmest.pictures.transforms  # noqa: F401 -- these register themselves
 from mmest.backbones import ESTBackbone, TunedBackbone, tuned_backbones

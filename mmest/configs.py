@@ -3,11 +3,13 @@
 import difflib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
 
 from mmest.frameworks import import_framework
 
@@ -60,7 +62,8 @@ def set_tuning(cfg: Config, tuning: str | dict) -> None:
     """
     backbone = tuned_backbone_of(cfg)
     method = load_tuning(tuning) if isinstance(tuning, str) else tuning
-    cfg.model.backbone = ConfigDict(type='TunedBackbone', backbone=backbone['backbone'], tuning=method)
+    more = dict(allow_random=True) if backbone.get('allow_random') else {}
+    cfg.model.backbone = ConfigDict(type='TunedBackbone', backbone=backbone['backbone'], tuning=method, **more)
 
 
 def tuned_backbone_of(cfg: Config) -> dict:
@@ -170,8 +173,9 @@ def check_parts(cfg: Config, names: Sequence[str]) -> None:
         )
 
 
-def config_of(checkpoint: dict, config: Path | None, path: Path) -> Config:
-    """The config of a checkpoint, with the framework that it needs imported.
+def config_of(checkpoint: Any, config: Path | None, path: Path) -> Config:
+    """The config of a checkpoint, with the framework that it needs imported. One inside it is code, and that it runs is
+    said.
 
     Args:
         checkpoint: what was loaded.
@@ -184,8 +188,9 @@ def config_of(checkpoint: dict, config: Path | None, path: Path) -> Config:
     """
     if config is not None:
         return read_config(str(config))
-    if 'cfg' not in checkpoint.get('meta', {}):
+    if not isinstance(checkpoint, Mapping) or 'cfg' not in checkpoint.get('meta', {}):
         raise ValueError(f'{path} has no config inside; name the one that it was trained with by --config.')
+    print_log(f'Runs the config inside {path}, which is Python code; --config takes another.', logger='current')
     return config_from_text(checkpoint['meta']['cfg'])
 
 
@@ -193,9 +198,19 @@ def config_from_text(text: str) -> Config:
     """A config from its text, which is run, with the framework that it needs imported.
 
     Raises:
-        ValueError: the framework is not installed.
+        ValueError: it cannot be run; the framework is not installed.
     """
-    cfg = Config.fromstring(text, file_format='.py')
+    try:
+        cfg = Config.fromstring(text, file_format='.py')
+    except Exception as error:  # a config is code of its author's: anything may go wrong in it
+        raise ValueError(
+            f'The config inside the checkpoint cannot be read: {type(error).__name__}: {_reason(error)}. Name one by '
+            '--config.'
+        ) from error
+    if not isinstance(cfg.get('model'), dict):
+        raise ValueError(
+            'The config inside the checkpoint holds no model. Name the one that it was trained with by --config.'
+        )
     import_framework(cfg)
     return cfg
 

@@ -14,14 +14,41 @@ def beside(path: str | Path) -> Path:
     return Path(f'{path}.part{os.getpid()}')
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write beside the file and rename it; folders on the way are made."""
+def write_bytes(path: Path, content: bytes, durable: bool = False) -> None:
+    """Write beside the file and rename it; folders on the way are made.
+
+    Args:
+        path: the file.
+        content: what it shall hold.
+        durable: wait until disk and folder have it, so that a power cut leaves the old file or the new one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    part = beside(path)
     try:
-        beside(path).write_bytes(content)
-        os.replace(beside(path), path)
+        with part.open('wb') as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(part, path)
     finally:
-        beside(path).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
+    if durable:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder last. Systems whose folders cannot be opened see to that themselves."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:  # network file systems that know no such thing
+        pass
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, record: Any, indent: int | None = 1) -> None:

@@ -13,6 +13,8 @@ from mmengine.config.utils import MODULE2PACKAGE
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
+from mmest.checkpoints.safe import safe_loading
+
 _DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation', mmpretrain='mmpretrain torchvision')
 
 
@@ -38,9 +40,15 @@ class Framework:
         return self.task == 'detection'
 
     def load(self, cfg: Config, checkpoint: str, device: str) -> nn.Module:
-        """The model of a config with the weights of a checkpoint, in eval mode."""
+        """The model of a config with the weights of a checkpoint, in eval mode.
+
+        Raises:
+            FileNotFoundError: the checkpoint is missing.
+            ValueError: it is damaged, not safe to load, or does not hold every tensor of the model.
+        """
         name = 'init_detector' if self.detects else 'init_model'
-        return getattr(importlib.import_module(f'{self.scope}.apis'), name)(cfg, checkpoint, device=device)
+        with safe_loading():
+            return getattr(importlib.import_module(f'{self.scope}.apis'), name)(cfg, checkpoint, device=device)
 
     def infer(self, model: nn.Module, image: np.ndarray) -> Any:
         """The data sample with the prediction for an image, H×W×3 in BGR."""

@@ -114,7 +114,8 @@ class ToyModel(BaseModel):
         self.backbone = MODELS.build(backbone)
         with torch.no_grad():
             training = self.backbone.training
-            channels = [f.shape[1] for f in self.backbone.eval()(image(batch=1))]
+            self.backbone.eval()
+            channels = [f.shape[1] for f in self.backbone(image(batch=1))]
             self.backbone.train(training)
         self.head = nn.ModuleList(nn.Conv2d(c, classes, 1) for c in channels)
         self.norm = nn.BatchNorm2d(classes)

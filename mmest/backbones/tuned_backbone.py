@@ -15,9 +15,11 @@ from mmest.anatomy.hooks import override
 from mmest.anatomy.taps import TapReader
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.digests import digests
-from mmest.checkpoints.pretrained import Coverage, load_pretrained, pretrained_source
+from mmest.checkpoints.pretrained import MIN_COVERAGE, Coverage, load_pretrained, pretrained_source
+from mmest.checkpoints.safe import hold_models_to_the_rule
+from mmest.checkpoints.whole import watch_models_around
 from mmest.frameworks import calling_runner
-from mmest.tuning import build_tuning
+from mmest.tuning import build_tuning, tuning_arguments
 
 
 def _stay_in_eval_mode(train: Callable, module: nn.Module, mode: bool = True) -> nn.Module:
@@ -38,6 +40,7 @@ class TunedBackbone(BaseModule):
     Args:
         backbone: config of any registered backbone. Its ``init_cfg`` of type ``Pretrained`` names the weights.
         tuning: config of a registered tuning method, such as ``dict(type='EST')``.
+        allow_random: let a frozen backbone train beside others though no file gave it weights.
         init_cfg: must be None; checkpoints of the backbone belong to its own config, where inference finds them too.
         pretrained: must be None, for the same reason.
 
@@ -46,7 +49,12 @@ class TunedBackbone(BaseModule):
     """
 
     def __init__(
-        self, backbone: dict, tuning: dict, init_cfg: dict | None = None, pretrained: str | None = None
+        self,
+        backbone: dict,
+        tuning: dict,
+        allow_random: bool = False,
+        init_cfg: dict | None = None,
+        pretrained: str | None = None,
     ) -> None:
         if init_cfg is not None or pretrained is not None:
             raise ValueError(
@@ -56,14 +64,22 @@ class TunedBackbone(BaseModule):
                 "init_cfg=dict(type='Pretrained', checkpoint=...)))."
             )
         super().__init__()
+        watch_models_around(TunedBackbone)
+        hold_models_to_the_rule(TunedBackbone)
         # mmdet's Swin reads its init_cfg by attribute.
         self.backbone = MODELS.build(ConfigDict(backbone))
         # Without touching the random numbers that neck and head start from: methods are compared from the same start.
         with torch.random.fork_rng():
             self.method = build_tuning(tuning, self.backbone)
+        #: All arguments of the method, as they are written into checkpoints.
+        self.arguments = tuning_arguments(tuning)
+        self.allow_random = allow_random
+        #: Whether a checkpoint has to bring every tensor of the model: before a training starts from fresh ones.
+        self.expects_whole = True
         self.coverage: Coverage | None = None
         self._restorable: dict[str, str] = {}
-        self._has_weights = pretrained_source(self.backbone) is None
+        self._has_weights = False
+        self._warned = False
         self.taps = None
         if self.method.tapped_blocks:
             self.taps = TapReader(self.method, self.backbone, self.method.tapped_blocks)
@@ -125,13 +141,30 @@ class TunedBackbone(BaseModule):
         """
         self.load_backbone()
         self.method.init_weights()
+        self.expects_whole = False
         self._is_init = True
         _guard(calling_runner())
+
+    def refuse_random_weights(self) -> None:
+        """Stop a training beside noise.
+
+        Raises:
+            ValueError: part of the backbone is frozen, neither a pretrained file nor a checkpoint has given it weights,
+                and ``allow_random`` is not set.
+        """
+        if self._has_weights or self.allow_random or not any(True for _ in self.frozen_state()):
+            return
+        raise ValueError(
+            f'{type(self.backbone).__name__} is frozen by {type(self.method).__name__} and has random weights: its '
+            "init_cfg names no file, and load_from brought none. Name one: backbone=dict(type='TunedBackbone', "
+            "backbone=dict(..., init_cfg=dict(type='Pretrained', checkpoint=...))); or allow it: "
+            "dict(type='TunedBackbone', allow_random=True, ...)."
+        )
 
     def load_backbone(self) -> None:
         """Give the backbone the weights that its ``init_cfg`` names (or a fresh start, if it names none)."""
         self.coverage = load_pretrained(self.backbone)
-        self._has_weights = True
+        self._has_weights = self.coverage is not None
         if self.coverage is None:
             self._restorable = {}
             return
@@ -155,8 +188,8 @@ class TunedBackbone(BaseModule):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        if not self._has_weights:
-            self._has_weights = True  # say it once
+        if not (self._has_weights or self._warned) and pretrained_source(self.backbone) is not None:
+            self._warned = True  # say it once
             print_log(
                 f'{type(self.backbone).__name__} runs with random weights: neither init_weights() nor a '
                 f'checkpoint has given it "{pretrained_source(self.backbone)}".',
@@ -179,10 +212,19 @@ class TunedBackbone(BaseModule):
     ) -> None:
         rename_plain_keys(self, state_dict, prefix)
         check_and_complete(self, state_dict, prefix)
-        self._has_weights = self._has_weights or any(key.startswith(f'{prefix}backbone.') for key in state_dict)
+        self._has_weights = self._has_weights or self._share_in(state_dict, prefix) >= MIN_COVERAGE
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
+
+    def _share_in(self, state_dict: dict[str, Tensor], prefix: str) -> float:
+        """How much of the backbone's parameters a state dict has."""
+        sizes, covered = 0, 0
+        for name, p in self.backbone.named_parameters():
+            given = state_dict.get(f'{prefix}backbone.{name}')
+            sizes += p.numel()
+            covered += p.numel() if isinstance(given, Tensor) and given.shape == p.shape else 0
+        return covered / max(sizes, 1)
 
 
 @MODELS.register_module()
@@ -191,11 +233,12 @@ class ESTBackbone(TunedBackbone):
 
     Args:
         backbone: config of any registered backbone.
+        allow_random: as of :class:`TunedBackbone`.
         knobs: arguments of :class:`mmest.tuning.side.est.EST`.
     """
 
-    def __init__(self, backbone: dict, **knobs) -> None:
-        super().__init__(backbone, tuning=dict(type='EST', **knobs))
+    def __init__(self, backbone: dict, allow_random: bool = False, **knobs) -> None:
+        super().__init__(backbone, tuning=dict(type='EST', **knobs), allow_random=allow_random)
 
 
 def tuned_backbones(model: nn.Module) -> list[tuple[str, TunedBackbone]]:

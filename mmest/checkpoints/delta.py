@@ -2,55 +2,78 @@
 
 A delta checkpoint is an ordinary mmengine checkpoint whose state dict lacks the frozen tensors that the pretrained file
 of the backbone gives back, and has one more entry per tuned backbone, ``<backbone>.delta_info``: JSON in a uint8
-tensor, so that it passes through every tool that moves state dicts about. Loading is the wrapper's own business
+tensor, so that it passes through every tool that moves state dicts about. It holds the method with its arguments, the
+fingerprint of what was left out, and a digest of every tensor beside it. Loading is the wrapper's own business
 (:func:`check_and_complete`), so every path that ends in loading a state dict works.
 """
 
+import hashlib
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 from mmengine.logging import print_log
-from torch import Tensor
+from torch import Tensor, nn
 
-from mmest.checkpoints.digests import digests, fingerprint
+from mmest.checkpoints.digests import digest, digests, fingerprint
 from mmest.checkpoints.pretrained import pretrained_source
 
-if TYPE_CHECKING:
-    from mmest.backbones.tuned_backbone import TunedBackbone
-
 DELTA_KEY = 'delta_info'
-VERSION = 1
+VERSION = 2
+_DAMAGED = 'The entry that tells what this delta checkpoint belongs to is damaged; the file is not usable.'
+
+
+class Tuned(Protocol):
+    """What is asked of a tuned backbone here."""
+
+    backbone: nn.Module
+    method: nn.Module
+    arguments: dict[str, Any]
+
+    def frozen_state(self) -> Iterator[tuple[str, Tensor]]: ...
+
+    def restorable(self) -> dict[str, str]: ...
+
+    def load_backbone(self) -> None: ...
+
+    def state_dict(self) -> dict[str, Tensor]: ...
 
 
 def encode_info(info: dict) -> Tensor:
-    """JSON as a uint8 tensor."""
-    return torch.tensor(list(json.dumps(info, sort_keys=True).encode()), dtype=torch.uint8)
+    """JSON as a uint8 tensor, with its digest in a line below."""
+    text = json.dumps(info, sort_keys=True).encode()
+    return torch.tensor(list(text + b'\n' + hashlib.sha256(text).hexdigest().encode()), dtype=torch.uint8)
 
 
 def decode_info(tensor: Tensor) -> dict:
     """The JSON in a uint8 tensor.
 
     Raises:
-        ValueError: it is damaged, or was written by an unknown version.
+        ValueError: it is damaged, incomplete, or was written by an unknown version.
     """
     try:
-        info = json.loads(bytes(tensor.cpu().tolist()).decode())
+        text, line, check = bytes(tensor.cpu().tolist()).partition(b'\n')
+        info = json.loads(text.decode())
         version = info['version']
-    except (ValueError, KeyError, TypeError) as error:
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(_DAMAGED) from error
+    if line and check != hashlib.sha256(text).hexdigest().encode():
+        raise ValueError(_DAMAGED)
+    if version not in (1, VERSION):
         raise ValueError(
-            'The entry that tells what this delta checkpoint belongs to is damaged; the file is not usable.'
-        ) from error
-    if version != VERSION:
-        raise ValueError(
-            f'This delta checkpoint has format version {version}; this mmest reads version {VERSION}. '
+            f'This delta checkpoint has format version {version}; this mmest reads versions 1 and {VERSION}. '
             'Use the version of mmest that wrote it, or one that is newer.'
         )
+    kinds = dict(fingerprint=str, tensors=int, belongs_to=str)
+    if version == VERSION:
+        kinds.update(path=str, method=str, arguments=dict, digests=dict)
+    if any(not isinstance(info.get(name), kind) for name, kind in kinds.items()) or version == VERSION and not line:
+        raise ValueError(_DAMAGED)
     return info
 
 
-def describe(tuned: 'TunedBackbone') -> str:
+def describe(tuned: Tuned) -> str:
     """A backbone in words, for messages."""
     count = sum(p.numel() for p in tuned.backbone.parameters())
     return (
@@ -60,7 +83,7 @@ def describe(tuned: 'TunedBackbone') -> str:
 
 
 def strip_frozen(
-    tuned_backbones: Sequence[tuple[str, 'TunedBackbone']], checkpoint: dict, frozen: dict[str, dict[str, str]]
+    tuned_backbones: Sequence[tuple[str, Tuned]], checkpoint: dict, frozen: dict[str, dict[str, str]]
 ) -> list[str]:
     """Turn an mmengine checkpoint of a model into a delta checkpoint, in place.
 
@@ -76,25 +99,35 @@ def strip_frozen(
         Keys of the frozen tensors that had to stay.
     """
     kept: list[str] = []
+    infos: dict[str, dict] = {}
+    states = [(checkpoint.get('state_dict'), ''), (checkpoint.get('ema_state_dict'), 'module.')]
     for path, tuned in tuned_backbones:
         prefix = f'{path}.' if path else ''
         current, known = frozen[path], tuned.restorable()
         left_out = {name: value for name, value in current.items() if known.get(name) == value}
         kept += [f'{prefix}backbone.{name}' for name in current if name not in left_out]
-        if not left_out:
-            continue
-        info = encode_info(
-            dict(version=VERSION, fingerprint=fingerprint(left_out), tensors=len(left_out), belongs_to=describe(tuned))
+        for state, outer in states:
+            for name in left_out if state is not None else ():
+                state.pop(f'{outer}{prefix}backbone.{name}', None)
+        infos[prefix] = dict(
+            version=VERSION,
+            path=path,
+            fingerprint=fingerprint(left_out),
+            tensors=len(left_out),
+            belongs_to=describe(tuned),
+            method=type(tuned.method).__name__,
+            arguments=tuned.arguments,
         )
-        for states, outer in ((checkpoint.get('state_dict'), ''), (checkpoint.get('ema_state_dict'), 'module.')):
-            if states is not None:
-                for name in left_out:
-                    states.pop(f'{outer}{prefix}backbone.{name}', None)
-                states[f'{outer}{prefix}{DELTA_KEY}'] = info
+    for state, outer in states:
+        if state is None:
+            continue
+        held = digests((key.removeprefix(outer), value) for key, value in state.items() if key.startswith(outer))
+        for prefix, info in infos.items():
+            state[f'{outer}{prefix}{DELTA_KEY}'] = encode_info(dict(info, digests=held))
     return kept
 
 
-def rename_plain_keys(tuned: 'TunedBackbone', state_dict: dict[str, Tensor], prefix: str) -> None:
+def rename_plain_keys(tuned: Tuned, state_dict: dict[str, Tensor], prefix: str) -> None:
     """Give the keys of an ordinary checkpoint (``backbone.x``) the names they have in the wrapper
     (``backbone.backbone.x``), in place.
     """
@@ -105,13 +138,56 @@ def rename_plain_keys(tuned: 'TunedBackbone', state_dict: dict[str, Tensor], pre
             state_dict[f'{prefix}backbone.{name}'] = state_dict.pop(key)
 
 
-def check_and_complete(tuned: 'TunedBackbone', state_dict: dict[str, Tensor], prefix: str) -> None:
+def check_digests(info: dict, state_dict: Mapping[str, Tensor], prefix: str, around: str | None = None) -> None:
+    """The tensors of a delta are those that were written.
+
+    Args:
+        info: of the delta.
+        state_dict: where its tensors are.
+        prefix: of the tuned backbone in it.
+        around: look at the tensors outside of the tuned backbone whose names begin so (default: at those inside).
+
+    Raises:
+        ValueError: some are missing or damaged.
+    """
+    path = f'{info["path"]}.' if info['path'] else ''
+    if around is None:
+        wanted = {prefix + n[len(path) :]: value for n, value in info['digests'].items() if n.startswith(path)}
+    elif prefix.endswith(path):
+        outer = prefix[: len(prefix) - len(path)]
+        wanted = {outer + n: value for n, value in info['digests'].items() if not n.startswith(path)}
+        wanted = {key: value for key, value in wanted.items() if key.startswith(around)}
+    else:
+        return  # the backbone was taken out of its model
+    lost = [key for key in wanted if not isinstance(state_dict.get(key), Tensor)]
+    other = [key for key, value in wanted.items() if key not in lost and digest(state_dict[key]) != value]
+    if lost or other:
+        raise ValueError(
+            f'This delta checkpoint is damaged: of the {len(info["digests"])} tensors that were written {len(lost)} '
+            f'are missing and {len(other)} have other values, first {(lost + other)[0]}. Copy it again or take an '
+            'earlier checkpoint.'
+        )
+
+
+def _check_arguments(info: dict, tuned: Tuned) -> None:
+    for name, here in tuned.arguments.items():
+        there = info['arguments'].get(name, here)
+        if name not in tuned.method.training_arguments and there != here:
+            raise ValueError(
+                f'This delta checkpoint was trained by {info["method"]} with {name}={there}, but here {name}={here}: '
+                'it would compute something else. Use the config that it was trained with, or set '
+                f'model.backbone.tuning.{name}={there}.'
+            )
+
+
+def check_and_complete(tuned: Tuned, state_dict: dict[str, Tensor], prefix: str) -> None:
     """Check the state dict of a delta checkpoint against a backbone and fill in what it left out, in place.
 
     A state dict that is not a delta passes untouched, unless it has a trained method and no backbone.
 
     Raises:
-        ValueError: the delta is damaged, of an unknown version, of another method, or of another backbone.
+        ValueError: the delta is damaged, of an unknown version, of another method or other arguments of it, or of
+            another backbone.
     """
     marker = state_dict.pop(prefix + DELTA_KEY, None)
     own = {prefix + name: tensor for name, tensor in tuned.state_dict().items()}
@@ -127,9 +203,20 @@ def check_and_complete(tuned: 'TunedBackbone', state_dict: dict[str, Tensor], pr
             )
         return
     info = decode_info(marker)
+    if info['version'] == VERSION:
+        check_digests(info, state_dict, prefix)
+    else:
+        print_log(
+            'This delta checkpoint was written by an earlier mmest and has no digests: damage of its tensors would not '
+            'be noticed, nor other arguments of the method.',
+            logger='current',
+            level=30,
+        )
+    if info.get('method') == type(tuned.method).__name__:
+        _check_arguments(info, tuned)
     wrong = [key for key in own if key not in frozen and (key not in given or given[key].shape != own[key].shape)]
     wrong += [key for key in given if key not in own]
-    if wrong or len(left_out) != info['tensors']:
+    if wrong or len(left_out) != info['tensors'] or info.get('method') not in (None, type(tuned.method).__name__):
         raise ValueError(
             f'This delta checkpoint belongs to {info["belongs_to"]}; here is {describe(tuned)}. '
             f'{len(wrong)} tensors do not fit{", first " + wrong[0] if wrong else ""}; '
@@ -137,28 +224,33 @@ def check_and_complete(tuned: 'TunedBackbone', state_dict: dict[str, Tensor], pr
             'Use the config that it was trained with.'
         )
     names = [key[len(prefix) + len('backbone.') :] for key in left_out]
-
-    def fits() -> bool:
-        wanted = set(names)
-        return fingerprint(digests((n, t) for n, t in tuned.frozen_state() if n in wanted)) == info['fingerprint']
-
-    if not fits():
-        if pretrained_source(tuned.backbone) is None:
-            raise ValueError(
-                f'This delta checkpoint belongs to {info["belongs_to"]}; here is {describe(tuned)}, with '
-                'other weights. Name the pretrained file in the init_cfg of the backbone.'
-            )
-        tuned.load_backbone()
-        if not fits():
-            raise ValueError(
-                f'This delta checkpoint belongs to {info["belongs_to"]}, whose frozen weights have '
-                f'another fingerprint than those of {describe(tuned)}. Name the pretrained file that it '
-                'was trained with in the init_cfg of the backbone.'
-            )
-        print_log(
-            f'Completed a delta checkpoint with the frozen weights of {pretrained_source(tuned.backbone)}.',
-            logger='current',
-        )
+    _find_weights(info, tuned, set(names))
     current = dict(tuned.frozen_state())
     for key, name in zip(left_out, names):
         state_dict[key] = current[name].clone()
+
+
+def _find_weights(info: dict, tuned: Tuned, names: set[str]) -> None:
+    """Have the backbone hold the frozen tensors that a delta left out."""
+
+    def fits() -> bool:
+        return fingerprint(digests((n, t) for n, t in tuned.frozen_state() if n in names)) == info['fingerprint']
+
+    if fits():
+        return
+    if pretrained_source(tuned.backbone) is None:
+        raise ValueError(
+            f'This delta checkpoint belongs to {info["belongs_to"]}; here is {describe(tuned)}, with '
+            'other weights. Name the pretrained file in the init_cfg of the backbone.'
+        )
+    tuned.load_backbone()
+    if not fits():
+        raise ValueError(
+            f'This delta checkpoint belongs to {info["belongs_to"]}, whose frozen weights have '
+            f'another fingerprint than those of {describe(tuned)}. Name the pretrained file that it '
+            'was trained with in the init_cfg of the backbone.'
+        )
+    print_log(
+        f'Completed a delta checkpoint with the frozen weights of {pretrained_source(tuned.backbone)}.',
+        logger='current',
+    )

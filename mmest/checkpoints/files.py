@@ -1,11 +1,6 @@
-"""Reading and writing checkpoint files safely, on every path of mmengine.
+"""Writing checkpoint files whole, and of plain types."""
 
-Importing this module puts two things in place of mmengine's own: local files are written beside and renamed, so a file
-that exists is complete; and local checkpoints that cannot be read give a sentence that says why.
-"""
-
-import os
-import pickle
+import io
 import zipfile
 from collections import deque
 from pathlib import Path
@@ -14,70 +9,44 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer, print_log
-from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
-from torch.serialization import safe_globals
 
-from mmest.files import beside
+from mmest.checkpoints.seal import seal
+from mmest.files import write_bytes
 
-# What mmengine itself puts into a checkpoint beside plain types: curves of logged values, NumPy arrays and scalars.
-_MMENGINE_TYPES = (
-    [HistoryBuffer, np.ndarray, np.dtype]
-    + [type(np.dtype(kind)) for kind in ('f2', 'f4', 'f8', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', '?')]
-    + [
-        (function, f'{module}.{name}')
-        for module in ('numpy.core.multiarray', 'numpy._core.multiarray')
-        for name, function in (('_reconstruct', np.zeros(1).__reduce__()[0]), ('scalar', np.float64(0).__reduce__()[0]))
-    ]
-)
 _HISTORY = 'history_buffer'
+_BACKEND = 'mmest'
 
 
-class AtomicLocalBackend(LocalBackend):
-    """mmengine's local storage, except that a file appears under its name only when it is whole."""
+@register_backend(_BACKEND)
+class SealedLocalBackend(LocalBackend):
+    """mmengine's local storage, except that a file appears under its name only when it is whole and on the disk, and
+    that it carries a seal, by which damage is noticed.
+    """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Write bytes to a file."""
-        part = beside(filepath)
-        try:
-            super().put(obj, part)
-            os.replace(part, filepath)
-        finally:
-            part.unlink(missing_ok=True)
+        """Write the bytes of a checkpoint to a file."""
+        write_bytes(Path(filepath), seal(obj) if zipfile.is_zipfile(io.BytesIO(obj)) else obj, durable=True)
 
 
-register_backend('local', AtomicLocalBackend, force=True, prefixes='')
+def write_sealed(hook: CheckpointHook, out_dir: str) -> None:
+    """Have mmengine's hook write its checkpoints by :class:`SealedLocalBackend`, where they go to a local folder."""
+    if hook.backend_args is None and hook.file_client_args is None and '://' not in str(hook.out_dir or out_dir):
+        hook.backend_args = dict(backend=_BACKEND)
+
+
+def save_file(checkpoint: dict, path: Path) -> None:
+    """Write a checkpoint whole and sealed."""
+    with io.BytesIO() as stream:
+        torch.save(checkpoint, stream)
+        SealedLocalBackend().put(stream.getvalue(), path)
 
 
 def is_complete(filename: str | Path) -> bool:
     """Whether a checkpoint file is there with its end, where a zip file keeps its table of contents."""
     return zipfile.is_zipfile(filename)
-
-
-@CheckpointLoader.register_scheme(prefixes='', force=True)
-def load_from_local(filename: str, map_location: Any) -> dict:
-    """Load a checkpoint from a local file, admitting plain types and those that mmengine puts into checkpoints.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is truncated, or holds what is not safe to load.
-    """
-    path = Path(filename).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f'There is no checkpoint file "{filename}".')
-    try:
-        with safe_globals(_MMENGINE_TYPES):
-            return torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        if 'Unsupported' in str(error) or 'Weights only' in str(error) and is_complete(path):
-            raise ValueError(f'"{filename}" holds Python objects that are not safe to load: {error}') from error
-        raise ValueError(f'"{filename}" ({path.stat().st_size:,} bytes) is not a checkpoint, or is damaged.') from error
-    except Exception as error:  # torch raises whatever its unpickler meets, by what is there and where it ends
-        raise ValueError(
-            f'"{filename}" ({path.stat().st_size:,} bytes) is truncated or damaged and cannot be loaded; '
-            'copy it again or take an earlier checkpoint.'
-        ) from error
 
 
 def to_plain(value: Any, where: str = '') -> Any:

@@ -1,12 +1,14 @@
 """Loading the weights of a backbone, and the proof of how much of it the file covered."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mmengine.model.weight_init import PretrainedInit
-from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict
+from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
+
+from mmest.checkpoints.safe import load_file, safe_loading
 
 MIN_COVERAGE = 0.95
 # Of an ordinary backbone file, a detector or segmentor, and one whose backbone was wrapped already.
@@ -15,13 +17,23 @@ PREFIXES = ('', 'backbone.', 'backbone.backbone.')
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of a backbone a pretrained file covered, counted in parameters."""
+    """How much of a backbone a pretrained file covered, counted in parameters.
+
+    Attributes:
+        backbone: its class.
+        source: the file.
+        covered: number of parameters that got their values from it.
+        total: number of parameters of the backbone.
+        missing: names of those that the file lacks.
+        prefix: what the names of the backbone begin with in the file.
+    """
 
     backbone: str
     source: str
     covered: int
     total: int
     missing: tuple[str, ...]
+    prefix: str = ''
 
     @property
     def share(self) -> float:
@@ -32,6 +44,8 @@ class Coverage:
             f'{self.source} covers {self.share:.2%} of the parameters of {self.backbone} '
             f'({self.covered:,} of {self.total:,})'
         )
+        if self.prefix:
+            text += f', found under the prefix "{self.prefix}"'
         if self.missing:
             more = f' and {len(self.missing) - 5} more' if len(self.missing) > 5 else ''
             text += f'; not in it: {", ".join(self.missing[:5])}{more}'
@@ -77,14 +91,17 @@ def _record_loaded(backbone: nn.Module) -> Iterator[set[str]]:
             handle.remove()
 
 
-def _load_directly(backbone: nn.Module, cfg: dict) -> bool:
+def _load_directly(backbone: nn.Module, cfg: dict) -> str | None:
     """Load a file whose keys are the backbone's own, with or without the prefix of a model around it.
 
-    Returns False, with nothing loaded, where the keys or shapes call for a conversion.
+    Returns the prefix, or None, with nothing loaded, where the keys or shapes call for a conversion.
     """
-    file = CheckpointLoader.load_checkpoint(cfg['checkpoint'], map_location='cpu')
-    state = file.get('state_dict', file.get('model', file))
-    state = {key[7:] if key.startswith('module.') else key: value for key, value in state.items()}
+    file = load_file(cfg['checkpoint'])
+    state = file.get('state_dict', file.get('model', file)) if isinstance(file, Mapping) else None
+    if not isinstance(state, Mapping):
+        raise ValueError(f'"{cfg["checkpoint"]}" holds no weights: expected a table of tensors by name.')
+    around = 'module.' if any(str(key).startswith('module.') for key in state) else ''
+    state = {str(key).removeprefix('module.'): value for key, value in state.items()}
     own = dict(backbone.state_dict())
     total = sum(p.numel() for p in backbone.parameters())
     prefixes = (f'{cfg["prefix"].rstrip(".")}.',) if cfg.get('prefix') else PREFIXES
@@ -95,8 +112,8 @@ def _load_directly(backbone: nn.Module, cfg: dict) -> bool:
         if fits and covered >= MIN_COVERAGE * total:
             load_state_dict(backbone, found, strict=False)
             backbone.is_init = True
-            return True
-    return False
+            return around + prefix
+    return None
 
 
 def load_pretrained(backbone: nn.Module) -> Coverage | None:
@@ -117,24 +134,26 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
         backbone.init_weights()
         return None
     kind, source = type(backbone).__name__, cfg['checkpoint']
-    with _record_loaded(backbone) as loaded:
+    prefix = None
+    with _record_loaded(backbone) as loaded, safe_loading():
         try:
-            if not _load_directly(backbone, cfg):
+            prefix = _load_directly(backbone, cfg)
+            if prefix is None:
                 backbone.is_init = False
                 backbone.init_weights()
         except OSError as error:  # FileNotFoundError and the URLErrors of a download
             raise FileNotFoundError(
                 f'The pretrained weights of {kind}, "{source}", could not be read: {error}. A frozen backbone is '
                 'nothing without them: fetch the file by other means, and name it in the init_cfg of the backbone or '
-                'by '
-                '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.'
+                'by --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.'
             ) from error
         except (IndexError, KeyError, AssertionError):
             pass  # a backbone's own loader met keys that it does not know; the coverage below says which are missing
     parameters = {name: p.numel() for name, p in backbone.named_parameters()}
     missing = [name for name in parameters if name not in loaded]
     total = sum(parameters.values())
-    coverage = Coverage(kind, source, total - sum(parameters[name] for name in missing), total, tuple(missing))
+    covered = total - sum(parameters[name] for name in missing)
+    coverage = Coverage(kind, source, covered, total, tuple(missing), prefix or '')
     if coverage.share < MIN_COVERAGE:
         raise ValueError(
             f'{coverage}. At least {MIN_COVERAGE:.0%} is needed: the file belongs to another backbone or '

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from mmest.checkpoints.safe import TRUST, trust
+
 
 class Settings(DictAction):
     """KEY=VALUE pairs; what cannot be read is an error of usage."""
@@ -35,6 +37,25 @@ def add_config(parser: argparse.ArgumentParser, **more) -> None:
     parser.add_argument('config', metavar='CONFIG', help='a config of mmdet or mmseg that uses TunedBackbone', **more)
 
 
+class _Trust(argparse.Action):
+    """Trusts checkpoints from the moment it is read."""
+
+    def __init__(self, option_strings: list[str], dest: str, **more) -> None:
+        super().__init__(option_strings, dest, nargs=0, **more)
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        trust()
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """The switch that lets checkpoints run code."""
+    parser.add_argument(
+        '--trust-checkpoint',
+        action=_Trust,
+        help=f'load checkpoints that hold more than tensors and plain types, and so can run code (also: {TRUST}=1)',
+    )
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Options of the commands that build a runner from a config."""
     parser.add_argument(
@@ -51,6 +72,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         help='how processes were started (default: pytorch under torchrun, else none)',
     )
+    add_trust(parser)
 
 
 def add_size(parser: argparse.ArgumentParser, meaning: str) -> None:

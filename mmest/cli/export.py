@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mmest.cli._options import add_trust
 from mmest.cli._refusal import refusing
 from mmest.engine.export import export
 
@@ -19,6 +20,7 @@ examples:
 Of methods without modules of their own (full, frozen, partial, bitfit, norm_tuning), and of lora and ssf with
 --merge, the result loads in plain mmdet or mmseg, without mmest; of the others it loads in the same config, and needs
 no pretrained file any more. Averaged weights (EMA) are exported where there are some.
+The config inside the checkpoint is Python that is run; --config takes another.
 """
 
 
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='fold what the method added into the weights of the backbone, where mathematics allows it',
     )
+    add_trust(parser)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from rich.progress import Progress
 
-from mmest.cli._options import at_least
+from mmest.cli._options import add_trust, at_least
 from mmest.cli._refusal import Refusal, refusing
 from mmest.files import remove_leftovers
 from mmest.pictures import ImageFile
@@ -29,7 +29,7 @@ examples:
   # all images of a folder, smaller tiles, surer boxes
   mmest predict MODEL images/ --tile 800 --overlap 160 --score 0.5
 
-MODEL carries its config, which is Python that is run: use only files that you trust. Images are shown to it at the
+MODEL carries its config, which is Python that is run: trust the file, or pass --config. Images are shown to it at the
 scale of its training, tile by tile. Tiles are merged: detections of one object become one also where it is larger than
 a tile, and each pixel of a mask comes from the tile whose borders are farther. With rasterio (pip install rasterio)
 TIFF is read window by window, so that memory does not grow with the image, and its georeference is kept: GeoJSON then
@@ -66,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--overwrite', action='store_true', help='replace results that are there')
     parser.add_argument('--device', default=None, metavar='D', help='cpu, cuda:0, ... (default: a GPU if there is one)')
+    add_trust(parser)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -7,7 +7,7 @@ from mmest.cli._options import add_config, add_run_options
 from mmest.cli._refusal import refusing
 from mmest.configs import read_config
 from mmest.engine.launch import default_work_dir, use_amp
-from mmest.engine.resume import latest_complete_checkpoint
+from mmest.engine.resume import latest_complete_checkpoint, make_room
 from mmest.engine.run import RunFailed, run_training
 
 EPILOG = """\
@@ -24,6 +24,9 @@ examples:
   # your own data, a smaller step, another learning rate of the method
   mmest train CONFIG --cfg-options train_dataloader.dataset.data_root=/data/mine \\
       train_dataloader.batch_size=2 model.backbone.tuning.lr_mult=3
+
+  # start from a detector that was trained without mmest
+  mmest train CONFIG --cfg-options load_from=mine.pth model.backbone.backbone.init_cfg.checkpoint=mine.pth
 
   # four GPUs
   torchrun --nproc_per_node 4 -m mmest train CONFIG
@@ -43,6 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE',
         help='go on from a checkpoint; without FILE from the newest complete one of the working folder, '
         'or from the start if there is none',
+    )
+    parser.add_argument(
+        '--allow-partial-resume',
+        action='store_true',
+        help='resume from weights alone where the state of the optimizer or the schedule is missing',
+    )
+    parser.add_argument(
+        '--overwrite', action='store_true', help='remove the checkpoints that another run left in the working folder'
     )
     parser.add_argument('--seed', type=int, metavar='N', help='seed of all random numbers')
     parser.add_argument('--verbose', action='store_true', help="show mmengine's log instead of one line")
@@ -64,5 +75,8 @@ def run(args: argparse.Namespace) -> None:
             if not checkpoint:
                 print(f'No complete checkpoint in {cfg.work_dir}: training starts from the beginning.')
             cfg.resume, cfg.load_from = bool(checkpoint), str(checkpoint) if checkpoint else None
+            cfg.allow_partial_resume = args.allow_partial_resume
+        else:
+            make_room(cfg.work_dir, args.overwrite)
     with refusing(RunFailed):
         run_training(cfg, args.launcher, args.verbose)

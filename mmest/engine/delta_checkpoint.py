@@ -9,13 +9,15 @@ from mmengine.runner import Runner
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.delta import strip_frozen
-from mmest.checkpoints.files import curves_from_plain, to_plain
+from mmest.checkpoints.files import curves_from_plain, to_plain, write_sealed
+from mmest.engine.resume import check_resume
 from mmest.engine.training_guard import TrainingGuard, bare
 from mmest.files import remove_leftovers
 
 
 class DeltaCheckpoint(Hook):
-    """Checkpoints hold plain types only, and none of the frozen tensors that the pretrained file gives back.
+    """Checkpoints hold plain types only, and none of the frozen tensors that the pretrained file gives back; their
+    files appear whole and sealed. One that cannot be resumed from is refused.
 
     Half-written files of a run that was killed are removed at the start.
 
@@ -30,6 +32,7 @@ class DeltaCheckpoint(Hook):
         for hook in runner.hooks:
             if isinstance(hook, CheckpointHook):
                 _check_arguments(hook, runner)
+                write_sealed(hook, runner.work_dir)
         if is_main_process():
             remove_leftovers(runner.work_dir)
 
@@ -45,6 +48,7 @@ class DeltaCheckpoint(Hook):
                 checkpoint[part] = to_plain(checkpoint[part], part)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        check_resume(runner, checkpoint)
         if 'message_hub' in checkpoint:
             hub = checkpoint['message_hub']
             checkpoint['message_hub'] = {**hub, 'log_scalars': curves_from_plain(hub.get('log_scalars', {}))}

@@ -1,13 +1,17 @@
 """From a delta checkpoint to an ordinary one."""
 
 from pathlib import Path
+from typing import Any
 
+from mmengine.config import Config, ConfigDict
 from mmengine.registry import MODELS, init_default_scope
-from mmengine.runner.checkpoint import CheckpointLoader, load_state_dict, save_checkpoint
-from torch import Tensor, nn
+from mmengine.runner.checkpoint import load_state_dict
+from torch import Tensor
 
 from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.checkpoints.files import save_file
 from mmest.checkpoints.pretrained import pretrained_source
+from mmest.checkpoints.safe import load_file
 from mmest.configs import config_of, explain_build_errors
 
 
@@ -15,8 +19,8 @@ def export(delta: Path, out: Path, config: Path | None = None, merge: bool = Fal
     """Join a delta checkpoint and the pretrained weights of its backbone to one checkpoint.
 
     The keys of methods without modules of their own (such as Full and BitFit) become those of the plain model
-    (``backbone.x``), which loads in mmdet or mmseg without mmest; of others they stay those of the wrapped one, and the
-    checkpoint needs no pretrained file any more.
+    (``backbone.x``), which loads in mmdet or mmseg without mmest, and so does the config that is written into it; of
+    others they stay those of the wrapped one, and the checkpoint needs no pretrained file any more.
 
     Args:
         delta: what training wrote.
@@ -37,20 +41,24 @@ def export(delta: Path, out: Path, config: Path | None = None, merge: bool = Fal
     if out.is_dir():
         raise ValueError(f'{out} is a folder; name the file to write, such as {out / "model.pth"}.')
     _refuse_to_overwrite(out, delta, config)
-    checkpoint = CheckpointLoader.load_checkpoint(str(delta), map_location='cpu')
+    checkpoint = load_file(delta)
     if not isinstance(checkpoint, dict) or 'state_dict' not in checkpoint:
         raise ValueError(
             f'{delta} has no state_dict: it is not a checkpoint that training wrote. Name one of work_dirs/.'
         )
-    model = _build(checkpoint, config, delta)
+    cfg = config_of(checkpoint, config, delta)
+    init_default_scope(cfg.get('default_scope', 'mmengine'))
+    with explain_build_errors(cfg):
+        model = MODELS.build(cfg.model)
     _refuse_to_overwrite(out, *(pretrained_source(tuned.backbone) for _, tuned in tuned_backbones(model)))
     load_state_dict(model, checkpoint['state_dict'], strict=True)
     if merge:
         for _, tuned in tuned_backbones(model):
             tuned.method.merge(tuned.backbone)
     state = model.state_dict()
-    for path, tuned in tuned_backbones(model):
-        if merge or not list(tuned.method.state_dict()):
+    plain = [merge or not list(tuned.method.state_dict()) for _, tuned in tuned_backbones(model)]
+    for (path, _), is_plain in zip(tuned_backbones(model), plain):
+        if is_plain:
             prefix = f'{path}.' if path else ''
             inner = f'{prefix}backbone.'
             state = {
@@ -58,18 +66,38 @@ def export(delta: Path, out: Path, config: Path | None = None, merge: bool = Fal
                 for key, value in state.items()
                 if not key.startswith(f'{prefix}method.')
             }
-    save_checkpoint(dict(meta=checkpoint.get('meta', {}), state_dict=state), str(out))  # atomic: see checkpoint_io
+    meta = dict(checkpoint.get('meta', {}), cfg=(plain_config(cfg) if all(plain) else cfg).pretty_text)
+    save_file(dict(meta=meta, state_dict=state), out)
     return state
+
+
+def plain_config(cfg: Config) -> Config:
+    """A config without mmest, for mmdet or mmseg alone: the backbone as it is by itself, and no pretrained file. The
+    optimizer goes, whose constructor is mmest's.
+    """
+    plain = cfg.copy()
+
+    def unwrap(part: Any) -> Any:
+        if isinstance(part, dict):
+            if part.get('type') in ('TunedBackbone', 'ESTBackbone'):
+                return ConfigDict(part['backbone'], init_cfg=None)
+            return ConfigDict({key: unwrap(value) for key, value in part.items()})
+        return [unwrap(value) for value in part] if isinstance(part, list) else part
+
+    plain.model = unwrap(plain.model)
+    hooks = [hook for hook in plain.get('custom_hooks') or [] if hook.get('type') != 'ESTHook']
+    imports = plain.get('custom_imports') or {}
+    left = [name for name in imports.get('imports', []) if name.partition('.')[0] != 'mmest']
+    for name in ('optim_wrapper', 'custom_hooks', 'custom_imports', 'load_from', 'resume'):
+        plain.pop(name, None)
+    if hooks:
+        plain.custom_hooks = hooks
+    if left:
+        plain.custom_imports = dict(imports, imports=left)
+    return plain
 
 
 def _refuse_to_overwrite(out: Path, *sources: str | Path | None) -> None:
     for source in sources:
         if source is not None and Path(source).resolve() == out.resolve():
             raise ValueError(f'The result would overwrite its source {source}; name another file.')
-
-
-def _build(checkpoint: dict, config: Path | None, delta: Path) -> nn.Module:
-    cfg = config_of(checkpoint, config, delta)
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
-    with explain_build_errors(cfg):
-        return MODELS.build(cfg.model)

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mmengine.runner.checkpoint import CheckpointLoader
 from rich.table import Table
 from torch import Tensor, nn
 
 from mmest.backbones.tuned_backbone import TunedBackbone, tuned_backbones
 from mmest.checkpoints.digests import digest
+from mmest.checkpoints.safe import load_file
 from mmest.configs import config_of
 from mmest.frameworks import framework_of
 from mmest.measure.parameters import render
@@ -74,7 +74,7 @@ class Fleet:
         """
         if name in self._models:
             raise ValueError(f'The fleet has a task "{name}" already; remove it first, or take another name.')
-        checkpoint = CheckpointLoader.load_checkpoint(str(delta), map_location='cpu')
+        checkpoint = load_file(delta)
         cfg = config_of(checkpoint, None if config is None else Path(config), Path(delta))
         model = framework_of(cfg).load(cfg, str(delta), self.device)
         places = [place for _, tuned in tuned_backbones(model) for place in _frozen_places(tuned)]

@@ -13,6 +13,7 @@ from mmest.configs import check_parts, explain_build_errors, head_and_backbone, 
 from mmest.datasets.checks import check_data
 from mmest.datasets.class_weights import count_ignored_pixels
 from mmest.engine.image_size import ImageSizeHook
+from mmest.engine.resume import check_load_from
 from mmest.engine.trained_classes import TrainedClassesHook
 from mmest.frameworks import framework_of
 from mmest.pictures.transforms import use_reader
@@ -102,6 +103,7 @@ def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
     """
     check_parts(cfg, ['train_dataloader', 'train_cfg', 'optim_wrapper'])
     check_data(cfg, ['train', 'val'])
+    check_load_from(cfg)
     check_backbone(cfg)
     runner = build_runner(cfg, launcher or default_launcher())
     runner.register_hook(ImageSizeHook())

@@ -1,12 +1,16 @@
-"""Resuming to the same losses as a run that was never interrupted."""
+"""Resuming to the same losses as a run that was never interrupted, and from nothing else."""
 
+import os
 import re
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 from mmengine.dist import get_rank
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, set_random_seed
 
+from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.files import is_complete
 
 # A prime apart from iteration numbers, so that ranks and epochs draw different numbers.
@@ -43,3 +47,80 @@ def latest_complete_checkpoint(work_dir: str | Path) -> Path | None:
     numbered = [path for path in work_dir.glob('*.pth') if re.fullmatch(r'(epoch|iter)_\d+', path.stem)]
     complete = [path for path in numbered if is_complete(path)]
     return max(complete, key=lambda path: path.stat().st_mtime, default=None)
+
+
+def earlier_run(work_dir: str | Path) -> list[Path]:
+    """What a run has left in a folder that a new one there would mix with its own: checkpoints and their marker."""
+    named = re.compile(r'(epoch|iter)_\d+|best_.+')
+    found = [path for path in Path(work_dir).glob('*.pth') if named.fullmatch(path.stem)]
+    return sorted(found) + [path for path in [Path(work_dir, 'last_checkpoint')] if path.is_file()]
+
+
+def make_room(work_dir: str | Path, overwrite: bool = False) -> None:
+    """A new run does not start in a folder that holds another, unless that is to be removed.
+
+    Of the processes of torchrun only the first looks; the others wait for it where they meet.
+
+    Raises:
+        ValueError: it holds one.
+    """
+    found = earlier_run(work_dir) if os.environ.get('RANK', '0') == '0' else []
+    if found and not overwrite:
+        more = f' and {len(found) - 3} more' if len(found) > 3 else ''
+        raise ValueError(
+            f'{work_dir} holds another run: {", ".join(path.name for path in found[:3])}{more}. Go on with it by '
+            '--resume, take another --work-dir, or pass --overwrite to remove these files.'
+        )
+    for path in found:
+        path.unlink()
+
+
+def check_load_from(cfg: Config) -> None:
+    """The checkpoint to start from is there, if it is a local file.
+
+    Raises:
+        FileNotFoundError: it is not.
+    """
+    source = cfg.get('load_from')
+    if source and '://' not in source and not Path(source).expanduser().is_file():
+        raise FileNotFoundError(f'There is no checkpoint file "{source}", which load_from names.')
+
+
+def check_resume(runner: Runner, checkpoint: dict) -> None:
+    """A checkpoint that a runner is about to resume from has all that resuming needs. What it lacks is allowed by
+    ``allow_partial_resume=True`` in the config: then the run goes on from its weights, with what is left of the rest.
+
+    Raises:
+        ValueError: a part is missing or belongs to another optimizer.
+    """
+    if not runner._resume:
+        return
+    meta = checkpoint.get('meta') or {}
+    if 'epoch' not in meta or 'iter' not in meta or 'message_hub' not in checkpoint or 'state_dict' not in checkpoint:
+        raise ValueError(
+            'The checkpoint cannot be resumed from: it does not say how far its training was. To start a new training '
+            'from its weights, pass --cfg-options load_from=FILE.'
+        )
+    if runner.cfg.get('allow_partial_resume'):
+        return
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    for _, tuned in tuned_backbones(model):
+        tuned.expects_whole = True
+    parts = dict(optimizer='the state of the optimizer', param_schedulers='that of the learning rate schedule')
+    if not runner.param_schedulers:
+        parts.pop('param_schedulers')
+    lost = [words for name, words in parts.items() if not checkpoint.get(name)]
+    if lost:
+        raise ValueError(
+            f'The checkpoint lacks {" and ".join(lost)} (save_optimizer, save_param_scheduler of the CheckpointHook), '
+            'so the training would go on otherwise than it was. Pass --allow-partial-resume to go on all the same.'
+        )
+    groups = checkpoint['optimizer'].get('param_groups') if isinstance(checkpoint['optimizer'], dict) else None
+    here = [len(group['params']) for group in runner.optim_wrapper.optimizer.param_groups]
+    there = groups and [len(group['params']) for group in groups]
+    if there != here:
+        raise ValueError(
+            f'The optimizer in the checkpoint holds groups of {there} parameters, that of the config {here}: they '
+            'belong to different trainings. Resume with the config that it was trained with, or start a new '
+            'training from its weights: --cfg-options load_from=FILE.'
+        )

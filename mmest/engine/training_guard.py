@@ -48,6 +48,8 @@ class TrainingGuard(Hook):
                 'ESTHook found no TunedBackbone in the model. Wrap the backbone in the config: '
                 "backbone=dict(type='TunedBackbone', backbone=dict(...), tuning=dict(type='EST'))."
             )
+        for _, tuned in tuned_backbones(model):
+            tuned.refuse_random_weights()
         self._check_recomputation(runner, model)
         self._check_optimizer(runner, model)
         self.frozen = self._frozen_digests(model)

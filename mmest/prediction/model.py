@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import shapely
 from mmengine.config import Config
-from mmengine.runner.checkpoint import CheckpointLoader
 
 import mmest  # noqa: F401
+from mmest.checkpoints.safe import load_file
 from mmest.configs import config_of
 from mmest.frameworks import framework_of, predicts_oriented
 from mmest.prediction.colours import class_colours, object_colours
@@ -54,16 +54,15 @@ class Model:
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: no config is known, or it cannot be read; it has more classes than a mask can number.
+        ValueError: the checkpoint is damaged, or not safe to load; no config is known, or it cannot be read; the model
+            of the config does not get all of its tensors from the checkpoint; it has more classes than a mask can
+            number.
     """
 
     def __init__(self, checkpoint: Path, config: Path | None, device: str) -> None:
-        if not checkpoint.is_file():
-            raise FileNotFoundError(f'There is no checkpoint "{checkpoint}".')
-        content = CheckpointLoader.load_checkpoint(str(checkpoint), map_location='cpu')
-        content = content if isinstance(content, dict) else {}
+        content = load_file(checkpoint)
         cfg: Config = config_of(content, config, checkpoint)
-        meta = content.get('meta', {}).get('dataset_meta') or {}
+        meta = (content if isinstance(content, dict) else {}).get('meta', {}).get('dataset_meta') or {}
         scale = TrainingScale.of(cfg, meta.get('image_size'))
         predict_at(cfg, scale.factor)
         self._framework = framework_of(cfg)

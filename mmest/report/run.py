@@ -9,7 +9,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmest.checkpoints.delta import DELTA_KEY, decode_info
-from mmest.checkpoints.files import load_from_local
+from mmest.checkpoints.safe import load_file
 from mmest.configs import open_config
 from mmest.engine.resume import latest_complete_checkpoint
 from mmest.frameworks import framework_of, import_framework
@@ -118,8 +118,9 @@ def _best_checkpoint(folder: Path) -> Path | None:
 
 def _proof(checkpoint: Path) -> dict:
     """Number and fingerprint of the frozen tensors that the checkpoint leaves out, by tuned backbone."""
-    state = load_from_local(str(checkpoint), 'cpu').get('state_dict', {})
-    return {key.rpartition('.')[0]: decode_info(value) for key, value in state.items() if key.endswith(DELTA_KEY)}
+    state = load_file(checkpoint).get('state_dict', {})
+    found = {key.rpartition('.')[0]: decode_info(value) for key, value in state.items() if key.endswith(DELTA_KEY)}
+    return {path: info for path, info in found.items() if info['tensors']}
 
 
 def readable(name: str) -> str:

@@ -1,7 +1,10 @@
 """Tuning methods: one file each, chosen by name through one registry."""
 
 import importlib
+import inspect
+import json
 import pkgutil
+from typing import Any
 
 from torch import nn
 
@@ -47,4 +50,13 @@ def build_tuning(cfg: dict, backbone: nn.Module) -> TuningMethod:
     return method
 
 
-__all__ = ['TUNINGS', 'TuningMethod', 'build_tuning', 'tuning_names']
+def tuning_arguments(cfg: dict) -> dict[str, Any]:
+    """All arguments of a method, those that its config leaves out included, as JSON would give them back."""
+    arguments = {key: value for key, value in cfg.items() if key != 'type'}
+    bound = inspect.signature(TUNINGS.get(cfg['type'])).bind(None, **arguments)
+    bound.apply_defaults()
+    named = dict(list(bound.arguments.items())[1:])  # the first is the backbone
+    return json.loads(json.dumps(named, default=str))
+
+
+__all__ = ['TUNINGS', 'TuningMethod', 'build_tuning', 'tuning_arguments', 'tuning_names']

@@ -34,6 +34,9 @@ class TuningMethod(nn.Module, Hooked):
     #: Whether the method lies beside the backbone, which then runs without a graph.
     beside = False
 
+    #: Arguments that change how it trains, not what it computes from given weights.
+    training_arguments = frozenset(('lr_mult', 'layer_decay', 'dropout', 'recompute'))
+
     #: The blocks whose outputs ``forward`` wants to see, by index and ascending; empty for methods that read no taps.
     tapped_blocks: Mapping[int, Block] = {}
 

@@ -9,7 +9,7 @@ from mmest.datasets.synthetic import write_dataset
 
 SMALL = """
 _base_ = '{base}'
-model = dict(backbone=dict(backbone=dict(init_cfg=None, depths=[1, 1, 1, 1])))
+model = dict(backbone=dict(allow_random=True, backbone=dict(init_cfg=None, depths=[1, 1, 1, 1])))
 train_dataloader = dict(batch_size=2)
 train_cfg = dict(max_iters=3, val_interval=3)
 default_hooks = dict(logger=dict(interval=1), checkpoint=dict(interval=3, save_optimizer=True))

@@ -15,15 +15,14 @@ TASKS = ['est', 'lora', 'mona', 'bitfit']
 
 @pytest.fixture
 def fleet(monkeypatch):
-    fleet = Fleet()
+    class Toy:  # the toy model is of neither framework
+        def load(self, cfg, delta, device):
+            model = MODELS.build(cfg.model)
+            load_checkpoint(model, delta)
+            return model.eval()
 
-    def build(cfg, delta):  # the toy model is of neither framework
-        model = MODELS.build(cfg.model)
-        load_checkpoint(model, delta)
-        return model.eval()
-
-    monkeypatch.setattr(fleet, '_build', build)
-    return fleet
+    monkeypatch.setattr('mmest.engine.fleet.framework_of', lambda cfg: Toy())
+    return Fleet()
 
 
 @pytest.fixture(scope='module')

@@ -25,7 +25,7 @@ DETECTION = """
 _base_ = ['{root}/_base_/models/light-retinanet.py', '{root}/_base_/datasets/{data}_detection.py',
           '{root}/_base_/schedules/adamw_short_detection.py']
 model = dict(
-    backbone=dict(_delete_=True, type='TunedBackbone', tuning=dict(type='EST'), backbone=dict(
+    backbone=dict(_delete_=True, type='TunedBackbone', allow_random=True, tuning=dict(type='EST'), backbone=dict(
         type='ResNet', depth=18, out_indices=(1, 2), norm_eval=True)),
     neck=dict(_delete_=True, **_base_.fpn, in_channels=[128, 256], add_extra_convs='on_output'),
     bbox_head=dict(num_classes=_base_.num_classes), test_cfg=dict(score_thr=0.0))
@@ -41,7 +41,7 @@ _base_ = ['{root}/_base_/models/light-segformer.py', '{root}/_base_/datasets/{da
           '{root}/_base_/schedules/adamw_short_segmentation.py']
 model = dict(
     data_preprocessor=dict(size=(128, 128)),
-    backbone=dict(_delete_=True, type='TunedBackbone', tuning=dict(type='EST'), backbone=dict(
+    backbone=dict(_delete_=True, type='TunedBackbone', allow_random=True, tuning=dict(type='EST'), backbone=dict(
         type='ResNet', depth=18, out_indices=(0, 1, 2, 3), norm_eval=True)),
     decode_head=dict(in_channels=[64, 128, 256, 512], in_index=[0, 1, 2, 3], num_classes=_base_.num_classes))
 # Crops are small, for the time of the tests.
@@ -55,7 +55,7 @@ ORIENTED = """
 _base_ = ['{root}/_base_/models/oriented-rcnn_r50_fpn.py', '{root}/_base_/datasets/{data}_oriented.py',
           '{root}/_base_/schedules/adamw_12e_oriented.py']
 model = dict(
-    backbone=dict(_delete_=True, type='TunedBackbone', tuning=dict(type='EST'), backbone=dict(
+    backbone=dict(_delete_=True, type='TunedBackbone', allow_random=True, tuning=dict(type='EST'), backbone=dict(
         type='ResNet', depth=18, norm_eval=True)),
     neck=dict(in_channels=[64, 128, 256, 512], out_channels=32),
     rpn_head=dict(in_channels=32, feat_channels=32),

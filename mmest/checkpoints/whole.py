@@ -1,0 +1,97 @@
+"""A model around a tuned backbone gets all of its tensors from a checkpoint, or none.
+
+mmengine loads what fits and tells the rest to the log, on every path: ``init_detector``, ``init_model``, the
+inferencers, ``Runner.test``. Here the model itself looks, by hooks that torch and mmengine call while they load.
+torch's own ``load_state_dict(strict=False)`` returns what is missing, and is left to its caller.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.logging import print_log
+from torch import nn
+from torch.nn.modules.module import register_module_module_registration_hook
+
+from mmest.checkpoints.delta import DELTA_KEY, VERSION, check_digests, decode_info
+from mmest.checkpoints.pretrained import MIN_COVERAGE
+
+_PENDING = '_mmest_loading'
+_watched: list[type] = []
+
+
+def watch_models_around(kind: type) -> None:
+    """Have every module that gets a child of a class (a tuned backbone) look at what it loads, from now on.
+
+    The class says by ``expects_whole`` whether all has to arrive: for predictions and for resuming. At the start of a
+    training a head for other classes may start fresh, which is said.
+    """
+    if kind not in _watched:
+        _watched.append(kind)
+        register_module_module_registration_hook(_see)
+
+
+def _see(module: nn.Module, name: str, child: nn.Module | None) -> None:
+    if isinstance(child, tuple(_watched)) and _PENDING not in module.__dict__:
+        module.__dict__[_PENDING] = None
+        module.register_load_state_dict_pre_hook(_before)
+        module.register_load_state_dict_post_hook(_after)
+
+
+def _tuned_children(module: nn.Module) -> list[tuple[str, Any]]:
+    return [(name, child) for name, child in module.named_children() if isinstance(child, tuple(_watched))]
+
+
+def _before(module: nn.Module, state_dict: dict, prefix: str, *rest: Any) -> None:
+    for name, _ in _tuned_children(module):
+        marker = state_dict.get(f'{prefix}{name}.{DELTA_KEY}')
+        info = None if marker is None else decode_info(marker)
+        if info and info['version'] == VERSION:
+            check_digests(info, state_dict, f'{prefix}{name}.', around=prefix)
+    module.__dict__[_PENDING] = prefix, rest[-1]  # the children append to this list what has another shape
+
+
+def _after(module: nn.Module, incompatible_keys: Any) -> None:
+    pending, module.__dict__[_PENDING] = module.__dict__[_PENDING], None
+    if pending is None or not type(incompatible_keys).__module__.startswith('mmengine'):
+        return
+    prefix, errors = pending
+    sizes = {
+        match[1]: match[0] for match in map(re.compile(r'size mismatch for (\S+): .*', re.S).match, errors) if match
+    }
+    lost = [key for key in [*sizes, *incompatible_keys.missing_keys] if key.startswith(prefix)]
+    lost = [key for key in lost if 'num_batches_tracked' not in key]
+    if not lost:
+        return
+    total = sum('num_batches_tracked' not in key for key in module.state_dict())
+    first = sizes.get(lost[0], f'{lost[0]} is missing').strip().rstrip('.')
+    said = f'{len(lost)} of the {total} tensors of {type(module).__name__} are not in the checkpoint, first: {first}'
+    tuned = _tuned_children(module)
+    if any(child.expects_whole for _, child in tuned):
+        raise ValueError(
+            f'{said}. They would stay random. The checkpoint belongs to another config, or is no whole model: use the '
+            'config that it was trained with.'
+        )
+    if len(lost) == total:
+        raise ValueError(
+            f'{said}. Nothing of it fits, so load_from would change nothing. Weights of a backbone alone belong into '
+            "its init_cfg: init_cfg=dict(type='Pretrained', checkpoint=...)."
+        )
+    for name, child in tuned:
+        _check_backbone(f'{prefix}{name}.', child, lost)
+    method = tuple(f'{prefix}{name}.method.' for name, _ in tuned)
+    fresh = [key for key in lost if not key.startswith(method)]
+    if fresh:
+        print_log(f'{said}. They start fresh, and train.', logger='current', level=30)
+
+
+def _check_backbone(prefix: str, tuned: Any, lost: Sequence[str]) -> None:
+    sizes = {f'{prefix}backbone.{name}': p.numel() for name, p in tuned.backbone.named_parameters()}
+    missing = [key for key in lost if key in sizes]
+    share = 1 - sum(sizes[key] for key in missing) / sum(sizes.values())
+    if 0 < share < MIN_COVERAGE:
+        raise ValueError(
+            f'The checkpoint of load_from covers {share:.2%} of the parameters of {type(tuned.backbone).__name__}; not '
+            f'in it, or of another shape: {", ".join(missing[:5])}. At least {MIN_COVERAGE:.0%} is needed: it belongs '
+            'to another backbone.'
+        )

@@ -1,0 +1,112 @@
+"""What cannot be resumed, and what would be mixed, is refused."""
+
+import shutil
+
+import pytest
+import torch
+from mmengine.runner import Runner
+from toy import METHODS, runner_cfg
+
+from mmest.checkpoints.safe import load_file
+from mmest.engine.resume import check_load_from, make_room
+
+
+@pytest.fixture(scope='module')
+def folder(weights, tmp_path_factory):
+    work_dir = tmp_path_factory.mktemp('resume')
+    Runner.from_cfg(runner_cfg('swin', METHODS['est'], weights['swin'], work_dir)).train()
+    return work_dir
+
+
+@pytest.fixture
+def resume(folder, weights, tmp_path):
+    """Resumes a changed copy of the checkpoint after the first epoch."""
+
+    def call(edit=lambda file: None, tuning='est', model=None, **changes):
+        file = torch.load(folder / 'epoch_1.pth', weights_only=True)
+        edit(file)
+        torch.save(file, tmp_path / 'epoch_1.pth')
+        changes = dict(changes, resume=True, load_from=str(tmp_path / 'epoch_1.pth'))
+        cfg = runner_cfg('swin', METHODS[tuning], weights['swin'], tmp_path, **changes)
+        cfg.model.update(model or {})
+        Runner.from_cfg(cfg).train()
+        return load_file(tmp_path / 'epoch_2.pth')['state_dict']
+
+    return call
+
+
+@pytest.mark.parametrize(
+    'names, words',
+    [
+        (['optimizer'], 'lacks the state of the optimizer '),
+        (['param_schedulers'], 'lacks that of the learning rate schedule '),
+        (['optimizer', 'param_schedulers'], 'lacks the state of the optimizer and that of the learning rate schedule '),
+    ],
+)
+def test_a_part_is_missing(resume, folder, names, words):
+    def edit(file):
+        for name in names:
+            del file[name]
+
+    with pytest.raises(ValueError, match=words):
+        resume(edit)
+    allowed, whole = resume(edit, allow_partial_resume=True), load_file(folder / 'epoch_2.pth')['state_dict']
+    same = all(torch.equal(allowed[name], whole[name]) for name in whole if 'info' not in name)
+    assert same == ('optimizer' not in names)
+
+
+def test_with_all_its_parts_it_gives_the_same_weights(resume, folder):
+    resumed, whole = resume(), load_file(folder / 'epoch_2.pth')['state_dict']
+    assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+@pytest.mark.parametrize('edit', [lambda f: f['meta'].pop('epoch'), lambda f: f.pop('message_hub')])
+def test_it_does_not_say_how_far_it_was(resume, edit):
+    with pytest.raises(ValueError, match='cannot be resumed from: .* load_from=FILE'):
+        resume(edit)
+
+
+@pytest.mark.parametrize('allowed', [False, True])
+@pytest.mark.parametrize('tuning', ['lora', 'full', 'frozen'])
+def test_another_method(resume, tuning, allowed):
+    with pytest.raises(ValueError, match='optimizer in the checkpoint holds|tuned by EST; here is .* tuned'):
+        resume(tuning=tuning, allow_partial_resume=allowed)
+
+
+def test_another_model(resume):
+    with pytest.raises(ValueError, match='tensors of ToyModel are not in the checkpoint, first: size mismatch'):
+        resume(model=dict(classes=3))
+
+
+def test_an_optimizer_of_other_groups(resume):
+    def edit(file):
+        file['optimizer']['param_groups'] = file['optimizer']['param_groups'][:1]
+
+    with pytest.raises(ValueError, match='The optimizer in the checkpoint holds groups of .* different trainings'):
+        resume(edit)
+
+
+def test_a_new_run_does_not_mix_with_another(folder, tmp_path):
+    work_dir = tmp_path / 'work'
+    make_room(work_dir)
+    shutil.copytree(folder, work_dir)
+    mine = [work_dir / 'model_whole.pth', work_dir / 'notes.txt']
+    for path in mine:
+        path.write_text('mine')
+    with pytest.raises(ValueError, match=r'holds another run: epoch_1.pth, epoch_2.pth, last_checkpoint.*--overwrite'):
+        make_room(work_dir)
+    make_room(work_dir, overwrite=True)
+    assert not list(work_dir.glob('epoch_*.pth')) and not (work_dir / 'last_checkpoint').exists()
+    assert all(path.exists() for path in mine)
+    make_room(work_dir)
+
+
+@pytest.mark.parametrize('source, is_there', [(None, True), ('nowhere.pth', False), ('https://host/x.pth', True)])
+def test_a_start_that_is_not_there(source, is_there):
+    from mmengine.config import Config
+
+    if is_there:
+        check_load_from(Config(dict(load_from=source)))
+    else:
+        with pytest.raises(FileNotFoundError, match='There is no checkpoint file "nowhere.pth", which load_from names'):
+            check_load_from(Config(dict(load_from=source)))
