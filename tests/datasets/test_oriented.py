@@ -1,5 +1,6 @@
 """Oriented boxes: cut, merged and scored at any angle, against independent computations."""
 
+import importlib.util
 import json
 import os
 import zipfile
@@ -305,7 +306,7 @@ def test_data_sets_give_corners_to_the_pipeline(tmp_path):
     assert boxes.regularize_boxes('le90')[0, 2:4].tolist() == pytest.approx([30 * 2**0.5, 20 * 2**0.5], abs=0.01)
 
 
-@pytest.mark.skipif('importlib.util.find_spec("mmrotate")', reason='mmrotate is there')
+@pytest.mark.skipif(importlib.util.find_spec('mmrotate') is not None, reason='mmrotate is there')
 def test_without_mmrotate_one_sentence_says_what_to_install():
     with pytest.raises(
         ValueError, match='Oriented boxes need mmrotate 1.x.*make setup STACK=onedl, or pip install onedl-mmrotate'

@@ -204,6 +204,11 @@ def _values(data: Pairs, facts: dict[str, list]) -> list[str]:
             f'{data.classes[1]} (1). Write 1 in place of 255 if it is that class.'
         )
     notes = []
+    total = sum(pixels.values())
+    if pixels[data.ignored]:
+        notes.append(
+            f'{data.labels}: {pixels[data.ignored] / total:.1%} of the pixels are ignored, as they are of no class.'
+        )
     never = [name for number, name in enumerate(data.classes) if not pixels[number]]
     if never:
         notes.append(f'{data.labels}: no mask shows the class {some(never, 8)}.')
