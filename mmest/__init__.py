@@ -9,6 +9,8 @@ __version__ = '0.1.0'
 import mmest.engine.optim
 import mmest.pictures.transforms  # noqa: F401 -- these register themselves
 from mmest.backbones import ESTBackbone, TunedBackbone, tuned_backbones
+from mmest.backbones.tuned_module import tune
+from mmest.engine.deltas import load_delta, save_delta, trainable_parameters
 from mmest.engine.est_hook import ESTHook
 from mmest.engine.fleet import Fleet
 from mmest.frameworks import find_mmseg_by_its_module
@@ -27,7 +29,11 @@ __all__ = [
     'SideNetwork',
     'TunedBackbone',
     'TuningMethod',
+    'load_delta',
     'measure_training_step',
+    'save_delta',
+    'trainable_parameters',
+    'tune',
     'tuned_backbones',
 ]
 

@@ -1,7 +1,7 @@
 """One small forward pass through a backbone, whose calls and autograd graph tell what the backbone is made of."""
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -134,7 +134,28 @@ def _run(backbone: nn.Module, names: Sequence[str], shape: tuple[int, int, int])
     finally:
         for handle in handles:
             handle.remove()
-    return Probe(calls, [outputs] if isinstance(outputs, Tensor) else list(outputs), shape[1:])
+    return Probe(calls, maps_of(outputs, image), shape[1:])
+
+
+def maps_of(outputs: Any, image: Tensor) -> list[Tensor]:
+    """The maps that a backbone returned: one, or a list, a tuple or a dict of them.
+
+    The image itself, which encoders of segmentation_models_pytorch return as well, is left out.
+    """
+    if isinstance(outputs, Tensor):
+        return [outputs]
+    return [value for value in (outputs.values() if isinstance(outputs, Mapping) else outputs) if value is not image]
+
+
+def with_maps(outputs: Any, image: Tensor, maps: Sequence[Tensor]) -> Any:
+    """What a backbone returned, with other maps in the places of :func:`maps_of`."""
+    if isinstance(outputs, Tensor):
+        return maps[0]
+    left = iter(maps)
+    if isinstance(outputs, Mapping):
+        return {key: value if value is image else next(left) for key, value in outputs.items()}
+    kind = tuple if isinstance(outputs, tuple) else list
+    return kind(value if value is image else next(left) for value in outputs)
 
 
 def probe(backbone: nn.Module, names: Sequence[str]) -> Probe:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
@@ -12,6 +13,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmest.anatomy.hooks import override
+from mmest.anatomy.probe import maps_of
 from mmest.anatomy.taps import TapReader
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.digests import digests
@@ -38,7 +40,8 @@ class TunedBackbone(BaseModule):
     and is bit-identical after any number of optimizer steps.
 
     Args:
-        backbone: config of any registered backbone. Its ``init_cfg`` of type ``Pretrained`` names the weights.
+        backbone: config of any registered backbone, or the module itself. The ``init_cfg`` in the config, of type
+            ``Pretrained``, names the weights.
         tuning: config of a registered tuning method, such as ``dict(type='EST')``.
         allow_random: let a frozen backbone train beside others though no file gave it weights.
         init_cfg: must be None; checkpoints of the backbone belong to its own config, where inference finds them too.
@@ -67,7 +70,7 @@ class TunedBackbone(BaseModule):
         watch_models_around(TunedBackbone)
         hold_models_to_the_rule(TunedBackbone)
         # mmdet's Swin reads its init_cfg by attribute.
-        self.backbone = MODELS.build(ConfigDict(backbone))
+        self.backbone = backbone if isinstance(backbone, nn.Module) else MODELS.build(ConfigDict(backbone))
         # Without touching the random numbers that neck and head start from: methods are compared from the same start.
         with torch.random.fork_rng():
             self.method = build_tuning(tuning, self.backbone)
@@ -188,6 +191,10 @@ class TunedBackbone(BaseModule):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(self.run(x)[1])
+
+    def run(self, x: Tensor) -> tuple[Any, list[Tensor]]:
+        """What the backbone returned for an image batch B×C×H×W, and the tuned maps."""
         if not (self._has_weights or self._warned) and pretrained_source(self.backbone) is not None:
             self._warned = True  # say it once
             print_log(
@@ -202,10 +209,10 @@ class TunedBackbone(BaseModule):
             with torch.no_grad() if self.method.beside else nullcontext():
                 outputs = self.backbone(x)
             self.method.refuse_idle(run, self.backbone)
-            features = (outputs,) if isinstance(outputs, Tensor) else outputs
+            features = maps_of(outputs, x)
             taps = [] if self.taps is None else self.taps.take(run, tuple(x.shape[-2:]), features)
             # Under autocast too, necks get what the plain backbone would give them.
-            return tuple(y.to(f.dtype) for y, f in zip(self.method(features, taps, x), features))
+            return outputs, [y.to(f.dtype) for y, f in zip(self.method(features, taps, x), features)]
 
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs

@@ -47,6 +47,25 @@ def is_vector(parameter: Tensor) -> bool:
     return sum(length > 1 for length in parameter.shape) <= 1
 
 
+def apply_methods(groups: list[dict], model: nn.Module, lr: float | None) -> None:
+    """Give the tuning methods' parameters their own rates, and no decay to their vectors, in place.
+
+    Args:
+        groups: of one parameter each.
+        model: the model that they are of.
+        lr: the rate of groups that state none.
+    """
+    for _, tuned in tuned_backbones(model):
+        factors = {id(p): tuned.method.lr_factor(name) for name, p in tuned.named_parameters()}
+        vectors = {id(p) for p in tuned.method.parameters() if is_vector(p)}
+        for group in groups:
+            if id(group['params'][0]) in vectors:
+                group['weight_decay'] = 0.0
+            factor = factors.get(id(group['params'][0]), 1.0)
+            if factor != 1:
+                group['lr'] = group.get('lr', lr) * factor
+
+
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """mmengine's default constructor, over trainable parameters only.
@@ -73,13 +92,5 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             return
         with _no_line_per_tensor():
             super().add_params(params, module, prefix, is_dcn_module)
-        for _, tuned in tuned_backbones(module):
-            factors = {id(p): tuned.method.lr_factor(name) for name, p in tuned.named_parameters()}
-            vectors = {id(p) for p in tuned.method.parameters() if is_vector(p)}
-            for group in params:
-                if id(group['params'][0]) in vectors:
-                    group['weight_decay'] = 0.0
-                factor = factors.get(id(group['params'][0]), 1.0)
-                if factor != 1:
-                    group['lr'] = group.get('lr', self.base_lr) * factor
+        apply_methods(params, module, self.base_lr)
         params[:] = merge_groups(params)

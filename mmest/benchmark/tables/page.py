@@ -28,9 +28,9 @@ turns. Shares are of full fine-tuning in the same setting. Accuracy is the mean 
 a deviation where there is one seed.
 """
 _COSTS = """Accuracy is the mean distance to full fine-tuning, in points of the main metric (mIoU or COCO's AP), over
-the settings in which both were trained; memory and time are the mean share of full fine-tuning, over the models in which
-both were measured. Where methods were measured in different numbers of settings, compare them in the tables behind this
-one.
+the settings in which both were trained; memory and time are the mean share of full fine-tuning, over the models in
+which both were measured. Where methods were measured in different numbers of settings, compare them in the tables
+behind this one.
 """
 
 

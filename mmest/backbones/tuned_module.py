@@ -1,0 +1,76 @@
+"""Tuning from Python: any module that returns maps, without a config and without a registry."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from mmest.anatomy.probe import with_maps
+from mmest.backbones.tuned_backbone import TunedBackbone
+from mmest.checkpoints.digests import digests
+from mmest.configs import available_tunings, load_tuning
+
+
+class TunedModule(TunedBackbone):
+    """A module that returns maps, tuned by one method; made by :func:`tune`.
+
+    It returns what the module returns: a map, or a list, a tuple or a dict of maps, each B×C×H×W.
+
+    Args:
+        module: with the weights that it was pretrained to.
+        tuning: ``dict(type=NAME, ...)`` of the method.
+    """
+
+    def __init__(self, module: nn.Module, tuning: dict) -> None:
+        super().__init__(module, tuning)
+        self._has_weights = True
+        # What is frozen is what the caller brings: a delta leaves it out.
+        self._restorable = digests(self.frozen_state())
+
+    def forward(self, x: Tensor) -> Any:
+        outputs, maps = self.run(x)
+        return with_maps(outputs, x, maps)
+
+    def merge(self) -> nn.Module:
+        """Fold what was trained into the module's own parameters and return the module, which needs mmest no more.
+
+        Raises:
+            ValueError: the method cannot be merged.
+        """
+        self.method.merge(self.backbone)
+        return self.backbone
+
+
+def tune(module: nn.Module, method: str = 'EST', **knobs: Any) -> TunedModule:
+    """Tune a pretrained module: what the method does not train is frozen from here on.
+
+    ::
+
+        backbone = mmest.tune(timm.create_model('convnext_tiny', pretrained=True, features_only=True))
+        model = MyModel(backbone)
+        optimizer = torch.optim.AdamW(mmest.trainable_parameters(model, lr=1e-4, weight_decay=0.05))
+
+    Args:
+        module: takes a B×C×H×W image batch and returns maps (B×C×H×W, channels first): a backbone of timm
+            (``features_only=True``), torchvision, segmentation_models_pytorch, torchgeo, OpenMMLab, or your own. It is
+            used as it is, not copied.
+        method: a tuning method, such as ``EST``, ``LoRA``, ``Full``.
+        knobs: arguments of the method; what is left out is as the shipped configs have it.
+
+    Returns:
+        The tuned module, which returns what the module returns. At the start that is exactly what the frozen module
+        computes.
+
+    Raises:
+        TypeError: the method has no such argument, or the module is none.
+        ValueError: there is no such method; it does not suit the module; an argument is out of its range.
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(f'mmest.tune takes a module that returns maps, but got {type(module).__name__}.')
+    return TunedModule(module, {**_shipped(method), **knobs})
+
+
+def _shipped(method: str) -> dict:
+    """The method as configs have it, with its rate beside that of full fine-tuning."""
+    shipped = {name: load_tuning(name) for name in available_tunings()}
+    found = [dict(cfg) for name, cfg in shipped.items() if method in (name, cfg.type)]
+    return found[0] if found else dict(type=method)

@@ -1,0 +1,70 @@
+"""Delta checkpoints and optimizer groups for training loops of one's own, in plain PyTorch or Lightning."""
+
+from pathlib import Path
+
+from torch import nn
+
+from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.checkpoints.delta import strip_frozen
+from mmest.checkpoints.digests import digests
+from mmest.checkpoints.files import save_file
+from mmest.checkpoints.safe import load_file
+from mmest.engine.optim import apply_methods, merge_groups
+
+
+def trainable_parameters(model: nn.Module, lr: float, weight_decay: float = 0.0) -> list[dict]:
+    """Parameter groups for any optimizer of torch: all that trains in a model, and nothing that is frozen.
+
+    Args:
+        model: a model with a tuned module in it, or the tuned module itself.
+        lr: learning rate; what a method trains gets its ``lr_mult`` of it.
+        weight_decay: of all but the scales, gates and biases that the method adds.
+    """
+    groups = [dict(params=[p], lr=lr, weight_decay=weight_decay) for p in model.parameters() if p.requires_grad]
+    apply_methods(groups, model, lr)
+    return merge_groups(groups)
+
+
+def save_delta(model: nn.Module, path: str | Path) -> Path:
+    """Write what trained in a model: method, neck, heads and their buffers, and a fingerprint of what is frozen.
+
+    Args:
+        model: a model with a tuned module in it, or the tuned module itself.
+        path: the file; it appears when it is whole.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: nothing in the model is tuned by mmest.
+    """
+    tuned = _tuned(model)
+    checkpoint = dict(state_dict=model.state_dict())
+    strip_frozen(tuned, checkpoint, {name: digests(module.frozen_state()) for name, module in tuned})
+    save_file(checkpoint, Path(path))
+    return Path(path)
+
+
+def load_delta(model: nn.Module, path: str | Path) -> nn.Module:
+    """Load what :func:`save_delta` or a training wrote into a model that was built and tuned in the same way.
+
+    Returns:
+        The model.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, of another method, of other arguments or of another backbone; the model is not
+            tuned.
+        RuntimeError: neck or head are of other shapes.
+    """
+    _tuned(model)
+    content = load_file(path)
+    model.load_state_dict(content['state_dict'], strict=True)
+    return model
+
+
+def _tuned(model: nn.Module) -> list:
+    found = tuned_backbones(model)
+    if not found:
+        raise ValueError(f'Nothing in this {type(model).__name__} is tuned: wrap its backbone by mmest.tune() first.')
+    return found

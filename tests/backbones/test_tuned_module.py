@@ -1,0 +1,122 @@
+"""Tuning from Python: any module that returns maps, in a loop of one's own."""
+
+import copy
+import runpy
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from toy import METHODS, image
+
+import mmest
+from mmest.checkpoints.digests import digests
+
+EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / 'docs' / 'examples' / 'plain_pytorch.py'))
+
+
+class As(nn.Module):
+    """The example's backbone, whose maps come in some other form."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.backbone, self.form = EXAMPLE['Backbone'](), form
+
+    def forward(self, x):
+        return self.form(x, self.backbone(x))
+
+
+FORMS = {
+    'list': lambda x, maps: maps,
+    'tuple': lambda x, maps: tuple(maps),
+    'map': lambda x, maps: maps[-1],
+    'dict': lambda x, maps: OrderedDict(zip(('fine', 'coarse'), maps)),
+    'the image among them': lambda x, maps: [x, *maps],
+}
+
+
+def leaves(outputs):
+    if isinstance(outputs, torch.Tensor):
+        return [outputs]
+    return list(outputs.values()) if isinstance(outputs, dict) else list(outputs)
+
+
+@pytest.mark.parametrize('form', FORMS)
+@pytest.mark.parametrize('method', ['EST', 'LoRA', 'Partial'])
+def test_the_module_returns_what_it_did(form, method):
+    torch.manual_seed(0)
+    module = As(FORMS[form]).eval()
+    expected = copy.deepcopy(module)(image())
+    found = mmest.tune(module, method).eval()(image())
+    assert isinstance(found, dict) if form == 'dict' else type(found) is type(expected)
+    if form == 'dict':
+        assert list(found) == ['fine', 'coarse']
+    assert all(torch.equal(a, b) for a, b in zip(leaves(found), leaves(expected), strict=True))
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_every_method_by_the_name_of_its_config(method):
+    tuned = mmest.tune(EXAMPLE['Backbone'](), method)
+    assert type(tuned.method).__name__ == METHODS[method]['type']
+    assert isinstance(tuned(image()), list)
+
+
+def test_knobs_override_the_shipped_ones():
+    assert mmest.tune(EXAMPLE['Backbone'](), 'EST').method.lr_mult == 10
+    assert mmest.tune(EXAMPLE['Backbone'](), 'EST', lr_mult=2.0).method.lr_mult == 2
+
+
+def test_the_example_trains_saves_and_loads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, losses = EXAMPLE['main']()
+    assert losses[-1] < 0.7 * losses[0]
+    torch.manual_seed(0)
+    again = EXAMPLE['Segmentor'](mmest.tune(EXAMPLE['Backbone'](), 'EST'))
+    frozen = digests(again.backbone.frozen_state())
+    assert frozen == digests(model.backbone.frozen_state()), 'training has left the backbone as it was'
+    assert not all(torch.equal(a, b) for a, b in zip(again.state_dict().values(), model.state_dict().values()))
+    mmest.load_delta(again, 'delta.pth')
+    assert torch.equal(again.eval()(image()), model.eval()(image()))
+    held = torch.load('delta.pth')['state_dict']
+    assert not any(key.startswith('backbone.backbone.') for key in held)
+
+
+def test_a_delta_of_another_backbone_is_refused(tmp_path):
+    torch.manual_seed(0)
+    path = mmest.save_delta(mmest.tune(EXAMPLE['Backbone'](), 'EST'), tmp_path / 'delta.pth')
+    torch.manual_seed(1)
+    with pytest.raises(ValueError, match='belongs to'):
+        mmest.load_delta(mmest.tune(EXAMPLE['Backbone'](), 'EST'), path)
+
+
+def test_merging_gives_the_module_back():
+    torch.manual_seed(0)
+    module = EXAMPLE['Backbone']()
+    tuned = mmest.tune(module, 'LoRA', targets='.*').eval()
+    for p in tuned.method.parameters():
+        nn.init.normal_(p, std=0.1)
+    expected = tuned(image())
+    assert tuned.merge() is module
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(copy.deepcopy(module)(image()), expected))
+
+
+def test_groups_have_what_trains_and_the_methods_rates():
+    model = EXAMPLE['Segmentor'](mmest.tune(EXAMPLE['Backbone'](), 'EST', lr_mult=10.0))
+    groups = mmest.trainable_parameters(model, lr=1e-3, weight_decay=0.1)
+    held = {id(p) for group in groups for p in group['params']}
+    assert held == {id(p) for p in model.parameters() if p.requires_grad}
+    assert sorted({group['lr'] for group in groups}) == pytest.approx([1e-3, 1e-2])
+    assert {group['weight_decay'] for group in groups} == {0.0, 0.1}
+    torch.optim.SGD(groups)
+
+
+def test_bad_input_gets_a_sentence(tmp_path):
+    with pytest.raises(TypeError, match='takes a module that returns maps, but got str'):
+        mmest.tune('resnet50')
+    with pytest.raises(ValueError, match='NAME one of'):
+        mmest.tune(EXAMPLE['Backbone'](), 'ESTT')
+    with pytest.raises(ValueError, match='should be a B×C×H×W map'):
+        mmest.tune(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()), 'EST')
+    with pytest.raises(ValueError, match='Nothing in this Conv2d is tuned'):
+        mmest.save_delta(nn.Conv2d(3, 4, 3), tmp_path / 'delta.pth')
