@@ -11,9 +11,10 @@ class Block(nn.Module):
     def __init__(self, channels):
         super().__init__()
         self.conv1, self.conv2 = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
+        self.norm = nn.GroupNorm(4, channels)
 
     def forward(self, x):
-        return x + self.conv2(F.relu(self.conv1(x)))
+        return x + self.conv2(F.relu(self.norm(self.conv1(x))))
 
 
 class Backbone(nn.Module):

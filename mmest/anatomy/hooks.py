@@ -151,6 +151,22 @@ class Hooked:
         else:
             self._hook_places[i].key = module.register_forward_hook(run, with_kwargs=True).id
 
+    def release(self, backbone: nn.Module) -> None:
+        """Take all hooks off a backbone, which then computes by itself."""
+        for place in self._hook_places:
+            module = place.module(backbone)
+            if module is None or not place.held_by(module):
+                continue
+            if place.kind == 'around':
+                module.__dict__['forward'].functions.pop(place.key)
+            elif place.kind == 'before':
+                module._forward_pre_hooks.pop(place.key)
+                module._forward_pre_hooks_with_kwargs.pop(place.key, None)
+            else:
+                module._forward_hooks.pop(place.key)
+                module._forward_hooks_with_kwargs.pop(place.key, None)
+        self._hook_places = []
+
     def _run_hook(self, i: int, *args, **kwargs) -> Any:
         run = self.current_pass()
         if run is not None:

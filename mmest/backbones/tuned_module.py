@@ -33,10 +33,15 @@ class TunedModule(TunedBackbone):
     def merge(self) -> nn.Module:
         """Fold what was trained into the module's own parameters and return the module, which needs mmest no more.
 
+        This wrapper is of no use afterwards.
+
         Raises:
             ValueError: the method cannot be merged.
         """
         self.method.merge(self.backbone)
+        self.method.release(self.backbone)
+        for module in self.backbone.modules():
+            module.__dict__.pop('train', None)  # what kept frozen parts in eval mode
         return self.backbone
 
 
