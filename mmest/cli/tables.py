@@ -7,7 +7,7 @@ from mmengine.logging import MMLogger
 
 from mmest.benchmark.tables.page import PAGE, Page
 from mmest.benchmark.tables.results import read_results
-from mmest.benchmark.tables.texts import fill
+from mmest.benchmark.tables.texts import fill, with_overview
 from mmest.cli._refusal import refusing
 
 EPILOG = """\
@@ -43,6 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE.md',
         help='texts with figures to fill in, such as benchmarks/memory.md, written to DIR',
     )
+    parser.add_argument(
+        '--into',
+        nargs='+',
+        type=Path,
+        default=[],
+        metavar='FILE.md',
+        help='texts that get the first table between their lines <!-- results --> and <!-- /results -->',
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -50,8 +58,9 @@ def run(args: argparse.Namespace) -> None:
     with refusing():
         notes = args.notes.read_text() if args.notes else None
         results = read_results(args.sources)
-        texts = {path.name: fill(path.read_text(), results) for path in args.texts}
+        texts = {args.out / path.name: fill(path.read_text(), results) for path in args.texts}
+        texts |= {path: with_overview(path.read_text(), results) for path in args.into}
     Page(results, notes).write(args.out)
-    for name, text in texts.items():
-        (args.out / name).write_text(text)
+    for path, text in texts.items():
+        path.write_text(text)
     print(f'Wrote {args.out / PAGE} and what it shows.')

@@ -22,7 +22,7 @@ from mmest.benchmark.tables.page import Page
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.standing import where_est_does_not_win
 from mmest.benchmark.tables.table import Column, Spread, Table
-from mmest.benchmark.tables.texts import fill
+from mmest.benchmark.tables.texts import fill, with_overview
 from mmest.configs import configs_root
 from mmest.measure.memory import CATEGORIES
 
@@ -295,6 +295,17 @@ def test_texts_are_filled_from_results(folder):
     assert fill(text, read_results([folder])) == '100, 3, 75 MB (75%), —, failed'
     with pytest.raises(ValueError, match='price'):
         fill('{{price net_small | a | b}}', read_results([folder]))
+
+
+def test_the_first_table_goes_between_the_marks_of_a_text(folder):
+    results = read_results([folder])
+    text = 'before\n<!-- results -->\nold\n<!-- /results -->\nafter\n'
+    filled = with_overview(text, results)
+    assert filled.startswith('before\n<!-- results -->\n| method |') and filled.endswith('<!-- /results -->\nafter\n')
+    assert '| est | -2.5 |' in filled and 'old' not in filled
+    assert with_overview(filled, results) == filled
+    with pytest.raises(ValueError, match='no place for the table'):
+        with_overview('before', results)
 
 
 def test_two_records_of_the_same_are_refused(folder):

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from .comparison import find
+from .overview import costs_and_gains
 from .results import Result
 from .table import MISSING
 
 _MB = 2**20
+_MARKED = re.compile(r'(<!-- results -->)\n.*?(<!-- /results -->)', re.DOTALL)
 _FIGURE = re.compile(r'\{\{(\w+) ([^{}]+)\}\}')
 
 
@@ -39,6 +42,21 @@ def fill(text: str, results: Sequence[Result]) -> str:
         raise ValueError(f'{found.group(0)} is no figure that can be filled in.')
 
     return _FIGURE.sub(figure, text)
+
+
+def with_overview(text: str, results: Sequence[Result]) -> str:
+    """A text with the table of methods and costs between its marks, ``<!-- results -->`` and ``<!-- /results -->``.
+
+    Methods whose accuracy was not measured are left to the benchmarks' page.
+
+    Raises:
+        ValueError: the marks are not there.
+    """
+    if not _MARKED.search(text):
+        raise ValueError('The text has no place for the table: <!-- results --> and <!-- /results -->, each on a line.')
+    table = costs_and_gains(results)
+    measured = replace(table, rows=[row for row in table.rows if row[1] is not None])
+    return _MARKED.sub(lambda found: f'{found[1]}\n{measured.markdown()}{found[2]}', text)
 
 
 def _rounded(value: object) -> str:
