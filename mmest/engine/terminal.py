@@ -100,8 +100,9 @@ class Terminal(Hook):
             os.path.relpath(file) if Path(file).is_relative_to(Path.cwd()) else file
             for file in (Path(runner.work_dir, Path(runner.cfg.filename or 'config.py').name).absolute(), path)
         )
-        test, predict = _command('test'), _command('predict')
+        test, predict, report = _command('test'), _command('predict'), _command('report')
         for text, line in (
+            ('a page about it', [*report, os.path.relpath(runner.work_dir)]),
             ('its predictions beside the truth', [*test, str(config), str(path), '--show-dir', 'shown']),
             ('on images of any size', [*predict, str(path), 'IMAGE']),
         ):
