@@ -59,7 +59,8 @@ class PilDecoder:
 
     def read(self, box: Box) -> np.ndarray:
         self.load()
-        return np.asarray(self._image.crop(box).convert('RGB'))
+        part = self._image if box == (0, 0, *self.size) else self._image.crop(box)
+        return np.asarray(part if part.mode == 'RGB' else part.convert('RGB'))
 
     def valid(self, box: Box) -> np.ndarray | None:
         self.load()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from mmengine.registry import TRANSFORMS
 
@@ -37,7 +38,7 @@ class LoadImage:
         """
         with ImageFile(results['img_path'], scale=self.scale) as image:
             pixels = image.read()
-        results['img'] = np.ascontiguousarray(pixels[..., ::-1])
+        results['img'] = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
         results['img_shape'] = results['ori_shape'] = pixels.shape[:2]
         return results
 

@@ -54,12 +54,14 @@ class Model:
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: the checkpoint is damaged, or not safe to load; no config is known, or it cannot be read; the model
-            of the config does not get all of its tensors from the checkpoint; it has more classes than a mask can
-            number.
+        ValueError: the checkpoint is a config, is damaged, or not safe to load; no config is known, or it cannot be
+            read; the model of the config does not get all of its tensors from the checkpoint; it has more classes than
+            a mask can number.
     """
 
     def __init__(self, checkpoint: Path, config: Path | None, device: str) -> None:
+        if checkpoint.suffix == '.py':
+            raise ValueError(f'{checkpoint} is a config; MODEL is a checkpoint, which takes another config by --config.')
         content = load_file(checkpoint)
         cfg: Config = config_of(content, config, checkpoint)
         meta = (content if isinstance(content, dict) else {}).get('meta', {}).get('dataset_meta') or {}
