@@ -1,1 +1,1 @@
-"""Inference on whole pictures of any size, tile by tile."""
+"""Inference on whole images of any size, tile by tile."""

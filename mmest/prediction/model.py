@@ -61,7 +61,9 @@ class Model:
 
     def __init__(self, checkpoint: Path, config: Path | None, device: str) -> None:
         if checkpoint.suffix == '.py':
-            raise ValueError(f'{checkpoint} is a config; MODEL is a checkpoint, which takes another config by --config.')
+            raise ValueError(
+                f'{checkpoint} is a config; MODEL is a checkpoint, which takes another config by --config.'
+            )
         content = load_file(checkpoint)
         cfg: Config = config_of(content, config, checkpoint)
         meta = (content if isinstance(content, dict) else {}).get('meta', {}).get('dataset_meta') or {}

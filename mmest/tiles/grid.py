@@ -1,11 +1,11 @@
-"""A large picture as overlapping tiles."""
+"""A large image as overlapping tiles."""
 
 Box = tuple[int, int, int, int]
 
 
 def starts(length: int, size: int, overlap: int = 0) -> list[int]:
-    """Where tiles begin along one side. The last is moved back to end with the picture, so none is narrower than
-    ``size`` unless the picture is.
+    """Where tiles begin along one side. The last is moved back to end with the image, so none is narrower than
+    ``size`` unless the image is.
     """
     step = size - overlap
     count = max(0, -(-(length - size) // step)) + 1
@@ -13,11 +13,11 @@ def starts(length: int, size: int, overlap: int = 0) -> list[int]:
 
 
 def tiles(width: int, height: int, size: int, overlap: int = 0) -> list[Box]:
-    """Tiles that cover a picture, row by row, as (x0, y0, x1, y1).
+    """Tiles that cover an image, row by row, as (x0, y0, x1, y1).
 
     Args:
-        width: of the picture, in pixels.
-        height: of the picture, in pixels.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
         size: side of a tile.
         overlap: pixels that neighbours share at least.
     """

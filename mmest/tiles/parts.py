@@ -1,4 +1,4 @@
-"""Which tile answers for which part of a picture."""
+"""Which tile answers for which part of an image."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ def _limits(length: int, size: int, overlap: int) -> list[int]:
 
 
 def tiles_with_parts(width: int, height: int, size: int, overlap: int) -> Iterator[tuple[Box, Box]]:
-    """Tiles, and the part of the picture that each answers for: farthest from its borders. The parts cover every pixel
+    """Tiles, and the part of the image that each answers for: farthest from its borders. The parts cover every pixel
     once.
     """
     columns, rows = (

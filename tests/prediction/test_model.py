@@ -5,6 +5,7 @@ import copy
 import cv2
 import numpy as np
 import pytest
+import shapely
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, TRANSFORMS, init_default_scope
@@ -148,3 +149,33 @@ def test_instance_masks_keep_their_form():
     assert shape.bounds == (2, 5, 50, 34) and sum(len(one.interiors) for one in polygons_of(shape)) == 1
     assert all(one.exterior.is_ccw for one in polygons_of(shape))
     assert shape_of_mask(np.zeros((5, 5), bool)).is_empty
+
+
+def test_instance_masks_of_a_model_in_a_config_of_mmdet(tmp_path):
+    (tmp_path / 'small.py').write_text("""_base_ = 'mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py'
+backbone = dict(type='ResNet', depth=50, base_channels=8, num_stages=4, out_indices=(0, 1, 2, 3))
+tuned = dict(_delete_=True, type='TunedBackbone', backbone=backbone, tuning=dict(type='Full'))
+narrow = dict(out_channels=32)
+model = dict(
+    backbone=tuned,
+    neck=dict(in_channels=[32, 64, 128, 256], **narrow),
+    rpn_head=dict(in_channels=32, feat_channels=32),
+    roi_head=dict(
+        bbox_roi_extractor=narrow,
+        mask_roi_extractor=narrow,
+        bbox_head=dict(in_channels=32, fc_out_channels=64, num_classes=3),
+        mask_head=dict(in_channels=32, conv_out_channels=32, num_classes=3),
+    ),
+    test_cfg=dict(rcnn=dict(score_thr=0.0, max_per_img=5)),
+)
+""")
+    cfg = Config.fromfile(tmp_path / 'small.py')
+    init_default_scope('mmdet')
+    meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=('a', 'b', 'c'), image_size=[1333, 800]))
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict(), meta=meta), tmp_path / 'model.pth')
+    model = Model(tmp_path / 'model.pth', None, 'cpu')
+    assert model.tile == 1333
+    found = model.detect(RGB)
+    assert len(found.boxes) == len(found.shapes) == 5
+    for box, shape in zip(found.boxes, found.shapes):
+        assert 0 < shape.area <= 64 * 64 and shape.intersects(shapely.box(*box))

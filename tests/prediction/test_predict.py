@@ -1,4 +1,4 @@
-"""Whole pictures: every object once, every pixel once, the georeference kept, memory that does not grow."""
+"""Whole images: every object once, every pixel once, the georeference kept, memory that does not grow."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ from mmest.tiles.parts import tiles_with_parts
 
 @pytest.fixture
 def scene(tmp_path):
-    """A picture of rectangles, one of them in a hole of another, and its class numbers."""
+    """An image of rectangles, one of them in a hole of another, and its class numbers."""
     numbers = np.zeros(SIZE[::-1], np.uint8)
     for label, x0, y0, x1, y1 in RECTANGLES[2:] + RECTANGLES[:2]:
         numbers[y0:y1, x0:x1] = label
@@ -119,16 +119,16 @@ def test_geojson_of_a_geotiff_is_longitude_and_latitude(scene, tmp_path):
     assert tuple(np.round((longitude[0], latitude[0]), 9)) in corners
 
 
-def test_a_picture_that_rasterio_would_be_needed_for(scene, tmp_path, monkeypatch):
+def test_an_image_that_rasterio_would_be_needed_for(scene, tmp_path, monkeypatch):
     path = geotiff(tmp_path / 'scene.tif', COLOURS[scene[1]])
     monkeypatch.setattr('mmest.pictures.decoders.rasterio', None)
     monkeypatch.setattr('mmest.pictures.georeference.rasterio', None)
-    picture = ImageFile(path)
-    assert 'georeference is left out, as rasterio is not installed' in picture.georeference.note
-    assert (picture.read((10, 20, 110, 90)) == COLOURS[scene[1]][20:90, 10:110]).all()
+    image = ImageFile(path)
+    assert 'georeference is left out, as rasterio is not installed' in image.georeference.note
+    assert (image.read((10, 20, 110, 90)) == COLOURS[scene[1]][20:90, 10:110]).all()
 
 
-def test_memory_does_not_grow_with_the_picture(tmp_path):
+def test_memory_does_not_grow_with_the_image(tmp_path):
     """A GeoTIFF of 20 000 by 20 000 pixels would take 1.2 GB decoded."""
     rasterio = pytest.importorskip('rasterio')
     path = tmp_path / 'large.tif'

@@ -14,7 +14,7 @@ def test_starts(length, expected):
 @pytest.mark.parametrize(
     'width, height, size, overlap', list(itertools.product((50, 100, 333), (100, 257), (100,), (0, 30)))
 )
-def test_tiles_cover_the_picture_and_overlap(width, height, size, overlap):
+def test_tiles_cover_the_image_and_overlap(width, height, size, overlap):
     seen = np.zeros((height, width), int)
     found = tiles(width, height, size, overlap)
     for x0, y0, x1, y1 in found:
