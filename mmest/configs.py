@@ -12,6 +12,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
 from mmest.frameworks import import_framework
+from mmest.unused_options import refuse_unused
 
 
 def configs_root() -> Path:
@@ -151,8 +152,9 @@ def set_options(cfg: Config, options: dict) -> None:
     """Set values by dotted key, in place.
 
     Raises:
-        ValueError: one does not fit the config.
+        ValueError: one does not fit the config, or would change nothing.
     """
+    refuse_unused(cfg, options)
     try:
         cfg.merge_from_dict(options)
     except (TypeError, KeyError, AttributeError) as error:

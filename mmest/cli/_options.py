@@ -3,10 +3,13 @@
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from mmengine.config import DictAction
 
 from mmest.checkpoints.safe import TRUST, trust
+
+Number = TypeVar('Number', int, float)
 
 
 class Settings(DictAction):
@@ -19,17 +22,35 @@ class Settings(DictAction):
             parser.error(f'{option_string} takes KEY=VALUE pairs, such as train_dataloader.batch_size=2')
 
 
-def at_least(smallest: int) -> Callable[[str], int]:
-    """A whole number that is not below another, as the type of an argument."""
+def at_least(smallest: int, largest: int | None = None) -> Callable[[str], int]:
+    """A whole number within limits, as the type of an argument."""
 
     def number(text: str) -> int:
-        value = int(text)
-        if value < smallest:
-            raise argparse.ArgumentTypeError(f'it should be at least {smallest}, but it is {value}')
-        return value
+        return _within(int(text), smallest, largest)
 
     number.__name__ = 'whole number'  # argparse names the type where the text is none
     return number
+
+
+def between(smallest: float, largest: float) -> Callable[[str], float]:
+    """A number within limits, as the type of an argument."""
+
+    def number(text: str) -> float:
+        return _within(float(text), smallest, largest)
+
+    return number
+
+
+#: The seed of all random numbers, as NumPy takes it.
+seed = at_least(0, 2**32 - 1)
+
+
+def _within(value: Number, smallest: Number, largest: Number | None) -> Number:
+    if largest is not None and not smallest <= value <= largest:
+        raise argparse.ArgumentTypeError(f'it should be from {smallest} to {largest}, but it is {value}')
+    if largest is None and not smallest <= value:
+        raise argparse.ArgumentTypeError(f'it should be at least {smallest}, but it is {value}')
+    return value
 
 
 def add_config(parser: argparse.ArgumentParser, **more) -> None:
@@ -80,7 +101,7 @@ def add_size(parser: argparse.ArgumentParser, meaning: str) -> None:
     parser.add_argument(
         '--size',
         nargs=2,
-        type=int,
+        type=at_least(32, 32768),
         default=[512, 512],
         metavar=('H', 'W'),
         help=f'{meaning} (default: 512 512)',
@@ -98,7 +119,9 @@ def add_step_options(parser: argparse.ArgumentParser) -> None:
         help='files of configs/_base_/tunings (default: full frozen partial est); shares need "full" among them',
     )
     add_size(parser, 'image size in pixels')
-    parser.add_argument('--batch-size', type=int, default=2, metavar='N', help='images in the batch (default: 2)')
+    parser.add_argument(
+        '--batch-size', type=at_least(1), default=2, metavar='N', help='images in the batch (default: 2)'
+    )
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu', help='where to train (default: cpu)')
     parser.add_argument(
         '--precision',

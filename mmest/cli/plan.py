@@ -7,7 +7,7 @@ from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.progress import Progress
 
-from mmest.cli._options import add_config, add_size
+from mmest.cli._options import add_config, add_size, at_least
 from mmest.cli._refusal import refusing
 from mmest.configs import available_tunings, load_tuning, read_config
 from mmest.files import write_json
@@ -36,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--tunings', nargs='+', metavar='NAME', help='files of configs/_base_/tunings (default: all)')
     add_size(parser, 'image size to find the largest batch for')
     parser.add_argument(
-        '--batch-size', type=int, default=2, metavar='N', help='batch to find the largest image for (default: 2)'
+        '--batch-size',
+        type=at_least(1),
+        default=2,
+        metavar='N',
+        help='batch to find the largest image for (default: 2)',
     )
     parser.add_argument('--out', type=Path, metavar='FILE.json', help='also write the plan there')
 
@@ -45,11 +49,6 @@ def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     with refusing(TypeError):
         budget, size = parse_bytes(args.budget), tuple(args.size)
-        if args.batch_size < 1 or min(size) < 32:
-            raise ValueError(
-                f'A batch of at least one image of at least 32×32 pixels is needed, not {args.batch_size} of '
-                f'{size[0]}×{size[1]}.'
-            )
         tunings = {name: load_tuning(name) for name in args.tunings or available_tunings()}
         cfg = read_config(args.config, tuning=FULL)
         with Progress() as progress:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from rich.progress import Progress
 
-from mmest.cli._options import add_trust, at_least
+from mmest.cli._options import add_trust, at_least, between
 from mmest.cli._refusal import Refusal, refusing
 from mmest.files import remove_leftovers
 from mmest.pictures import ImageFile
@@ -55,8 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--tile', type=at_least(32), metavar='N', help='side of a tile in pixels (default: what training showed)'
     )
-    parser.add_argument('--overlap', type=int, metavar='N', help='pixels that tiles share (default: a fifth of a tile)')
-    parser.add_argument('--score', type=float, default=0.3, metavar='S', help='leave out boxes below (default: 0.3)')
+    parser.add_argument(
+        '--overlap', type=at_least(0), metavar='N', help='pixels that tiles share (default: a fifth of a tile)'
+    )
+    parser.add_argument(
+        '--score', type=between(0, 1), default=0.3, metavar='S', help='leave out boxes below (default: 0.3)'
+    )
     parser.add_argument(
         '--scale',
         type=float,

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from mmest.cli._options import add_step_options
+from mmest.cli._options import add_step_options, at_least
 from mmest.cli._refusal import refusing
 from mmest.configs import load_tuning, open_config
 from mmest.files import write_json
@@ -33,7 +33,7 @@ steps after three rounds of warm-up, its share of full fine-tuning, and the quar
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_step_options(parser)
-    parser.add_argument('--steps', type=int, default=20, metavar='N', help='steps of each method (default: 20)')
+    parser.add_argument('--steps', type=at_least(2), default=20, metavar='N', help='steps of each method (default: 20)')
 
 
 def run(args: argparse.Namespace) -> None:

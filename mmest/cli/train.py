@@ -3,7 +3,7 @@
 import argparse
 
 from mmest.checkpoints.files import is_complete
-from mmest.cli._options import add_config, add_run_options
+from mmest.cli._options import add_config, add_run_options, seed
 from mmest.cli._refusal import refusing
 from mmest.configs import read_config
 from mmest.engine.launch import default_work_dir, use_amp
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--overwrite', action='store_true', help='remove the checkpoints that another run left in the working folder'
     )
-    parser.add_argument('--seed', type=int, metavar='N', help='seed of all random numbers')
+    parser.add_argument('--seed', type=seed, metavar='N', help='seed of all random numbers')
     parser.add_argument('--verbose', action='store_true', help="show mmengine's log instead of one line")
     add_run_options(parser)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from mmest.cli._options import seed
 from mmest.cli._refusal import refusing
 from mmest.datasets.own.contact_sheet import contact_sheet
 from mmest.datasets.own.detect import read
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--out', type=Path, metavar='FILE.png', help='the page of images (default: NAME_look.png in this folder)'
     )
-    parser.add_argument('--seed', type=int, default=0, metavar='N', help='of the choice of images (default: 0)')
+    parser.add_argument('--seed', type=seed, default=0, metavar='N', help='of the choice of images (default: 0)')
 
 
 def run(args: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mmest.cli._options import at_least
+from mmest.cli._options import at_least, seed
 from mmest.cli._refusal import refusing
 from mmest.datasets.own.prepare import prepare
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--size', type=at_least(32), metavar='N', help='side of tiles (default: 800 for boxes, 512 for masks)'
     )
-    parser.add_argument('--seed', type=int, default=0, metavar='N', help='of the split (default: 0)')
+    parser.add_argument('--seed', type=seed, default=0, metavar='N', help='of the split (default: 0)')
 
 
 def run(args: argparse.Namespace) -> None:

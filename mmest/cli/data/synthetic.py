@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=256,
         help='training images per domain; there are a quarter as many for validation (default: 256)',
     )
-    parser.add_argument('--size', metavar='S', type=int, default=128, help='side of an image in pixels (default: 128)')
+    parser.add_argument(
+        '--size', metavar='S', type=at_least(32, 4096), default=128, help='side of an image in pixels (default: 128)'
+    )
 
 
 def run(args: argparse.Namespace) -> None:
