@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from mmest.configs import available_tunings, head_and_backbone
+from mmest.configs import available_tunings, head_and_backbone, run_stem
 from mmest.measure.memory.compare import PRECISIONS
 
 from .config_text import config_text
@@ -120,8 +120,9 @@ def _setting_name(setting: dict) -> str:
 
 def _model_name(request: dict) -> str:
     path = Path(request['config'])
+    stem = head_and_backbone(run_stem(request['config']))
     variant = f'_{request["variant"].replace(" ", "-")}' if request['variant'] else ''
-    return f'{path.absolute().parent.name}_{head_and_backbone(path.stem)}{variant}'
+    return f'{path.absolute().parent.name}_{stem}{variant}'
 
 
 def _memory(entry: dict) -> Iterator[dict]:

@@ -12,7 +12,7 @@ examples:
   # writes work_dirs/dubai_segformer_deit-t_est/iter_1000_whole.pth
   mmest export work_dirs/dubai_segformer_deit-t_est/iter_1000.pth
 
-  mmest export DELTA --config configs/segmentation/dubai/segformer_deit-t_est.py --out model.pth
+  mmest export DELTA --config segmentation/dubai/segformer_deit-t_est --out model.pth
 
   # fold LoRA or SSF into the backbone's own weights
   mmest export work_dirs/retinanet_swin-t_lora/epoch_12.pth --merge

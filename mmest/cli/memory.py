@@ -13,7 +13,7 @@ from mmest.measure.memory.report import measure_and_show
 EPILOG = """\
 examples:
   # EST against full fine-tuning and the frozen floor, on the CPU: exact, no data set, nothing downloaded
-  mmest memory configs/detection/custom/faster-rcnn_swin-t_est.py --tunings full frozen est
+  mmest memory detection/custom/faster-rcnn --tunings full frozen est
 
   # the same step on a GPU in mixed precision, with the allocator's figures beside, kept as JSON
   mmest memory CONFIG --device cuda --precision bf16 --batch-size 4 --size 800 800 --out memory.json
@@ -29,8 +29,8 @@ what is measured:
   allocator's peak stands beside it: at least the live peak, at most 5 % and 96 MB more; (!) marks what is not.
 
 what is written:
-  config, size [H, W], batch_size, boxes_per_image (null in segmentation), device, precision, optimizer,
-  versions, tunings: {NAME: {
+  config, head_and_backbone, size [H, W], batch_size, boxes_per_image (null in segmentation), device, precision,
+  optimizer, versions, tunings: {NAME: {
     tuning          the method's config
     parameters      {backbone, trained_by_method (in or beside the backbone), trained_in_heads (neck too)}
     peak            bytes
@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> None:
             args.precision,
             args.per_module,
             args.pictures,
+            args.backbone,
         )
     if args.out:
         write_json(args.out, record)

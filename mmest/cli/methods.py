@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from mmest.cli._options import add_config
 from mmest.cli._refusal import refusing
-from mmest.configs import available_tunings, configs_root, load_tuning, read_config, tuned_backbone_of
+from mmest.configs import available_tunings, load_tuning, open_config, tuned_backbone_of
+from mmest.frameworks import import_framework
 from mmest.measure.overview import overview
 
 EPILOG = """\
@@ -18,7 +20,7 @@ examples:
   mmest methods
 
   # on the backbone of a config
-  mmest methods configs/detection/custom/retinanet_r50_est.py
+  mmest methods detection/custom/retinanet --backbone r50
 
 "trains" counts what trains in and beside the backbone. "graph" tells how many blocks, counted back from the last one,
 the gradient has to cross: their activations are kept, and that is what memory is spent on. Methods that merge leave
@@ -28,15 +30,14 @@ No data set and no weights are needed.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        'config', nargs='?', metavar='CONFIG', help='a config that uses TunedBackbone (default: one with Swin-B)'
-    )
+    add_config(parser, 'whose backbone to list for (default: detection/custom/faster-rcnn_swin-b)', nargs='?')
 
 
 def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     with refusing():
-        cfg = read_config(args.config or str(configs_root() / 'detection' / 'custom' / 'faster-rcnn_swin-b_est.py'))
+        cfg = open_config(args.config or 'mmest::detection/custom/faster-rcnn_swin-b', backbone=args.backbone)
+        import_framework(cfg)
         backbone = tuned_backbone_of(cfg)['backbone']
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     found, refused = {}, {}

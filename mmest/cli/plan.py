@@ -18,7 +18,7 @@ from mmest.measure.planner.report import plan_table
 EPILOG = """\
 examples:
   # which methods train on a card with 8 GiB, and how far they go
-  mmest plan configs/detection/dior/faster-rcnn_swin-t_est.py --budget 8GiB --size 800 800
+  mmest plan detection/dior/faster-rcnn --budget 8GiB --size 800 800
 
   # only some of them, kept as JSON
   mmest plan CONFIG --budget 24GB --tunings full est --out plan.json
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     with refusing(TypeError):
         budget, size = parse_bytes(args.budget), tuple(args.size)
         tunings = {name: load_tuning(name) for name in args.tunings or available_tunings()}
-        cfg = read_config(args.config, tuning=FULL)
+        cfg = read_config(args.config, tuning=FULL, backbone=args.backbone)
         with Progress() as progress:
             task = progress.add_task('', total=PARTS * len(tunings))
             plans = plan(

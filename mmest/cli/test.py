@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from mmest.cli._options import add_run_options
+from mmest.cli._options import add_config, add_run_options
 from mmest.cli._refusal import refusing
 from mmest.configs import check_parts, read_config
 from mmest.datasets.checks import check_data
@@ -20,8 +20,7 @@ from mmest.files import write_json
 EPILOG = """\
 examples:
   # metrics on the test data of the config
-  mmest test configs/segmentation/dubai/segformer_deit-t_est.py \\
-      work_dirs/dubai_segformer_deit-t_est/iter_1000.pth
+  mmest test segmentation/loveda/upernet work_dirs/loveda_upernet_swin-t_est/iter_80000.pth
 
   # keep the figures, and the predictions drawn into the images
   mmest test CONFIG CHECKPOINT --out metrics.json --show-dir predictions/
@@ -36,12 +35,12 @@ examples:
   torchrun --nproc_per_node 4 -m mmest test CONFIG CHECKPOINT
 
 CHECKPOINT may be a delta checkpoint, which holds only what was trained, or an ordinary one. The config has to name
-the tuning method that the checkpoint was trained with; --tuning swaps it as in mmest train.
+the backbone and the method that the checkpoint was trained with; --backbone and --tuning swap them as in mmest train.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('config', metavar='CONFIG', help='the config that the model was trained with')
+    add_config(parser, 'the config that the model was trained with')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='what training wrote')
     parser.add_argument('--tuning', metavar='NAME', help='the method it was trained with, if not that of the config')
     parser.add_argument('--show-dir', type=Path, metavar='DIR', help='draw predictions beside the ground truth there')
@@ -57,8 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     with refusing():
-        cfg = read_config(args.config, args.cfg_options, args.tuning)
-        cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config, args.tuning))
+        cfg = read_config(args.config, args.cfg_options, args.tuning, args.backbone)
+        cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(cfg))
         if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
             raise FileNotFoundError(f'There is no checkpoint "{args.checkpoint}".')
         cfg.load_from = args.checkpoint

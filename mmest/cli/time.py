@@ -2,6 +2,7 @@
 
 import argparse
 import statistics
+from pathlib import Path
 
 from mmengine.logging import MMLogger
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from mmest.cli._options import add_step_options, at_least
 from mmest.cli._refusal import refusing
-from mmest.configs import load_tuning, open_config
+from mmest.configs import head_and_backbone, load_tuning, open_config
 from mmest.files import write_json
 from mmest.measure.environment import environment
 from mmest.measure.memory.compare import FULL, prepare
@@ -20,7 +21,7 @@ from mmest.measure.synthetic_batch import synthetic_batch
 EPILOG = """\
 examples:
   # EST against full fine-tuning and the frozen floor on the CPU; no data set, nothing downloaded
-  mmest time configs/detection/custom/faster-rcnn_swin-t_est.py --tunings full frozen est
+  mmest time detection/custom/faster-rcnn --tunings full frozen est
 
   # on a GPU, kept as JSON
   mmest time CONFIG --device cuda --size 800 800 --steps 50 --out time.json
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     size = tuple(args.size)
     with refusing(TypeError):
-        cfg = open_config(args.config)
+        cfg = open_config(args.config, backbone=args.backbone)
         models = {name: prepare(cfg, load_tuning(name), size, args.device, args.precision) for name in args.tunings}
         batch = synthetic_batch(next(iter(models.values()))[0], size, args.batch_size)
     with Progress() as progress:
@@ -64,6 +65,7 @@ def run(args: argparse.Namespace) -> None:
             args.out,
             dict(
                 config=args.config,
+                head_and_backbone=head_and_backbone(Path(cfg.filename).stem),
                 size=list(size),
                 batch_size=args.batch_size,
                 device=args.device,

@@ -12,11 +12,16 @@ from mmest.engine.run import RunFailed, run_training
 
 EPILOG = """\
 examples:
-  # what the config says; the result is in work_dirs/dubai_segformer_deit-t_est
-  mmest train configs/segmentation/dubai/segformer_deit-t_est.py
+  # what the config says; the result is in work_dirs/loveda_upernet_swin-t_est
+  mmest train segmentation/loveda/upernet
 
-  # the same with full fine-tuning and another seed, in mixed precision
-  mmest train CONFIG --tuning full --seed 1 --amp
+  # another backbone and another method: work_dirs/loveda_upernet_vit-b_lora; the name of that run says the same
+  mmest train segmentation/loveda/upernet --backbone vit-b --tuning lora
+  mmest train segmentation/loveda/upernet_vit-b_lora
+
+  # a config of mmdet or mmseg, or your own; another seed, mixed precision
+  mmest train mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco --tuning est
+  mmest train CONFIG --seed 1 --amp
 
   # go on after an interruption, from the newest complete checkpoint of the working folder
   mmest train CONFIG --resume
@@ -31,7 +36,7 @@ examples:
   # four GPUs
   torchrun --nproc_per_node 4 -m mmest train CONFIG
 
-Methods are the files of configs/_base_/tunings. Options win over --tuning, and --tuning over the config.
+mmest configs lists all names. Options win over --tuning and --backbone, and these over the config.
 """
 
 
@@ -62,8 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     with refusing():
-        cfg = read_config(args.config, args.cfg_options, args.tuning)
-        cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config, args.tuning))
+        cfg = read_config(args.config, args.cfg_options, args.tuning, args.backbone)
+        cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(cfg))
         if args.amp:
             use_amp(cfg)
         if args.seed is not None:

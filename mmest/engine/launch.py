@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
-from mmest.configs import check_parts, explain_build_errors, head_and_backbone, variable_behind
+from mmest.configs import check_parts, explain_build_errors, variable_behind
 from mmest.datasets.checks import check_data
 from mmest.datasets.class_weights import count_ignored_pixels
 from mmest.engine.image_size import ImageSizeHook
@@ -19,14 +19,12 @@ from mmest.frameworks import framework_of
 from mmest.pictures.transforms import use_reader
 
 
-def default_work_dir(config: str, tuning: str | None = None) -> Path:
-    """``work_dirs/<dataset>_<config>``: the data set is the config's folder, the config ends with the method that
-    runs.
+def default_work_dir(cfg: Config) -> Path:
+    """``work_dirs/<dataset>_<config>``: the data set is the config's folder, the config ends with the backbone and the
+    method that run.
     """
-    stem = Path(config).stem
-    if tuning is not None:
-        stem = f'{head_and_backbone(stem)}_{tuning}'
-    return Path('work_dirs') / f'{Path(config).absolute().parent.name}_{stem}'
+    path = Path(cfg.filename).absolute()
+    return Path('work_dirs') / f'{path.parent.name}_{path.stem}'
 
 
 def use_amp(cfg: Config) -> None:

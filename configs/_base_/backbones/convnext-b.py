@@ -1,4 +1,4 @@
-# ConvNeXt-B, ImageNet-1k, 224×224, from mmpretrain: pip install mmpretrain torchvision.
+# ConvNeXt-B, ImageNet-1k, 224×224. It is mmpretrain's: pip install mmpretrain torchvision.
 backbone = dict(
     type='mmpretrain.ConvNeXt',
     arch='base',
@@ -15,3 +15,4 @@ backbone = dict(
     ),
 )
 channels = [128, 256, 512, 1024]
+normalisation = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)

@@ -1,5 +1,5 @@
-# DeiT-Tiny, ImageNet-1k, in the keys of mmseg's VisionTransformer, from a file of your own (tools/model_converters/
-# vit2mmseg.py of mmseg makes it from the published weights). For RGB input and ImageNet's mean and deviation.
+# DeiT-Tiny, ImageNet-1k, from a file of your own. It has the keys of mmseg's VisionTransformer: mmseg's
+# tools/model_converters/vit2mmseg.py makes it from the published weights.
 backbone = dict(
     type='mmseg.VisionTransformer',
     img_size=224,
@@ -18,5 +18,5 @@ backbone = dict(
     with_cp=False,
     init_cfg=dict(type='Pretrained', checkpoint='{{$MMEST_WEIGHTS:weights}}/deit-tiny_in1k_mmseg_vit.pth'),
 )
-normalisation = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
 channels = [192, 192, 192, 192]
+normalisation = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)

@@ -1,5 +1,5 @@
-# EfficientNet-B0, four stages (strides 4, 8, 16 and 32), ImageNet-1k, in the keys of mmdet's EfficientNet, from a file
-# of your own. For RGB input and ImageNet's mean and deviation.
+# EfficientNet-B0, ImageNet-1k, from a file of your own. It has the keys of mmdet's EfficientNet, and four stages of
+# strides 4, 8, 16 and 32.
 backbone = dict(
     type='mmdet.EfficientNet',
     arch='b0',

@@ -1,5 +1,5 @@
-# ResNet-50 at half width, four stages (strides 4, 8, 16 and 32), ImageNet-1k, from a file of your own. For BGR input in
-# 0..255 with its mean taken off.
+# ResNet-50 at half width, ImageNet-1k, from a file of your own. Its four stages have strides 4, 8, 16 and 32; its input
+# is BGR in 0..255 with the mean taken off.
 backbone = dict(
     type='mmdet.ResNet',
     depth=50,

@@ -1,5 +1,5 @@
-# ViT-B/16, ImageNet-21k then 1k at 384×384, in the keys of mmseg's VisionTransformer. For pixels scaled to [-1, 1]:
-# mean = std = 127.5.
+# ViT-B/16, ImageNet-21k, then 1k at 384×384. It has the keys of mmseg's VisionTransformer, and takes pixels scaled to
+# [-1, 1].
 backbone = dict(
     type='mmseg.VisionTransformer',
     img_size=384,
@@ -23,4 +23,4 @@ backbone = dict(
     ),
 )
 channels = [768, 768, 768, 768]
-mean = std = [127.5, 127.5, 127.5]
+normalisation = dict(mean=[127.5, 127.5, 127.5], std=[127.5, 127.5, 127.5], bgr_to_rgb=True)

@@ -1,4 +1,3 @@
-_base_ = ['mmdet::_base_/models/faster-rcnn_r50_fpn.py', '../backbones/swin-t_mmdet.py']
-model = dict(
-    backbone=dict(_delete_=True, type='TunedBackbone', backbone=_base_.backbone), neck=dict(in_channels=_base_.channels)
-)
+# Faster R-CNN on Swin-T without data, for configs that build on it.
+_base_ = ['./faster-rcnn.py', '../backbones/swin-t.py']
+model = dict(backbone=dict(backbone=dict(_base_.backbone, **_base_.for_mmdet)), neck=dict(in_channels=_base_.channels))

@@ -1,6 +1,7 @@
 # What Oriented R-CNN (Xie et al., 2021) changes of Faster R-CNN, with the settings of mmrotate: a proposal is a
 # parallelogram, from which rotated features are pooled. Angles lie in [-90°, 90°).
-oriented = dict(
+_base_ = './faster-rcnn.py'
+model = dict(
     data_preprocessor=dict(boxtype2tensor=False),
     rpn_head=dict(
         type='mmrotate.OrientedRPNHead',

@@ -1,4 +1,3 @@
-# The all-MLP head of SegFormer on the maps of any backbone: lighter than UperNet, no neck, no auxiliary head. A
-# backbone is added by the configs that build on it.
+# The all-MLP head of SegFormer on the maps of any backbone: lighter than UperNet, no neck, no auxiliary head.
 _base_ = 'mmseg::_base_/models/segformer_mit-b0.py'
-model = dict(pretrained=None)
+model = dict(pretrained=None, backbone=dict(_delete_=True, type='TunedBackbone'))

@@ -10,7 +10,7 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mmest.configs import load_tuning, open_config
+from mmest.configs import head_and_backbone, load_tuning, open_config
 
 from .allocator import within_bound
 from .categories import COLUMNS
@@ -33,11 +33,12 @@ def measure_and_show(
     precision: str,
     depth: int | None = None,
     pictures: Path | None = None,
+    backbone: str | None = None,
 ) -> dict:
     """Run :func:`compare_tunings` for a config file with a progress bar, print the table, and return the record.
 
     Args:
-        config: path of the config.
+        config: path of the config, or another name of it.
         tunings: names of files in ``configs/_base_/tunings``.
         size: height and width in pixels.
         batch_size: number of images.
@@ -45,8 +46,10 @@ def measure_and_show(
         precision: of the forward pass.
         depth: also print what each module holds at the peak, modules below this depth joined, and add it to the record.
         pictures: also draw live memory over the step into this folder, one picture per method.
+        backbone: a file of ``configs/_base_/backbones``, instead of the backbone of the config.
     """
-    cfg = open_config(config)
+    cfg = open_config(config, backbone=backbone)
+    stem = Path(cfg.filename).stem
     methods = {name: load_tuning(name) for name in tunings}
     columns = (
         TextColumn('measuring'),
@@ -62,11 +65,11 @@ def measure_and_show(
         def done(name: str, report: MemoryReport, timeline: Timeline) -> None:
             modules[name] = to_depth(report.modules, depth or 1)
             if pictures:
-                draw_timeline(pictures / f'{Path(config).stem}_{name}.png', timeline, f'{Path(config).stem}, {name}')
+                draw_timeline(pictures / f'{stem}_{name}.png', timeline, f'{stem}, {name}')
             progress.update(task, advance=1, last=f'{name} done')
 
         record = compare_tunings(cfg, methods, size, batch_size, device, precision, done)
-    record = dict(config=config, **record)
+    record = dict(config=config, head_and_backbone=head_and_backbone(stem), **record)
     _print_whole(memory_table(record))
     if depth:
         for name, row in record['tunings'].items():

@@ -1,5 +1,0 @@
-_base_ = ['./segformer.py', '../backbones/convnext-b.py']
-model = dict(
-    backbone=dict(_delete_=True, type='TunedBackbone', backbone=_base_.backbone),
-    decode_head=dict(in_channels=_base_.channels),
-)

@@ -1,7 +1,0 @@
-_base_ = ['mmseg::_base_/models/upernet_swin.py', '../backbones/convnext-b.py']
-model = dict(
-    pretrained=None,
-    backbone=dict(_delete_=True, type='TunedBackbone', backbone=_base_.backbone),
-    decode_head=dict(in_channels=_base_.channels),
-    auxiliary_head=dict(in_channels=_base_.channels[2]),
-)

@@ -1,0 +1,13 @@
+_base_ = [
+    '../../_base_/models/faster-rcnn.py',
+    '../../_base_/backbones/swin-t.py',
+    '../../_base_/datasets/coco_custom_detection.py',
+    '../../_base_/schedules/adamw_12e.py',
+    '../../_base_/tunings/est.py',
+]
+model = dict(
+    data_preprocessor=_base_.normalisation,
+    backbone=dict(backbone=dict(_base_.backbone, **_base_.for_mmdet), tuning=_base_.tuning),
+    neck=dict(in_channels=_base_.channels),
+    roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)),
+)

@@ -1,7 +1,0 @@
-_base_ = [
-    '../../_base_/models/retinanet_convnext-b_fpn.py',
-    '../../_base_/datasets/dior_detection.py',
-    '../../_base_/schedules/adamw_12e.py',
-    '../../_base_/tunings/est.py',
-]
-model = dict(backbone=dict(tuning=_base_.tuning), bbox_head=dict(num_classes=_base_.num_classes))

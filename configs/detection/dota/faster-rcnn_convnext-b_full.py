@@ -1,2 +1,0 @@
-_base_ = './faster-rcnn_convnext-b_est.py'
-model = dict(backbone=dict(tuning=dict(_delete_=True, type='Full')))

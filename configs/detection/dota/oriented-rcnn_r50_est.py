@@ -1,7 +1,0 @@
-_base_ = [
-    '../../_base_/models/oriented-rcnn_r50_fpn.py',
-    '../../_base_/datasets/dota_oriented.py',
-    '../../_base_/schedules/adamw_12e_oriented.py',
-    '../../_base_/tunings/est.py',
-]
-model = dict(backbone=dict(tuning=_base_.tuning), roi_head=dict(bbox_head=dict(num_classes=_base_.num_classes)))

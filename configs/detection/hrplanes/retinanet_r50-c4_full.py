@@ -1,7 +1,0 @@
-_base_ = [
-    '../../_base_/models/light-retinanet_r50-c4.py',
-    '../../_base_/datasets/hrplanes_detection.py',
-    '../../_base_/schedules/adamw_short_detection.py',
-    '../../_base_/tunings/full.py',
-]
-model = dict(backbone=dict(tuning=_base_.tuning), bbox_head=dict(num_classes=_base_.num_classes))

@@ -1,0 +1,3 @@
+# Mask R-CNN as mmdet ships it, on a plain vision transformer, which gets a pyramid in front of the neck.
+_base_ = ['mmdet::mask_rcnn/mask-rcnn_r50_fpn_1x_coco.py', '../_base_/backbones/vit-b.py', '../_base_/tunings/est.py']
+model = dict(roi_head=dict(bbox_head=dict(num_classes=3), mask_head=dict(num_classes=3)))

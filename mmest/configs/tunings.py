@@ -1,0 +1,95 @@
+"""The tuning method of a config: found by its name, and swapped."""
+
+from mmengine.config import Config, ConfigDict
+
+from .names import available_tunings, configs_root
+
+_WRAPPERS = ('TunedBackbone', 'ESTBackbone')
+
+
+def load_tuning(name: str) -> ConfigDict:
+    """The config of a tuning method by the name of its file in ``configs/_base_/tunings``.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    path = configs_root() / '_base_' / 'tunings' / f'{name}.py'
+    if not path.is_file():
+        raise ValueError(f'There is no tuning method "{name}"; choose one of {", ".join(available_tunings())}.')
+    return Config.fromfile(path).tuning
+
+
+def set_tuning(cfg: Config, tuning: str | dict) -> None:
+    """Swap the tuning method of a config, in place. A backbone that is not wrapped becomes a TunedBackbone, and its
+    training that of what is tuned alone.
+
+    Args:
+        cfg: a config of mmdet or mmseg.
+        tuning: the method: the name of a file in ``configs/_base_/tunings``, or its config.
+
+    Raises:
+        ValueError: there is no such method; the config has no backbone.
+    """
+    outer = tuned_backbone_of(cfg)
+    method = load_tuning(tuning) if isinstance(tuning, str) else tuning
+    if not is_wrapped(cfg.model.backbone):
+        _train_what_is_tuned(cfg)
+        _hand_over_what_is_used(cfg.model, outer['backbone'])
+    more = dict(allow_random=True) if outer.get('allow_random') else {}
+    cfg.model.backbone = ConfigDict(type='TunedBackbone', backbone=outer['backbone'], tuning=method, **more)
+    cfg.pop('tuning', None)  # of the method before
+
+
+def is_wrapped(backbone: dict) -> bool:
+    """Whether the config of a backbone is that of a wrapper whose method can be chosen."""
+    return backbone.get('type') in _WRAPPERS
+
+
+def tuned_backbone_of(cfg: Config) -> dict:
+    """The config of the wrapper of a config's backbone, made where the backbone has none.
+
+    Raises:
+        ValueError: there is no backbone.
+    """
+    model = cfg.get('model') or {}
+    backbone = model.get('backbone')
+    if not isinstance(backbone, dict):
+        raise ValueError(
+            f'{cfg.filename or "The config"} should have a model.backbone to tune, but has '
+            f'{", ".join(model) or "no model"}.'
+        )
+    if is_wrapped(backbone):
+        return backbone
+    inner = ConfigDict(backbone)
+    if inner.get('frozen_stages', -1) >= 0:
+        inner.frozen_stages = -1  # the method says what trains
+    if model.get('pretrained'):  # mmseg's older way to name the weights
+        inner.init_cfg = dict(type='Pretrained', checkpoint=model.pretrained)
+    return ConfigDict(type='TunedBackbone', backbone=inner)
+
+
+def _train_what_is_tuned(cfg: Config) -> None:
+    """What shipped configs take from ``_base_/default_runtime.py`` and their schedule, for a config of others."""
+    if cfg.model.get('pretrained'):
+        cfg.model.pretrained = None
+    imports = (cfg.get('custom_imports') or {}).get('imports') or []
+    imports = [imports] if isinstance(imports, str) else list(imports)
+    if not any(name.partition('.')[0] == 'mmest' for name in imports):
+        cfg.custom_imports = dict(imports=[*imports, 'mmest'], allow_failed_imports=False)
+    hooks = list(cfg.get('custom_hooks') or [])
+    if not any(hook.get('type') == 'ESTHook' for hook in hooks):
+        cfg.custom_hooks = [*hooks, dict(type='ESTHook')]
+    if cfg.get('optim_wrapper'):
+        cfg.optim_wrapper.setdefault('constructor', 'TrainableOptimWrapperConstructor')
+
+
+def _hand_over_what_is_used(model: dict, backbone: dict) -> None:
+    """Have the backbone leave out the first maps where the neck passes over them (``start_level``): what a method
+    trains for them would get no gradient, which stops training on several GPUs.
+    """
+    necks = model.get('neck')
+    neck = necks[0] if isinstance(necks, (list, tuple)) else necks or {}
+    start, channels, outs = neck.get('start_level', 0), neck.get('in_channels'), backbone.get('out_indices', ())
+    if start > 0 and isinstance(channels, (list, tuple)) and len(channels) == len(outs):
+        neck.update(start_level=0, in_channels=list(channels[start:]))
+        backbone['out_indices'] = tuple(outs[start:])

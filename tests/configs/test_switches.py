@@ -1,0 +1,190 @@
+"""--backbone and --tuning on shipped configs, on those of mmdet and mmseg, and on examples of what is not shipped."""
+
+import copy
+import importlib
+
+import pytest
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import MODELS, init_default_scope
+
+from mmest.configs import (
+    available_backbones,
+    configs_root,
+    load_backbone,
+    open_config,
+    read_config,
+    set_backbone,
+    set_tuning,
+)
+from mmest.configs.backbones import Backbone
+from mmest.configs.names import shipped_configs
+
+CHANNELS = [8, 16, 32, 64]
+SWIN = Backbone(
+    ConfigDict(
+        type='SwinTransformer', embed_dims=8, depths=[1, 1, 2, 1], num_heads=[1, 1, 2, 2], out_indices=(0, 1, 2, 3)
+    ),
+    CHANNELS,
+    dict(mean=[1, 2, 3], std=[4, 5, 6], bgr_to_rgb=False),
+)
+VIT = Backbone(
+    ConfigDict(
+        type='mmseg.VisionTransformer', img_size=64, embed_dims=32, num_layers=4, num_heads=2, out_indices=(0, 1, 2, 3)
+    ),
+    [32] * 4,
+    {},
+)
+
+
+def build(cfg: Config) -> torch.nn.Module:
+    pytest.importorskip(cfg.default_scope)
+    importlib.import_module(f'{cfg.default_scope}.models')
+    if 'mmseg.' in str(cfg.model):
+        pytest.importorskip('mmseg.models')
+    init_default_scope(cfg.default_scope)
+    model = copy.deepcopy(cfg.model)
+    (model.backbone.get('backbone') or model.backbone).pop('init_cfg', None)
+    return MODELS.build(model)
+
+
+def runs(cfg: Config) -> bool:
+    """Whether neck or head take what the backbone hands over, and a gradient reaches all that trains beneath the
+    head.
+    """
+    model = build(cfg).train()
+    features = model.extract_feat(torch.rand(2, 3, 64, 64))
+    if cfg.default_scope == 'mmseg':
+        for head in [model.decode_head, *([model.auxiliary_head] if model.with_auxiliary_head else [])]:
+            if type(head).__name__ != 'Mask2FormerHead':  # it wants samples
+                head(features)
+    sum(feature.square().mean() for feature in features).backward()
+    neck = list(model.neck.named_parameters()) if model.with_neck else []
+    return all(p.grad is not None for _, p in [*model.backbone.named_parameters(), *neck] if p.requires_grad)
+
+
+@pytest.mark.parametrize('backbone', available_backbones())
+@pytest.mark.parametrize('leaf', ['detection/custom/retinanet', 'segmentation/custom/upernet'])
+def test_every_backbone_says_what_it_is(leaf, backbone):
+    """Its channels are those of its maps, one scale is a plain transformer's, and the weights have a normalisation."""
+    cfg = open_config(leaf, backbone=backbone)
+    known = load_backbone(backbone, cfg.default_scope)
+    assert cfg.model.backbone.backbone.type == known.config.type and known.config.init_cfg.checkpoint
+    assert {'mean', 'std', 'bgr_to_rgb'} == known.normalisation.keys()
+    assert cfg.model.data_preprocessor.mean == known.normalisation['mean']
+    assert not cfg.keys() & {'backbone', 'channels', 'normalisation'}, 'they would be those of the backbone before'
+    family = known.config
+    if family.type == 'SwinTransformer':
+        assert known.channels == [family.embed_dims * 2**stage for stage in range(4)]
+    elif 'VisionTransformer' in family.type:
+        assert known.plain and known.channels == [family.embed_dims] * 4
+    neck = cfg.model.get('neck')
+    first = neck[0] if isinstance(neck, list) else neck
+    assert known.plain == bool(first and first.type.endswith('Feature2Pyramid'))
+
+
+@pytest.mark.parametrize('new', [SWIN, VIT], ids=['swin', 'vit'])
+@pytest.mark.parametrize(
+    'leaf', [leaf for leaf in shipped_configs() if leaf.split('/')[1] in ('custom', 'dubai', 'hrplanes')]
+)
+def test_neck_and_heads_take_the_maps_of_another_backbone(leaf, new, empty_init):
+    cfg = open_config(leaf)
+    before = cfg.model.backbone.tuning
+    set_backbone(cfg, new)
+    assert cfg.model.backbone.tuning == before
+    assert runs(cfg)
+    if new.normalisation:
+        assert {key: cfg.model.data_preprocessor[key] for key in new.normalisation} == new.normalisation
+
+
+def test_there_and_back(empty_init):
+    """From one scale back to several: the pyramid goes."""
+    cfg = open_config('detection/custom/faster-rcnn')
+    neck = cfg.model.neck.to_dict()
+    set_backbone(cfg, 'vit-b')
+    assert [part.type for part in cfg.model.neck] == ['mmseg.Feature2Pyramid', 'FPN']
+    set_backbone(cfg, 'swin-t')
+    assert cfg.model.neck == neck
+
+
+def test_three_levels_stay_three():
+    cfg = open_config('detection/custom/retinanet')
+    set_backbone(cfg, SWIN)
+    assert cfg.model.backbone.backbone.out_indices == (1, 2, 3)
+    assert cfg.model.neck.in_channels == CHANNELS[1:]
+    set_backbone(cfg, 'r50-c4')
+    assert cfg.model.backbone.backbone.out_indices == (1, 2) and cfg.model.neck.in_channels == [512, 1024]
+
+
+@pytest.mark.parametrize('example', sorted(path.stem for path in (configs_root() / 'examples').glob('*.py')))
+def test_examples_of_what_is_not_shipped(example, empty_init):
+    pytest.importorskip('mmdet')
+    cfg = read_config(f'examples/{example}')
+    assert cfg.model.backbone.type == 'TunedBackbone' and cfg.model.backbone.tuning.type == 'EST'
+    assert cfg.model.backbone.backbone.get('frozen_stages', -1) == -1
+    assert cfg.optim_wrapper.constructor == 'TrainableOptimWrapperConstructor'
+    assert dict(type='ESTHook') in cfg.custom_hooks and 'mmest' in cfg.custom_imports['imports']
+    text = (configs_root() / 'examples' / f'{example}.py').read_text()
+    assert '_delete_' not in text
+    for part in ('encoder', 'decoder'):
+        if part in cfg.model:
+            cfg.model[part].num_layers = 1
+    set_backbone(cfg, VIT if example == 'mask-rcnn' else SWIN)
+    assert runs(cfg)
+
+
+@pytest.mark.parametrize(
+    'name, source',
+    [
+        ('mmdet::retinanet/retinanet_r50_fpn_1x_coco', 'torchvision://resnet50'),
+        ('mmseg::fcn/fcn_r50-d8_4xb2-40k_cityscapes-512x1024', 'open-mmlab://resnet50_v1c'),
+    ],
+)
+def test_a_plain_config_is_wrapped(name, source):
+    pytest.importorskip(name.partition(':')[0])
+    cfg = read_config(name, tuning='est')
+    outer = cfg.model.backbone
+    assert outer.type == 'TunedBackbone' and outer.backbone.init_cfg.checkpoint == source
+    assert cfg.model.get('pretrained') is None and outer.backbone.get('frozen_stages', -1) == -1
+    assert read_config(name).model.backbone.type in ('ResNet', 'ResNetV1c'), 'nobody asked'
+
+
+def test_a_plain_config_takes_another_backbone():
+    pytest.importorskip('mmdet')
+    cfg = read_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco', backbone='swin-s')
+    assert cfg.model.backbone == load_backbone('swin-s', 'mmdet').config
+    assert cfg.model.neck.in_channels == [96, 192, 384, 768]
+    assert cfg.filename.endswith('retinanet_r50_fpn_1x_coco_swin-s.py')
+
+
+def test_est_backbone_can_be_swapped_too():
+    inner = dict(type='ResNet', depth=50)
+    cfg = Config(dict(model=dict(backbone=dict(type='ESTBackbone', backbone=inner, taps='block'))))
+    set_tuning(cfg, 'full')
+    assert cfg.model.backbone == dict(type='TunedBackbone', backbone=inner, tuning=dict(type='Full'))
+
+
+@pytest.mark.parametrize(
+    'model, sentence',
+    [
+        (None, 'should have a model.backbone to tune, but has no model'),
+        (dict(type='X', neck=None), 'should have a model.backbone to tune, but has type, neck'),
+    ],
+)
+def test_models_without_a_backbone(model, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        set_tuning(Config(dict(model=model) if model else {}), 'est')
+    with pytest.raises(ValueError, match='should have a model.backbone to swap, but has none'):
+        set_backbone(Config(dict(model=model) if model else {}), 'r50')
+
+
+def test_what_cannot_be_swapped_is_said():
+    cfg = Config(dict(default_scope='mmdet', model=dict(backbone=dict(type='ResNet', out_indices=(3,)), neck=None)))
+    with pytest.raises(ValueError, match='Nothing is found in the model .* that takes the maps'):
+        set_backbone(cfg, 'r50')
+    with pytest.raises(
+        ValueError, match='takes maps from stride 32 on, but the backbone r50-c4 hands over strides 8, 16.'
+    ):
+        set_backbone(cfg, 'r50-c4')
+    with pytest.raises(ValueError, match='no backbone "swin-x"; choose one of convnext-b, '):
+        set_backbone(cfg, 'swin-x')
