@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from mmest.configs import head_and_backbone
+from mmest.configs import head_and_backbone, run_stem
 
 from .grid import Cell
 
@@ -12,7 +12,7 @@ def facets(cell: Cell) -> dict[str, set[str]]:
     """What a cell is called by: its kind, data set, head, backbone, methods, variant and seed."""
     request = cell.request
     path = Path(request['config'])
-    head, _, backbone = head_and_backbone(path.stem).partition('_')
+    head, _, backbone = head_and_backbone(run_stem(request['config'])).partition('_')
     methods = [request['method']] if 'method' in request else request['tunings']
     return dict(
         kind={request['kind']},

@@ -32,7 +32,6 @@ def at_least(smallest: int, largest: int | None = None) -> Callable[[str], int]:
     return number
 
 
-<<<<<<< HEAD
 def between(smallest: float, largest: float) -> Callable[[str], float]:
     """A number within limits, as the type of an argument."""
 
@@ -54,10 +53,6 @@ def _within(value: Number, smallest: Number, largest: Number | None) -> Number:
     return value
 
 
-def add_config(parser: argparse.ArgumentParser, **more) -> None:
-    """The config that a command is about."""
-    parser.add_argument('config', metavar='CONFIG', help='a config of mmdet or mmseg that uses TunedBackbone', **more)
-=======
 def add_config(parser: argparse.ArgumentParser, meaning: str = 'a config', **more) -> None:
     """The config that a command is about, and the backbone to swap in."""
     parser.add_argument(
@@ -67,7 +62,6 @@ def add_config(parser: argparse.ArgumentParser, meaning: str = 'a config', **mor
         **more,
     )
     parser.add_argument('--backbone', metavar='NAME', help="a backbone instead of the config's: see mmest configs")
->>>>>>> 514907f (Configs: one leaf per data set and head, --backbone beside --tuning on any config, names instead of paths, examples of six models that are not shipped)
 
 
 class _Trust(argparse.Action):

@@ -132,8 +132,8 @@ def test_bad_input_is_a_sentence(mmest, config, tmp_path):
     cfg = Config.fromfile(config)
     with pytest.raises(ValueError, match='needs CUDA'):
         compare_tunings(cfg, METHODS, (64, 64), 1, precision='fp16')
-    cfg.model.backbone = dict(type='ResNet', depth=50)
-    with pytest.raises(ValueError, match='it is ResNet. Wrap it'):
+    cfg.model.pop('backbone')
+    with pytest.raises(ValueError, match='should have a model.backbone to tune, but has '):
         compare_tunings(cfg, METHODS, (64, 64), 1)
     with pytest.raises(FileNotFoundError, match='nothing.py'):
         measure_and_show(str(tmp_path / 'nothing.py'), ['full'], (64, 64), 1, 'cpu', 'fp32')

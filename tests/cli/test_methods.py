@@ -3,13 +3,13 @@
 import pytest
 from toy import BACKBONES, METHODS
 
-from mmest.configs import available_tunings, configs_root
+from mmest.configs import available_tunings
 from mmest.measure.overview import overview
 
 
 def test_lists_every_method_on_the_backbone_of_a_config(mmest, capsys, monkeypatch):
     monkeypatch.setenv('COLUMNS', '200')
-    assert mmest('methods', configs_root() / 'segmentation' / 'dubai' / 'segformer_r50-c4_est.py') == 0
+    assert mmest('methods', 'mmest::segmentation/dubai/segformer', '--backbone', 'r50-c4') == 0
     said = capsys.readouterr().out
     assert all(f'│ {name} ' in said for name in available_tunings())
 

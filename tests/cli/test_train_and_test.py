@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 
-from mmest.configs import configs_root
+from mmest.configs import configs_root, open_config
 from mmest.engine import launch
 
-CONFIG = str(configs_root() / 'segmentation' / 'custom' / 'upernet_r50_est.py')
+CONFIG = 'mmest::segmentation/custom/upernet_r50'
 
 pytest.importorskip('mmseg')
 
@@ -28,7 +27,7 @@ def run(mmest):
 
 def test_unknown_config_suggests_near_names(run):
     said = run('train', 'configs/segmentation/custom/upernet_r50_set.py')
-    assert said.startswith('train: There is no config') and 'upernet_r50_est.py' in said
+    assert said.startswith('train: There is no config') and 'segmentation/custom/upernet_r50_est' in said
 
 
 @pytest.mark.parametrize(
@@ -57,7 +56,7 @@ def test_options_that_do_not_fit(run, capsys):
 
 def test_backbone_of_a_framework_that_is_not_installed(run, monkeypatch):
     monkeypatch.setitem(sys.modules, 'mmpretrain', None)
-    said = run('train', str(configs_root() / 'segmentation/loveda/upernet_convnext-b_est.py'))
+    said = run('train', 'mmest::segmentation/loveda/upernet_convnext-b')
     assert 'is for mmpretrain, which cannot be imported' in said and 'pip install mmpretrain torchvision' in said
 
 
@@ -125,7 +124,7 @@ def test_backbones_that_cannot_be_built(run, tmp_path, capfd, option, sentence):
 
 def test_processes_on_the_cpu_normalise_each_their_batch(monkeypatch):
     """Torch synchronises BatchNorm between CUDA devices only."""
-    cfg = Config.fromfile(CONFIG)
+    cfg = open_config(CONFIG)
     assert cfg.model.decode_head.norm_cfg.type == 'SyncBN'
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(torch.distributed, 'init_process_group', lambda backend: None)

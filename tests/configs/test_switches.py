@@ -182,9 +182,7 @@ def test_what_cannot_be_swapped_is_said():
     cfg = Config(dict(default_scope='mmdet', model=dict(backbone=dict(type='ResNet', out_indices=(3,)), neck=None)))
     with pytest.raises(ValueError, match='Nothing is found in the model .* that takes the maps'):
         set_backbone(cfg, 'r50')
-    with pytest.raises(
-        ValueError, match='takes maps from stride 32 on, but the backbone r50-c4 hands over strides 8, 16.'
-    ):
+    with pytest.raises(ValueError, match='takes maps from stride 32 on, but the backbone r50-c4 hands over'):
         set_backbone(cfg, 'r50-c4')
     with pytest.raises(ValueError, match='no backbone "swin-x"; choose one of convnext-b, '):
         set_backbone(cfg, 'swin-x')

@@ -2,16 +2,15 @@
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.runner import Runner
 
 from mmest.checkpoints.delta import DELTA_KEY
-from mmest.configs import configs_root, set_tuning
+from mmest.configs import open_config
 from mmest.datasets.synthetic import OBJECT_CLASSES, write_dataset
 
 pytest.importorskip('mmdet')
-CONFIG = configs_root() / 'detection' / 'custom' / 'faster-rcnn_swin-b_est.py'
+CONFIG = 'mmest::detection/custom/faster-rcnn_swin-b'
 
 
 @pytest.fixture(scope='module')
@@ -23,8 +22,7 @@ def data(tmp_path_factory):
 
 def train(method: str, data, folder) -> tuple:
     """One step on two small images; the model and the path of its checkpoint."""
-    cfg = Config.fromfile(CONFIG)
-    set_tuning(cfg, method)
+    cfg = open_config(CONFIG, method)
     cfg.model.backbone.backbone.init_cfg.checkpoint = str(folder / 'pretrained.pth')
     loader = cfg.train_dataloader
     loader.dataset.update(
@@ -52,7 +50,7 @@ def train(method: str, data, folder) -> tuple:
 
 def test_is_at_most_a_quarter_and_holds_all_that_trained(data, tmp_path):
     init_default_scope('mmdet')
-    backbone = MODELS.build({**Config.fromfile(CONFIG).model.backbone.backbone, 'init_cfg': None})
+    backbone = MODELS.build({**open_config(CONFIG).model.backbone.backbone, 'init_cfg': None})
     torch.save({f'backbone.{key}': value for key, value in backbone.state_dict().items()}, tmp_path / 'pretrained.pth')
     sizes = {}
     for method in ('full', 'est'):

@@ -15,7 +15,7 @@ from mmengine.registry import init_default_scope
 
 pytest.importorskip('mmdet')
 
-from mmest.configs import configs_root, open_config
+from mmest.configs import open_config
 from mmest.datasets.dota.metric import DOTABoxMetric
 from mmest.datasets.dota.patches import patch_objects
 from mmest.datasets.official import dior_r, dota
@@ -293,7 +293,7 @@ def test_data_sets_give_corners_to_the_pipeline(tmp_path):
 
     trees.dior(tmp_path / 'source')
     prepare(dior_r.__name__, tmp_path / 'source', tmp_path / 'out', 1)
-    cfg = open_config(str(configs_root() / 'detection/dior_r/oriented-rcnn_r50_est.py'))
+    cfg = open_config('mmest::detection/dior_r/oriented-rcnn')
     init_default_scope('mmdet')
     dataset = OrientedDIORDataset(
         ann_file=str(tmp_path / 'out/annotations/train.json'),
@@ -311,4 +311,4 @@ def test_without_mmrotate_one_sentence_says_what_to_install():
     with pytest.raises(
         ValueError, match='Oriented boxes need mmrotate 1.x.*make setup STACK=onedl, or pip install onedl-mmrotate'
     ):
-        open_config(str(configs_root() / 'detection/dota/oriented-rcnn_r50_est.py'))
+        open_config('mmest::detection/dota/oriented-rcnn')

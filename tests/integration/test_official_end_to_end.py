@@ -52,7 +52,7 @@ train_cfg = dict(max_iters=2, val_interval=9)
 default_hooks = dict(checkpoint=dict(interval=2))
 """
 ORIENTED = """
-_base_ = ['{root}/_base_/models/oriented-rcnn_r50_fpn.py', '{root}/_base_/datasets/{data}_oriented.py',
+_base_ = ['{root}/_base_/models/oriented-rcnn.py', '{root}/_base_/datasets/{data}_oriented.py',
           '{root}/_base_/schedules/adamw_12e_oriented.py']
 model = dict(
     backbone=dict(_delete_=True, type='TunedBackbone', allow_random=True, tuning=dict(type='EST'), backbone=dict(
