@@ -3,7 +3,8 @@
 from mmengine.registry import DATASETS
 
 import mmest.rotated  # noqa: F401
-from mmest.datasets.detection import DIORDataset, DOTADataset
+from mmest.datasets.detection.dior import DIORDataset
+from mmest.datasets.detection.dota import DOTADataset
 
 
 class _Corners:
@@ -18,9 +19,9 @@ class _Corners:
 
 @DATASETS.register_module()
 class OrientedDOTADataset(_Corners, DOTADataset):
-    """What ``tools/datasets/dota.py`` writes: patches."""
+    """What ``mmest data prepare dota`` writes: patches."""
 
 
 @DATASETS.register_module()
 class OrientedDIORDataset(_Corners, DIORDataset):
-    """What ``tools/datasets/dior_r.py`` writes."""
+    """What ``mmest data prepare dior_r`` writes."""

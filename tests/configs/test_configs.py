@@ -115,7 +115,7 @@ def test_dota_keeps_the_detections_of_a_crowded_patch():
 
 def test_dubai_ignores_unlabelled_ground():
     pytest.importorskip('mmseg')
-    from mmest.datasets.dubai import DubaiDataset
+    from mmest.datasets.segmentation.dubai import DubaiDataset
 
     dataset = DubaiDataset(lazy_init=True, pipeline=[])
     assert dataset.label_map == {5: 255}

@@ -59,7 +59,7 @@ def write_scene(root: Path, objects: list, size=SIZE) -> None:
 
 def predict(out: Path, ignored: bool, jitter: float = 0.0, seed: int = 0) -> DOTABoxMetric:
     """A metric that was fed what the patch annotations say, shuffled, in pixels of float32."""
-    from mmest.datasets.detection import DOTADataset
+    from mmest.datasets.detection.dota import DOTADataset
 
     dataset = DOTADataset(
         ann_file=str(out / 'annotations/val_patches.json'),

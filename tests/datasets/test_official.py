@@ -143,7 +143,7 @@ def test_dior_boxes_are_those_of_mmdet(tmp_path):
         pipeline=[],
         test_mode=True,
     )
-    from mmest.datasets.detection import DIORDataset
+    from mmest.datasets.detection.dior import DIORDataset
 
     ours = DIORDataset(
         ann_file=str(tmp_path / 'out/annotations/train.json'),

@@ -41,7 +41,7 @@ def test_tiles_stand_on_one_side():
 
 def test_roads_are_the_second_of_two_classes():
     pytest.importorskip('mmseg')
-    from mmest.datasets.epfl_road import EPFLRoadDataset
+    from mmest.datasets.segmentation.epfl_road import EPFLRoadDataset
 
     dataset = EPFLRoadDataset(lazy_init=True, pipeline=[])
     assert dataset.metainfo['classes'] == ('background', 'road') and not dataset.reduce_zero_label

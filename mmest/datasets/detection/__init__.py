@@ -1,0 +1,7 @@
+"""Detection data sets and metrics that mmdet lacks: importing the package registers what is in its files."""
+
+import importlib
+import pkgutil
+
+for _module in pkgutil.iter_modules(__path__, f'{__name__}.'):
+    importlib.import_module(_module.name)
