@@ -149,7 +149,7 @@ def _worker(error: BaseException, cfg: Config) -> str | None:
             'A process that loads data was ended from outside, most likely because memory ran out. Take fewer '
             f'(--cfg-options train_dataloader.num_workers={workers}), or a smaller batch.'
         )
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, FileNotFoundError) and not _own(error, cfg):
         return f'{last_line(error)}: a file that the training needs is not there any more.'
     return None
 
