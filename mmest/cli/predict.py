@@ -102,6 +102,8 @@ def run(args: argparse.Namespace) -> None:
                         note = f'; {image.georeference.note}' if image.georeference.note else ''
                 except (ValueError, OSError) as error:
                     failed += 1
+                    if getattr(error, 'errno', None):  # of the system, such as a full disk
+                        error = f'The results of {path} cannot be written to {args.out}: {error.strerror}.'
                     bars.console.print(f'predict: {error}', soft_wrap=True, markup=False)
                     continue
                 bars.console.print(f'Wrote {", ".join(map(str, written))}{note}', soft_wrap=True, markup=False)

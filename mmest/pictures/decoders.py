@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,15 +17,15 @@ from mmest.pictures.problems import UnusableImage, check_pixels
 from mmest.pictures.tiff import TiffHeader, is_tiff, read_tiff_header
 from mmest.tiles.grid import Box
 
-# MB of blocks that GDAL keeps. By default it takes a share of the machine's memory; this holds the rows that tiles
-# share.
-os.environ.setdefault('GDAL_CACHEMAX', '128')
 try:
     import rasterio
     from rasterio.windows import Window
 except ImportError:
     rasterio = None
 
+# MB of blocks that GDAL keeps. By default it takes a share of the machine's memory; this holds the rows that tiles
+# share.
+_CACHE = '128'
 _ORIENTATION = 274  # the EXIF tag
 # Others are none of imagery, and some run a program when they are decoded.
 FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF', 'WEBP', 'TIFF', 'JPEG2000', 'PPM')
@@ -32,6 +33,16 @@ FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF', 'WEBP', 'TIFF', 'JPEG2000', 'PPM')
 _EXACT = ('PNG', 'JPEG', 'MPO', 'BMP', 'GIF', 'WEBP', 'TIFF')
 _MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', 'YCbCr')
 _TRANSPARENT = ('LA', 'PA', 'RGBA')
+
+
+class _PilLimit:
+    """PIL's limit, one of the whole process: the last of the threads that lift it restores it."""
+
+    def __init__(self) -> None:
+        self.lock, self.users, self.value = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+
+
+_PIL_LIMIT = _PilLimit()
 
 
 class PilDecoder:
@@ -141,6 +152,7 @@ class RasterDecoder:
 
     def __init__(self, source: Path | bytes, name: str, scale: Scale | None, inverted: bool = False) -> None:
         self.name, self.inverted = name, inverted
+        os.environ.setdefault('GDAL_CACHEMAX', _CACHE)
         self._memory = rasterio.MemoryFile(source) if isinstance(source, bytes) else None
         with damage_of(name), warnings.catch_warnings():
             warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
@@ -302,11 +314,17 @@ def damage_of(name: str) -> Iterator[None]:
 @contextlib.contextmanager
 def any_size() -> Iterator[None]:
     """Have PIL open images of any size: :func:`check_pixels` decides, where PIL takes large ones for an attack."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    with _PIL_LIMIT.lock:
+        if not _PIL_LIMIT.users:
+            _PIL_LIMIT.value, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        _PIL_LIMIT.users += 1
     try:
         yield
     finally:
-        Image.MAX_IMAGE_PIXELS = before
+        with _PIL_LIMIT.lock:
+            _PIL_LIMIT.users -= 1
+            if not _PIL_LIMIT.users:
+                Image.MAX_IMAGE_PIXELS = _PIL_LIMIT.value
 
 
 def _content(source: Path | bytes) -> bytes:
