@@ -40,11 +40,23 @@ class Probe(NamedTuple):
     image: tuple[int, int]
 
 
-def first_tensor(value: Any) -> Tensor | None:
-    """The tensor that a block takes or returns, be it alone or the first of a tuple."""
+def find_tensor(value: Any) -> Tensor | None:
+    """The tensor that a module takes or returns, be it alone or the first of a tuple; None if there is none."""
     if isinstance(value, (tuple, list)):
         return next((v for v in value if isinstance(v, Tensor)), None)
     return value if isinstance(value, Tensor) else None
+
+
+def first_tensor(value: Any) -> Tensor:
+    """The tensor that a block takes or returns, be it alone or the first of a tuple.
+
+    Raises:
+        TypeError: there is none.
+    """
+    found = find_tensor(value)
+    if found is None:
+        raise TypeError(f'A block should take and return a tensor, alone or first in a tuple, but got {type(value)}.')
+    return found
 
 
 def spatial_shape(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int] | None:
@@ -112,8 +124,8 @@ def _run(backbone: nn.Module, names: Sequence[str], shape: tuple[int, int, int])
     calls: dict[str, ModuleCall] = {}
 
     def see(name, module, args, kwargs, output):
-        source = first_tensor(args) if args else first_tensor(tuple(kwargs.values()))
-        out = first_tensor(output)
+        source = find_tensor(args) if args else find_tensor(tuple(kwargs.values()))
+        out = find_tensor(output)
         earlier = calls.pop(name, None)  # of a module that is called twice, the later call counts
         calls[name] = ModuleCall(
             source,

@@ -53,7 +53,7 @@ class TunedBackbone(BaseModule):
 
     def __init__(
         self,
-        backbone: dict,
+        backbone: dict | nn.Module,
         tuning: dict,
         allow_random: bool = False,
         init_cfg: dict | None = None,
@@ -210,7 +210,7 @@ class TunedBackbone(BaseModule):
                 outputs = self.backbone(x)
             self.method.refuse_idle(run, self.backbone)
             features = maps_of(outputs, x)
-            taps = [] if self.taps is None else self.taps.take(run, tuple(x.shape[-2:]), features)
+            taps = [] if self.taps is None else self.taps.take(run, (x.shape[-2], x.shape[-1]), features)
             # Under autocast too, necks get what the plain backbone would give them.
             return outputs, [y.to(f.dtype) for y, f in zip(self.method(features, taps, x), features)]
 

@@ -21,7 +21,7 @@ class TunedModule(TunedBackbone):
     """
 
     def __init__(self, module: nn.Module, tuning: dict) -> None:
-        super().__init__(module, tuning)
+        super().__init__(backbone=module, tuning=tuning)
         self._has_weights = True
         # What is frozen is what the caller brings: a delta leaves it out.
         self._restorable = digests(self.frozen_state())

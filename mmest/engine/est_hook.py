@@ -31,7 +31,7 @@ class ESTHook(Hook):
 
     def __init__(self) -> None:
         guard = TrainingGuard()
-        self.parts = [RepeatableTraining(), guard, DeltaCheckpoint(guard), PeakMemory()]
+        self.parts: list[Hook] = [RepeatableTraining(), guard, DeltaCheckpoint(guard), PeakMemory()]
 
     def before_train(self, runner: Runner) -> None:
         if any(isinstance(hook, EMAHook) for hook in runner.hooks[runner.hooks.index(self) :]):

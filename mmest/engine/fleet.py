@@ -90,8 +90,9 @@ class Fleet:
             )
         for (module, attribute, tensor), key in zip(places, keys):
             shared = self._shared.setdefault(key, tensor)
-            if attribute in module._parameters:
-                module._parameters[attribute].data = shared
+            parameter = module._parameters.get(attribute)
+            if parameter is not None:
+                parameter.data = shared
             else:
                 module._buffers[attribute] = shared
         self._models[name] = model

@@ -58,7 +58,7 @@ class InsertedMethod(TuningMethod):
             name = anatomy.blocks[i].name
             recomputing = [m for m in backbone.get_submodule(name).modules() if getattr(m, 'with_cp', False)]
             for module in recomputing:  # the block is recomputed as a whole instead, with what its corrections need
-                module.with_cp = False
+                module.with_cp = False  # type: ignore[assignment]
             self.hook_around(backbone, name, InsertedMethod._run_block, bool(recomputing))
 
     def in_series(self, backbone: nn.Module, branch: Branch, module: nn.Module) -> None:
@@ -91,7 +91,8 @@ class InsertedMethod(TuningMethod):
         self.hook_around(backbone, name, InsertedMethod._hold_input, i)
 
     def _run_backbone(self, inner: Callable, backbone: nn.Module, *args, **kwargs) -> Any:
-        token = _image.set(tuple(first_tensor((*args, *kwargs.values())).shape[-2:]))
+        height, width = first_tensor((*args, *kwargs.values())).shape[-2:]
+        token = _image.set((height, width))
         try:
             return inner(backbone, *args, **kwargs)
         finally:
@@ -183,7 +184,7 @@ class InsertedMethod(TuningMethod):
         for length, probe, size in zip(image, self._probe_image, block.size):
             stride = max(1, round(probe / size))
             sides.append({length // stride, -(-length // stride)})
-        grid = token_grid(tokens, list(itertools.product(*sides)))
+        grid = token_grid(tokens, [(height, width) for height, width in itertools.product(*sides)])
         if grid is None or grid[0] * grid[1] != tokens:
             raise ValueError(
                 f'{type(self).__name__}: block "{block.name}" works on {tokens} tokens, which are no grid of '

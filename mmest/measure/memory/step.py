@@ -146,7 +146,7 @@ def _train_until_update(
             with counter:
                 for tensor in tensors_in(batch):
                     counter.label(tensor, INPUTS)
-                model.train_step(batch, optim_wrapper)
+                model.train_step(batch, optim_wrapper)  # type: ignore[operator]
             if updates:
                 return
     finally:

@@ -30,7 +30,7 @@ def choose_taps(anatomy: Anatomy, density: str | int) -> list[int]:
         return used
     finest = max(anatomy.blocks[i].size for i in feeding)
     used = [i for i in used if anatomy.blocks[i].size <= finest]
-    step = len(used) if density == 'stage' else density
+    step = density if isinstance(density, int) else len(used)
     ends = [i for i in used if i in feeding or i == used[-1] or anatomy.blocks[i].stage != anatomy.blocks[i + 1].stage]
     return [i for i in used if (next(end for end in ends if end >= i) - i) % step == 0]
 
@@ -120,8 +120,8 @@ class SideNetwork(TuningMethod):
         state: Tensor | None = None
         for i, tap in enumerate(taps):
             h = tap.feature.permute(0, 2, 3, 1)
-            if self.starts_stage(i):
-                state = self.change_stage(i, state, tuple(h.shape[1:3]))
+            if state is not None and self.starts_stage(i):
+                state = self.change_stage(i, state, (h.shape[1], h.shape[2]))
             state = self.advance(i, h, state)
             for k, source in enumerate(self.sources):
                 if source == i:
