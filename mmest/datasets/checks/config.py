@@ -1,11 +1,13 @@
 """The data sets of a config: their folders and files, and the copies that a run reads in place of files with gaps."""
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import DATASETS, DefaultScope
 
 from mmest.configs import explain_build_errors, variable_behind
@@ -30,7 +32,7 @@ def check_data(cfg: Config, splits: Sequence[str]) -> list[str]:
         splits: which to check, of ``train``, ``val`` and ``test``.
 
     Returns:
-        What was left out or filled in, one sentence each; printed too, by the first process of a machine.
+        What was left out or filled in, one sentence each; logged as warnings too, by the first process of a machine.
 
     Raises:
         FileNotFoundError: a folder, an annotation file, an image or a mask is missing.
@@ -50,7 +52,7 @@ def check_data(cfg: Config, splits: Sequence[str]) -> list[str]:
     notes = list(dict.fromkeys([*notes, *_seen_in_training(images)]))
     if os.environ.get('LOCAL_RANK', '0') == '0':
         for note in notes:
-            print(f'data: {note}')
+            print_log(note, 'current', logging.WARNING)
     return notes
 
 

@@ -230,6 +230,14 @@ def test_val_without_objects_is_said(data):
         assert read(cfg, 'val')['annotations'] == []
 
 
+def test_notes_reach_the_terminal_of_a_quiet_training(data):
+    from mmest.engine.quiet import show_notes
+
+    shown = []
+    show_notes(shown.append)
+    assert check_data(data(edited(first('annotations', id=0))), ['train']) == shown != []
+
+
 def test_objects_that_are_there_twice_are_said(data):
     whole = content()
     whole['annotations'].append(dict(whole['annotations'][0], id=9))
