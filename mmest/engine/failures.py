@@ -26,7 +26,7 @@ def explain(error: BaseException, cfg: Config) -> str | None:
         error: with its traceback.
         cfg: the config of the training.
     """
-    for of_kind in (_memory, _argument, _optimizer, _package, _metric, _part, _worker, _disk, _own):
+    for of_kind in (_memory, _argument, _optimizer, _own, _package, _metric, _part, _worker, _disk):
         sentence = of_kind(error, cfg)
         if sentence:
             return ' '.join(sentence.split())
