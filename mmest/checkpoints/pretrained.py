@@ -144,7 +144,7 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
         except OSError as error:  # FileNotFoundError and the URLErrors of a download
             raise FileNotFoundError(
                 f'The pretrained weights of {kind}, "{source}", could not be read: {error}. A frozen backbone is '
-                'nothing without them: fetch the file by other means, and name it in the init_cfg of the backbone or '
+                'nothing without them: fetch the file by other means, and name it by --weights FILE in training, or '
                 'by --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.'
             ) from error
         except (IndexError, KeyError, AssertionError):

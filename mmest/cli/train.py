@@ -1,12 +1,15 @@
 """Train a detector or a segmentor."""
 
 import argparse
+from pathlib import Path
 
 from mmest.checkpoints.files import is_complete
 from mmest.cli._options import add_config, add_run_options, seed
+from mmest.cli._own_data import add_own_data, check_no_own_data, own_data_config
 from mmest.cli._refusal import refusing
 from mmest.configs import read_config
 from mmest.engine.launch import default_work_dir, use_amp
+from mmest.engine.own_training import use_weights
 from mmest.engine.resume import latest_complete_checkpoint, make_room
 from mmest.engine.run import RunFailed, run_training
 
@@ -33,6 +36,9 @@ examples:
   # start from a detector that was trained without mmest
   mmest train CONFIG --cfg-options load_from=mine.pth model.backbone.backbone.init_cfg.checkpoint=mine.pth
 
+  # your own labelled images, without a config: COCO, YOLO, Pascal VOC, masks, or GeoTIFF with vector labels
+  mmest train --data ~/Downloads/planes.v1.coco --model faster-rcnn --backbone swin-t --tuning est
+
   # four GPUs
   torchrun --nproc_per_node 4 -m mmest train CONFIG
 
@@ -41,7 +47,7 @@ mmest configs lists all names. Options win over --tuning and --backbone, and the
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_config(parser)
+    add_config(parser, nargs='?')
     parser.add_argument('--tuning', metavar='NAME', help="tune the backbone by this method instead of the config's")
     parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on CUDA, bfloat16 on a CPU')
     parser.add_argument(
@@ -61,13 +67,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--overwrite', action='store_true', help='remove the checkpoints that another run left in the working folder'
     )
     parser.add_argument('--seed', type=seed, metavar='N', help='seed of all random numbers')
+    parser.add_argument('--weights', type=Path, metavar='FILE', help='pretrained weights of the backbone, from a file')
     parser.add_argument('--verbose', action='store_true', help="show mmengine's log instead of one line")
     add_run_options(parser)
+    add_own_data(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     with refusing():
-        cfg = read_config(args.config, args.cfg_options, args.tuning, args.backbone)
+        if args.data is None:
+            check_no_own_data(args)
+            cfg = read_config(args.config, args.cfg_options, args.tuning, args.backbone)
+            if args.weights:
+                use_weights(cfg, args.weights)
+        else:
+            cfg = own_data_config(args)
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(cfg))
         if args.amp:
             use_amp(cfg)

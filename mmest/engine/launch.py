@@ -56,7 +56,7 @@ def check_backbone(cfg: Config) -> None:
         way = f'Set the environment variable {variable}, with which the path begins' if variable else 'Put it there'
         raise FileNotFoundError(
             f'The pretrained weights {Path(source).absolute()} are not there. {way}, or pass '
-            '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.'
+            '--weights FILE (--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE).'
         )
     try:
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope')), explain_build_errors(cfg):

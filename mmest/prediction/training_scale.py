@@ -34,6 +34,8 @@ class TrainingScale:
             image_size: width and height of its training images. Unknown, they are taken to have the size that the
                 config resizes them to.
         """
+        if cfg.get('training_scale'):  # of own data, which is cut or scaled before training
+            return cls(**cfg.training_scale)
         factor, side = 1.0, None
         for step in _steps(_pipeline(cfg.get('train_dataloader')) or cfg.get('train_pipeline') or []):
             name, scale = _name(step), step.get('scale') or step.get('img_scale')

@@ -12,8 +12,8 @@ from mmest.datasets.own.contact_sheet import contact_sheet
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.levels import find_levels
 from mmest.datasets.own.look import Facts, look, size_groups, splits_of
-from mmest.datasets.own.prepare import colours
 from mmest.datasets.own.sample import OwnData
+from mmest.prediction.colours import class_colours
 
 EPILOG = """\
 examples:
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
         data = read(args.data)
         facts = look(data)
         levels = find_levels(sorted({sample.image for sample in data.samples}))
-        shown = contact_sheet(data, data.palette or colours(data.classes), levels, out, args.seed)
+        shown = contact_sheet(data, class_colours(data.classes, data.palette).tolist(), levels, out, args.seed)
     console.print(f'[bold]{data.root}[/]: {data.format}, {_sides(facts)}')
     console.print(_classes(data, facts))
     if len(facts.sizes):

@@ -101,7 +101,7 @@ def _labelled(data: OwnData, sample: Sample, window: Box, palette: list, levels:
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image, 'RGBA')
     for one in sample.objects:
-        colour = palette[one.label]
+        colour = tuple(palette[one.label])
         for line in _lines(one, window, factor):
             if one.shape is not None:
                 draw.polygon(line, fill=(*colour, 70))

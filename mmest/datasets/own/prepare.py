@@ -1,5 +1,6 @@
 """A user's data as a set that mmdet and mmseg read: COCO JSON, or lists of images and masks. The data stays."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -10,7 +11,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import shapely
-from PIL import ImageColor
 
 from mmest.datasets.own import georaster
 from mmest.datasets.own.cutting import cut
@@ -20,6 +20,7 @@ from mmest.datasets.own.sample import SPLITS, OwnData, Sample, visible_files
 from mmest.datasets.preparation.coco import annotation, write_coco
 from mmest.files import write_bytes, write_json
 from mmest.pictures import ImageFile
+from mmest.prediction.colours import class_colours
 
 DESCRIPTION = 'mmest_data.json'
 UNLABELLED = 255
@@ -88,6 +89,13 @@ def prepare(
     if (source / DESCRIPTION).is_file():
         return _suited(load(source), task)
     key = _key(source, task, size, seed, copy)
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / '.lock').open('w') as lock:  # processes of one training prepare it once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _prepare(source, out, task, size, seed, copy, key)
+
+
+def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: int, copy: bool, key: str) -> Prepared:
     if (out / DESCRIPTION).is_file() and json.loads((out / DESCRIPTION).read_text()).get('key') == key:
         return load(out)
     data = read(source, segments=None if task is None else task == 'segmentation')
@@ -103,8 +111,7 @@ def prepare(
     if task == 'segmentation' and data.labels != 'masks' and 'background' not in classes:
         classes = ['background', *classes]
         data.notes.say('ground outside of all outlines is the class "background"')
-    if not palette or len(palette) < len(classes):
-        palette = colours(classes)
+    palette = class_colours(classes, palette).tolist()
     tiled = any(sample.window for sample in data.samples)
     for split in SPLITS:
         (out / f'{split}.json').unlink(missing_ok=True)
@@ -303,12 +310,3 @@ def rasterise(sample: Sample, numbers: list[int], background: int) -> np.ndarray
         shapely.prepare(shape)
         part[shapely.contains_xy(shape, xs, ys)] = UNLABELLED if one.ignore else numbers[one.label]
     return mask
-
-
-def colours(classes: list[str]) -> list[tuple[int, int, int]]:
-    """A colour for each class: evenly spread hues, black for a background."""
-    found = []
-    for number, name in enumerate(classes):
-        hue = number * 137.508 % 360  # the golden angle: neighbours differ, however many there are
-        found.append((0, 0, 0) if name.lower() == 'background' else ImageColor.getrgb(f'hsl({hue:.0f},85%,55%)'))
-    return found

@@ -115,6 +115,19 @@ def plan(
     return plans
 
 
+def largest_batch_within(cfg: Config, budget: int, size: tuple[int, int], most: int) -> int:
+    """The largest batch of a config under its own method, up to ``most``; 0 if not even one image fits.
+
+    Args:
+        cfg: a config of mmdet or mmseg that uses TunedBackbone.
+        budget: bytes.
+        size: height and width of the images.
+        most: where the search ends.
+    """
+    step = fit_step(cfg, cfg.model.backbone.tuning)
+    return _largest(lambda batch: step.peak(batch, size), budget, 1, most)
+
+
 #: How often ``plan`` calls ``done`` for one method.
 PARTS = len(SMALL_RUNS) + 2
 

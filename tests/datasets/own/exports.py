@@ -41,7 +41,7 @@ def images(folder: Path, names: list[str], first: int = 1) -> dict[str, Boxes]:
     folder.mkdir(parents=True, exist_ok=True)
     truth = {}
     for number, name in enumerate(names, start=first):
-        pixels, truth[name] = draw(number)
+        pixels, truth[name] = draw(number, SIZE)
         Image.fromarray(pixels).save(folder / name)
     return truth
 

@@ -121,3 +121,20 @@ def test_labels_elsewhere_are_said(tmp_path):
     ground.vectors(tmp_path / 'own' / 'far.gpkg', ground.polygons(found, left=ground.LEFT + 9_000), None)
     with pytest.raises(ValueError, match=r'None of the polygons of .*far\.gpkg lies on .*scene\.tif'):
         prepare(tmp_path / 'own', tmp_path / 'out')
+
+
+def test_rasters_of_16_bits_are_scaled_once_for_all(tmp_path):
+    own = tmp_path / 'own'
+    scene(own)
+    with rasterio.open(own / 'scene.tif') as raster:
+        pixels, profile = raster.read().astype(np.uint16) * 20 + 300, raster.profile
+    profile.update(dtype='uint16', nodata=0)
+    pixels[:, :50, :50] = 0
+    with rasterio.open(own / 'scene.tif', 'w', **profile) as raster:
+        raster.write(pixels)
+    prepared = prepare(own, tmp_path / 'out', 'detection', TILE)
+    low, high = prepared.levels
+    assert 1000 < low < 1200 and high == 230 * 20 + 300
+    assert any('have not 8 bits' in note for note in prepared.notes)
+    tile = np.asarray(Image.open(next(prepared.images.glob('*.png'))))
+    assert tile.dtype == np.uint8 and tile.max() == 255 and 20 < np.median(tile) < 60

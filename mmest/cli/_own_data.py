@@ -1,0 +1,71 @@
+"""Options of a training on own data, without a config."""
+
+import argparse
+import os
+from pathlib import Path
+
+from mmengine.config import Config
+from rich.console import Console
+
+from mmest.cli._options import at_least
+from mmest.engine.own_training import DEFAULT_BATCH, DEFAULT_MODELS, Choices, own_config
+
+_OPTIONS = ('model', 'size', 'batch', 'epochs', 'iters', 'lr')
+
+
+def add_own_data(parser: argparse.ArgumentParser) -> None:
+    """Arguments that take the place of CONFIG."""
+    group = parser.add_argument_group('own data', 'in place of CONFIG; what is left out is chosen to fit the data')
+    group.add_argument('--data', type=Path, metavar='DATA', help='a folder of labelled images, or the file about it')
+    defaults = ' or '.join(DEFAULT_MODELS.values())
+    group.add_argument('--model', metavar='NAME', help=f'such as faster-rcnn, upernet (default: {defaults})')
+    group.add_argument('--size', type=at_least(32), metavar='N', help='side of tiles, and of what the network sees')
+    group.add_argument(
+        '--batch', type=_batch, metavar='N', help=f'images in a step; auto: what fits (default: {DEFAULT_BATCH})'
+    )
+    group.add_argument('--epochs', type=float, metavar='N', help='how often each image is seen')
+    group.add_argument('--iters', type=at_least(1), metavar='N', help='steps, in place of --epochs')
+    group.add_argument('--lr', type=float, metavar='R', help='rate of the optimizer')
+
+
+def _batch(text: str) -> int | str:
+    return text if text == 'auto' else at_least(1)(text)
+
+
+def own_data_config(args: argparse.Namespace) -> Config:
+    """The config that the arguments ask for; what was understood and chosen is printed.
+
+    Raises:
+        FileNotFoundError: data or weights are missing.
+        ValueError: the arguments or the data do not fit together.
+    """
+    if args.config:
+        raise ValueError(f'Either CONFIG ({args.config}) or --data ({args.data}) says what to train on; leave one out.')
+    if args.epochs and args.iters:
+        raise ValueError('Either --epochs or --iters says how long to train; leave one out.')
+    choices = Choices(
+        args.model, args.backbone, args.tuning, args.size, args.batch, args.epochs, args.iters, args.lr, args.weights,
+        args.seed or 0, args.cfg_options,
+    )  # fmt: skip
+    cfg, said = own_config(args.data, choices, args.work_dir)
+    if os.environ.get('LOCAL_RANK', '0') == '0':
+        console = Console(highlight=False, soft_wrap=True)
+        for line in said:
+            console.print(f'· {line}', markup=False)
+    return cfg
+
+
+def check_no_own_data(args: argparse.Namespace) -> None:
+    """Options for own data need data.
+
+    Raises:
+        ValueError: one is given, or there is no config either.
+    """
+    given = [f'--{name}' for name in _OPTIONS if getattr(args, name) is not None]
+    if given and args.config:
+        raise ValueError(
+            f'{", ".join(given)} {"go" if len(given) > 1 else "goes"} with --data DATA; with a config, pass '
+            '--cfg-options KEY=VALUE.'
+        )
+    if not args.config:
+        raise ValueError('Name a config, or your own data with --data DATA; mmest configs lists the configs.')

@@ -1,0 +1,47 @@
+"""The largest batch that fits into the memory of this machine."""
+
+import os
+
+import torch
+from mmengine.config import Config
+
+from mmest.measure.planner.plan import largest_batch_within
+
+# Of the free memory; the rest is for the allocator's gaps, cuDNN's workspaces and what else runs.
+_SHARE = 0.8
+# Beyond this a step only takes longer: detectors loop over images, and a CPU is busy with few.
+_MOST = dict(cuda=16, cpu=4)
+
+
+def largest_batch(cfg: Config, side: int) -> tuple[int, str]:
+    """How many square images of a side fit into a training step, by the planner.
+
+    Args:
+        cfg: a config of mmdet or mmseg that uses TunedBackbone.
+        side: of an image, in pixels.
+
+    Returns:
+        The number, at least 1 and at most 16 on a GPU and 4 on a CPU, and the sentence that says where it is from.
+
+    Raises:
+        ValueError: not even one image fits.
+    """
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    free = torch.cuda.mem_get_info()[0] if device == 'cuda' else _free_of_the_machine()
+    side = -(-side // 32) * 32
+    batch = min(largest_batch_within(cfg, int(free * _SHARE), (side, side), _MOST[device]), _MOST[device])
+    if batch < 1:
+        raise ValueError(
+            f'--batch auto: not even one image of {side}×{side} fits into {_SHARE:.0%} of the free {free / 2**30:.1f} '
+            'GiB. Choose a smaller --size, a lighter --backbone, or --tuning est or frozen.'
+        )
+    return batch, f'a batch of {batch} fits into {_SHARE:.0%} of the free {free / 2**30:.1f} GiB, by the planner'
+
+
+def _free_of_the_machine() -> int:
+    """Bytes that a process can have without swapping; where the system does not say, all free pages."""
+    try:
+        with open('/proc/meminfo') as lines:
+            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith('MemAvailable'))
+    except OSError:
+        return os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
