@@ -56,7 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--tile', type=at_least(32), metavar='N', help='side of a tile in pixels (default: what training showed)'
     )
     parser.add_argument(
-        '--overlap', type=at_least(0), metavar='N', help='pixels that tiles share (default: a fifth of a tile)'
+        '--overlap',
+        type=at_least(0),
+        metavar='N',
+        help='pixels that tiles share, by which objects are joined (default: a fifth of a tile)',
     )
     parser.add_argument(
         '--score', type=between(0, 1), default=0.3, metavar='S', help='leave out boxes below (default: 0.3)'

@@ -5,6 +5,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from mmengine import fileio
 from mmengine.registry import TRANSFORMS
 
 from mmest.pictures.image import ImageFile
@@ -36,7 +37,7 @@ class LoadImage:
             FileNotFoundError: ``img_path`` is not there.
             UnusableImage: it cannot be used.
         """
-        with ImageFile(results['img_path'], scale=self.scale) as image:
+        with ImageFile(*_source(results['img_path']), scale=self.scale) as image:
             pixels = image.read()
         results['img'] = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
         results['img_shape'] = results['ori_shape'] = pixels.shape[:2]
@@ -63,12 +64,17 @@ class LoadMask:
         mapped = numbers.copy()
         for old, new in (results.get('label_map') or {}).items():
             mapped[numbers == old] = new
-        results['gt_seg_map'] = mapped.astype(np.uint8)[read_mask(results['seg_map_path'])]
+        results['gt_seg_map'] = mapped.astype(np.uint8)[read_mask(*_source(results['seg_map_path']))]
         results.setdefault('seg_fields', []).append('gt_seg_map')
         return results
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}()'
+
+
+def _source(path: str) -> tuple[str | bytes, str]:
+    """A file, or the content of a remote one, which mmengine fetches; and its name for messages."""
+    return (fileio.get(path), path) if '://' in path else (path, path)
 
 
 def use_reader(part: Any, segments: bool, scale: Sequence[float] | None = None) -> None:

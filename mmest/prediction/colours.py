@@ -57,7 +57,7 @@ def object_colours(count: int) -> np.ndarray:
     return class_colours([''] * count)
 
 
-def _known(name: str) -> tuple[int, int, int] | None:
+def _known(name: str) -> tuple[int, ...] | None:
     words = [word for word in re.split(r'[^a-z]+', name.lower()) if word]
     if not words:
         return None
@@ -65,7 +65,7 @@ def _known(name: str) -> tuple[int, int, int] | None:
     return _BY_NAME.get('_'.join(words)) or _BY_NAME.get(words[-1]) or first
 
 
-def _shade(colour: tuple[int, ...], step: int) -> tuple[int, int, int]:
+def _shade(colour: tuple[int, ...], step: int) -> tuple[int, ...]:
     """Variants of a colour: itself, lighter and darker in turn, each farther."""
     if not step:
         return tuple(colour)

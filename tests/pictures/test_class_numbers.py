@@ -7,7 +7,7 @@ from mmengine.registry import TRANSFORMS
 from PIL import Image
 
 from mmest.pictures import UnusableImage, read_mask
-from mmest.pictures.transforms import LoadMask, use_reader
+from mmest.pictures.transforms import LoadImage, LoadMask, use_reader
 
 NUMBERS = np.random.default_rng(0).integers(0, 7, (20, 30), dtype=np.uint8)
 NUMBERS[:3] = 255
@@ -97,3 +97,12 @@ def test_loaders_are_swapped_wherever_they_stand():
     use_reader(boxes, False)
     assert [one['type'] for one in boxes['pipeline']] == ['LoadAnnotations'] * 2
     assert repr(TRANSFORMS.build(first.pipeline[0])) == 'LoadImage(scale=(0.0, 9.0))'
+
+
+def test_remote_files_are_fetched_as_mmengine_does(tmp_path, monkeypatch):
+    content = save(tmp_path / 'x.png', NUMBERS).read_bytes()
+    monkeypatch.setattr('mmengine.fileio.get', lambda address: {'s3://data/x.png': content}.get(address, b'x'))
+    assert np.array_equal(LoadMask()(dict(seg_map_path='s3://data/x.png'))['gt_seg_map'], NUMBERS)
+    assert np.array_equal(LoadImage()(dict(img_path='s3://data/x.png'))['img'][..., 0], NUMBERS)
+    with pytest.raises(UnusableImage, match='s3://data/y.png is not a whole image'):
+        LoadImage()(dict(img_path='s3://data/y.png'))
