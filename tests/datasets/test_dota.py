@@ -15,11 +15,12 @@ import torch
 
 pytest.importorskip('mmdet')
 
-from mmest.datasets.dota.metric import DOTABoxMetric
+from mmest.datasets.dota.metric import DOTABoxMetric, score
 from mmest.datasets.dota.patches import parse_patch_name, patch_name, patch_objects
 from mmest.datasets.official import dota
 from mmest.datasets.preparation.coco import annotation
 from mmest.datasets.preparation.command import prepare
+from mmest.tiles.geometry import STRAIGHT
 from mmest.tiles.grid import tiles
 from mmest.tiles.merge import merge
 
@@ -174,7 +175,7 @@ def test_score_is_that_of_an_independent_implementation(tmp_path):
     write_scene(tmp_path / 'source', objects)
     prepare(dota.__name__, tmp_path / 'source', tmp_path / 'out', 1)
     metric = predict(tmp_path / 'out', ignored=False, jitter=9)
-    score = metric.compute_metrics(metric.results)['AP50']
+    found = metric.compute_metrics(metric.results)['AP50']
     metric.submission = str(tmp_path)
     metric.compute_metrics(metric.results)
     expected = []
@@ -185,8 +186,22 @@ def test_score_is_that_of_an_independent_implementation(tmp_path):
             truth = [('P0042', one[1:5], bool(one[5])) for one in objects if one[0] == name]
             if any(not difficult for *_, difficult in truth):
                 expected.append(independent_ap(detections, truth))
-    assert 10 < score < 95
-    assert score == pytest.approx(100 * np.mean(expected), abs=0.05)
+    assert 10 < found < 95
+    assert found == pytest.approx(100 * np.mean(expected), abs=0.05)
+
+
+def test_classes_are_matched_by_name():
+    """Those of the config in another order than in the file, and fewer."""
+    truth = dict(
+        images=[dict(id=1, file_name='P1.png')],
+        categories=[dict(id=4, name='plane'), dict(id=7, name='bridge'), dict(id=9, name='ship')],
+        annotations=[
+            dict(annotation(0, [10 * number, 5, 8, 8], False), image_id=1, category_id=number) for number in (4, 7, 9)
+        ],
+    )
+    found = {'P1': [np.array([[90, 5, 98, 13, 0.9]]), np.array([[40, 5, 48, 13, 0.9]])]}
+    assert score(found, truth, ('ship', 'plane'), STRAIGHT) == pytest.approx(100)
+    assert score(found, truth, ('plane', 'ship'), STRAIGHT) == pytest.approx(0)
 
 
 def test_two_sightings_of_an_object_leave_the_better_one():

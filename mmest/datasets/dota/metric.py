@@ -90,10 +90,12 @@ class DOTABoxMetric(BaseMetric):
 
 
 def score(merged: dict[str, list[np.ndarray]], truth: dict, classes: Sequence[str], geometry: Geometry) -> float:
-    """Mean AP50 over the classes, in percent; a table of the classes goes to the log."""
+    """Mean AP50 over the classes, in percent; a table of the classes goes to the log. Classes are matched by name."""
+    numbers = {one['id']: classes.index(one['name']) for one in truth['categories'] if one['name'] in classes}
     objects = defaultdict(list)
     for one in truth['annotations']:
-        objects[one['image_id']].append(one)
+        if one['category_id'] in numbers:
+            objects[one['image_id']].append(dict(one, label=numbers[one['category_id']]))
     annotations, detections = [], []
     for image in truth['images']:
         annotations.append(_annotation(objects[image['id']], geometry))
@@ -120,7 +122,7 @@ def _annotation(objects: list[dict], geometry: Geometry) -> dict[str, np.ndarray
     else:
         corner = np.array([one['bbox'] for one in objects], dtype=np.float32).reshape(-1, 4)
         boxes = np.hstack([corner[:, :2], corner[:, :2] + corner[:, 2:]])
-    labels = np.array([one['category_id'] - 1 for one in objects], dtype=int)
+    labels = np.array([one['label'] for one in objects], dtype=int)
     difficult = np.array([one['iscrowd'] for one in objects], dtype=bool)
     return dict(
         bboxes=boxes[~difficult],
