@@ -1,3 +1,4 @@
+import functools
 import os
 import sys
 import tempfile
@@ -11,6 +12,8 @@ os.environ['MMEST_CACHE'] = _CACHE.name
 sys.path.insert(0, str(Path(__file__).parent))
 warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
+import mmengine.config.config  # noqa: E402
+import mmengine.config.utils  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from mmengine.logging import MessageHub, MMLogger  # noqa: E402
@@ -18,6 +21,10 @@ from mmengine.registry import DefaultScope, init_default_scope  # noqa: E402
 from mmengine.visualization import Visualizer  # noqa: E402
 
 torch.set_num_threads(1)
+# For each config that inherits from mmdet or mmseg, mmengine reads all hundred of their metafiles and loads
+# pkg_resources anew: nine tenths of the time of reading it.
+mmengine.config.utils.load = functools.cache(mmengine.config.utils.load)
+mmengine.config.config.is_installed = functools.cache(mmengine.config.config.is_installed)
 
 
 @pytest.fixture(autouse=True)

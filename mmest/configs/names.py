@@ -82,8 +82,8 @@ def run_stem(path: str | Path, backbone: str | None = None, tuning: str | None =
     """The name of a run: the config's own, and the backbone and the method that run, ``faster-rcnn_swin-t_est``.
 
     Args:
-        path: the config file, or another name of it. What it takes from ``_base_/backbones`` and ``_base_/tunings``
-            need not be in its name.
+        path: the config file, or another name of it. The backbone and the method that it names, in its ``_base_`` or
+            by a key, need not be in its name.
         backbone: the one that is swapped in.
         tuning: the one that is swapped in.
     """
@@ -92,17 +92,18 @@ def run_stem(path: str | Path, backbone: str | None = None, tuning: str | None =
     head, named_backbone = _split(rest, available_backbones())
     of_file = _parts_of(found.path)
     chosen = (
-        backbone or found.backbone or named_backbone or of_file.get('backbones'),
-        tuning or found.tuning or named_tuning or of_file.get('tunings'),
+        backbone or found.backbone or named_backbone or of_file.get('backbone'),
+        tuning or found.tuning or named_tuning or of_file.get('tuning'),
     )
     return '_'.join([head, *(name for name in chosen if name)])
 
 
 @cache
 def _parts_of(path: Path) -> dict[str, str]:
-    """What a config takes from ``_base_/backbones`` and ``_base_/tunings``, itself or through what it inherits from."""
+    """The backbone and the method that a config names, itself or through what it inherits from."""
     text = path.read_text(encoding='utf-8')
-    parts = dict(re.findall(r'_base_/(backbones|tunings)/([\w.-]+?)\.py', text))
+    parts = dict(re.findall(r'_base_/(backbone|tuning)s/([\w.-]+?)\.py', text))
+    parts |= dict(re.findall(r'^(backbone|tuning) *= *[\'"]([\w.-]+)[\'"]', text, re.MULTILINE))
     if '_base_' in text and len(parts) < 2:
         for base in Config._get_base_files(str(path)):
             if '::' not in base and '_base_/' not in base and (path.parent / base).is_file():

@@ -21,8 +21,8 @@ from .tunings import is_wrapped, set_tuning
 def open_config(path: str, tuning: str | None = None, backbone: str | None = None) -> Config:
     """Read a config; its ``filename`` becomes the name of the run, see :func:`mmest.configs.run_stem`.
 
-    Top-level keys ``backbone`` and ``tuning``, as the files of ``configs/_base_/backbones`` and
-    ``configs/_base_/tunings`` have them, are put into a model whose backbone is not wrapped.
+    Top-level keys ``backbone`` and ``tuning`` are put into a model whose backbone is not wrapped: names of files in
+    ``configs/_base_/backbones`` and ``configs/_base_/tunings``, or what is in these files.
 
     Args:
         path: a file or another name of a config, see :func:`mmest.configs.find_config`.
@@ -40,7 +40,9 @@ def open_config(path: str, tuning: str | None = None, backbone: str | None = Non
         raise ValueError(f'The config {path} cannot be read: {type(error).__name__}: {_reason(error)}') from error
     inner = (cfg.get('model') or {}).get('backbone')
     if isinstance(inner, dict) and not is_wrapped(inner):
-        if 'backbone' in cfg and 'channels' in cfg:
+        if isinstance(cfg.get('backbone'), str):
+            set_backbone(cfg, cfg.backbone)
+        elif 'backbone' in cfg and 'channels' in cfg:
             set_backbone(cfg, backbone_in(cfg, framework_of(cfg).scope))
         if 'tuning' in cfg:
             set_tuning(cfg, cfg.tuning)

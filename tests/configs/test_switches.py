@@ -1,6 +1,7 @@
 """--backbone and --tuning on shipped configs, on those of mmdet and mmseg, and on examples of what is not shipped."""
 
 import copy
+import functools
 import importlib
 
 import pytest
@@ -37,6 +38,16 @@ VIT = Backbone(
 )
 
 
+@functools.cache
+def _read(name: str) -> Config:
+    return open_config(name)
+
+
+def opened(name: str) -> Config:
+    """A config that a test may change."""
+    return copy.deepcopy(_read(name))
+
+
 def build(cfg: Config) -> torch.nn.Module:
     pytest.importorskip(cfg.default_scope)
     importlib.import_module(f'{cfg.default_scope}.models')
@@ -67,7 +78,8 @@ def runs(cfg: Config) -> bool:
 @pytest.mark.parametrize('leaf', ['detection/custom/retinanet', 'segmentation/custom/upernet'])
 def test_every_backbone_says_what_it_is(leaf, backbone):
     """Its channels are those of its maps, one scale is a plain transformer's, and the weights have a normalisation."""
-    cfg = open_config(leaf, backbone=backbone)
+    cfg = opened(leaf)
+    set_backbone(cfg, backbone)
     known = load_backbone(backbone, cfg.default_scope)
     assert cfg.model.backbone.backbone.type == known.config.type and known.config.init_cfg.checkpoint
     assert {'mean', 'std', 'bgr_to_rgb'} == known.normalisation.keys()
@@ -88,7 +100,7 @@ def test_every_backbone_says_what_it_is(leaf, backbone):
     'leaf', [leaf for leaf in shipped_configs() if leaf.split('/')[1] in ('custom', 'dubai', 'hrplanes')]
 )
 def test_neck_and_heads_take_the_maps_of_another_backbone(leaf, new, empty_init):
-    cfg = open_config(leaf)
+    cfg = opened(leaf)
     before = cfg.model.backbone.tuning
     set_backbone(cfg, new)
     assert cfg.model.backbone.tuning == before
@@ -99,7 +111,7 @@ def test_neck_and_heads_take_the_maps_of_another_backbone(leaf, new, empty_init)
 
 def test_there_and_back(empty_init):
     """From one scale back to several: the pyramid goes."""
-    cfg = open_config('detection/custom/faster-rcnn')
+    cfg = opened('detection/custom/faster-rcnn')
     neck = cfg.model.neck.to_dict()
     set_backbone(cfg, 'vit-b')
     assert [part.type for part in cfg.model.neck] == ['mmseg.Feature2Pyramid', 'FPN']
@@ -108,7 +120,7 @@ def test_there_and_back(empty_init):
 
 
 def test_three_levels_stay_three():
-    cfg = open_config('detection/custom/retinanet')
+    cfg = opened('detection/custom/retinanet')
     set_backbone(cfg, SWIN)
     assert cfg.model.backbone.backbone.out_indices == (1, 2, 3)
     assert cfg.model.neck.in_channels == CHANNELS[1:]
@@ -124,6 +136,7 @@ def test_examples_of_what_is_not_shipped(example, empty_init):
     assert cfg.model.backbone.backbone.get('frozen_stages', -1) == -1
     assert cfg.optim_wrapper.constructor == 'TrainableOptimWrapperConstructor'
     assert dict(type='ESTHook') in cfg.custom_hooks and 'mmest' in cfg.custom_imports['imports']
+    assert cfg.filename.endswith('_est.py'), 'the run is named by what it takes'
     text = (configs_root() / 'examples' / f'{example}.py').read_text()
     assert '_delete_' not in text
     for part in ('encoder', 'decoder'):

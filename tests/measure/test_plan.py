@@ -1,13 +1,12 @@
 """Plans against measurements at sizes and on models that no fit has seen."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 
+from mmest.cli import main
 from mmest.measure.memory import measure_training_step
 from mmest.measure.memory.compare import prepare
 from mmest.measure.planner import plan as planning
@@ -142,17 +141,11 @@ def test_amounts_of_memory(text, nbytes):
     assert parse_bytes(text) == nbytes
 
 
-def test_the_tool(tmp_path):
-    tool = Path(__file__).parents[2] / 'tools' / 'plan_memory.py'
-    path = config('fcn', tmp_path)
-    command = [sys.executable, '-W', 'ignore', str(tool), str(path), '--size', '96', '96']
-    wrong = subprocess.run([*command, '--budget', 'lots'], capture_output=True, text=True)
-    assert wrong.returncode == 1 and '"lots" is no amount of memory' in wrong.stderr
-    ran = subprocess.run(
-        [*command, '--budget', '100MiB', '--tunings', 'frozen', '--out', str(tmp_path / 'plan.json')],
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert 'frozen' in ran.stdout and 'yes' in ran.stdout
+def test_the_command(tmp_path, capsys):
+    command = ['plan', str(config('fcn', tmp_path)), '--size', '96', '96', '--budget']
+    with pytest.raises(SystemExit, match='"lots" is no amount of memory'):
+        main([*command, 'lots'])
+    main([*command, '100MiB', '--tunings', 'frozen', '--out', str(tmp_path / 'plan.json')])
+    said = capsys.readouterr().out
+    assert 'frozen' in said and 'yes' in said
     assert (tmp_path / 'plan.json').is_file()
