@@ -1,6 +1,7 @@
 """Annotation files in COCO format: what cannot be used is refused or left out, what is missing is filled in."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -87,7 +88,7 @@ def _read(path: Path) -> CocoFile:
         raise ValueError(f'The annotation file {path} cannot be read: {error.strerror}.') from error
     try:
         content = json.loads(decode(raw))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f'{path} is not valid JSON: {error}. Copy or export it again.') from error
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in ('images', 'categories')):
         raise ValueError(
@@ -189,8 +190,9 @@ def _images(file: CocoFile, folder: Path, files: Listing, use: Use) -> dict:
         )
     turned = 0
     for one in images:
-        if not isinstance(one['file_name'], str):
-            raise ValueError(f'{file.path}: image {one["id"]} has the file_name {one["file_name"]!r}. Expected a text.')
+        if not _is_name(one['file_name']):
+            name = ascii(one['file_name'])
+            raise ValueError(f'{file.path}: image {one["id"]} has the file_name {name}. Expected the name of a file.')
         if '\\' in one['file_name'] and one['file_name'] not in files:
             one['file_name'] = one['file_name'].replace('\\', '/')
             turned += 1
@@ -212,6 +214,11 @@ def _images(file: CocoFile, folder: Path, files: Listing, use: Use) -> dict:
     found = headers(folder, files, names, use.scale)
     _sizes(file, folder, found)
     return {one['id']: (one['width'], one['height']) for one in images}
+
+
+def _is_name(value: object) -> bool:
+    """Whether a file may be called so: halves of characters and zeros, as damaged files hold, are no names."""
+    return isinstance(value, str) and '\0' not in value and not re.search('[\ud800-\udfff]', value)
 
 
 def _instead(missing: list[str], folder: Path, files: Listing) -> str:

@@ -131,9 +131,12 @@ def _reader(cfg: Config, dataset: dict) -> str:
 def _check_coco(cfg: Config, dataset: dict, path: Path, folder: Path, split: str) -> tuple[list[str], list[str]]:
     option = f'{split}_dataloader.dataset'
     filters = dataset.get('filter_cfg') or {}
+    classes = class_names(cfg, dataset, option)
+    if not classes:
+        raise ValueError(f'{option} names no class. Set its metainfo.classes to the names in {path}.')
     use = Use(
         option,
-        class_names(cfg, dataset, option),
+        classes,
         split == 'train',
         any(step.get('with_mask') for step in dataset.get('pipeline') or ()),
         bool(filters.get('filter_empty_gt')) and not dataset.get('test_mode'),

@@ -181,6 +181,9 @@ def test_single_objects_are_left_out_and_counted(data, change, note):
         (lambda c: c.update(annotations={}), '"annotations" is no list'),
         (lambda c: c.pop('categories'), 'is not in COCO format'),
         (lambda c: c.update(images=[]), 'names no image'),
+        (first('images', file_name='\ud800.png'), 'image 1 has the file_name .*ud800.png.*the name of a file'),
+        (first('images', file_name='a\0.png'), 'image 1 has the file_name'),
+        (first('images', file_name=3), 'image 1 has the file_name 3'),
         (lambda c: c.update(categories=[]), r'has the classes \(none\), but .* asks for ship, plane'),
         (lambda c: c.update(categories=['ship']), 'an entry of "categories" is not an object'),
         (each('categories', name='Ship'), 'asks for ship, plane.*"Ship" instead of "ship"'),
@@ -199,6 +202,8 @@ def test_encodings_of_other_tools(data, encoding):
 
 
 def test_no_text_at_all(data):
+    with pytest.raises(ValueError, match='train.json is not valid JSON: maximum recursion depth'):
+        check_data(data(b'[' * 100_000), ['train'])
     with pytest.raises(ValueError, match=r'train.json is not valid JSON: is no text in UTF-8 or UTF-16 \(byte 0'):
         check_data(data(b'\xe9\xe8' * 9), ['train'])
 
