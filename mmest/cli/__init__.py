@@ -62,6 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         module.run(args)
     except Refusal as refusal:
         sys.exit(f'{name}: {refusal}')
+    except KeyboardInterrupt:
+        print(f'{name}: interrupted.', file=sys.stderr)
+        sys.exit(130)  # as shells have it
+    except (MemoryError, RuntimeError) as error:
+        from mmest.measure.device import memory_shortage
+
+        shortage = memory_shortage(error)
+        if shortage is None:
+            raise
+        sys.exit(f'{name}: {shortage}. Take a smaller batch, size or tile, or the CPU (--device cpu).')
 
 
 def _command(name: str, folder: Path, package: str, prog: str) -> ModuleType:

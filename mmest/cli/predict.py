@@ -5,12 +5,12 @@ import signal
 import sys
 from pathlib import Path
 
-import torch
 from rich.progress import Progress
 
 from mmest.cli._options import add_trust, at_least, between
 from mmest.cli._refusal import Refusal, refusing
 from mmest.files import remove_leftovers
+from mmest.measure.device import usable_device
 from mmest.pictures import ImageFile
 from mmest.prediction.boxes import predict_boxes
 from mmest.prediction.masks import predict_mask
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     with refusing(FileExistsError):
         images = find_images(args.images)
-        model = Model(args.model, args.config, _device(args.device))
+        model = Model(args.model, args.config, usable_device(args.device))
         check_results(images, args.out, model.detects, args.overwrite)
     tile = args.tile or model.tile
     overlap = tile // 5 if args.overlap is None else args.overlap
@@ -114,9 +114,3 @@ def run(args: argparse.Namespace) -> None:
         signal.signal(signal.SIGTERM, before)
     if failed:
         raise Refusal(f'{failed} of {len(images)} images could not be used.')
-
-
-def _device(stated: str | None) -> str:
-    if stated and stated.startswith('cuda') and not torch.cuda.is_available():
-        raise Refusal(f'--device {stated} needs a CUDA device, and torch finds none; pass --device cpu.')
-    return stated or ('cuda:0' if torch.cuda.is_available() else 'cpu')

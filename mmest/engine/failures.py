@@ -10,12 +10,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 
+from mmest.measure.device import memory_shortage
+
 _PACKAGE = str(Path(__file__).resolve().parents[1])
-_NO_MEMORY = ('out of memory', "can't allocate memory", 'cannot allocate memory', 'not enough memory')
 _SHOWN = 12
 
 
@@ -43,18 +43,14 @@ def _from(error: BaseException, function: str) -> FrameType | None:
 
 
 def _memory(error: BaseException, cfg: Config) -> str | None:
-    text = str(error).lower()
-    if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not any(sign in text for sign in _NO_MEMORY):
+    shortage = memory_shortage(error)
+    if shortage is None:
         return None
-    where = 'The memory of this machine'
-    if 'cuda' in text and torch.cuda.is_available():
-        card = torch.cuda.get_device_properties(torch.cuda.current_device())
-        where = f'The {card.total_memory / 2**30:.0f} GiB of {card.name}'
     batch = (cfg.get('train_dataloader') or {}).get('batch_size', 1)
     method = (cfg.model.backbone.get('tuning') or {}).get('type', 'the method')
     fewer = f'train_dataloader.batch_size={batch // 2} ' if batch > 1 else ''
     return (
-        f'{where} did not suffice for a batch of {batch} under {method}. Try --cfg-options {fewer}or smaller images, '
+        f'{shortage} for a batch of {batch} under {method}. Try --cfg-options {fewer}or smaller images, '
         'or --amp, or a method that keeps less (--tuning est); `mmest plan CONFIG --budget 8GiB` says what fits.'
     )
 

@@ -189,7 +189,8 @@ def test_the_terminal_is_quiet(cfg, validation, capsys, monkeypatch, tmp_path, c
     steps = [line for line in lines if re.match(r'epoch \d/2 \d/6  loss [\d.]+  [\d.]+ GiB$', line)]
     assert len(steps) == 6
     first = lines.index(steps[0])
-    assert first <= 12 and all(len(line) <= columns for line in lines[:first])
+    start = next(i for i, line in enumerate(lines) if line.startswith('data '))
+    assert first - start <= 12 and all(len(line) <= columns for line in lines[:first])
     for row in ('data', 'model', 'trains', 'schedule', 'device', 'memory', 'files'):
         assert sum(line.startswith(f'{row} ') for line in lines[:first]) == 1
     assert re.search(r'epoch +mIoU +aAcc', said) and re.search(r'\n +2 +20 +50', said)
@@ -216,7 +217,8 @@ def test_a_live_line_on_a_terminal(cfg, validation, capsys, monkeypatch):
 def test_warnings_of_mmest_are_shown_and_those_of_libraries_are_not(cfg, capsys):
     run_training(cfg(train_dataloader=dict(num_workers=1, persistent_workers=True)), 'none')
     notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith('note: ')]
-    assert len(notes) == 1 and 'persistent_workers is True' in notes[0]
+    assert sum('persistent_workers is True' in note for note in notes) == 1
+    assert all('train_dataloader' in note for note in notes)
 
 
 def test_nothing_is_left_where_nothing_has_begun(cfg, tmp_path):

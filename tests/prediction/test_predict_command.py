@@ -6,6 +6,7 @@ import signal
 import numpy as np
 import official_trees as trees
 import pytest
+import torch
 from PIL import Image
 from scenes import COLOURS, Colours
 from test_model import write_model
@@ -51,9 +52,7 @@ def test_teaches_and_refuses(run, tmp_path):
     assert 'has no images; they end with .tif' in run('model.pth', tmp_path / 'empty')[0]
     image = tmp_path / 'a/x.png'
     assert '--overlap should be from 0' in run('model.pth', image, '--overlap', 900)[0]
-    assert (
-        'needs a CUDA device' in run('model.pth', image, '--device', 'cuda:0')[0] or command.torch.cuda.is_available()
-    )
+    assert 'needs a CUDA device' in run('model.pth', image, '--device', 'cuda:0')[0] or torch.cuda.is_available()
     (tmp_path / 'file').write_text('')
     assert 'go to a folder, but' in run('model.pth', image, '--out', tmp_path / 'file')[0]
     assert 'scale of images should be two numbers' in run('m', image, '--scale', 9, 1, '--out', tmp_path / 'o')[1].out

@@ -17,6 +17,7 @@ from torch import nn
 from mmest import __version__
 from mmest.configs import explain_build_errors, set_tuning, tuned_backbone_of
 from mmest.frameworks import framework_of
+from mmest.measure.device import usable_device
 from mmest.measure.parameters import parameter_counts
 from mmest.measure.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
 from mmest.mixed_precision import operators_in_fp32
@@ -92,8 +93,7 @@ def compare_tunings(
 
 def _check(cfg: Config, device: str, precision: str) -> None:
     tuned_backbone_of(cfg)
-    if device == 'cuda' and not torch.cuda.is_available():
-        raise ValueError('Expected a CUDA device, but torch finds none. Use the CPU: the live peak is as exact there.')
+    usable_device(device)
     if precision == 'fp16' and device != 'cuda':
         raise ValueError('fp16 needs CUDA, as losses are scaled there alone. On the CPU take bf16, or leave it out.')
     if precision != 'fp32':

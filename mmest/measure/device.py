@@ -1,0 +1,39 @@
+"""Devices: whether one is there, and that its memory did not suffice."""
+
+import torch
+
+_NO_MEMORY = ('out of memory', "can't allocate memory", 'cannot allocate memory', 'not enough memory')
+
+
+def usable_device(name: str | None = None) -> str:
+    """The name of a device that torch can use.
+
+    Args:
+        name: such as ``cpu`` or ``cuda:0`` (default: a GPU if there is one).
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    if name is None:
+        return 'cuda:0' if torch.cuda.is_available() else 'cpu'
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f'--device should be cpu, cuda or one card such as cuda:0, but it is "{name}".') from None
+    if device.type == 'cuda' and not torch.cuda.is_available():
+        raise ValueError(f'--device {name} needs a CUDA device, and torch finds none. Pass --device cpu.')
+    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
+        raise ValueError(f'--device {name} is not there: this machine has {torch.cuda.device_count()} CUDA devices.')
+    return name
+
+
+def memory_shortage(error: BaseException) -> str | None:
+    """What had too little memory, as the beginning of a sentence; None if the error is another one."""
+    text = str(error).lower()
+    said = isinstance(error, RuntimeError) and any(sign in text for sign in _NO_MEMORY)
+    if not said and not isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return None
+    if 'cuda' in text and torch.cuda.is_available():
+        card = torch.cuda.get_device_properties(torch.cuda.current_device())
+        return f'The {card.total_memory / 2**30:.0f} GiB of {card.name} did not suffice'
+    return 'The memory of this machine did not suffice'
