@@ -19,5 +19,5 @@ assert torch.equal(nms(boxes, scores, 0.5)[1], nms(boxes.cuda(), scores.cuda(), 
 print('mmcv operators agree on', torch.cuda.get_device_name())
 PY
 # The allocator's peak against the count of live tensors.
-"$python" -m pytest -q tests/engine/test_memory_detail.py
+"$python" -m pytest -q tests/measure/test_memory_detail.py
 "$python" tools/benchmark.py benchmarks/grids/gpu.py --out benchmarks/results

@@ -1,21 +1,27 @@
-# What EST's parts are worth: one change at a time, on dubai with DeiT-Tiny and a head on the last map alone, at the
-# rates of the configs except that of the head, which is the accuracy grid's.
+# What EST's parts are worth: one change at a time on the fair ground, two tasks and two backbones, three seeds, each at
+# the rate that the sweep of accuracy.py chose for EST as it is.
 _base_ = './accuracy.py'
 changes = {
-    'no change': {},
     'scalar gate': {'gate': 'scalar'},
     'channel gate': {'gate': 'channel'},
     'one adapter': {'ratios': [1]},
     'kernel 1': {'kernel_size': 1},
     'kernel 5': {'kernel_size': 5},
+    'reduction 2': {'reduction': 2},
     'reduction 8': {'reduction': 8},
     'taps stage': {'taps': 'stage'},
-    'taps block': {'taps': 'block', 'reduction': 5},
+    'taps 1': {'taps': 1},
     'output norms': {'output_norms': True},
 }
-memory, accuracy = [], []
-for name, change in changes.items():
-    changed = dict(configs=['configs/segmentation/dubai/fcn_deit-t_est.py'], tunings=['est'], variant=f'with {name}')
-    options = {f'model.backbone.tuning.{knob}': value for knob, value in change.items()}
-    memory.append(dict(changed, sizes=[(256, 256)], batch_sizes=[4], options=options))
-    accuracy.append(dict(changed, options={**_base_.own_rate, **options}))
+accuracy, memory, time = [], [], []
+for task in _base_.tasks[:2]:
+    for backbone in _base_.backbones[:2]:
+        for name, change in changes.items():
+            changed = dict(
+                configs=[f'{task}_{backbone}_est.py'],
+                tunings=['est'],
+                variant=f'with {name}',
+                options={f'model.backbone.tuning.{knob}': value for knob, value in change.items()},
+            )
+            accuracy.append(dict(changed, seeds=_base_.seeds, sweep=dict(_base_.of_method, variant='')))
+            memory.append(dict(changed, sizes=_base_.steps[task.split('/')[2]], batch_sizes=[4]))

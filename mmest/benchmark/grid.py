@@ -189,11 +189,15 @@ def _accuracy(entry: dict) -> Iterator[dict]:
             config_text=text,
         )
         name = f'{_model_name(run)}_{tuning}'
+        of_other = sweep and 'variant' in sweep
+        swept = f'{_model_name(dict(run, variant=sweep["variant"]))}_{tuning}' if of_other else name
         cells = []
         for factor, seed in product(sweep['factors'], sweep.get('seeds') or entry['seeds'][:1]) if sweep else ():
             of, kind = ({'factor_of': sweep['of']}, 'method-') if 'of' in sweep else ({}, '')
-            cells.append(f'sweep_{name}_{kind}x{factor:g}' + (f'_seed{seed}' if seed != entry['seeds'][0] else ''))
-            yield dict(kind='sweep', name=cells[-1], **run, seed=seed, factor=factor, held_out=sweep['held_out'], **of)
+            cells.append(f'sweep_{swept}_{kind}x{factor:g}' + (f'_seed{seed}' if seed != entry['seeds'][0] else ''))
+            if not of_other:
+                about = dict(seed=seed, factor=factor, held_out=sweep['held_out'])
+                yield dict(kind='sweep', name=cells[-1], **run, **about, **of)
         for seed in entry['seeds']:
             yield dict(
                 kind='accuracy',

@@ -10,6 +10,8 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
 _PLACE = re.compile(r'(_+\d+){2,4}$')
+#: Files of whole pictures, which merged detections are scored on, and of the patches that were cut from them.
+_WHOLE, _PATCHES = '_images.json', '_patches.json'
 _WRAPPERS = ('RepeatDataset', 'ClassBalancedDataset', 'MultiImageMixDataset')
 
 
@@ -43,6 +45,12 @@ def hold_out(cfg: Config, share: float, folder: Path) -> None:
         ValueError: the training data cannot be split, or one part would be empty.
     """
     train, validation = _innermost(cfg.train_dataloader.dataset), cfg.val_dataloader.dataset
+    if train.get('indices') is not None:
+        raise ValueError(
+            'A part of the training data should be held out of all of it, but the config trains on some of its images '
+            '(indices). Choose the rate by the sweep of a variant that trains on all.'
+        )
+    path = Path(train.get('data_root') or '', train.get('ann_file') or '')
     fit, held = _split(cfg, train, share, folder)
     pipeline, kept = validation.pipeline, {key: validation[key] for key in ('type', 'test_mode') if key in validation}
     for key in ('filter_cfg', 'indices'):
@@ -54,7 +62,9 @@ def hold_out(cfg: Config, share: float, folder: Path) -> None:
     train.ann_file = str(fit)
     evaluators = cfg.val_evaluator if isinstance(cfg.val_evaluator, (list, tuple)) else [cfg.val_evaluator]
     for evaluator in evaluators:
-        if evaluator.get('ann_file'):
+        if evaluator.get('ann_file', '').endswith(_WHOLE):
+            evaluator['ann_file'] = str(_truth_of_pictures(path, held))
+        elif evaluator.get('ann_file'):
             evaluator['ann_file'] = str(held)
 
 
@@ -84,6 +94,21 @@ def _split(cfg: Config, dataset: dict, share: float, folder: Path) -> tuple[Path
     names = path.read_text().split() if ann_file and path.is_file() else _names_in_folder(cfg, dataset)
     parts = _parts(names, [picture_of(name) for name in names], share)
     return _write(folder, '.txt', {part: '\n'.join(some) + '\n' for part, some in parts.items()})
+
+
+def _truth_of_pictures(patches: Path, held: Path) -> Path:
+    """The annotations of the whole pictures that held-out patches were cut from, beside the file of these.
+
+    Args:
+        patches: annotation file of all training patches, beside which that of the pictures lies.
+        held: annotation file of the held-out patches.
+    """
+    names = {picture_of(Path(image['file_name']).stem) for image in json.loads(held.read_text())['images']}
+    content = json.loads(patches.with_name(patches.name.replace(_PATCHES, _WHOLE)).read_text())
+    images = [image for image in content['images'] if Path(image['file_name']).stem in names]
+    truth = held.with_name(f'held{_WHOLE}')
+    truth.write_text(json.dumps(_of_images(content, images)))
+    return truth
 
 
 def _identity(image: dict) -> object:

@@ -258,6 +258,18 @@ def _run(cell: Cell, path: Path, folder: Path, sources, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
+    measure(cell, path, folder, sources)
+
+
+def measure(cell: Cell, path: Path, folder: Path, sources: str | None) -> None:
+    """Measure a cell in this process, and write its record.
+
+    Args:
+        cell: what to measure.
+        path: of the record.
+        folder: work folder of the cell.
+        sources: commit of mmest.
+    """
     from mmest.measure.environment import environment
 
     from .training import train_and_score

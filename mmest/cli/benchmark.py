@@ -46,7 +46,8 @@ a grid file holds lists of entries, all of them optional:
              without a part of the training images, which scores it; the best factor is used. Validation data is not
              looked at. With seeds=[0, 1, 2] in it the scores are means over these; otherwise it uses the first of the
              entry's seeds alone, and chance has more of a say. With of="method" the factor is on the rate of the method
-             alone, and neck and head keep theirs. Without "sweep" the learning rate is the config's
+             alone, and neck and head keep theirs. With variant='' the choice is that of another variant's sweep, here
+             of the entry without one. Without "sweep" the learning rate is the config's
 
 A trial trains on a few views of each training image and scores on every n-th validation image. What the frozen backbone
 makes of them is computed once and kept, so that methods beside it train in about a minute. With label_stride=2 the loss

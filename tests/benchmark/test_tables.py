@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from mmest.benchmark.tables.care import unequal_care
 from mmest.benchmark.tables.comparison import attribution, comparison
 from mmest.benchmark.tables.figures import pareto_front
 from mmest.benchmark.tables.overview import (
@@ -19,6 +20,7 @@ from mmest.benchmark.tables.overview import (
     time_overviews,
 )
 from mmest.benchmark.tables.page import Page
+from mmest.benchmark.tables.paper import paper_tables
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.standing import where_est_does_not_win
 from mmest.benchmark.tables.table import Column, Spread, Table
@@ -312,3 +314,56 @@ def test_two_records_of_the_same_are_refused(folder):
     (folder / 'twice.json').write_text((folder / 'memory_est.json').read_text())
     with pytest.raises(ValueError, match='several records of the memory of est for net_small'):
         read_results([folder])
+
+
+def test_unequal_care_is_said(folder):
+    assert list(unequal_care(read_results([folder]))) == [
+        'net_small on sea: seeds differ: full 2, lora 1, est 2.',
+    ]
+    swept = dict(factor=3.0, sweep_scores={'1': 30.0, '3': 40.0}, sweep=dict(cells=['a', 'b'], factors=[1, 3]))
+    for seed in (0, 1):
+        (folder / f'sea_est_{seed}.json').write_text(json.dumps(training('sea', 'est', seed, 0.5, **swept)))
+    [line] = unequal_care(read_results([folder]))
+    assert 'the best rate of est lies at the edge of its sweep: widen it' in line
+    assert 'rates differ: full 1, lora 1, est 2' in line
+
+
+def test_trials_are_no_results(folder):
+    before = len(read_results([folder]))
+    trial = training('sea', 'est', 5, 0.9, kind='trial', note='A trial')
+    (folder / 'trial.json').write_text(json.dumps(trial))
+    assert len(read_results([folder])) == before
+
+
+@pytest.mark.parametrize(
+    'text, dataset', [("ann_file='splits/tiles_apart_train.txt'", 'dubai'), ('no lists', 'dubai_neighbouring')]
+)
+def test_the_old_split_of_dubai_is_told_from_the_new_one(tmp_path, text, dataset):
+    (tmp_path / 'one.json').write_text(json.dumps(training('dubai', 'est', 0, 0.5, config_text=text)))
+    assert {result.dataset for result in read_results([tmp_path])} == {dataset}
+
+
+def test_the_form_of_a_paper(tmp_path):
+    def record(name, **about):
+        (tmp_path / f'{name}.json').write_text(json.dumps(about))
+
+    for method, score, peak in (('full', 88.0, 400), ('est', 87.0, 100)):
+        for data, head, metrics in (
+            ('potsdam_five-classes', 'upernet', {'mIoU': score}),
+            ('dior', 'faster-rcnn', {'pascal_voc/mAP': 0.1, 'pascal_voc/AP50': score / 100}),
+        ):
+            about = dict(config=f'configs/x/{data}/{head}_swin-b_est.py', metrics=metrics)
+            record(f'{data}_{method}', **training(data, method, 0, 0.0, **about))
+        record(f'memory_{method}', **memory(method, peak, config='configs/x/custom/upernet_swin-b_est.py'))
+    [table] = paper_tables(read_results([tmp_path]))
+    rows = by_method(table)
+    assert list(rows) == ['full', 'est', 'full, published (literature, origin not traced)']
+    assert float(rows['est']['DIOR, AP50 (faster-rcnn) mean']) == pytest.approx(87)
+    assert float(rows['est']['memory of full']) == 0.25
+    published = list(rows.values())[2]
+    assert published['Potsdam, clutter ignored, mIoU (upernet) mean'] == '88.36'
+    assert not published['DIOR, AP50 (faster-rcnn) mean']
+    Page(read_results([tmp_path])).write(tmp_path / 'out')
+    page = (tmp_path / 'out/benchmarks/paper.md').read_text()
+    assert 'swin-b: full fine-tuning' in page and 'another head' in page
+    assert r'\toprule' in next((tmp_path / 'out/benchmarks/files').glob('paper_swin-b*.tex')).read_text()

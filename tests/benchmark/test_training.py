@@ -9,6 +9,7 @@ from mmengine.registry import DATASETS, DefaultScope
 
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.held_out import hold_out, is_held_out, picture_of
+from mmest.benchmark.metrics import main_metric
 from mmest.benchmark.training import chosen_factor, scale_rate, train_and_score
 
 
@@ -159,3 +160,38 @@ def test_a_training_is_scored_and_not_repeated(config, tmp_path):
     # As if it had been killed after its last checkpoint, before its record was written.
     again = train_and_score(dict(asked, factor=0.5, held_out=0.3), tmp_path / 'work', tmp_path)
     assert again['metrics'] == result['metrics'] and again['losses'] == result['losses']
+
+
+def test_merged_detections_are_scored_on_the_held_out_pictures(tmp_path):
+    names = [f'P{i:04d}' for i in range(12)]
+    for kind, files in (('patches', [f'{n}__{x}__0' for n in names for x in (0, 824)]), ('images', names)):
+        images = [dict(id=i, file_name=f'{name}.png') for i, name in enumerate(files)]
+        annotations = [dict(id=i, image_id=i, category_id=1) for i in range(len(files))]
+        content = dict(images=images, annotations=annotations, categories=[dict(id=1, name='ship')])
+        (tmp_path / f'train_{kind}.json').write_text(json.dumps(content))
+    cfg = Config(
+        dict(
+            train_dataloader=dict(dataset=dict(type='DOTADataset', ann_file=str(tmp_path / 'train_patches.json'))),
+            val_dataloader=dict(dataset=dict(type='DOTADataset', ann_file='val_patches.json', pipeline=[])),
+            val_evaluator=dict(type='DOTABoxMetric', ann_file='val_images.json'),
+        )
+    )
+    hold_out(cfg, 0.3, tmp_path / 'parts')
+    patches = json.loads(Path(cfg.val_dataloader.dataset.ann_file).read_text())['images']
+    truth = json.loads(Path(cfg.val_evaluator.ann_file).read_text())
+    pictures = [Path(image['file_name']).stem for image in truth['images']]
+    assert sorted({picture_of(Path(image['file_name']).stem) for image in patches}) == pictures
+    assert 0 < len(pictures) < 12 and len(patches) == 2 * len(pictures)
+    assert {a['image_id'] for a in truth['annotations']} == {image['id'] for image in truth['images']}
+
+
+def test_a_part_is_not_held_out_of_some_images(tmp_path):
+    cfg = Config(
+        dict(train_dataloader=dict(dataset=dict(type='CocoDataset', indices=[0, 1])), val_dataloader=dict(dataset={}))
+    )
+    with pytest.raises(ValueError, match='trains on some of its images'):
+        hold_out(cfg, 0.2, tmp_path)
+
+
+def test_the_metrics_of_dota_have_a_main_one():
+    assert main_metric({'dota/pictures': 3.0, 'dota/AP50': 71.5}) == ('AP50', 71.5)

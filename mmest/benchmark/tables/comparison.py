@@ -218,6 +218,12 @@ def _rates(run: dict) -> tuple[float, Any]:
     return rate, rate * of_method if run['parameters']['trained_by_method'] else ''
 
 
+def at_the_edge(run: dict) -> bool:
+    """Whether the chosen rate is the lowest or the highest of those that were tried: a better one may lie beyond."""
+    factors = [float(factor) for factor in run.get('sweep_scores') or ()]
+    return len(factors) > 1 and run['factor'] in (min(factors), max(factors))
+
+
 def _swept(run: dict) -> str:
     """The factors that were tried on the learning rate, the chosen one first, and with how many seeds if with more than
     one.
@@ -226,7 +232,7 @@ def _swept(run: dict) -> str:
     if not tried:
         return 'no'
     chosen, factors = run['factor'], sorted(float(factor) for factor in tried)
-    edge = ', at the edge' if len(factors) > 1 and chosen in (factors[0], factors[-1]) else ''
+    edge = ', at the edge: widen' if at_the_edge(run) else ''
     seeds = len(run['sweep'].get('seeds', []))
     each = f', {seeds} seeds each' if seeds > 1 else ''
     return f'×{chosen:g} of {", ".join(f"{factor:g}" for factor in factors)}{edge}{each}'

@@ -9,9 +9,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from .care import unequal_care
 from .comparison import attribution, comparison, training_details, unique
 from .figures import accuracy_against_memory, accuracy_over_memory, attribution_bars, loss_curves
 from .overview import accuracy_overviews, costs_and_gains, memory_overviews, time_overviews
+from .paper import paper_tables, published_table
 from .results import Result
 from .standing import where_est_does_not_win
 from .table import MISSING, Table
@@ -69,6 +71,9 @@ class Page:
         for table in accuracy_overviews(self._results):
             parts += [f'## {table.title}\n', self._table(table, table.title)]
         parts += self._losses('Accuracy')
+        unequal = list(unequal_care(self._results))
+        if unequal:
+            parts += ['## Where the care was not equal\n', '\n'.join(f'- {line}' for line in unequal) + '\n']
         parts.append('## Behind this page\n')
         parts.append('\n'.join(f'- [{title}]({ASSETS}/{name})' for name, (title, _) in behind.items()) + '\n')
         return parts + ([self._notes] if self._notes else [])
@@ -85,6 +90,12 @@ class Page:
                 for table in tables:
                     parts += [f'## {table.title}\n', self._table(table, table.title)]
                 pages[name] = title, parts + self._losses(title.partition(' ')[0])
+        tables = paper_tables(self._results)
+        if tables:
+            title, parts = 'Tables in the form of a paper', [self._note()]
+            for table in (*tables, published_table()):
+                parts += [f'## {table.title}\n', self._table(table, f'paper {table.title}')]
+            pages['paper.md'] = title, [f'# {title}\n', *parts]
         for model in unique(r.model for r in self._results):
             pages[f'{_file_name(model)}.md'] = model, self._model(model)
         return pages

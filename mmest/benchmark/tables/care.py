@@ -1,0 +1,35 @@
+"""Whether methods were compared with equal care: as many rates and seeds, and no best rate at the edge of its sweep."""
+
+from collections.abc import Iterator, Sequence
+
+from .comparison import at_the_edge, methods_in_order, unique, without_variants
+from .results import Result
+
+
+def unequal_care(results: Sequence[Result]) -> Iterator[str]:
+    """One sentence per model and data set where methods were not compared with equal care."""
+    for model, dataset in unique((r.model, r.dataset) for r in results if r.kind == 'accuracy'):
+        runs = [r for r in results if (r.kind, r.model, r.dataset) == ('accuracy', model, dataset) and not r.error]
+        by_method = {
+            method: [r.values for r in runs if r.method == method]
+            for method in without_variants(methods_in_order(runs))
+        }
+        faults = list(_faults(by_method))
+        if faults:
+            yield f'{model} on {dataset}: {"; ".join(faults)}.'
+
+
+def _faults(by_method: dict[str, list[dict]]) -> Iterator[str]:
+    edge = [method for method, runs in by_method.items() if any(at_the_edge(run) for run in runs)]
+    if edge:
+        yield f'the best rate of {", ".join(edge)} lies at the edge of its sweep: widen it'
+    for what, number in (('rates', _rates), ('seeds', len)):
+        numbers = {method: number(runs) for method, runs in by_method.items()}
+        if len(set(numbers.values())) > 1:
+            yield f'{what} differ: {", ".join(f"{method} {count}" for method, count in numbers.items())}'
+
+
+def _rates(runs: list[dict]) -> int:
+    """Runs that the rate was chosen by: rates times seeds; 1 where it was not swept."""
+    sweep = runs[0].get('sweep') or {}
+    return len(sweep.get('cells') or runs[0].get('sweep_scores') or ' ')
