@@ -39,6 +39,7 @@ docs:  ## build the documentation's site into site/; needs neither torch nor the
 	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements/docs.txt
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
 
-tables: setup  ## make docs/benchmarks.md and docs/memory.md from benchmarks/results
+tables: setup  ## make docs/benchmarks.md, docs/memory.md and docs/study.md from benchmarks/
 	@rm -rf docs/benchmarks  # what removed records left there
 	@$(VENV)/bin/python tools/make_tables.py benchmarks/results --notes benchmarks/notes.md --texts benchmarks/memory.md --into README.md --out docs
+	@$(VENV)/bin/python -m mmest study benchmarks/grids/accuracy.py --records benchmarks/results --trials benchmarks/trials --out docs/study.md

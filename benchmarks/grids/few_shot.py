@@ -22,7 +22,7 @@ for backbone in ['deit-t', 'efficientnet-b0']:
                     tunings=[method],
                     seeds=_base_.seeds,
                     sweep=dict(_base_.of_all if method == 'frozen' else _base_.of_method, variant=''),
-                    variant=f'{share} % of the images',
+                    variant=f'{share} per cent of the images',
                     options=options,
                 )
                 for method in methods

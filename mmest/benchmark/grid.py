@@ -53,17 +53,7 @@ def read_grid(path: str) -> list[Cell]:
         FileNotFoundError: the file, or a config that it names, is not there.
         ValueError: it asks for what there is not.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'There is no grid file "{path}".')
-    try:
-        grid = dict(Config.fromfile(path).items())
-    except Exception as error:  # a grid is code of its author's, like a config
-        raise ValueError(f'The grid {path} cannot be read: {type(error).__name__}: {error}') from error
-    unknown = [key for key, value in grid.items() if key not in DEFAULTS and _is_entries(value)]
-    if unknown or not DEFAULTS.keys() & grid.keys():
-        raise ValueError(
-            f'The grid {path} should hold lists named {", ".join(DEFAULTS)}; found {", ".join(unknown or grid)}.'
-        )
+    grid = _entries(path)
     cells: dict[str, Cell] = {}
     for kind, expand in _EXPAND.items():
         for entry in grid.get(kind, []):
@@ -75,6 +65,40 @@ def read_grid(path: str) -> list[Cell]:
                         f'Two cells of {path} are named {cell.name} and differ. Give one of them a "variant".'
                     )
     return list(cells.values())
+
+
+def read_asked(path: str) -> list[dict]:
+    """The trainings that a grid file asks to be scored, sweeps left out: ``config``, ``method`` with its variant, and
+    ``seed`` of each. Configs are not read, so this is quick.
+
+    Raises:
+        FileNotFoundError, ValueError: see :func:`read_grid`.
+    """
+    return [
+        dict(
+            config=config,
+            method=method + (f', {entry["variant"]}' if entry['variant'] else ''),
+            seed=seed,
+        )
+        for entry in (_completed(path, 'accuracy', entry) for entry in _entries(path).get('accuracy', []))
+        for config, method, seed in product(entry['configs'], entry['tunings'], entry['seeds'])
+    ]
+
+
+def _entries(path: str) -> dict:
+    """The lists of entries of a grid file, by kind."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'There is no grid file "{path}".')
+    try:
+        grid = dict(Config.fromfile(path).items())
+    except Exception as error:  # a grid is code of its author's, like a config
+        raise ValueError(f'The grid {path} cannot be read: {type(error).__name__}: {error}') from error
+    unknown = [key for key, value in grid.items() if key not in DEFAULTS and _is_entries(value)]
+    if unknown or not DEFAULTS.keys() & grid.keys():
+        raise ValueError(
+            f'The grid {path} should hold lists named {", ".join(DEFAULTS)}; found {", ".join(unknown or grid)}.'
+        )
+    return grid
 
 
 def _is_entries(value: Any) -> bool:

@@ -57,7 +57,7 @@ def test_few_images_are_the_same_for_all_methods():
         chosen = entry['options']['train_dataloader.dataset.indices']
         assert shares.setdefault(ground, chosen) == chosen and len(set(chosen)) == len(chosen)
         assert entry['sweep']['variant'] == ''
-    fewest = [len(chosen) for (_, variant), chosen in shares.items() if variant.startswith('5 %')]
+    fewest = [len(chosen) for (_, variant), chosen in shares.items() if variant.startswith('5 per')]
     assert fewest and min(fewest) == 4
 
 

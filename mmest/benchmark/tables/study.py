@@ -1,0 +1,156 @@
+"""The study of the fair ground in plain words: what was measured, what it says, and what is missing."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mmest.benchmark.metrics import main_metric
+from mmest.configs import head_and_backbone
+from mmest.measure.memory.compare import FULL
+
+from .care import unequal_care
+from .comparison import methods_in_order, scores, unique, without_variants
+from .results import Result
+from .table import Column, Spread, Table
+
+_EST, _FROZEN = 'est', 'frozen'
+_HEAD = """# Study: side-tuning on a fair ground
+
+Made by `mmest study` from the JSON files in the repository; nobody types a figure. The fair ground is
+[`benchmarks/grids/accuracy.py`](../benchmarks/grids/accuracy.py): data sets whose validation ground is apart from the
+training ground, the same number of rates and seeds for every method.
+"""
+_TRIALS = """A trial is a lead and no record: side network and head train for few steps on a finite set of views, on
+what the frozen backbone makes of them, and rates and variants are compared on the validation data itself. Every trial's
+JSON in [`benchmarks/trials`](../benchmarks/trials) says so. Differences of one seed are noise unless they are large.
+"""
+
+
+def study(asked: Sequence[dict], results: Sequence[Result], trials: Sequence[dict]) -> str:
+    """The page.
+
+    Args:
+        asked: of the grid of the fair ground, by :func:`mmest.benchmark.grid.read_asked`.
+        results: of all records.
+        trials: records of trials that did not fail.
+    """
+    ground = unique(_ground(cell['config']) for cell in asked)
+    mine = [r for r in results if r.kind == 'accuracy' and (r.dataset, r.model) in ground]
+    old = [r for r in results if r.kind == 'accuracy' and (r.dataset, r.model) not in ground and not r.error]
+    parts = [_HEAD, '## What is measured\n', *_measured(asked, mine, old)]
+    if mine:
+        parts += ['## What the records say\n', *_said(ground, mine)]
+    unequal = list(unequal_care(mine))
+    if unequal:
+        parts += ['## Where the care was not equal\n', '\n'.join(f'- {line}' for line in unequal) + '\n']
+    if trials:
+        parts += ['## What trials say of EST\n', _TRIALS, *_trial_tables(trials)]
+    return '\n'.join(parts)
+
+
+def read_trials(folder: Path) -> list[dict]:
+    """The trials in a folder that did not fail."""
+    records = [json.loads(path.read_text()) for path in sorted(folder.glob('trial_*.json'))]
+    return [record for record in records if not record['failed']]
+
+
+def _ground(config: str) -> tuple[str, str]:
+    """Data set, and head and backbone, of a config."""
+    path = Path(config)
+    return path.parent.name, head_and_backbone(path.stem)
+
+
+def _measured(asked: Sequence[dict], mine: Sequence[Result], old: Sequence[Result]) -> Iterator[str]:
+    done = {(r.dataset, r.model, r.method, r.values['seed']) for r in mine if not r.error}
+    missing = [cell for cell in asked if (*_ground(cell['config']), cell['method'], cell['seed']) not in done]
+    yield (
+        f'The grid asks for {len(asked)} trainings beside their sweeps; {len(asked) - len(missing)} have a record, '
+        f'{len(missing)} are missing.\n'
+    )
+    for dataset, model in unique(_ground(cell['config']) for cell in missing):
+        some = [cell for cell in missing if _ground(cell['config']) == (dataset, model)]
+        yield f'- {model} on {dataset}: missing {len(some)} of {_number(asked, dataset, model)}'
+    yield ''
+    if old:
+        names = ', '.join(f'{model} on {dataset}' for dataset, model in unique((r.dataset, r.model) for r in old))
+        yield (
+            f'Beside it there are records of other grounds: {names}. On dubai_neighbouring, training and validation '
+            'patches are neighbours, cut from the same tiles: what a method learns by heart counts there, so these '
+            'records do not say which method is best. [benchmarks.md](benchmarks.md) has them.\n'
+        )
+
+
+def _number(asked: Sequence[dict], dataset: str, model: str) -> int:
+    return sum(_ground(cell['config']) == (dataset, model) for cell in asked)
+
+
+def _said(ground: Sequence[tuple], mine: Sequence[Result]) -> Iterator[str]:
+    methods = without_variants(methods_in_order(mine))
+    columns, rows = [Column('method')], [[method] for method in methods]
+    lines = []
+    for dataset, model in ground:
+        some = [r for r in mine if (r.dataset, r.model) == (dataset, model)]
+        if not some:
+            continue
+        found = {method: scores(some, method) for method in methods}
+        columns.append(Column(f'{dataset}, {model}', '{:.1f}', largest_bold=True))
+        for row, method in zip(rows, methods):
+            row.append(found[method])
+        lines += list(_sentence(dataset, model, found))
+    yield Table('', columns, rows).markdown()
+    if lines:
+        yield '\n'.join(f'- {line}' for line in lines) + '\n'
+
+
+def _sentence(dataset: str, model: str, found: dict) -> Iterator[str]:
+    est = found.get(_EST)
+    if not isinstance(est, Spread):
+        return
+    words = []
+    for name in (FULL, _FROZEN):
+        other = found.get(name)
+        if isinstance(other, Spread):
+            apart = 'more than' if abs(est.mean - other.mean) > max(est.std or 0, other.std or 0) else 'within'
+            words.append(f'{est.mean - other.mean:+.1f} to {name}, {apart} a deviation ({_seeds(est, other)})')
+    known = [score.mean for score in found.values() if isinstance(score, Spread)]
+    rank = 1 + sum(value > est.mean for value in known)
+    yield f'{model} on {dataset}: EST {est.mean:.1f}, rank {rank} of {len(known)}; {"; ".join(words)}.'
+
+
+def _seeds(*spreads: Spread) -> str:
+    counts = unique(spread.seeds for spread in spreads)
+    return f'{" and ".join(map(str, counts))} seed{"s" if counts != [1] else ""}'
+
+
+def _trial_tables(trials: Sequence[dict]) -> Iterator[str]:
+    for ground in unique(_ground(trial['config']) for trial in trials):
+        mine = [trial for trial in trials if _ground(trial['config']) == ground]
+        factors = sorted({trial['factor'] for trial in mine})
+        names = sorted({_method(trial) for trial in mine}, key=lambda name: (name.partition(',')[0], name))
+        rows = []
+        for name in names:
+            some = [trial for trial in mine if _method(trial) == name]
+            by_factor = [[_value(trial) for trial in some if trial['factor'] == factor] for factor in factors]
+            trained = some[0]['parameters']['trained_by_method'] / 1e6
+            rows.append([name, *(Spread.of(values) if values else None for values in by_factor), trained, len(some)])
+        columns = [
+            Column('variant'),
+            *(Column(f'rate ×{factor:g}', '{:.1f}', largest_bold=True) for factor in factors),
+            Column('trained beside the backbone, M', '{:.2f}'),
+            Column('trials'),
+        ]
+        one, images = mine[0], mine[0]['images']
+        yield (
+            f'**{ground[1]} on {ground[0]}**: {main_metric(one["metrics"])[0]} on {images["val"]} validation images '
+            f'after {one["steps"]} steps of batch {one["batch_size"]}, from {one["views"]} views of each of '
+            f'{images["train"]} images.\n'
+        )
+        yield Table('', columns, rows).markdown()
+
+
+def _method(trial: dict) -> str:
+    return trial['method'] + (f', {trial["variant"]}' if trial['variant'] else '')
+
+
+def _value(trial: dict) -> float:
+    return main_metric(trial['metrics'])[1]

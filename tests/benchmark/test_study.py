@@ -1,0 +1,86 @@
+"""The study says what records and trials say, and what is missing."""
+
+import json
+
+import pytest
+
+from mmest.benchmark.grid import read_asked
+from mmest.benchmark.tables.results import read_results
+from mmest.benchmark.tables.study import read_trials, study
+
+ASKED = [
+    dict(config='configs/detection/sea/net_small_est.py', method=method, seed=seed)
+    for method in ('full', 'est', 'frozen')
+    for seed in (0, 1)
+]
+
+
+def accuracy(dataset: str, method: str, seed: int, score: float, **changes) -> dict:
+    return dict(
+        dict(
+            kind='accuracy',
+            config=f'configs/detection/{dataset}/net_small_est.py',
+            method=method,
+            seed=seed,
+            failed=False,
+            metrics={'mIoU': score},
+        ),
+        **changes,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for method, values in dict(full=[50, 52], est=[53], frozen=[40, 41]).items():
+        for seed, value in enumerate(values):
+            (tmp_path / f'{method}{seed}.json').write_text(json.dumps(accuracy('sea', method, seed, value)))
+    (tmp_path / 'old.json').write_text(json.dumps(accuracy('dubai', 'est', 0, 60, config_text='no lists')))
+    return tmp_path
+
+
+def trial(variant: str, factor: float, seed: int, score: float) -> dict:
+    return accuracy(
+        'sea',
+        'est',
+        seed,
+        score,
+        kind='trial',
+        variant=variant,
+        factor=factor,
+        steps=10,
+        batch_size=4,
+        views=2,
+        images=dict(train=9, val=5),
+        parameters=dict(trained_by_method=120000),
+    )
+
+
+def test_what_is_said_and_what_is_missing(folder):
+    page = study(ASKED, read_results([folder]), [])
+    assert 'asks for 6 trainings beside their sweeps; 5 have a record, 1 are missing' in page
+    assert '- net_small on sea: missing 1 of 6' in page
+    assert 'EST 53.0, rank 1 of 3; +2.0 to full, more than a deviation (1 and 2 seeds); +12.5 to frozen' in page
+    assert 'seeds differ: full 2, frozen 2, est 1' in page
+    assert 'net_small on dubai_neighbouring' in page and 'trials' not in page
+
+
+def test_trials_stand_apart_with_their_rates_and_seeds(folder, tmp_path):
+    trials = tmp_path / 'trials'
+    trials.mkdir()
+    for i, args in enumerate([('', 1, 0, 50.0), ('', 1, 1, 54.0), ('', 0.3, 0, 51.0), ('with stem', 1, 0, 60.0)]):
+        (trials / f'trial_{i}.json').write_text(json.dumps(trial(*args)))
+    (trials / 'trial_9.json').write_text(json.dumps(dict(trial('', 1, 9, 0.0), failed=True)))
+    page = study(ASKED, read_results([folder]), read_trials(trials))
+    assert 'mIoU on 5 validation images after 10 steps of batch 4, from 2 views of each of 9 images' in page
+    assert '| est | 51.0 | 52.0 ± 2.8 | 0.12 | 3 |' in page
+    assert '| est, with stem | — | **60.0** | 0.12 | 1 |' in page
+
+
+def test_what_a_grid_asks_for_is_read_without_its_configs(tmp_path):
+    grid = tmp_path / 'grid.py'
+    grid.write_text("""
+accuracy = [dict(configs=['configs/x/gone_est.py'], tunings=['est', 'full'], seeds=[0, 1]),
+            dict(configs=['configs/x/gone_est.py'], tunings=['est'], variant='wide', seeds=[2])]
+""")
+    asked = read_asked(str(grid))
+    assert len(asked) == 5 and asked[-1] == dict(config='configs/x/gone_est.py', method='est, wide', seed=2)
