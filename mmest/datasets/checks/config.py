@@ -106,8 +106,10 @@ def _check_dataset(cfg: Config, dataset: dict, split: str) -> tuple[list[str], l
         return _check_coco(cfg, dataset, path, folders.get('img') or Path(root), split)
     if reader == 'pairs':
         return _check_pairs(cfg, dataset, option)
-    kind = dataset.get('type')
-    note = f'{option} is read by {getattr(kind, "__name__", kind)} in its own way: only its folders were looked at.'
+    kind = dataset_class(cfg, dataset)
+    if kind is None:
+        return [], []  # building says that there is no such class
+    note = f'{option} is read by {kind.__name__} in its own way: only its folders were looked at.'
     return [note], []
 
 
@@ -203,6 +205,8 @@ def _check_evaluators(cfg: Config, split: str) -> None:
 
 def _check_pairs(cfg: Config, dataset: dict, option: str) -> tuple[list[str], list[str]]:
     classes = class_names(cfg, dataset, option)
+    if not classes:
+        raise ValueError(f'{option} names no class. Set its metainfo.classes to the names of the numbers 0, 1, ...')
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope')), explain_build_errors(cfg):
         built: Any = DATASETS.build(dict(dataset, lazy_init=True))
     names, notes = None, []
@@ -217,6 +221,10 @@ def _check_pairs(cfg: Config, dataset: dict, option: str) -> tuple[list[str], li
     labels = built.data_prefix.get('seg_map_path')
     steps = [step.get('type') for step in dataset.get('pipeline') or ()]
     reads_numbers = 'LoadAnnotations' in steps or 'mmseg.LoadAnnotations' in steps
+    if reads_numbers and not labels:
+        raise ValueError(
+            f'{option} loads masks (LoadAnnotations), but names no folder of them. Set its data_prefix.seg_map_path.'
+        )
     if labels and not reads_numbers:
         notes.append(f'{option} reads its masks in its own way: their values were not looked at.')
     data = Pairs(

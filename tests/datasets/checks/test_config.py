@@ -166,3 +166,32 @@ def test_damaged_masks(masks, tmp_path):
     (tmp_path / 'masks' / 'c.png').write_bytes(b'')
     with pytest.raises(ValueError, match='The mask .*c.png is not a whole image'):
         check_data(masks, ['train'])
+
+
+def test_masks_without_folder_or_classes(masks):
+    dataset = masks.train_dataloader.dataset
+    del dataset.data_prefix['seg_map_path']
+    with pytest.raises(ValueError, match='loads masks .LoadAnnotations., but names no folder of them'):
+        check_data(masks, ['train'])
+    dataset.pipeline = []
+    assert check_data(masks, ['train']) == []
+    dataset.metainfo = dict(classes=())
+    with pytest.raises(ValueError, match='names no class'):
+        check_data(masks, ['train'])
+
+
+def test_other_readers_are_said(coco):
+    from mmengine.registry import DATASETS
+
+    @DATASETS.register_module(force=True)
+    class OtherReader:
+        METAINFO = dict(classes=('plane',))
+
+        def load_data_list(self):
+            """In its own way."""
+
+    coco.train_dataloader.dataset.type = 'OtherReader'
+    assert check_data(coco, ['train']) == [
+        'train_dataloader.dataset is read by OtherReader in its own way: only its folders were looked at.'
+    ]
+    DATASETS.module_dict.pop('OtherReader')
