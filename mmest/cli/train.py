@@ -10,7 +10,7 @@ from mmest.cli._refusal import refusing
 from mmest.configs import read_config
 from mmest.engine.launch import default_work_dir, use_amp
 from mmest.engine.own_training import use_weights
-from mmest.engine.resume import latest_complete_checkpoint, make_room
+from mmest.engine.resume import check_same_method, latest_complete_checkpoint, make_room
 from mmest.engine.run import RunFailed, run_training
 
 EPILOG = """\
@@ -91,7 +91,9 @@ def run(args: argparse.Namespace) -> None:
             checkpoint = args.resume or latest_complete_checkpoint(cfg.work_dir)
             if checkpoint and not is_complete(checkpoint):
                 raise FileNotFoundError(f'--resume: "{checkpoint}" is not there, or is not a complete checkpoint.')
-            if not checkpoint:
+            if checkpoint:
+                check_same_method(cfg, checkpoint)
+            else:
                 print(f'No complete checkpoint in {cfg.work_dir}: training starts from the beginning.')
             cfg.resume, cfg.load_from = bool(checkpoint), str(checkpoint) if checkpoint else None
             cfg.allow_partial_resume = args.allow_partial_resume

@@ -11,7 +11,10 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, set_random_seed
 
 from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.checkpoints.delta import DELTA_KEY, decode_info
 from mmest.checkpoints.files import is_complete
+from mmest.checkpoints.safe import load_file
+from mmest.registry import TUNINGS
 
 # A prime apart from iteration numbers, so that ranks and epochs draw different numbers.
 _STEP = 1_000_003
@@ -84,6 +87,25 @@ def check_load_from(cfg: Config) -> None:
     source = cfg.get('load_from')
     if source and '://' not in source and not Path(source).expanduser().is_file():
         raise FileNotFoundError(f'There is no checkpoint file "{source}", which load_from names.')
+
+
+def check_same_method(cfg: Config, checkpoint: str | Path) -> None:
+    """A delta to resume from was trained by the method of the config. Looked at before a runner is built, which writes
+    its config into the work folder.
+
+    Raises:
+        FileNotFoundError: the checkpoint is not there.
+        ValueError: it was trained by another method, is damaged, or not safe to load.
+    """
+    tuning = (cfg.model.get('backbone') or {}).get('tuning') or {}
+    here = getattr(TUNINGS.get(tuning.get('type', '')), '__name__', None)
+    for key, entry in load_file(checkpoint).get('state_dict', {}).items():
+        there = decode_info(entry).get('method') if key.endswith(f'.{DELTA_KEY}') else None
+        if there and here and there != here:
+            raise ValueError(
+                f'{checkpoint} was trained by {there}, but the config tunes by {here}. Resume it with its own method, '
+                'or take another --work-dir for a new training.'
+            )
 
 
 def check_resume(runner: Runner, checkpoint: dict) -> None:

@@ -14,7 +14,7 @@ from mmengine.runner import Runner, load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from toy import METHODS, build, runner_cfg
 
-from mmest.checkpoints.safe import TRUST, load_file, safe_loading
+from mmest.checkpoints.safe import _MMENGINE_TYPES, TRUST, load_file, safe_loading
 
 
 class Bomb:
@@ -142,6 +142,18 @@ assert before == after
 def test_importing_changes_nothing_for_others():
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', IMPORT], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-1000:]
+
+
+def test_every_version_of_torch_finds_the_types_by_their_names():
+    """Up to 2.5 torch looks for ``__name__``, later for ``__qualname__``."""
+    named = {
+        attribute: {f'{kind.__module__}.{getattr(kind, attribute)}' for kind in _MMENGINE_TYPES}
+        for attribute in ('__name__', '__qualname__')
+    }
+    assert named['__name__'] == named['__qualname__']
+    wanted = {'builtins.getattr', 'numpy.ndarray', 'numpy.dtype', 'mmengine.logging.history_buffer.HistoryBuffer'}
+    wanted |= {f'numpy.{old}core.multiarray.{name}' for old in ('', '_') for name in ('_reconstruct', 'scalar')}
+    assert wanted <= named['__name__']
 
 
 def test_all_is_as_before_after_loading(monkeypatch, weights):

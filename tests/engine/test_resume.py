@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 from toy import METHODS, runner_cfg
 
 from mmest.checkpoints.safe import load_file
-from mmest.engine.resume import check_load_from, make_room
+from mmest.engine.resume import check_load_from, check_same_method, make_room
 
 
 @pytest.fixture(scope='module')
@@ -71,6 +71,16 @@ def test_it_does_not_say_how_far_it_was(resume, edit):
 def test_another_method(resume, tuning, allowed):
     with pytest.raises(ValueError, match='optimizer in the checkpoint holds|tuned by EST; here is .* tuned'):
         resume(tuning=tuning, allow_partial_resume=allowed)
+
+
+@pytest.mark.parametrize('tuning, fits', [('est', True), ('lora', False), ('full', False)])
+def test_another_method_is_known_before_a_runner_is_built(folder, weights, tmp_path, tuning, fits):
+    cfg = runner_cfg('swin', METHODS[tuning], weights['swin'], tmp_path)
+    if fits:
+        check_same_method(cfg, folder / 'epoch_1.pth')
+    else:
+        with pytest.raises(ValueError, match='was trained by EST, but the config tunes by .*another --work-dir'):
+            check_same_method(cfg, folder / 'epoch_1.pth')
 
 
 def test_another_model(resume):
