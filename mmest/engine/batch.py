@@ -4,6 +4,7 @@ import os
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 
 from mmest.measure.planner.plan import largest_batch_within
 
@@ -29,7 +30,13 @@ def largest_batch(cfg: Config, side: int) -> tuple[int, str]:
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     free = torch.cuda.mem_get_info()[0] if device == 'cuda' else _free_of_the_machine()
     side = -(-side // 32) * 32
-    batch = min(largest_batch_within(cfg, int(free * _SHARE), (side, side), _MOST[device]), _MOST[device])
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('ERROR')  # it would list how every parameter is initialised
+    try:
+        batch = largest_batch_within(cfg, int(free * _SHARE), (side, side), _MOST[device])
+    finally:
+        logger.setLevel(level)
     if batch < 1:
         raise ValueError(
             f'--batch auto: not even one image of {side}×{side} fits into {_SHARE:.0%} of the free {free / 2**30:.1f} '

@@ -37,8 +37,9 @@ class Schedule:
 
     @property
     def warmup(self) -> int:
-        """Steps in which the rate rises."""
-        return max(2, min(_LONGEST_WARMUP, int(self.steps * _WARMUP)))
+        """Steps in which the rate rises; none where a tenth is less than two."""
+        steps = min(_LONGEST_WARMUP, int(self.steps * _WARMUP))
+        return steps if steps > 1 else 0
 
     @property
     def interval(self) -> int:
@@ -47,9 +48,10 @@ class Schedule:
 
     def __str__(self) -> str:
         epochs = self.steps * self.batch / self.images
+        warmup = f' after {self.warmup} steps of warm-up' if self.warmup else ''
         return (
-            f'{self.steps} steps of {self.batch} ({epochs:.0f} epochs of {self.images} images), rate {self.rate:.2g} '
-            f'({self.why_rate}) after {self.warmup} steps of warm-up, evaluated every {self.interval}'
+            f'{self.steps} steps of {self.batch} ({round(epochs, 1):g} epochs of {self.images} images), rate {self.rate:.2g} '
+            f'({self.why_rate}){warmup}, evaluated every {self.interval}'
         )
 
 
@@ -101,10 +103,9 @@ def use_schedule(cfg: Config, schedule: Schedule) -> None:
     """Train by a schedule, keep the best checkpoint, and stop early where nothing is gained; in place."""
     steps, interval = schedule.steps, schedule.interval
     cfg.train_cfg = ConfigDict(type='IterBasedTrainLoop', max_iters=steps, val_interval=interval)
-    cfg.param_scheduler = [
-        ConfigDict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=schedule.warmup),
-        ConfigDict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=schedule.warmup, end=steps),
-    ]
+    warmup = ConfigDict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=schedule.warmup)
+    fall = ConfigDict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=schedule.warmup, end=steps)
+    cfg.param_scheduler = [warmup, fall] if schedule.warmup else [fall]
     cfg.optim_wrapper.optimizer.lr = schedule.rate
     cfg.auto_scale_lr = ConfigDict(enable=False, base_batch_size=schedule.batch)
     cfg.train_dataloader.batch_size = schedule.batch
