@@ -2,10 +2,12 @@
 
 import ast
 import difflib
+import textwrap
 from pathlib import Path
 
 import mmest.datasets.official
 
+_COLUMNS = 76
 _FOLDER = Path(mmest.datasets.official.__file__).parent
 
 
@@ -33,8 +35,10 @@ def docstring(name: str) -> str:
 
 
 def listing() -> str:
-    """One line for each data set: its name, and the first line of its help."""
+    """One line for each data set: its name, and the first line of its help as far as it fits."""
     width = max(map(len, official_names()))
-    return '\n'.join(
-        f'  {name:{width}}  {docstring(name).partition(chr(10))[0].rstrip(".")}' for name in official_names()
-    )
+    lines = []
+    for name in official_names():
+        title = docstring(name).partition('\n')[0].rstrip('.')
+        lines.append(f'  {name:{width}}  {textwrap.shorten(title, _COLUMNS - width, placeholder=" ...")}')
+    return '\n'.join(lines)
