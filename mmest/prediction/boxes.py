@@ -78,7 +78,7 @@ def predict_boxes(
         for one in merge_objects(patches, len(model.classes), geometry=model.geometry)
     ]
     for one in sorted(objects, key=lambda one: -one.score):
-        rings = [shapely.get_coordinates(polygon.exterior) for polygon in one.polygons]
+        rings = [shapely.get_coordinates(ring) for part in one.polygons for ring in (part.exterior, *part.interiors)]
         overlay.outline(rings or [one.corners], model.palette[one.label], f'{one.score:.2f}')
     present = sorted({one.label for one in objects})
     overlay.legend([model.classes[label] for label in present] or ['nothing found'], _or_white(model.palette[present]))
