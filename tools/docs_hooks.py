@@ -7,6 +7,8 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'mmest'
+#: Pages of the site whose texts lie outside of docs/.
+OUTSIDE = {'index.md': 'README.md', 'CONTRIBUTING.md': 'CONTRIBUTING.md', 'CHANGELOG.md': 'CHANGELOG.md'}
 
 
 def _modules(room: Path) -> list[str]:
@@ -28,8 +30,9 @@ def on_config(config):
 
 
 def on_files(files: Files, config) -> Files:
-    """The pages that are made: the start page and the reference."""
-    files.append(File.generated(config, 'index.md', content=(ROOT / 'README.md').read_text(encoding='utf-8')))
+    """The pages that are made: those from outside of docs/ and the reference."""
+    for page, name in OUTSIDE.items():
+        files.append(File.generated(config, page, content=(ROOT / name).read_text(encoding='utf-8')))
     for name, room in _rooms().items():
         body = '\n\n'.join(f'::: {module}' for module in _modules(room))
         files.append(File.generated(config, f'reference/{name}.md', content=f'# {name}\n\n{body}\n'))
@@ -39,11 +42,11 @@ def on_files(files: Files, config) -> Files:
 def on_page_markdown(markdown: str, page, config, files) -> str:
     """Links to sources lead to the reference; links between README and docs fit the site, where both are one folder."""
     up = '../' * page.file.src_uri.count('/')
-    if page.file.src_uri == 'index.md':
-        markdown = re.sub(r'\]\(docs/([^)]+)\)', r'](\1)', markdown)
-        markdown = re.sub(r'(src=")docs/', r'\1', markdown)
+    if page.file.src_uri in OUTSIDE:
         markdown = re.sub(r'\[([^]]+)\]\((?:configs|benchmarks|tools)/[^)]+\)', r'\1', markdown)
-    markdown = re.sub(r'\]\((?:\.\./)*README\.md\)', f']({up}index.md)', markdown)
+        markdown = re.sub(r'\]\(docs/([^)]+)\)', r'](\1)', markdown)
+    for place, name in OUTSIDE.items():
+        markdown = re.sub(rf'\]\((?:\.\./)+{re.escape(name)}\)', f']({up}{place})', markdown)
     return re.sub(r'\]\((?:\.\./)*mmest/([\w/]+)\.py\)', lambda match: f']({up}{_place(match[1])})', markdown)
 
 

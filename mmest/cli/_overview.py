@@ -10,9 +10,9 @@ usage: mmest COMMAND ...                          examples: mmest COMMAND --help
 Train detectors and segmentors for remote sensing: the pretrained backbone stays
 frozen, a small side network learns, and training takes less memory.
 first:
-  mmest demo             see it work on two cores, nothing to download
-  mmest configs          what can be combined: data, heads, backbones, methods
-  mmest train CONFIG     train one of them
+  mmest demo              see it work on two cores, nothing to download
+  mmest train --data DIR  train on labelled images of your own, without a config
+  mmest configs           what can be combined: data, heads, backbones, methods
 
 commands:
 {commands}"""
