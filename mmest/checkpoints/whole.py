@@ -56,33 +56,37 @@ def _after(module: nn.Module, incompatible_keys: Any) -> None:
     if pending is None or not type(incompatible_keys).__module__.startswith('mmengine'):
         return
     prefix, errors = pending
-    sizes = {
-        match[1]: match[0] for match in map(re.compile(r'size mismatch for (\S+): .*', re.S).match, errors) if match
-    }
+    found = (re.match(r'size mismatch for (\S+): .*', error, re.S) for error in errors)
+    sizes = {match[1]: match[0] for match in found if match}
     lost = [key for key in [*sizes, *incompatible_keys.missing_keys] if key.startswith(prefix)]
     lost = [key for key in lost if 'num_batches_tracked' not in key]
     if not lost:
         return
     total = sum('num_batches_tracked' not in key for key in module.state_dict())
-    first = sizes.get(lost[0], f'{lost[0]} is missing').strip().rstrip('.')
-    said = f'{len(lost)} of the {total} tensors of {type(module).__name__} are not in the checkpoint, first: {first}'
+
+    def said(keys: Sequence[str]) -> str:
+        first = sizes.get(keys[0], f'{keys[0]} is missing').strip().rstrip('.')
+        return (
+            f'{len(keys)} of the {total} tensors of {type(module).__name__} are not in the checkpoint, first: {first}'
+        )
+
     tuned = _tuned_children(module)
     if any(child.expects_whole for _, child in tuned):
         raise ValueError(
-            f'{said}. They would stay random. The checkpoint belongs to another config, or is no whole model: use the '
-            'config that it was trained with.'
+            f'{said(lost)}. They would stay random. The checkpoint belongs to another config, or is no whole model: '
+            'use the config that it was trained with.'
         )
     if len(lost) == total:
         raise ValueError(
-            f'{said}. Nothing of it fits, so load_from would change nothing. Weights of a backbone alone belong into '
-            "its init_cfg: init_cfg=dict(type='Pretrained', checkpoint=...)."
+            f'{said(lost)}. Nothing of it fits, so load_from would change nothing. Weights of a backbone alone belong '
+            "into its init_cfg: init_cfg=dict(type='Pretrained', checkpoint=...)."
         )
     for name, child in tuned:
         _check_backbone(f'{prefix}{name}.', child, lost)
     method = tuple(f'{prefix}{name}.method.' for name, _ in tuned)
     fresh = [key for key in lost if not key.startswith(method)]
     if fresh:
-        print_log(f'{said}. They start fresh, and train.', logger='current', level=30)
+        print_log(f'{said(fresh)}. They start fresh, and train.', logger='current', level=30)
 
 
 def _check_backbone(prefix: str, tuned: Any, lost: Sequence[str]) -> None:
