@@ -233,8 +233,10 @@ def test_unknown_method_gets_a_sentence(tuning):
 
 def test_learning_rate_of_the_method_and_merged_groups():
     model = torch.nn.ModuleDict(dict(backbone=build('swin', dict(type='EST', lr_mult=7.0)), head=torch.nn.Linear(2, 2)))
-    groups = TrainableOptimWrapperConstructor(dict(optimizer=dict(type='AdamW', lr=1e-2)))(model).optimizer.param_groups
-    assert {group['lr'] for group in groups} == {1e-2, 7e-2} and len(groups) == 2
+    optimizer = dict(type='AdamW', lr=1e-2, weight_decay=0.1)
+    groups = TrainableOptimWrapperConstructor(dict(optimizer=optimizer))(model).optimizer.param_groups
+    # The scales and gates of the method do not decay.
+    assert sorted((group['lr'], group['weight_decay']) for group in groups) == [(1e-2, 0.1), (7e-2, 0.0), (7e-2, 0.1)]
     assert merge_groups([dict(params=[1], lr=1), dict(params=[2], lr=2), dict(params=[3], lr=1)]) == [
         dict(params=[1, 3], lr=1),
         dict(params=[2], lr=2),
