@@ -8,7 +8,7 @@ from mmest.cli._options import add_config, add_run_options, seed
 from mmest.cli._own_data import add_own_data, check_no_own_data, own_data_config
 from mmest.cli._refusal import refusing
 from mmest.configs import read_config
-from mmest.engine.launch import default_work_dir, use_amp
+from mmest.engine.launch import CURVES, default_work_dir, send_curves, use_amp
 from mmest.engine.own_training import use_weights
 from mmest.engine.resume import check_same_method, latest_complete_checkpoint, make_room
 from mmest.engine.run import RunFailed, run_training
@@ -68,6 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--seed', type=seed, metavar='N', help='seed of all random numbers')
     parser.add_argument('--weights', type=Path, metavar='FILE', help='pretrained weights of the backbone, from a file')
+    parser.add_argument(
+        '--curves', action='append', default=[], choices=sorted(CURVES), help='send losses and metrics there too'
+    )
     parser.add_argument('--verbose', action='store_true', help="show mmengine's log instead of one line")
     add_run_options(parser)
     add_own_data(parser)
@@ -83,6 +86,8 @@ def run(args: argparse.Namespace) -> None:
         else:
             cfg = own_data_config(args)
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(cfg))
+        if args.curves:
+            send_curves(cfg, args.curves)
         if args.amp:
             use_amp(cfg)
         if args.seed is not None:

@@ -1,6 +1,7 @@
 """From a config and the options of a command to a runner."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,21 @@ def use_amp(cfg: Config) -> None:
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     else:
         cfg.optim_wrapper.type = 'Bfloat16OptimWrapper'
+
+
+#: Where curves can be sent, by the name of the option.
+CURVES = dict(tensorboard='TensorboardVisBackend', wandb='WandbVisBackend')
+
+
+def send_curves(cfg: Config, to: Sequence[str]) -> None:
+    """Send losses, rates and metrics to other places too, by keys of :data:`CURVES`; a config without a visualizer gets
+    that of its framework.
+    """
+    visualizer = cfg.get('visualizer') or dict(type=framework_of(cfg).visualizer, name='visualizer')
+    backends = visualizer.get('vis_backends') or [dict(type='LocalVisBackend')]
+    known = [backend['type'] for backend in backends]
+    backends = [*backends, *(dict(type=CURVES[name]) for name in to if CURVES[name] not in known)]
+    cfg.visualizer = dict(visualizer, vis_backends=backends)
 
 
 def check_backbone(cfg: Config) -> None:

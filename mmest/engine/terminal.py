@@ -96,15 +96,13 @@ class Terminal(Hook):
         if path is None:
             self._console.print('No checkpoint was written: default_hooks.checkpoint is off, or its interval too long.')
             return
-        config, path = (
-            os.path.relpath(file) if Path(file).is_relative_to(Path.cwd()) else file
-            for file in (Path(runner.work_dir, Path(runner.cfg.filename or 'config.py').name).absolute(), path)
-        )
+        folder = Path(runner.work_dir).absolute()
+        config, path = _short(folder / Path(runner.cfg.filename or 'config.py').name), _short(Path(path).absolute())
         test, predict, report = _command('test'), _command('predict'), _command('report')
         for text, line in (
-            ('a page about it', [*report, os.path.relpath(runner.work_dir)]),
-            ('its predictions beside the truth', [*test, str(config), str(path), '--show-dir', 'shown']),
-            ('on images of any size', [*predict, str(path), 'IMAGE']),
+            ('a page about it', [*report, _short(folder)]),
+            ('its predictions beside the truth', [*test, config, path, '--show-dir', 'shown']),
+            ('on images of any size', [*predict, path, 'IMAGE']),
         ):
             self._console.print(f'next, {text}:\n  {shlex.join(line)}', soft_wrap=True, highlight=False, markup=False)
 
@@ -156,3 +154,8 @@ def _command(name: str) -> list[str]:
     """A command of mmest, called as this one was."""
     script = Path(sys.argv[0])
     return ['python', str(script.with_name(f'{name}.py'))] if script.name == 'train.py' else ['mmest', name]
+
+
+def _short(path: Path) -> str:
+    """As seen from the current folder, where it lies below."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

@@ -95,7 +95,10 @@ def test_the_text_of_a_cell_is_a_config_that_repeats_it(grid, tmp_path, monkeypa
         ('memory = [dict(configs=["nothing.py"])]', 'nothing.py'),
         (f'memory = [dict(configs=["{FPN}"], tunings=["lorra"])]', 'no tuning method "lorra"'),
         (f'memory = [dict(configs=["{FPN}"], precisions=["amp"])]', '"amp"'),
-        (f'memory = [dict(configs=["{FPN}"]), dict(configs=["{FPN}"], options={{"model.neck.out_channels": 32}})]', 'differ'),
+        (
+            f'memory = [dict(configs=["{FPN}"]), dict(configs=["{FPN}"], options={{"model.neck.out_channels": 32}})]',
+            'differ',
+        ),
         ('memory = [nothing]', 'NameError'),
     ],
 )

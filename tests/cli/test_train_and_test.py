@@ -221,3 +221,12 @@ test_dataloader = dict(num_workers=0)
     assert 'Segmentation on 2 validation images' in page and 'class-1' in page
     assert page.count('data:image/jpeg') == 2 and page.count('<svg') >= 3
     assert 'src="http' not in page and 'href="http' not in page, 'the page has to be whole by itself'
+
+
+def test_curves_go_where_an_option_says():
+    cfg = open_config(CONFIG)
+    launch.send_curves(cfg, ['tensorboard'])
+    launch.send_curves(cfg, ['tensorboard', 'wandb'])
+    backends = [backend['type'] for backend in cfg.visualizer.vis_backends]
+    assert backends == ['LocalVisBackend', 'TensorboardVisBackend', 'WandbVisBackend']
+    assert cfg.visualizer.type == 'SegLocalVisualizer'
