@@ -45,6 +45,8 @@ def on_page_markdown(markdown: str, page, config, files) -> str:
     if page.file.src_uri in OUTSIDE:
         markdown = re.sub(r'\[([^]]+)\]\((?:configs|benchmarks|tools)/[^)]+\)', r'\1', markdown)
         markdown = re.sub(r'\]\(docs/([^)]+)\)', r'](\1)', markdown)
+    outside = r'(?:\.\./)+(?:benchmarks/(?:grids|results|trials)|configs|tools)'
+    markdown = re.sub(rf'\[([^]]+)\]\({outside}[^)]*\)', r'\1', markdown)
     for place, name in OUTSIDE.items():
         markdown = re.sub(rf'\]\((?:\.\./)+{re.escape(name)}\)', f']({up}{place})', markdown)
     return re.sub(r'\]\((?:\.\./)*mmest/([\w/]+)\.py\)', lambda match: f']({up}{_place(match[1])})', markdown)
