@@ -50,8 +50,8 @@ class Schedule:
         epochs = self.steps * self.batch / self.images
         warmup = f' after {self.warmup} steps of warm-up' if self.warmup else ''
         return (
-            f'{self.steps} steps of {self.batch} ({round(epochs, 1):g} epochs of {self.images} images), rate {self.rate:.2g} '
-            f'({self.why_rate}){warmup}, evaluated every {self.interval}'
+            f'{self.steps} steps of {self.batch} ({round(epochs, 1):g} epochs of {self.images} images), '
+            f'rate {self.rate:.2g} ({self.why_rate}){warmup}, evaluated every {self.interval}'
         )
 
 
