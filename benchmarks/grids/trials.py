@@ -1,22 +1,50 @@
 # Which parts EST wants: trials on cached views (mmest/benchmark/trials), one change at a time and together, on two
-# tasks. Rates of the method are compared on the validation data, so these are leads and no records.
+# tasks. Rates of the method are compared on the validation data, so these are leads and no records. Memory is measured
+# by the exact counter beside: --only memory --out benchmarks/results.
+every = dict(stem=True, late=True, mix=True, readout=True)
+# EST keeps within 3 % of the backbone's parameters by becoming narrower: what is added costs width, unless the
+# reduction is stated.
 changes = {
     '': {},
     'with readout': dict(readout=True),
-    'with all': dict(stem=True, late=True, mix=True, readout=True),
+    'with all': every,
     'with late': dict(late=True),
     'with stem': dict(stem=True),
     'with mix': dict(mix=True),
     'with reduction 2': dict(reduction=2),
+    'with all at reduction 4': dict(every, reduction=4),
+    'with readout at reduction 4': dict(readout=True, reduction=4),
+    'with stem at reduction 4': dict(stem=True, reduction=4),
 }
+#: Variant, factors on the rate of the method, seeds; the most informative first.
+rounds = [(name, [1.0], [0]) for name in list(changes)[:7]] + [
+    ('', [0.3], [0, 1, 2]),
+    ('with all at reduction 4', [0.3], [0, 1, 2]),
+    ('', [0.1], [0]),
+    ('with all at reduction 4', [1.0], [0]),
+    ('with readout at reduction 4', [0.3], [0]),
+    ('with stem at reduction 4', [0.3], [0]),
+]
 tasks = {
     'configs/segmentation/dubai/segformer_deit-t_est.py': dict(views=2, every=3),
     'configs/segmentation/epfl_road/segformer_deit-t_est.py': dict(views=8),
 }
 schedule = dict(steps=400, batch_size=4, label_stride=2, factor_of='method')
-trial = []
-for name, change in changes.items():
-    options = {f'model.backbone.tuning.{knob}': value for knob, value in change.items()}
+trial = [dict(schedule, **views, configs=[config], tunings=['frozen']) for config, views in tasks.items()]
+for name, factors, seeds in rounds:
+    options = {f'model.backbone.tuning.{knob}': value for knob, value in changes[name].items()}
     for config, views in tasks.items():
-        trial.append(dict(schedule, **views, configs=[config], tunings=['est'], variant=name, options=options))
-trial += [dict(schedule, **views, configs=[config], tunings=['frozen']) for config, views in tasks.items()]
+        about = dict(configs=[config], tunings=['est'], variant=name, options=options)
+        trial.append(dict(schedule, **views, **about, factors=factors, seeds=seeds))
+memory = [
+    dict(
+        configs=list(tasks)[:1],
+        sizes=[(256, 256)],
+        batch_sizes=[4],
+        tunings=['est'],
+        variant=name,
+        options={f'model.backbone.tuning.{knob}': value for knob, value in change.items()},
+    )
+    for name, change in changes.items()
+    if name
+]

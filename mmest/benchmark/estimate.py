@@ -46,7 +46,7 @@ def from_records(cells: list[Cell], folders: list[Path]) -> dict[str, Estimate]:
     for folder in folders:
         for path in sorted(folder.glob('*.json')):
             record = json.loads(path.read_text())
-            if isinstance(record, dict) and 'wall_seconds' in record and not record.get('failed'):
+            if isinstance(record, dict) and {'kind', 'wall_seconds'} <= record.keys() and not record.get('failed'):
                 took.setdefault(_like(record), []).append(record['wall_seconds'])
     return {
         cell.name: Estimate(statistics.median(took[_like(cell.request)]))

@@ -22,6 +22,7 @@ def test_records_of_other_seeds_and_rates_tell(tmp_path):
     ):
         record = dict(dict(cell(name).request, failed=False, wall_seconds=seconds), **change)
         (tmp_path / f'{name}.json').write_text(json.dumps(record))
+    (tmp_path / 'measured_by_hand.json').write_text(json.dumps(dict(config='a/b_est.py', wall_seconds=5)))
     cells = [cell('new', seed=7), cell('lora', method='lora'), cell('other', variant='other')]
     known = from_records(cells, [tmp_path])
     assert {name: e.seconds for name, e in known.items()} == dict(new=200)

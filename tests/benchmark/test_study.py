@@ -60,6 +60,7 @@ def test_what_is_said_and_what_is_missing(folder):
     assert 'asks for 6 trainings beside their sweeps; 5 have a record, 1 are missing' in page
     assert '- net_small on sea: missing 1 of 6' in page
     assert 'EST 53.0, rank 1 of 3; +2.0 to full, more than a deviation (1 and 2 seeds); +12.5 to frozen' in page
+    assert '| est | **53.0** | 1.0 |' in page and '| frozen | 40.5 ± 0.7 | 3.0 |' in page
     assert 'seeds differ: full 2, frozen 2, est 1' in page
     assert 'net_small on dubai_neighbouring' in page and 'trials' not in page
 

@@ -1,6 +1,7 @@
 """The study of the fair ground in plain words: what was measured, what it says, and what is missing."""
 
 import json
+import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,7 +19,8 @@ _HEAD = """# Study: side-tuning on a fair ground
 
 Made by `mmest study` from the JSON files in the repository; nobody types a figure. The fair ground is
 [`benchmarks/grids/accuracy.py`](../benchmarks/grids/accuracy.py): data sets whose validation ground is apart from the
-training ground, the same number of rates and seeds for every method.
+training ground, the same number of rates and seeds for every method. All compare at equal steps; equal time is not
+measured.
 """
 _TRIALS = """A trial is a lead and no record: side network and head train for few steps on a finite set of views, on
 what the frozen backbone makes of them, and rates and variants are compared on the validation data itself. Every trial's
@@ -86,20 +88,32 @@ def _number(asked: Sequence[dict], dataset: str, model: str) -> int:
 
 def _said(ground: Sequence[tuple], mine: Sequence[Result]) -> Iterator[str]:
     methods = without_variants(methods_in_order(mine))
-    columns, rows = [Column('method')], [[method] for method in methods]
-    lines = []
+    found = {}
     for dataset, model in ground:
         some = [r for r in mine if (r.dataset, r.model) == (dataset, model)]
-        if not some:
-            continue
-        found = {method: scores(some, method) for method in methods}
-        columns.append(Column(f'{dataset}, {model}', '{:.1f}', largest_bold=True))
-        for row, method in zip(rows, methods):
-            row.append(found[method])
-        lines += list(_sentence(dataset, model, found))
+        if some:
+            found[dataset, model] = {method: scores(some, method) for method in methods}
+    columns = [Column('method')]
+    columns += [Column(f'{dataset}, {model}', '{:.1f}', largest_bold=True) for dataset, model in found]
+    columns.append(Column('mean rank', '{:.1f}'))
+    rows = [[method, *(by[method] for by in found.values()), _mean_rank(found, method)] for method in methods]
     yield Table('', columns, rows).markdown()
+    yield 'The mean rank is that of methods with a score in every column.\n'
+    lines = [line for (dataset, model), by in found.items() for line in _sentence(dataset, model, by)]
     if lines:
         yield '\n'.join(f'- {line}' for line in lines) + '\n'
+
+
+def _mean_rank(found: dict, method: str) -> float | None:
+    ranks = [_rank(by, method) for by in found.values()]
+    return None if None in ranks else statistics.mean(ranks)
+
+
+def _rank(found: dict, method: str) -> int | None:
+    mine = found[method]
+    if not isinstance(mine, Spread):
+        return None
+    return 1 + sum(isinstance(other, Spread) and other.mean > mine.mean for other in found.values())
 
 
 def _sentence(dataset: str, model: str, found: dict) -> Iterator[str]:
@@ -112,9 +126,9 @@ def _sentence(dataset: str, model: str, found: dict) -> Iterator[str]:
         if isinstance(other, Spread):
             apart = 'more than' if abs(est.mean - other.mean) > max(est.std or 0, other.std or 0) else 'within'
             words.append(f'{est.mean - other.mean:+.1f} to {name}, {apart} a deviation ({_seeds(est, other)})')
-    known = [score.mean for score in found.values() if isinstance(score, Spread)]
-    rank = 1 + sum(value > est.mean for value in known)
-    yield f'{model} on {dataset}: EST {est.mean:.1f}, rank {rank} of {len(known)}; {"; ".join(words)}.'
+    known = sum(isinstance(score, Spread) for score in found.values())
+    against = f'; {"; ".join(words)}' if words else ''
+    yield f'{model} on {dataset}: EST {est.mean:.1f}, rank {_rank(found, _EST)} of {known}{against}.'
 
 
 def _seeds(*spreads: Spread) -> str:
