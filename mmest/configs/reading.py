@@ -33,6 +33,10 @@ def open_config(path: str, tuning: str | None = None, backbone: str | None = Non
         FileNotFoundError: there is no such config; near names are suggested.
         ValueError: it cannot be read; there is no such method or backbone, or it does not suit the model.
     """
+    return _named(_opened(path, tuning, backbone), path, tuning, backbone)
+
+
+def _opened(path: str, tuning: str | None, backbone: str | None) -> Config:
     found = find_config(path)
     try:
         cfg = Config.fromfile(found.path)
@@ -50,11 +54,16 @@ def open_config(path: str, tuning: str | None = None, backbone: str | None = Non
         set_backbone(cfg, backbone or found.backbone)
     if tuning or found.tuning:
         set_tuning(cfg, tuning or found.tuning)
-    stem = run_stem(path, backbone, tuning)
-    if stem != found.path.stem:
-        named = str(found.path.with_name(f'{stem}.py'))
-        cfg = Config(cfg.to_dict(), cfg_text=cfg.text, filename=named, env_variables=cfg.env_variables)
     return cfg
+
+
+def _named(cfg: Config, path: str, tuning: str | None, backbone: str | None) -> Config:
+    """The config under the name of its run: mmengine names the copy in the work folder after it."""
+    file = Path(cfg.filename)
+    named = file.with_name(f'{run_stem(path, backbone, tuning)}.py')
+    if named == file:
+        return cfg
+    return Config(cfg.to_dict(), cfg_text=cfg.text, filename=str(named), env_variables=cfg.env_variables)
 
 
 def _reason(error: BaseException) -> str:
@@ -80,7 +89,7 @@ def read_config(
         ValueError: it cannot be read; it holds no model; the method is unknown or missing; an option does not fit; the
             framework it needs is not installed.
     """
-    cfg = open_config(path, tuning, backbone)
+    cfg = _opened(path, tuning, backbone)
     if options:
         set_options(cfg, options)
     if not isinstance(cfg.get('model'), dict):
@@ -88,14 +97,14 @@ def read_config(
             f'The config {path} holds no model: it is a part that others build on (_base_). Those to train '
             f'are in {configs_root()}.'
         )
-    backbone = cfg.model.get('backbone') or {}
-    if backbone.get('type') == 'TunedBackbone' and not backbone.get('tuning'):
+    outer = cfg.model.get('backbone') or {}
+    if outer.get('type') == 'TunedBackbone' and not outer.get('tuning'):
         raise ValueError(
             f'The config {path} names no tuning method. Pass --tuning NAME, one of '
             f'{", ".join(available_tunings())}, or set model.backbone.tuning in it.'
         )
     import_framework(cfg)
-    return cfg
+    return _named(cfg, path, tuning, backbone)
 
 
 def set_options(cfg: Config, options: dict) -> None:

@@ -104,5 +104,7 @@ def test_the_work_folder_has_the_name_of_the_run(monkeypatch, tmp_path):
     cfg = read_config('detection/dior/retinanet', {'randomness.seed': 7}, 'side_tuning', 'r50')
     assert default_work_dir(cfg) == Path('work_dirs/dior_retinanet_r50_side_tuning')
     assert cfg.randomness.seed == 7 and 'MMEST_DATA' in cfg.text
+    with pytest.raises(ValueError, match='do not fit .*/retinanet.py: '):  # the file, not the run
+        read_config('detection/dior/retinanet', {'train_dataloader.batch_size.x': 1}, 'lora')
     Path('plain.py').write_text("model = dict(backbone=dict(type='ESTBackbone', backbone=dict(type='ResNet')))")
     assert default_work_dir(open_config('plain.py')) == Path('work_dirs', f'{tmp_path.name}_plain')
