@@ -160,6 +160,16 @@ def test_every_part_starts_at_the_frozen_outputs(name):
         assert torch.equal(found, frozen)
 
 
+@pytest.mark.parametrize('name', ['swin', 'vit'])
+def test_every_part_trains(name):
+    tuned = build(name, dict(type='EST', stem=True, late=True, mix=True, readout=True))
+    randomised(tuned.method)
+    tuned.train()
+    sum(f.square().mean() for f in tuned(image())).backward()
+    idle = [name for name, p in tuned.method.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not idle
+
+
 def test_recomputation_gives_the_same_gradients():
     tuned = build('swin', dict(type='EST'))
     randomised(tuned.method).train()

@@ -185,6 +185,10 @@ class EST(ExpandingSideNetwork):
         taps: ``block``, ``stage``, or a number n: every n-th block; see :func:`choose_taps`.
         kernel_size: of the depthwise convolutions.
         output_norms: train a scale and a shift of each output; costs one map of the output's size.
+        stem: the image, through :class:`Stem`, is the state before the first block.
+        mix: the last state passes :class:`Mix`.
+        late: every output gets a linear map of the last state too, zero at the start.
+        readout: every output gets a linear map of what all taps were reduced to, zero at the start.
         recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.
         lr_mult: factor on the learning rate of the side network.
 
