@@ -1,5 +1,6 @@
 """One rule for every source: tensors and plain types only, for models of mmest; for others nothing changes."""
 
+import argparse
 import functools
 import http.server
 import os
@@ -14,7 +15,8 @@ from mmengine.runner import Runner, load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from toy import METHODS, build, runner_cfg
 
-from mmest.checkpoints.safe import _MMENGINE_TYPES, TRUST, load_file, safe_loading
+from mmest.checkpoints.safe import _MMENGINE_TYPES, TRUST, load_file, safe_loading, trusted
+from mmest.cli._options import add_trust
 
 
 class Bomb:
@@ -91,6 +93,16 @@ def test_a_trusted_source_is_loaded_as_it_is(bomb, monkeypatch, scheme):
     monkeypatch.setenv(TRUST, '1')
     assert 'state_dict' in load_file(sources[scheme])
     assert made.exists()
+
+
+def test_the_option_is_the_switch(monkeypatch):
+    monkeypatch.setenv(TRUST, '0')
+    parser = argparse.ArgumentParser()
+    add_trust(parser)
+    parser.parse_args([])
+    assert not trusted()
+    parser.parse_args(['--trust-checkpoint'])
+    assert trusted()
 
 
 def test_what_cannot_be_fetched_gets_a_sentence(server):
