@@ -3,26 +3,24 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
-from mmest.frameworks import framework_of
 from mmest.pictures import ImageFile
 
 
-@HOOKS.register_module()
 class PredictionPictures(Hook):
     """Draws every image of a test with its prediction, beside its ground truth, as a PNG file of the image's name.
+
+    It is registered with a runner, not named in its config, which stays that of the training.
 
     Args:
         folder: where the pictures go.
     """
 
-    def __init__(self, folder: str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: Sequence[BaseDataElement] = ()
@@ -32,10 +30,3 @@ class PredictionPictures(Hook):
             with ImageFile(path, scale=runner.cfg.get('image_scale')) as opened:
                 image = opened.read()
             runner.visualizer.add_datasample(path.stem, image, sample, out_file=str(self.folder / f'{path.stem}.png'))
-
-
-def draw_predictions(cfg: Config, folder: Path) -> None:
-    """Have testing draw into a folder; a config without a visualizer gets that of its framework."""
-    cfg.custom_hooks = [*cfg.get('custom_hooks', []), dict(type='PredictionPictures', folder=str(folder))]
-    if not cfg.get('visualizer'):
-        cfg.visualizer = dict(type=framework_of(cfg).visualizer)

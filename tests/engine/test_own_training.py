@@ -136,3 +136,9 @@ def test_a_training_of_some_steps_ends_with_the_best_checkpoint(export, model, o
     content = torch.load(next(run.glob('iter_*.pth')), weights_only=True)
     assert content['meta']['dataset_meta']['classes'] in (('plane', 'ship'), ('background', 'foreground'))
     assert '4 steps of 2' in capsys.readouterr().out
+    if model == 'fcn':
+        config = next(run.glob('*.py'))
+        before = Config.fromfile(config)
+        main(['test', str(config), str(next(run.glob('iter_*.pth'))), '--show-dir', 'shown'])
+        assert len(list(Path('shown').glob('*.png'))) == 1
+        assert Config.fromfile(config).custom_hooks == before.custom_hooks
