@@ -12,6 +12,8 @@ from mmengine.config import Config
 from mmest.configs import config_from_text, read_config, set_options, set_tuning
 from mmest.measure.memory.compare import FULL
 
+_TUNING = 'model.backbone.tuning.'  # options of the method, which the text ends with
+
 
 def config_text(path: str, options: dict[str, Any], tuning: str, parts: Sequence[str] = ()) -> tuple[str, dict]:
     """The text of a config under a tuning method, and the config of the method.
@@ -33,7 +35,8 @@ def config_text(path: str, options: dict[str, Any], tuning: str, parts: Sequence
     set_tuning(cfg, tuning)
     set_options(cfg, options)
     method = cfg.model.backbone.tuning.to_dict()
-    return f"{_text(path, json.dumps(options), tuple(parts))}model['backbone']['tuning'] = {method!r}\n", method
+    others = {key: value for key, value in options.items() if not key.startswith(_TUNING)}
+    return f"{_text(path, json.dumps(others), tuple(parts))}model['backbone']['tuning'] = {method!r}\n", method
 
 
 @cache

@@ -1,0 +1,33 @@
+"""What the records in the repository say of memory, and that all of them can be read."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mmest.benchmark.tables.comparison import unique
+from mmest.benchmark.tables.results import read_results
+from mmest.benchmark.tables.study import read_trials
+from mmest.benchmark.trials.trial import NOTE
+
+FOLDER = Path(__file__).resolve().parents[2] / 'benchmarks'
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason='the records are beside the package, not in it')
+
+
+def test_est_needs_at_most_two_fifths_where_the_floor_leaves_room():
+    results = [r for r in read_results([FOLDER / 'results']) if r.kind == 'memory' and not r.error]
+    looked_at = 0
+    for model, setting in unique((r.model, r.setting) for r in results):
+        peaks = {r.method: r.values['peak'] for r in results if (r.model, r.setting) == (model, setting)}
+        if {'full', 'frozen'} <= peaks.keys() and peaks['frozen'] <= 0.34 * peaks['full']:
+            ours = {name: peak / peaks['full'] for name, peak in peaks.items() if name.partition(',')[0] == 'est'}
+            assert all(share <= 0.4 for share in ours.values()), (model, setting, ours)
+            looked_at += len(ours)
+    assert looked_at > 10
+
+
+def test_trials_say_that_they_are_none_of_these():
+    trials = read_trials(FOLDER / 'trials')
+    assert trials and all(trial['note'] == NOTE and trial['kind'] == 'trial' for trial in trials)
+    assert not any('"note"' in path.read_text() for path in (FOLDER / 'results').glob('accuracy_*.json'))
+    assert all(json.loads(path.read_text())['commit'] for path in (FOLDER / 'trials').glob('*.json'))
