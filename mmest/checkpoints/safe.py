@@ -72,6 +72,7 @@ _MMENGINE_TYPES = (
 )
 
 _kinds: list[type] = []
+_held = False
 _lock = threading.RLock()
 _inside = 0
 _changes = ExitStack()
@@ -94,6 +95,7 @@ def safe_loading() -> Iterator[None]:
             _inside -= 1
             if not _inside:
                 _changes.close()
+                _hold()
 
 
 def _change() -> None:
@@ -153,13 +155,19 @@ def _explained(loader: Callable) -> Callable:
 
 def hold_models_to_the_rule(kind: type) -> None:
     """From now on mmengine loads models with a module of a class (a tuned backbone) by the rule, whoever asks it to."""
-    if kind in _kinds:
-        return
-    if not _kinds:
-        with _lock:
-            for prefix, loader in list(CheckpointLoader._schemes.items()):
-                CheckpointLoader.register_scheme(prefix, _for_our_models(loader), force=True)
-    _kinds.append(kind)
+    with _lock:
+        if kind not in _kinds:
+            _kinds.append(kind)
+        if not _inside:  # otherwise where safe_loading ends
+            _hold()
+
+
+def _hold() -> None:
+    global _held
+    if _kinds and not _held:
+        _held = True
+        for prefix, loader in list(CheckpointLoader._schemes.items()):
+            CheckpointLoader.register_scheme(prefix, _for_our_models(loader), force=True)
 
 
 def _for_our_models(loader: Callable) -> Callable:

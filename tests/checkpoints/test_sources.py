@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from argparse import Namespace
+from pathlib import Path
 
 import pytest
 import torch
@@ -166,6 +167,28 @@ def test_every_version_of_torch_finds_the_types_by_their_names():
     wanted = {'builtins.getattr', 'numpy.ndarray', 'numpy.dtype', 'mmengine.logging.history_buffer.HistoryBuffer'}
     wanted |= {f'numpy.{old}core.multiarray.{name}' for old in ('', '_') for name in ('_reconstruct', 'scalar')}
     assert wanted <= named['__name__']
+
+
+BUILD_INSIDE = """
+import sys
+sys.path.insert(0, {tests!r})
+import toy
+from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
+from mmest.checkpoints.safe import safe_loading
+before = dict(CheckpointLoader._schemes)
+with safe_loading():
+    model = toy.build('swin', dict(type='EST'))
+assert before.keys() == CheckpointLoader._schemes.keys() and before != CheckpointLoader._schemes
+load_checkpoint(model, {file!r})
+"""
+
+
+def test_a_model_that_is_built_while_loading_is_held_to_the_rule_too(bomb):
+    """What predict does: the first tuned model of a process is built inside."""
+    sources, made = bomb
+    program = BUILD_INSIDE.format(tests=str(Path(__file__).parents[1]), file=sources['http'])
+    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', program], capture_output=True, text=True)
+    assert 'not safe to load' in done.stderr and not made.exists()
 
 
 def test_all_is_as_before_after_loading(monkeypatch, weights):
