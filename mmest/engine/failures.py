@@ -47,7 +47,7 @@ def _memory(error: BaseException, cfg: Config) -> str | None:
     if shortage is None:
         return None
     batch = (cfg.get('train_dataloader') or {}).get('batch_size', 1)
-    method = (cfg.model.backbone.get('tuning') or {}).get('type', 'the method')
+    method = ((cfg.model.get('backbone') or {}).get('tuning') or {}).get('type', 'the method')
     fewer = f'train_dataloader.batch_size={batch // 2} ' if batch > 1 else ''
     return (
         f'{shortage} for a batch of {batch} under {method}. Try --cfg-options {fewer}or smaller images, '

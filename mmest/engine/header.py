@@ -16,7 +16,7 @@ from rich.table import Table
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.engine.training_guard import bare
 from mmest.measure.memory.compare import without_pretrained
-from mmest.measure.parameters import count, parameter_counts, trainable
+from mmest.measure.parameters import count, trainable
 from mmest.measure.planner.fake_backbone import FakeBackbone
 
 _CLASSES = 4
@@ -64,12 +64,14 @@ def _model(runner: Runner) -> str:
 
 def _trains(runner: Runner) -> str:
     model = bare(runner)
-    name = ', '.join(type(tuned.method).__name__ for _, tuned in tuned_backbones(model))
-    numbers = parameter_counts(model)
-    share = trainable(model) / count(model.parameters())
+    tuned = [one for _, one in tuned_backbones(model)]
+    share = f'{trainable(model) / count(model.parameters()):.0%} of all'
+    if not tuned:
+        return f'{trainable(model) / 1e6:.2f} M, {share}; no backbone is tuned by a method'
+    by_method = sum(trainable(one) for one in tuned)
     return (
-        f'{name}: {numbers["trained_by_method"] / 1e6:.2f} M in or beside the backbone, '
-        f'{numbers["trained_in_heads"] / 1e6:.2f} M in neck and heads; {share:.0%} of all'
+        f'{", ".join(type(one.method).__name__ for one in tuned)}: {by_method / 1e6:.2f} M in or beside the backbone, '
+        f'{(trainable(model) - by_method) / 1e6:.2f} M in neck and heads; {share}'
     )
 
 

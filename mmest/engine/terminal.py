@@ -15,8 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.engine.header import header
 from mmest.engine.resume import latest_complete_checkpoint
+from mmest.engine.training_guard import bare
 from mmest.measure.memory.allocator import RunningPeak
 
 # Lines of a terminal that keeps what it shows, such as a file; validations and metrics in a table.
@@ -90,9 +92,9 @@ class Terminal(Hook):
         """What came out, and what to do with it."""
         path = runner.message_hub.get_info('best_ckpt') if 'best_ckpt' in runner.message_hub.runtime_info else None
         path = path or latest_complete_checkpoint(runner.work_dir)
-        self._console.print(
-            f'Trained, with at most {self._memory()}; what is frozen has not changed by a bit.', highlight=False
-        )
+        # What is wrapped was guarded: the run would have ended otherwise.
+        proven = '; what is frozen has not changed by a bit' if tuned_backbones(bare(runner)) else ''
+        self._console.print(f'Trained, with at most {self._memory()}{proven}.', highlight=False)
         if path is None:
             self._console.print('No checkpoint was written: default_hooks.checkpoint is off, or its interval too long.')
             return

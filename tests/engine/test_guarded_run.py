@@ -227,3 +227,12 @@ def test_nothing_is_left_where_nothing_has_begun(cfg, tmp_path):
     said = fails(broken)
     assert 'gone.pth are not there' in said and said.endswith('init_cfg.checkpoint=FILE.')
     assert not (tmp_path / 'work').exists()
+
+
+def test_a_model_whose_backbone_is_not_wrapped(cfg, capsys):
+    plain = cfg(custom_hooks=[])
+    plain.model.backbone = plain.model.backbone.backbone
+    plain.model.backbone.init_cfg = None
+    run_training(plain, 'none')
+    said = capsys.readouterr().out
+    assert 'no backbone is tuned by a method' in said and 'Trained, ' in said and 'by a bit' not in said
