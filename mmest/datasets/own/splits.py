@@ -14,7 +14,7 @@ _ENOUGH_GROUPS = 5
 
 
 def choose(groups: Mapping[Hashable, Counter], seed: int, share: float = SHARE) -> set:
-    """Which groups validate: of many random choices the one with each class nearest to its share.
+    """Which groups validate: of many random choices the one with all classes on both sides, each nearest to its share.
 
     Args:
         groups: what each group holds, such as objects by class.
@@ -27,13 +27,15 @@ def choose(groups: Mapping[Hashable, Counter], seed: int, share: float = SHARE) 
     keys = list(groups)
     kinds = sorted({kind for counts in groups.values() for kind in counts}, key=str)
     held = np.array([[groups[key][kind] for kind in kinds] for key in keys], float).reshape(len(keys), len(kinds))
-    wanted = held.sum(0) * share
+    wanted, common = held.sum(0) * share, (held > 0).sum(0) > 1
     count = min(max(1, round(len(keys) * share)), len(keys) - 1)
     random = np.random.default_rng(seed)
     best, best_miss = None, np.inf
     for _ in range(_TRIES):
         picked = random.permutation(len(keys))[:count]
-        miss = float((np.abs(held[picked].sum(0) - wanted) / np.maximum(wanted, 1)).sum())
+        found = held[picked].sum(0)
+        missing = common & (found == 0) | (found == held.sum(0))
+        miss = float((np.abs(found - wanted) / np.maximum(wanted, 1)).sum() + len(keys) * missing.sum())
         if miss < best_miss:
             best, best_miss = picked, miss
     return {keys[index] for index in best}

@@ -1,0 +1,74 @@
+"""Splits that are made where the data has none."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing
+from mmest.datasets.own.splits import choose, split
+
+
+def data(names: list[str], stated: dict[str, str] | None = None) -> OwnData:
+    samples = [
+        Sample(Path(name), name, 64, 64, [Thing(i % 2, (0, 0, 9, 9))], split=(stated or {}).get(name))
+        for i, name in enumerate(names)
+    ]
+    return OwnData(Path('own'), 'COCO JSON', ['a', 'b'], samples, 'boxes', Notes())
+
+
+def splits_by_source(found: OwnData, source) -> dict[str, set]:
+    by_source: dict[str, set] = {}
+    for sample in found.samples:
+        by_source.setdefault(source(sample.name), set()).add(sample.split)
+    return by_source
+
+
+def test_copies_of_one_image_stay_together():
+    found = data([f'scene{i}_jpg.rf.{copy:032x}.jpg' for i in range(10) for copy in range(3)])
+    said = split(found)
+    assert all(len(splits) == 1 for splits in splits_by_source(found, lambda name: name.split('.rf.')[0]).values())
+    assert Counter(sample.split for sample in found.samples) == dict(train=24, val=6)
+    assert 'copies of one image together' in said and 'seed 0' in said
+
+
+def test_tiles_of_one_scene_stay_together():
+    found = data([f'P{i:04d}_{x}_{y}.png' for i in range(10) for x in (0, 512) for y in (0, 512)])
+    said = split(found)
+    assert all(len(splits) == 1 for splits in splits_by_source(found, lambda name: name[:5]).values())
+    assert 'tiles of one scene together' in said
+
+
+def test_the_same_seed_gives_the_same_split_and_another_another():
+    def chosen(seed: int) -> list[str]:
+        found = data([f'{i}.jpg' for i in range(50)])
+        split(found, seed)
+        return [sample.name for sample in found.samples if sample.split == 'val']
+
+    assert len(chosen(0)) == 10
+    assert chosen(0) == chosen(0) != chosen(1)
+
+
+def test_rare_classes_are_on_both_sides():
+    groups = {i: Counter(common=5, rare=int(i in (3, 17))) for i in range(20)}
+    for seed in range(5):
+        assert len(choose(groups, seed) & {3, 17}) == 1
+
+
+def test_what_the_data_says_stays():
+    names = [f'{i}.jpg' for i in range(10)]
+    found = data(names, {name: 'val' if name < '3' else 'train' for name in names})
+    assert split(found) == 'split as the data says'
+    assert sum(sample.split == 'val' for sample in found.samples) == 3
+
+
+def test_a_test_split_alone_is_left_alone():
+    names = [f'{i}.jpg' for i in range(10)]
+    found = data(names, dict.fromkeys(names[:5], 'test') | dict.fromkeys(names[5:], 'train'))
+    split(found)
+    assert Counter(sample.split for sample in found.samples) == dict(test=5, train=4, val=1)
+
+
+def test_one_image_cannot_be_split():
+    with pytest.raises(ValueError, match='own holds 1 image to train and to validate with; at least two'):
+        split(data(['a.jpg']))
