@@ -198,6 +198,7 @@ test_dataloader = dict(num_workers=0)
         str(work_dir),
         '--cfg-options',
         'default_hooks.checkpoint.interval=1',
+        'default_hooks.logger.interval=1',
         'train_cfg.val_interval=9',
     ]
     call('train', config, *short, 'train_cfg.max_iters=2')
