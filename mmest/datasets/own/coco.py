@@ -22,14 +22,16 @@ def finds(path: Path) -> bool:
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() == '.json' and _is_coco(path) else []
+    return [file for file in _json(path) if _is_coco(file)]
+
+
+def _json(folder: Path) -> list[Path]:
     levels = ('*/' * depth + '*.json' for depth in range(_DEEP))
-    return [file for level in levels for file in sorted(path.glob(level)) if _is_coco(file)]
+    return [file for level in levels for file in sorted(folder.glob(level)) if not file.name.startswith('.')]
 
 
 def _is_coco(path: Path) -> bool:
     """Judged by the keys: other tools leave JSON files of other kinds beside them."""
-    if path.name.startswith('.'):
-        return False
     try:
         content = _load(path)
     except ValueError:
@@ -50,6 +52,11 @@ def read(path: Path) -> OwnData:
     """
     root = path.parent if path.is_file() else path
     notes = Notes()
+    for file in _json(path) if path.is_dir() else []:
+        try:
+            _load(file)
+        except ValueError as error:  # which may be a whole split
+            raise ValueError(f'{file} is not valid JSON: {error}. Copy or export it again.') from error
     contents = {file: _load(file) for file in _files(path)}
     classes = _classes(contents, notes)
     find = _Images(root, notes)

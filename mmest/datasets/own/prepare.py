@@ -107,6 +107,11 @@ def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: 
             f'images have not 8 bits: {levels[0]:g} becomes black and {levels[1]:g} white, here and in prediction'
         )
     scale, longest = _cut_or_scale(data, task, size, seed)
+    if data.labels != 'masks' and not any(one.objects for one in data.samples if one.split == 'train'):
+        raise ValueError(
+            f'{source} is {data.format}, and none of the images that train has an object: the labels are missing, or '
+            'lie where they are not looked for.'
+        )
     classes, palette = data.classes, data.palette
     if task == 'segmentation' and data.labels != 'masks' and 'background' not in classes:
         classes = ['background', *classes]

@@ -12,6 +12,7 @@ from PIL import Image
 
 from mmest.datasets.own.prepare import load, prepare
 
+NO_LABELS = 'train: bare\nval: valid/images\nnames: [plane, ship]'
 SPLITS = dict(valid='val', validation='val')
 
 
@@ -145,6 +146,12 @@ def test_a_set_that_stands_alone_can_be_moved(tmp_path):
     'export, change, message',
     [
         (exports.voc_flat, None, 'masks'),
+        (
+            exports.roboflow_coco,
+            ('train/_annotations.coco.json', '{'),
+            'train/_annotations.coco.json is not valid JSON',
+        ),
+        (exports.yolo_roboflow, ('data.yaml', NO_LABELS), 'none of the images that train has an object'),
         (exports.yolo_roboflow, ('train/labels/im1.txt', '2 0.5 0.5 0.1 0.1'), 'line 1 names the class 2'),
         (exports.yolo_roboflow, ('train/labels/im1.txt', '0 50 50 10 10'), 'shares of the image'),
         (exports.yolo_roboflow, ('train/labels/im1.txt', '0 0.1 0.1 0.2'), '3 numbers behind the class'),
@@ -164,6 +171,7 @@ def test_bad_labels_are_said(export, change, message, tmp_path):
             prepare(root, tmp_path / 'out', task='segmentation')
         return
     (root / change[0]).write_text(change[1])
+    exports.images(root / 'bare', ['x.png', 'y.png'])
     with pytest.raises((ValueError, FileNotFoundError), match='.*' + message.replace('(', r'\(').replace(')', r'\)')):
         prepare(root, tmp_path / 'out')
     assert not (tmp_path / 'out' / 'mmest_data.json').exists()
