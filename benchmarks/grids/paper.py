@@ -1,13 +1,13 @@
 # The tables of the paper: six data sets, every method, backbones of several sizes and kinds, at published schedules.
-# DOTA's oriented boxes, which need mmrotate, are in paper_oriented.py. Needs the official data, prepared as
-# docs/datasets says, and cards. Run parts of it: --only dior,swin-b,est,full. docs/reproduce.md has the way from the
-# downloads to the tables.
+# DOTA's oriented boxes, which need mmrotate, are in paper_oriented.py, ConvNeXt-B, which needs mmpretrain, in
+# paper_convnext.py. Needs the official data, prepared as docs/datasets says, and cards. Run parts of it:
+# --only dior,swin-b,est,full. docs/reproduce.md has the way from the downloads to the tables.
 seeds = [0, 1, 2]
 factors = [0.3, 1.0, 3.0]
 # One seed per rate; the rate of the method alone, and of neck and head where the backbone is frozen.
 of_method = dict(factors=factors, held_out=0.2, seeds=seeds[:1], of='method')
 of_all = dict(factors=factors, held_out=0.2, seeds=seeds[:1])
-backbones = ['swin-t', 'swin-b', 'swin-l', 'vit-b', 'r50', 'convnext-b']
+backbones = ['swin-t', 'swin-b', 'swin-l', 'vit-b', 'r50']
 heads = {
     'configs/detection/dior/faster-rcnn': (800, 800),
     'configs/detection/dota/faster-rcnn': (1024, 1024),

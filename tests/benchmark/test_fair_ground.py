@@ -17,7 +17,7 @@ def entries(name: str) -> list[dict]:
 
 
 @needs_grids
-@pytest.mark.parametrize('name', ['accuracy', 'few_shot', 'paper', 'paper_oriented'])
+@pytest.mark.parametrize('name', ['accuracy', 'few_shot', 'paper', 'paper_oriented', 'paper_convnext'])
 def test_every_method_has_as_many_rates_and_seeds(name):
     grounds = {}
     for entry in entries(name):
