@@ -21,7 +21,8 @@ rounds = [(name, [1.0], [0]) for name in list(changes)[:7]] + [
     ('', [0.3], [0, 1, 2]),
     ('with all at reduction 4', [0.3], [0, 1, 2]),
     ('', [0.1], [0]),
-    ('with all at reduction 4', [1.0], [0]),
+    ('', [1.0], [1]),
+    ('with all at reduction 4', [1.0], [0, 1]),
     ('with readout at reduction 4', [0.3], [0]),
     ('with stem at reduction 4', [0.3], [0]),
 ]
