@@ -79,8 +79,8 @@ def test_stage_change_pools_by_two(size):
         dict(kernel_size=5, reduction=2),
         dict(output_norms=True),
         dict(readout=True),
-        dict(late=True, mix=True),
-        dict(stem=True, late=True, mix=True, readout=True, reduction=2),
+        dict(stem=True),
+        dict(stem=True, readout=True, reduction=2),
     ],
 )
 @pytest.mark.parametrize('name', ['swin', 'resnet', 'vit'])
@@ -108,15 +108,11 @@ def test_whole_network(name, knobs):
         a = reference_fusion(block.fusion, ratios, z).permute(0, 3, 1, 2)
         s = z + block.dwconv(a).permute(0, 2, 3, 1)
         states[tap.block] = s
-    if knobs.get('mix'):
-        states[tap.block] = reference_mix(method.mix, s)
     for k, output in enumerate(find_anatomy(tuned.backbone).outputs):
         f, s = features[k], states[output.block]
         if method.scales is not None:
             f = f * method.scales[k] + method.shifts[k]
         wanted = f + linear_map(method.expand[k], s)
-        if knobs.get('late') and output.block != tap.block:
-            wanted = wanted + bring_to(linear_map(method.late[k], states[tap.block]), f)
         if knobs.get('readout'):
             for stage, layer in enumerate(method.readout[k]):
                 x = torch.cat([r for r, t in zip(reduced, taps) if t.stage == taps[0].stage + stage], -1)
@@ -142,27 +138,16 @@ def reference_stem(m, x, size):
     return linear_map(m.project, x.permute(0, 2, 3, 1)).permute(0, 2, 3, 1)
 
 
-def reference_mix(m, s):
-    tokens = layer_norm(s, m.norm).flatten(1, 2)
-    q, k, v = (tokens @ m.qkv.weight.T + m.qkv.bias).chunk(3, -1)
-    heads = []
-    for start in range(0, s.shape[-1], 8):
-        part = slice(start, start + 8)
-        weights = (q[..., part] @ k[..., part].transpose(1, 2) / 8**0.5).softmax(-1)
-        heads.append(weights @ v[..., part])
-    return s + (torch.cat(heads, -1) @ m.out.weight.T + m.out.bias).unflatten(1, s.shape[1:3])
-
-
 @pytest.mark.parametrize('name', ['swin', 'resnet', 'vit'])
 def test_every_part_starts_at_the_frozen_outputs(name):
-    tuned = build(name, dict(type='EST', stem=True, late=True, mix=True, readout=True))
+    tuned = build(name, dict(type='EST', stem=True, readout=True))
     for found, frozen in zip(tuned(image()), tuned.backbone(image())):
         assert torch.equal(found, frozen)
 
 
 @pytest.mark.parametrize('name', ['swin', 'vit'])
 def test_every_part_trains(name):
-    tuned = build(name, dict(type='EST', stem=True, late=True, mix=True, readout=True))
+    tuned = build(name, dict(type='EST', stem=True, readout=True))
     randomised(tuned.method)
     tuned.train()
     sum(f.square().mean() for f in tuned(image())).backward()

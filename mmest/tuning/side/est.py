@@ -136,28 +136,6 @@ class Stem(nn.Module):
         return self.project(pool_to(self.layers(image).permute(0, 2, 3, 1), size))
 
 
-class Mix(nn.Module):
-    """Self-attention over a state: s + O attention(LN(s)), O zero at the start.
-
-    Args:
-        channels: width d of the state, a multiple of 8.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.heads = channels // MULTIPLE
-        self.norm = nn.LayerNorm(channels)
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.out = zero_linear(channels, channels)
-
-    def forward(self, s: Tensor) -> Tensor:
-        """B×H×W×d to B×H×W×d."""
-        b, h, w, d = s.shape
-        q, k, v = self.qkv(self.norm(s)).view(b, h * w, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, h, w, d)
-        return s + self.out(mixed)
-
-
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     """B×C×H×W to B×C×H'×W', (H', W') = size: pooled where it is finer, interpolated where it is coarser."""
     if tuple(x.shape[-2:]) == size:
@@ -186,8 +164,6 @@ class EST(ExpandingSideNetwork):
         kernel_size: of the depthwise convolutions.
         output_norms: train a scale and a shift of each output; costs one map of the output's size.
         stem: the image, through :class:`Stem`, is the state before the first block.
-        mix: the last state passes :class:`Mix`.
-        late: every output gets a linear map of the last state too, zero at the start.
         readout: every output gets a linear map of what all taps were reduced to, zero at the start.
         recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.
         lr_mult: factor on the learning rate of the side network.
@@ -209,8 +185,6 @@ class EST(ExpandingSideNetwork):
         kernel_size: KernelSize = 3,
         output_norms: bool = False,
         stem: bool = False,
-        mix: bool = False,
-        late: bool = False,
         readout: bool = False,
         recompute: bool = False,
         lr_mult: float = 1.0,
@@ -230,18 +204,9 @@ class EST(ExpandingSideNetwork):
             )
             self.build_state(widths)
             self.stem = Stem(widths[0], self.stride) if stem else None
-            self.mix = Mix(widths[-1]) if mix else None
-            self.late = self._late(widths[-1]) if late else None
             self.readout = self._readout(widths) if readout else None
             if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MULTIPLE:
                 break
-
-    def _late(self, width: int) -> nn.ModuleList:
-        last = len(self.tapped) - 1
-        return nn.ModuleList(
-            nn.Identity() if source == last else zero_linear(width, output.channels)
-            for source, output in zip(self.sources, self.outputs)
-        )
 
     def _readout(self, widths: Sequence[int]) -> nn.ModuleList:
         """Of each output, by stage: what the taps of the stage were reduced to, side by side, to the output's width."""
@@ -261,15 +226,11 @@ class EST(ExpandingSideNetwork):
 
     def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
         reduced, states = self._run(taps, image)
-        if self.mix is not None:
-            states[-1] = self.mix(states[-1])
         by_stage = [torch.cat([reduced[i] for i in some], -1) for some in self.taps_of_stages()] if self.readout else []
         outputs = []
         for k, source in enumerate(self.sources):
             size = tuple(features[k].shape[-2:])
             p = self.correct(k, features[k], states[source])
-            if self.late is not None and source != len(states) - 1:
-                p = p + resized(self.late[k](states[-1]).permute(0, 3, 1, 2), size)
             for x, read in zip(by_stage, self.readout[k] if self.readout else ()):
                 p = p + resized(read(pool_to(x, size)).permute(0, 3, 1, 2), size)
             outputs.append(p)
