@@ -1,6 +1,6 @@
 # The fair ground: short trainings on real data, sized for a CPU or a small card. Every method has the same number of
 # rates, the same seeds and the same held-out part of the training images to choose its rate on; drop path is off for
-# all (the configs of these backbones say so). "mmest study" says where the best rate lies at the edge of its sweep:
+# all (the configs of these backbones say so). "mmest tables" says where the best rate lies at the edge of its sweep:
 # widen "factors" then, for all methods.
 seeds = [0, 1, 2]
 # Of the method's own rate; a frozen backbone has none, so there they are of neck and head, and as many.

@@ -19,6 +19,9 @@ examples:
   mmest memory CONFIG --out work_dirs/memory.json
   mmest tables work_dirs/ --out tables/
 
+  # the study of a grid too: in plain words, what was measured of it, what that says, and what is missing
+  mmest tables benchmarks/results --study benchmarks/grids/accuracy.py --trials benchmarks/trials --out docs
+
 what is read: the JSON files of mmest benchmark, mmest memory and mmest time, and work
 folders that mmest train made (config, metrics, losses). Methods are compared where their configs have the same
 name up to the method.
@@ -43,6 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE.md',
         help='texts with figures to fill in, such as benchmarks/memory.md, written to DIR',
     )
+    parser.add_argument('--study', metavar='GRID', help='write DIR/study.md on this grid')
+    parser.add_argument('--trials', type=Path, metavar='DIR', help='JSON files of trials, for the study')
     parser.add_argument(
         '--into',
         nargs='+',

@@ -17,7 +17,7 @@ from .table import Column, Spread, Table
 _EST, _FROZEN = 'est', 'frozen'
 _HEAD = """# Study: side-tuning on a fair ground
 
-Made by `mmest study` from the JSON files in the repository; nobody types a figure. The fair ground is
+Made by `mmest tables --study` from the JSON files in the repository; nobody types a figure. The fair ground is
 [`benchmarks/grids/accuracy.py`](../benchmarks/grids/accuracy.py): data sets whose validation ground is apart from the
 training ground, the same number of rates and seeds for every method. All compare at equal steps; equal time is not
 measured.
