@@ -5,8 +5,10 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
+from mmest.benchmark.grid import read_asked
 from mmest.benchmark.tables.page import PAGE, Page
 from mmest.benchmark.tables.results import read_results
+from mmest.benchmark.tables.study import read_trials, study
 from mmest.benchmark.tables.texts import fill, with_overview
 from mmest.cli._refusal import refusing
 
@@ -65,6 +67,9 @@ def run(args: argparse.Namespace) -> None:
         results = read_results(args.sources)
         texts = {args.out / path.name: fill(path.read_text(), results) for path in args.texts}
         texts |= {path: with_overview(path.read_text(), results) for path in args.into}
+        if args.study:
+            trials = read_trials(args.trials) if args.trials else []
+            texts[args.out / 'study.md'] = study(read_asked(args.study), results, trials)
     Page(results, notes).write(args.out)
     for path, text in texts.items():
         path.write_text(text)

@@ -7,6 +7,9 @@ import pytest
 from mmest.benchmark.grid import read_asked
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.study import read_trials, study
+from mmest.cli import main
+
+COUNTS = ('backbone', 'trained_by_method', 'trained_in_heads')
 
 ASKED = [
     dict(config='configs/detection/sea/net_small_est.py', method=method, seed=seed)
@@ -85,3 +88,15 @@ accuracy = [dict(configs=['configs/x/gone_est.py'], tunings=['est', 'full'], see
 """)
     asked = read_asked(str(grid))
     assert len(asked) == 5 and asked[-1] == dict(config='configs/x/gone_est.py', method='est, wide', seed=2)
+
+
+def test_the_command_writes_it_beside_the_tables(folder, tmp_path):
+    grid, out = tmp_path / 'grid.py', tmp_path / 'out'
+    grid.write_text(f"accuracy = [dict(configs=['{ASKED[0]['config']}'], tunings=['full', 'est'], seeds=[0])]")
+    for path in folder.glob('*[0-9].json'):
+        record = dict(losses=[], tuning={}, learning_rate=1.0, parameters=dict.fromkeys(COUNTS, 1))
+        path.write_text(json.dumps({**json.loads(path.read_text()), **record}))
+    (folder / 'old.json').unlink()
+    main(['tables', str(folder), '--study', str(grid), '--out', str(out)])
+    assert 'asks for 2 trainings beside their sweeps; 2 have a record' in (out / 'study.md').read_text()
+    assert (out / 'benchmarks.md').is_file()
