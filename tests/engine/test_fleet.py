@@ -16,9 +16,12 @@ TASKS = ['est', 'lora', 'mona', 'bitfit']
 @pytest.fixture
 def fleet(monkeypatch):
     class Toy:  # the toy model is of neither framework
+        scope = 'mmdet'
+
         def load(self, cfg, delta, device):
             model = MODELS.build(cfg.model)
             load_checkpoint(model, delta)
+            model.cfg = cfg
             return model.eval()
 
     monkeypatch.setattr('mmest.engine.fleet.framework_of', lambda cfg: Toy())
