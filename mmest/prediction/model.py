@@ -11,7 +11,7 @@ import mmest  # noqa: F401
 from mmest.checkpoints.safe import load_file
 from mmest.configs import config_of
 from mmest.frameworks import framework_of, predicts_oriented
-from mmest.prediction.colours import class_colours, object_colours
+from mmest.pictures.colours import class_colours, object_colours
 from mmest.prediction.shapes import shape_of_mask
 from mmest.prediction.training_scale import TrainingScale, predict_at
 from mmest.tiles.geometry import ORIENTED, STRAIGHT, rotated_corners

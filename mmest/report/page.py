@@ -16,7 +16,7 @@ from mmest.benchmark.metrics import in_percent
 from mmest.files import write_bytes
 from mmest.measure.memory.compare import compare_tunings, without_pretrained
 from mmest.measure.parameters import count, trainable
-from mmest.prediction.colours import class_colours, object_colours
+from mmest.pictures.colours import class_colours, object_colours
 
 from . import charts
 from .examples import choose, draw

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from mmest.cli import main
 from mmest.cli._overview import command_files, overview
+from mmest.datasets.preparation.registry import official_names
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMANDS = [
@@ -91,3 +93,9 @@ def test_the_embedded_data_set_is_written_once(mmest, capsys, tmp_path):
         assert mmest('data', 'synthetic', tmp_path / 'data', '--images', 2, '--size', 64) == 0
         assert f'{tmp_path}/data: {said}' in ''.join(capsys.readouterr().out.splitlines())
     assert mmest('data', 'synthetic', tmp_path).startswith('data synthetic: ')
+
+
+def test_data_prepare_without_a_name_lists_the_data_sets(capsys):
+    main(['data', 'prepare'])
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]}
+    assert listed == set(official_names())

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmest.prediction.colours import class_colours, object_colours
+from mmest.pictures.colours import class_colours, object_colours
 from mmest.prediction.overlay import Overlay
 
 

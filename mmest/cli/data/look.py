@@ -13,7 +13,7 @@ from mmest.datasets.own.detect import read
 from mmest.datasets.own.levels import find_levels
 from mmest.datasets.own.look import Facts, look, size_groups, splits_of
 from mmest.datasets.own.sample import OwnData
-from mmest.prediction.colours import class_colours
+from mmest.pictures.colours import class_colours
 
 EPILOG = """\
 examples:

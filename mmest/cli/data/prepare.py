@@ -16,7 +16,7 @@ examples:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('name', metavar='NAME', help='the data set')
+    parser.add_argument('name', metavar='NAME', nargs='?', help='the data set; without it, all are listed')
     parser.add_argument(
         'rest',
         metavar='SOURCE OUT [--workers N]',
@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if args.name is None:
+        print(f'data sets:\n{listing()}')
+        return
     from mmest.datasets.preparation.command import main
 
     main(args.name, args.rest)

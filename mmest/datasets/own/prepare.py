@@ -20,7 +20,7 @@ from mmest.datasets.own.sample import SPLITS, OwnData, Sample, visible_files
 from mmest.datasets.preparation.coco import annotation, write_coco
 from mmest.files import write_bytes, write_json
 from mmest.pictures import ImageFile
-from mmest.prediction.colours import class_colours
+from mmest.pictures.colours import class_colours
 
 DESCRIPTION = 'mmest_data.json'
 UNLABELLED = 255
