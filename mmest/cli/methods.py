@@ -6,7 +6,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
+from rich.table import Column, Table
 
 from mmest.cli._options import add_config
 from mmest.cli._refusal import refusing
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> None:
         except ValueError as error:
             refused[name] = str(error)
     table = Table(
-        'name',
+        Column('name', no_wrap=True),  # to be typed, on narrow terminals too
         'family',
         'acts on',
         'trains',
