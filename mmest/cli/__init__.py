@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # of mmengine, at every start
+    # What they deprecate of each other is for their own developers.
+    warnings.filterwarnings('ignore', category=UserWarning, module=r'(torch|mmengine|mmcv|mmdet|mmseg)\.')
     if not words or words[0] in ('-h', '--help'):
         print(overview())
         return

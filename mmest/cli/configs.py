@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> None:
     _show(console, f'configs, in {configs_root()}', {f'{folder}/': '  '.join(found) for folder, found in heads.items()})
     _show(console, '--backbone', {name: _first_line('backbones', name) for name in available_backbones()})
     _show(console, '--tuning', {name: _summary(name) for name in available_tunings()})
-    console.print('One of each: mmest train detection/dior/faster-rcnn --backbone swin-b --tuning lora')
+    console.print('One of each: mmest train detection/dior/faster-rcnn --backbone swin-b --tuning lora', soft_wrap=True)
 
 
 def _show(console: Console, title: str, rows: dict[str, str]) -> None:

@@ -1,10 +1,13 @@
 """Detect objects or segment ground in images of any size."""
 
 import argparse
+import io
 import signal
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
+from mmengine.logging import MMLogger
 from rich.progress import Progress
 
 from mmest.cli._options import add_trust, at_least, between
@@ -77,9 +80,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    MMLogger.get_current_instance().setLevel('WARNING')  # what is loaded from where, three times over
     with refusing(FileExistsError):
         images = find_images(args.images)
-        model = Model(args.model, args.config, usable_device(args.device))
+        with redirect_stdout(io.StringIO()):  # mmengine prints it too
+            model = Model(args.model, args.config, usable_device(args.device))
         check_results(images, args.out, model.detects, args.overwrite)
     tile = args.tile or model.tile
     overlap = tile // 5 if args.overlap is None else args.overlap

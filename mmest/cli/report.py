@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.progress import Progress
 
@@ -34,6 +35,7 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or args.folders[0] / 'report.html'
     log = out.with_suffix('.log')
     console = Console()
+    MMLogger.get_current_instance().setLevel('WARNING')  # what is loaded from where
     with refusing(), Progress(console=console, transient=True) as bars:
         runs = [read_run(folder) for folder in args.folders]
         tasks: dict[str, int] = {}

@@ -12,7 +12,7 @@ from mmest.datasets.checks import check_data
 from mmest.engine.drawing import PredictionPictures
 from mmest.engine.launch import build_runner, default_launcher, default_work_dir, use_submission
 from mmest.engine.metrics import metrics_table
-from mmest.engine.quiet import LogFile
+from mmest.engine.quiet import LogFile, all_to
 from mmest.engine.run import RunFailed, one_sentence
 from mmest.engine.trained_classes import TrainedClassesHook
 from mmest.files import write_json
@@ -68,11 +68,12 @@ def run(args: argparse.Namespace) -> None:
         check_data(cfg, ['test'])
         if args.show_dir and not cfg.get('visualizer'):
             cfg.visualizer = dict(type=framework_of(cfg).visualizer)
-        runner = build_runner(cfg, args.launcher or default_launcher())
+        log = LogFile(Path(cfg.work_dir, 'test.log'))
+        with all_to(log):  # system, config and hooks, which the run's own log has
+            runner = build_runner(cfg, args.launcher or default_launcher())
         runner.register_hook(TrainedClassesHook())
         if args.show_dir:
             runner.register_hook(PredictionPictures(args.show_dir))
-    log = LogFile(Path(cfg.work_dir, 'test.log'))
     with refusing(RunFailed), one_sentence(cfg, log):
         metrics = {name: float(value) for name, value in runner.test().items()}
     if not is_main_process():

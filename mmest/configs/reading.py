@@ -1,5 +1,6 @@
 """How a config is read and changed, and a sentence for what cannot be built."""
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -151,7 +152,8 @@ def config_of(checkpoint: Any, config: Path | None, path: Path) -> Config:
         return read_config(str(config))
     if not isinstance(checkpoint, Mapping) or 'cfg' not in checkpoint.get('meta', {}):
         raise ValueError(f'{path} has no config inside; name the one that it was trained with by --config.')
-    print_log(f'Runs the config inside {path}, which is Python code; --config takes another.', logger='current')
+    said = f'Runs the config inside {path}, which is Python code; --config takes another.'
+    print_log(said, logger='current', level=logging.WARNING)
     return config_from_text(checkpoint['meta']['cfg'])
 
 

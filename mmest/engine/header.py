@@ -14,6 +14,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from rich.table import Table
 
 from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.datasets.checks.report import count as counted
 from mmest.engine.training_guard import bare
 from mmest.measure.memory.compare import without_pretrained
 from mmest.measure.parameters import count, trainable
@@ -49,7 +50,7 @@ def _data(runner: Runner) -> str:
         counts.append(f'{len(runner.val_dataloader.dataset)} to validate')
     names = (getattr(train, 'metainfo', None) or {}).get('classes') or ()
     more = ', ...' if len(names) > _CLASSES else ''
-    classes = f'; {len(names)} classes: {", ".join(names[:_CLASSES])}{more}' if names else ''
+    classes = f'; {counted(len(names), "class")}: {", ".join(names[:_CLASSES])}{more}' if names else ''
     return f'{", ".join(counts)}{classes}'
 
 
@@ -104,7 +105,8 @@ def _batch_size(runner: Runner) -> int:
 
 def _device(runner: Runner) -> str:
     device = next(bare(runner).parameters()).device
-    name = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'CPU, {torch.get_num_threads()} threads'
+    threads = counted(torch.get_num_threads(), 'thread')
+    name = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'CPU, {threads}'
     dtype = getattr(runner.optim_wrapper, 'cast_dtype', torch.float32) or torch.float16
     return f'{name}, {str(dtype).rpartition(".")[2]}, seed {runner.seed}'
 

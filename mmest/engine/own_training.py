@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 from mmengine.config import Config, ConfigDict
 
 from mmest.configs import configs_root, read_config, set_options, tuned_backbone_of
+from mmest.datasets.checks.report import count
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.prepare import DESCRIPTION, Prepared, load, prepare
+from mmest.datasets.own.sample import name_of
 from mmest.engine.batch import largest_batch
 from mmest.engine.schedule import fit_schedule, use_own_rates, use_schedule
 from mmest.frameworks import framework_of
@@ -70,8 +72,7 @@ def own_config(source: Path, choices: Choices, work_dir: Path | None = None) -> 
     task = _task_of(choices.model) if choices.model else _task_of_labels(source)
     model = choices.model or DEFAULT_MODELS[task]
     cfg = read_config(f'mmest::{task}/custom/{model}', tuning=choices.tuning, backbone=choices.backbone)
-    name = source.absolute().stem if source.is_file() else source.absolute().name
-    name = re.sub(r'[^\w.-]+', '_', name)
+    name = re.sub(r'[^\w.-]+', '_', name_of(source))
     cfg.work_dir = str(work_dir or Path('work_dirs') / f'{name}_{Path(cfg.filename).stem}')
     if choices.weights:
         use_weights(cfg, choices.weights)
@@ -88,8 +89,8 @@ def own_config(source: Path, choices: Choices, work_dir: Path | None = None) -> 
     cfg.merge_from_dict(dict(randomness=dict(seed=choices.seed)))
     if choices.options:
         set_options(cfg, choices.options)
-    counts = ', '.join(f'{count} {split}' for split, count in prepared.counts.items())
-    said = [f'{source}: {prepared.format}, {len(prepared.classes)} classes, {counts}', *prepared.notes]
+    counts = ', '.join(f'{number} {split}' for split, number in prepared.counts.items())
+    said = [f'{source}: {prepared.format}, {count(len(prepared.classes), "class")}, {counts}', *prepared.notes]
     return cfg, [*said, *filter(None, [said_batch]), f'{model}: {schedule}']
 
 

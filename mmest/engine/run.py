@@ -60,7 +60,7 @@ def run_training(cfg: Config, launcher: str | None = None, verbose: bool = False
 def _train_quietly(cfg: Config, launcher: str | None, console: Console, log: LogFile) -> None:
     def note(text: str) -> None:
         if is_main_process():
-            console.print(f'note: {text}', markup=False, highlight=False)
+            console.print(f'note: {text}', soft_wrap=True, markup=False, highlight=False)
 
     show_notes(note)
     with _spinner(console) if is_main_process() and console.is_terminal else nullcontext():

@@ -51,7 +51,7 @@ class Schedule:
         warmup = f' after {self.warmup} steps of warm-up' if self.warmup else ''
         return (
             f'{self.steps} steps of {self.batch} ({round(epochs, 1):g} epochs of {self.images} images), '
-            f'rate {self.rate:.2g} ({self.why_rate}){warmup}, evaluated every {self.interval}'
+            f'base rate {self.rate:.2g} ({self.why_rate}){warmup}, evaluated every {self.interval}'
         )
 
 

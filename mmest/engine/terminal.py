@@ -81,7 +81,11 @@ class Terminal(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         numbers = {name.rpartition('/')[2]: float(value) for name, value in (metrics or {}).items() if _number(value)}
         self._scores.append((runner.epoch if _by_epoch(runner) else runner.iter, numbers))
-        self._console.print(self._table('epoch' if _by_epoch(runner) else 'step', _loss(runner)))
+        if any(numbers for _, numbers in self._scores):
+            self._console.print(self._table('epoch' if _by_epoch(runner) else 'step', _loss(runner)))
+        else:
+            said = f'validation, loss {_loss(runner):.4g}: no score yet, as where a model detects nothing'
+            self._console.print(said, soft_wrap=True, highlight=False)
 
     def stop(self) -> None:
         """Give the terminal back, whatever has happened."""

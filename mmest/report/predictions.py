@@ -68,6 +68,8 @@ def predict_validation(run: Run, folder: Path, progress: Callable[[int, int], No
     """
     cfg = run.read_config()
     cfg.work_dir, cfg.load_from, cfg.resume = str(folder), str(run.checkpoint), False
+    # mmengine hands out visualizers by name: with a backend, a second run would write to the folder of the first.
+    cfg.visualizer = dict(type='Visualizer', vis_backends=[])
     cfg.val_dataloader = dict(cfg.val_dataloader, num_workers=0, persistent_workers=False, batch_size=1)
     runner = build_runner(cfg, 'none')
     runner.load_or_resume()

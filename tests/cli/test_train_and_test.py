@@ -222,6 +222,8 @@ test_dataloader = dict(num_workers=0)
     assert 'Segmentation on 2 validation images' in page and 'class-1' in page
     assert page.count('data:image/jpeg') == 2 and page.count('<svg') >= 3
     assert 'src="http' not in page and 'href="http' not in page, 'the page has to be whole by itself'
+    call('report', work_dir, work_dir, '--out', tmp_path / 'two.html')
+    assert (tmp_path / 'two.html').read_text().count('data:image/jpeg') == 4, 'runs come one after the other'
 
 
 def test_curves_go_where_an_option_says():

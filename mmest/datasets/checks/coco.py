@@ -367,13 +367,19 @@ def _usage(file: CocoFile, use: Use) -> None:
         )
     places = Counter((one['image_id'], one['category_id'], *one['bbox']) for one in file.content['annotations'])
     if twice := len(file.content['annotations']) - len(places):
-        file.say(f'{count(twice, "object")} are there more than once (image, class and box); each counts.')
+        file.say(
+            f'{count(twice, "object")} {"is" if twice == 1 else "are"} there more than once (image, class and box); '
+            'each counts.'
+        )
     ignored = sum(bool(one.get('ignore')) for one in file.content['annotations'])
     if ignored:
-        file.say(f'{count(ignored, "object")} are marked "ignore" and are left out.')
+        file.say(f'{count(ignored, "object")} marked "ignore" {"is" if ignored == 1 else "are"} left out.')
     crowds = sum(bool(one['iscrowd']) for one in file.content['annotations'])
     if crowds:
-        file.say(f'{count(crowds, "object")} are marked "iscrowd": they count neither as objects nor as background.')
+        file.say(
+            f'{count(crowds, "object")} marked "iscrowd", as crowds and what a border of a tile cuts in two are, '
+            f'count{"s" * (crowds == 1)} neither as object nor as background.'
+        )
     learned = [
         one
         for one in file.content['annotations']

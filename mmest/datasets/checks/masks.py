@@ -206,9 +206,9 @@ def _values(data: Pairs, facts: dict[str, list]) -> list[str]:
     notes = []
     total = sum(pixels.values())
     if pixels[data.ignored]:
-        notes.append(
-            f'{data.labels}: {pixels[data.ignored] / total:.1%} of the pixels are ignored, as they are of no class.'
-        )
+        share = pixels[data.ignored] / total
+        part = f'{share:.1%}' if share >= 0.001 else 'less than 0.1%'
+        notes.append(f'{data.labels}: {part} of the pixels are ignored, as they are of no class.')
     never = [name for number, name in enumerate(data.classes) if not pixels[number]]
     if never:
         notes.append(f'{data.labels}: no mask shows the class {some(never, 8)}.')

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 from mmest.datasets.own.sample import OwnData, Sample, Thing
-from mmest.datasets.own.splits import SHARE, choose, split
+from mmest.datasets.own.splits import SHARE, choose, pixels_of, split
 from mmest.tiles.grid import Box, tiles
 
 _FEWEST_SCENES = 5  # with so many images whole ones validate; with fewer, parts of them
@@ -42,7 +42,7 @@ def cut(data: OwnData, size: int, seed: int = 0) -> str:
     kept, regions = [], []
     for sample in data.samples:
         if by_blocks and sample.split != 'test' and _larger_than(size)(sample):
-            regions += [(sample, box, chosen) for box, chosen in _blocks(sample, size, seed)]
+            regions += [(sample, box, chosen) for box, chosen in _blocks(sample, data, size, seed)]
         elif _larger_than(size)(sample):
             regions.append((sample, (0, 0, sample.width, sample.height), sample.split))
         else:
@@ -63,7 +63,7 @@ def _larger_than(size: int) -> Callable[[Sample], bool]:
     return lambda sample: max(sample.width, sample.height) > size
 
 
-def _blocks(sample: Sample, size: int, seed: int) -> list[tuple[Box, str]]:
+def _blocks(sample: Sample, data: OwnData, size: int, seed: int) -> list[tuple[Box, str]]:
     """Parts of a scene and their splits."""
     columns, rows = (max(1, round(side / (_BLOCK * size))) for side in (sample.width, sample.height))
     while columns * rows < 4:
@@ -72,6 +72,10 @@ def _blocks(sample: Sample, size: int, seed: int) -> list[tuple[Box, str]]:
     ys = np.linspace(0, sample.height, rows + 1).round().astype(int).tolist()
     places = list(product(range(columns), range(rows)))
     held = {place: Counter(ground=1) for place in places}
+    if data.labels == 'masks':
+        mask = data.read_mask(sample.mask)
+        for x, y in places:
+            held[x, y] += pixels_of(mask[ys[y] : ys[y + 1], xs[x] : xs[x + 1]])
     for one in sample.objects:
         middle = ((one.box[0] + one.box[2]) / 2, (one.box[1] + one.box[3]) / 2)
         column = min(int(np.searchsorted(xs, middle[0], 'right')) - 1, columns - 1)

@@ -24,7 +24,7 @@ from mmest.pictures.colours import class_colours
 
 DESCRIPTION = 'mmest_data.json'
 UNLABELLED = 255
-_VERSION = 1
+_VERSION = 2
 _WHOLE = 1.25  # images up to this many times the size are not cut
 _LARGEST_IN_TILES = 3  # objects of up to this part of a tile's side are mostly whole on one
 #: Of training and prediction, where none is asked for: usual patches of overhead images.
@@ -262,6 +262,8 @@ def _write_objects(path: Path, classes: list[str], samples: list[Sample]) -> Non
         things = []
         for one in sample.objects:
             x0, y0, x1, y1 = one.box
+            if one.cut and min(x1 - x0, y1 - y0) < 1:
+                continue  # less than a pixel of it is on this tile
             made = annotation(one.label, (x0, y0, x1 - x0, y1 - y0), one.ignore or one.cut)
             if one.shape is not None:
                 made.update(area=one.shape.area, segmentation=_rings(one.shape))

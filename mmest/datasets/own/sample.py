@@ -123,6 +123,11 @@ class OwnData:
     rasters: bool = False
 
 
+def name_of(source: Path) -> str:
+    """What data is called: a folder by its whole name, dots and all, a file without its ending."""
+    return source.absolute().stem if source.is_file() else source.absolute().name
+
+
 def some(names: Sequence[str]) -> str:
     """The first names of many."""
     return ', '.join(str(name) for name in names[:_SHOWN]) + (', ...' if len(names) > _SHOWN else '')

@@ -6,11 +6,12 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from mmest.datasets.own.sample import OwnData, Sample
+from mmest.datasets.own.sample import OwnData, Sample, class_counts
 
 SHARE = 0.2
 _TRIES = 200
 _ENOUGH_GROUPS = 5
+_UNLABELLED = 255
 
 
 def choose(groups: Mapping[Hashable, Counter], seed: int, share: float = SHARE) -> set:
@@ -41,9 +42,20 @@ def choose(groups: Mapping[Hashable, Counter], seed: int, share: float = SHARE) 
     return {keys[index] for index in best}
 
 
-def contents_of(sample: Sample) -> Counter:
-    """What a sample adds to a split: its objects by class, and itself."""
-    return Counter(one.label for one in sample.objects if not one.ignore) + Counter(images=1)
+def contents_of(sample: Sample, data: OwnData) -> Counter:
+    """What a sample adds to a split: its objects by class, or the pixels of its mask, and itself.
+
+    Raises:
+        ValueError: the mask cannot be read.
+    """
+    found = pixels_of(data.read_mask(sample.mask)) if data.labels == 'masks' else class_counts([sample])
+    return found + Counter(images=1)
+
+
+def pixels_of(mask: np.ndarray) -> Counter:
+    """Pixels of each class in a mask."""
+    counts = np.bincount(mask.ravel(), minlength=_UNLABELLED + 1)[:_UNLABELLED]
+    return Counter({label: int(counts[label]) for label in counts.nonzero()[0].tolist()})
 
 
 def group_of(name: str) -> str:
@@ -85,7 +97,7 @@ def split(data: OwnData, seed: int = 0) -> str:
         The sentence that says how it was done.
 
     Raises:
-        ValueError: there are too few images for two splits.
+        ValueError: there are too few images for two splits, or a mask cannot be read.
     """
     stated = Counter(sample.split for sample in data.samples if sample.split)
     for sample in data.samples:
@@ -99,7 +111,7 @@ def split(data: OwnData, seed: int = 0) -> str:
     how = group(training)
     groups: dict[str, Counter] = {}
     for sample in training:
-        groups.setdefault(sample.group, Counter()).update(contents_of(sample))
+        groups.setdefault(sample.group, Counter()).update(contents_of(sample, data))
     if len(groups) < 2:
         raise ValueError(
             f'{data.root} holds {len(training)} image{"s" * (len(training) != 1)} to train and to validate with'

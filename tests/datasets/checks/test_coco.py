@@ -224,7 +224,7 @@ def test_what_is_not_asked_for_is_said(data):
     cfg = data(whole, classes=('ship',))
     notes = '\n'.join(check_data(cfg, ['train']))
     assert '2 objects of classes that train_dataloader.dataset does not name are left out: plane' in notes
-    assert '1 object are marked "iscrowd"' in notes
+    assert '1 object marked "iscrowd"' in notes
     assert '2 of 4 images show no object: they are learned as background' in notes
 
 
@@ -246,7 +246,7 @@ def test_notes_reach_the_terminal_of_a_quiet_training(data):
 def test_objects_that_are_there_twice_are_said(data):
     whole = content()
     whole['annotations'].append(dict(whole['annotations'][0], id=9))
-    assert any('1 object are there more than once' in note for note in check_data(data(whole), ['train']))
+    assert any('1 object is there more than once' in note for note in check_data(data(whole), ['train']))
 
 
 def test_images_that_cannot_be_read(data, tmp_path):

@@ -3,8 +3,10 @@
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mmest.datasets.own.cutting import cut
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing
 from mmest.datasets.own.splits import choose, split
 
@@ -15,6 +17,14 @@ def data(names: list[str], stated: dict[str, str] | None = None) -> OwnData:
         for i, name in enumerate(names)
     ]
     return OwnData(Path('own'), 'COCO JSON', ['a', 'b'], samples, 'boxes', Notes())
+
+
+def masked(names: list[str], masks: list[Path], read_mask) -> OwnData:
+    found = data(names)
+    for sample, mask in zip(found.samples, masks, strict=True):
+        sample.mask, sample.objects = mask, []
+    found.labels, found.read_mask = 'masks', read_mask
+    return found
 
 
 def splits_by_source(found: OwnData, source) -> dict[str, set]:
@@ -72,3 +82,28 @@ def test_a_test_split_alone_is_left_alone():
 def test_one_image_cannot_be_split():
     with pytest.raises(ValueError, match='own holds 1 image to train and to validate with; at least two'):
         split(data(['a.jpg']))
+
+
+def test_classes_of_masks_are_on_both_sides():
+    """Masks have no objects, by which classes are counted elsewhere."""
+    masks = {Path(f'{i}.png'): np.full((8, 8), 255, np.uint8) for i in range(20)}
+    for i, mask in enumerate(masks.values()):
+        mask[:4], mask[4, 0] = 0, int(i in (3, 17))
+    for seed in range(5):
+        found = masked([f'{i}.jpg' for i in range(20)], list(masks), masks.__getitem__)
+        split(found, seed)
+        assert {found.samples[i].split for i in (3, 17)} == {'train', 'val'}
+
+
+def test_blocks_of_a_masked_scene_have_all_classes_on_both_sides():
+    mask = np.zeros((512, 512), np.uint8)
+    mask[:64, :64] = mask[-64:, -64:] = 1
+    for seed in range(5):
+        found = masked(['scene.png'], [Path('mask.png')], lambda _: mask)
+        found.samples[0].width = found.samples[0].height = 512
+        cut(found, 64, seed)
+        shown = Counter()
+        for tile in found.samples:
+            x0, y0, x1, y1 = tile.window
+            shown[tile.split] += int((mask[y0:y1, x0:x1] == 1).sum())
+        assert shown['train'] and shown['val']
