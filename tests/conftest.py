@@ -16,9 +16,8 @@ import mmengine.config.config  # noqa: E402
 import mmengine.config.utils  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
-from mmengine.logging import MessageHub, MMLogger  # noqa: E402
-from mmengine.registry import DefaultScope, init_default_scope  # noqa: E402
-from mmengine.visualization import Visualizer  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+from mmengine.utils import ManagerMixin  # noqa: E402
 
 torch.set_num_threads(1)
 # For each config that inherits from mmdet or mmseg, mmengine reads all hundred of their metafiles and loads
@@ -35,8 +34,14 @@ def isolated():
     torch.manual_seed(0)
     init_default_scope('mmdet')
     yield
-    for manager in (MMLogger, MessageHub, DefaultScope, Visualizer):
-        manager._instance_dict.clear()
+    forget_instances(ManagerMixin)
+
+
+def forget_instances(kind: type) -> None:
+    """Each class keeps its own instances by name, those of mmdet's and mmseg's visualizers among them."""
+    kind._instance_dict.clear()
+    for below in kind.__subclasses__():
+        forget_instances(below)
 
 
 @pytest.fixture(scope='session')
