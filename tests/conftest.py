@@ -17,7 +17,6 @@ import mmengine.config.utils  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
-from mmengine.utils import ManagerMixin  # noqa: E402
 
 torch.set_num_threads(1)
 # For each config that inherits from mmdet or mmseg, mmengine reads all hundred of their metafiles and loads
@@ -29,19 +28,12 @@ mmengine.config.config.is_installed = functools.cache(mmengine.config.config.is_
 @pytest.fixture(autouse=True)
 def isolated():
     """Each test starts from the same seed and leaves none of mmengine's global instances behind."""
-    import toy  # noqa: F401
+    import toy
 
     torch.manual_seed(0)
     init_default_scope('mmdet')
     yield
-    forget_instances(ManagerMixin)
-
-
-def forget_instances(kind: type) -> None:
-    """Each class keeps its own instances by name, those of mmdet's and mmseg's visualizers among them."""
-    kind._instance_dict.clear()
-    for below in kind.__subclasses__():
-        forget_instances(below)
+    toy.forget_instances()
 
 
 @pytest.fixture(scope='session')

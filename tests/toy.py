@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from mmengine.config import Config, ConfigDict
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, MODELS, init_default_scope
+from mmengine.utils import ManagerMixin
 from torch import nn
 from torch.utils.data import Dataset
 
@@ -178,3 +179,13 @@ def runner_cfg(name: str, tuning: dict, checkpoint, work_dir, epochs: int = 2, *
     )
     cfg.merge_from_dict(changes)
     return cfg
+
+
+def forget_instances(kind: type = ManagerMixin) -> None:
+    """Forget mmengine's global instances, as a new process would.
+
+    Each class keeps its own by name, those of mmdet's and mmseg's visualizers among them.
+    """
+    kind._instance_dict.clear()
+    for below in kind.__subclasses__():
+        forget_instances(below)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
@@ -88,14 +89,19 @@ def described(cfg: Config) -> dict:
     return dict(task=framework_of(cfg).task, parameters=parameter_counts(model))
 
 
+def logged(folder: Path) -> Iterator[dict]:
+    """What a training logged into its work folder, line by line, a resumed one's last: losses, or metrics."""
+    for path in sorted(folder.glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            yield json.loads(line)
+
+
 def losses(folder: Path) -> list[tuple[int, float]]:
     """The curve of the loss by step; where a resumed training repeats steps, the later ones count."""
     curve = {}
-    for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            values = json.loads(line)
-            if 'loss' in values:
-                curve[values['step']] = values['loss']
+    for values in logged(folder):
+        if 'loss' in values:
+            curve[values['step']] = values['loss']
     return sorted(curve.items())
 
 

@@ -1,13 +1,12 @@
 """What a training left in its work folder."""
 
-import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmengine.config import Config
 
+from mmest.benchmark.training import logged
 from mmest.checkpoints.delta import DELTA_KEY, decode_info
 from mmest.checkpoints.safe import load_file
 from mmest.configs import open_config
@@ -81,7 +80,7 @@ def read_run(folder: Path) -> Run:
     if checkpoint is None:
         raise FileNotFoundError(f'{folder} holds no whole checkpoint; train first, or go on with --resume.')
     run = Run(folder.resolve().name, folder, configs[0], checkpoint)
-    for values in _logged(folder):
+    for values in logged(folder):
         step = int(values.get('step', 0))
         if 'loss' in values:
             for name, value in values.items():
@@ -98,12 +97,6 @@ def read_run(folder: Path) -> Run:
     run.scores = {name: _by_step(curve) for name, curve in run.scores.items()}
     run.proof = _proof(checkpoint)
     return run
-
-
-def _logged(folder: Path) -> Iterator[dict]:
-    for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            yield json.loads(line)
 
 
 def _by_step(curve: Curve) -> Curve:

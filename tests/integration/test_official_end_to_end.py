@@ -11,9 +11,7 @@ from pathlib import Path
 import official_trees as trees
 import pytest
 import torch
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
+from toy import forget_instances
 
 from mmest.configs import configs_root
 
@@ -88,8 +86,7 @@ def call(monkeypatch):
     """Runs a command in this process, which saves the imports of each."""
 
     def run(tool: str, *args) -> int:
-        for manager in (MMLogger, MessageHub, DefaultScope, Visualizer):
-            manager._instance_dict.clear()
+        forget_instances()
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, args)])
         monkeypatch.syspath_prepend(str(TOOLS))
         try:

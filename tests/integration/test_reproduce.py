@@ -7,10 +7,8 @@ from types import SimpleNamespace
 
 import official_trees as trees
 import pytest
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
-from mmengine.visualization import Visualizer
 from test_official_end_to_end import DETECTION, SEGMENTATION, call  # noqa: F401
+from toy import forget_instances
 
 from mmest.benchmark import run
 from mmest.configs import configs_root
@@ -35,8 +33,7 @@ def in_this_process(monkeypatch):
             self.args, self.sentinel = args[:4], self
 
         def start(self):
-            for manager in (MMLogger, MessageHub, DefaultScope, Visualizer):
-                manager._instance_dict.clear()
+            forget_instances()
             self.args[2].mkdir(parents=True, exist_ok=True)
             run.measure(*self.args)
 

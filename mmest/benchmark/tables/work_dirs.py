@@ -1,6 +1,5 @@
 """Records of trainings that ``tools/train.py`` left in work folders."""
 
-import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmest.benchmark import OUTPUT
-from mmest.benchmark.training import described, losses
+from mmest.benchmark.training import described, logged, losses
 from mmest.configs import available_tunings, head_and_backbone, load_tuning
 
 _NO_METRICS = ('lr', 'base_lr', 'data_time', 'time', 'step', 'epoch', 'iter', 'memory', 'loss')
@@ -58,15 +57,13 @@ def _described(config: Path) -> dict:
 
 def _last_metrics(run: Path) -> dict:
     metrics: dict = {}
-    for path in sorted(run.glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            values = json.loads(line)
-            if 'loss' not in values:
-                metrics = {
-                    name: value
-                    for name, value in values.items()
-                    if name not in _NO_METRICS and isinstance(value, (int, float))
-                }
+    for values in logged(run):
+        if 'loss' not in values:
+            metrics = {
+                name: value
+                for name, value in values.items()
+                if name not in _NO_METRICS and isinstance(value, (int, float))
+            }
     return metrics
 
 
