@@ -18,11 +18,13 @@ _READ = {
     'find_unused_parameters',
     'image_scale',
     'model_wrapper_cfg',
+    'plain',
     'prediction_tile',
     'runner_type',
     'submission_dataloader',
     'submission_evaluator',
     'sync_bn',
+    'training_scale',
     'tta_model',
     'tta_pipeline',
 }
@@ -60,6 +62,12 @@ def refuse_unused(cfg: Config, options: dict[str, Any]) -> None:
         raise ValueError(
             f'Setting {option} changes nothing: {cfg.filename} does not use "{root}" once it is read. {hint}'
         )
+
+
+def forget_variables(cfg: Config) -> None:
+    """Take out of a config what had done its work when it was read, in place."""
+    for name in cfg.keys() - _ROOTS:
+        cfg.pop(name)
 
 
 def _uses(cfg: Config, root: str) -> Iterator[str]:

@@ -60,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     module.add_arguments(parser)
     args = parser.parse_args(words)
+    from mmengine.logging import MMLogger
+
+    # What is read and loaded from where; a run has a logger of its own.
+    MMLogger.get_current_instance().setLevel('WARNING')
     try:
         module.run(args)
     except Refusal as refusal:

@@ -3,12 +3,11 @@
 import argparse
 from pathlib import Path
 
-from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.progress import Progress
 
 from mmest.cli._refusal import refusing
-from mmest.engine.output import output_to
+from mmest.engine.quiet import LogFile, all_to
 from mmest.report.page import write_report
 from mmest.report.run import read_run
 
@@ -33,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     out = args.out or args.folders[0] / 'report.html'
-    log = out.with_suffix('.log')
     console = Console()
-    MMLogger.get_current_instance().setLevel('WARNING')  # what is loaded from where
     with refusing(), Progress(console=console, transient=True) as bars:
         runs = [read_run(folder) for folder in args.folders]
         tasks: dict[str, int] = {}
@@ -45,6 +42,7 @@ def run(args: argparse.Namespace) -> None:
                 tasks[what] = bars.add_task(what, total=total)
             bars.update(tasks[what], completed=done, total=total)
 
-        with output_to(log):
+        # What libraries say of an evaluation is worth no file: the page is the result.
+        with all_to(LogFile(out.with_suffix('.log'))):
             write_report(runs, out, progress)
     console.print(f'Wrote {out}', soft_wrap=True, highlight=False)

@@ -8,13 +8,10 @@ from mmengine.dist import is_main_process
 from mmest.cli._options import add_config, add_run_options
 from mmest.cli._refusal import refusing
 from mmest.configs import check_parts, read_config
-from mmest.datasets.checks import check_data
 from mmest.engine.drawing import PredictionPictures
-from mmest.engine.launch import build_runner, default_launcher, default_work_dir, use_submission
+from mmest.engine.launch import default_work_dir, use_submission
 from mmest.engine.metrics import metrics_table
-from mmest.engine.quiet import LogFile, all_to
-from mmest.engine.run import RunFailed, one_sentence
-from mmest.engine.trained_classes import TrainedClassesHook
+from mmest.engine.run import RunFailed, run_test
 from mmest.files import write_json
 from mmest.frameworks import framework_of
 
@@ -65,17 +62,11 @@ def run(args: argparse.Namespace) -> None:
         if args.submission:
             use_submission(cfg, args.submission)
         check_parts(cfg, ['test_dataloader', 'test_cfg', 'test_evaluator'])
-        check_data(cfg, ['test'])
         if args.show_dir and not cfg.get('visualizer'):
             cfg.visualizer = dict(type=framework_of(cfg).visualizer)
-        log = LogFile(Path(cfg.work_dir, 'test.log'))
-        with all_to(log):  # system, config and hooks, which the run's own log has
-            runner = build_runner(cfg, args.launcher or default_launcher())
-        runner.register_hook(TrainedClassesHook())
-        if args.show_dir:
-            runner.register_hook(PredictionPictures(args.show_dir))
-    with refusing(RunFailed), one_sentence(cfg, log):
-        metrics = {name: float(value) for name, value in runner.test().items()}
+    hooks = [PredictionPictures(args.show_dir)] if args.show_dir else []
+    with refusing(RunFailed):
+        metrics = run_test(cfg, args.launcher, hooks)
     if not is_main_process():
         return
     print(metrics_table(metrics))

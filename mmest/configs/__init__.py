@@ -2,7 +2,7 @@
 sentence for what cannot be built.
 """
 
-from .backbones import load_backbone, set_backbone
+from .backbones import forget_parts, load_backbone, set_backbone
 from .names import available_backbones, available_tunings, configs_root, find_config, head_and_backbone, run_stem
 from .reading import (
     check_parts,
@@ -25,6 +25,7 @@ __all__ = [
     'configs_root',
     'explain_build_errors',
     'find_config',
+    'forget_parts',
     'head_and_backbone',
     'load_backbone',
     'load_tuning',

@@ -119,6 +119,15 @@ def set_backbone(cfg: Config, backbone: str | Backbone) -> None:
         cfg.pop(key, None)
 
 
+def forget_parts(cfg: Config) -> None:
+    """Take out of a config what files of ``_base_/backbones`` and ``_base_/tunings`` left at its top, in place.
+
+    It is in the model. Once the backbone is unwrapped, it would read as a wish to wrap it again.
+    """
+    for key in (*_KEYS, 'tuning'):
+        cfg.pop(key, None)
+
+
 def _levels(backbone: dict, model: dict) -> list[int]:
     """The levels that a model takes: 0 for stride 4, 1 for 8, ..."""
     necks = _as_list(model.get('neck'))

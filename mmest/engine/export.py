@@ -12,7 +12,7 @@ from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.files import save_file
 from mmest.checkpoints.pretrained import pretrained_source
 from mmest.checkpoints.safe import load_file
-from mmest.configs import config_of, explain_build_errors
+from mmest.configs import config_of, explain_build_errors, forget_parts
 
 
 def export(delta: Path, out: Path, config: Path | None = None, merge: bool = False) -> dict[str, Tensor]:
@@ -76,6 +76,7 @@ def plain_config(cfg: Config) -> Config:
     optimizer goes, whose constructor is mmest's.
     """
     plain = cfg.copy()
+    forget_parts(plain)
 
     def unwrap(part: Any) -> Any:
         if isinstance(part, dict):

@@ -86,10 +86,10 @@ def _start(runner: Runner) -> str | None:
 def _schedule(runner: Runner) -> str:
     loop, wrapper = runner.train_loop, runner.optim_wrapper
     if isinstance(loop, EpochBasedTrainLoop):
-        length = f'{loop.max_epochs} epochs of {len(loop.dataloader)} steps'
-        every = f'{loop.val_interval} epochs' if loop.val_interval > 1 else 'epoch'
+        unit, length = 'epoch', f'{counted(loop.max_epochs, "epoch")} of {counted(len(loop.dataloader), "step")}'
     else:
-        length, every = f'{loop.max_iters} steps', f'{loop.val_interval} steps'
+        unit, length = 'step', counted(loop.max_iters, 'step')
+    every = f'{loop.val_interval} {unit}s' if loop.val_interval > 1 else unit
     accumulated = getattr(wrapper, '_accumulative_counts', 1)
     batch = f'batch {_batch_size(runner)}' + (f' × {runner.world_size} processes' if runner.world_size > 1 else '')
     batch += f' × {accumulated} steps' if accumulated > 1 else ''

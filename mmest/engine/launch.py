@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
-from mmest.configs import check_parts, explain_build_errors, variable_behind
+from mmest.configs import check_parts, explain_build_errors, forget_parts, variable_behind
 from mmest.datasets.checks import check_data
 from mmest.datasets.class_weights import count_ignored_pixels
 from mmest.engine.image_size import ImageSizeHook
@@ -119,6 +119,7 @@ def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
     check_data(cfg, ['train', 'val'])
     check_load_from(cfg)
     check_backbone(cfg)
+    forget_parts(cfg)  # the copy in the work folder says once what runs
     runner = build_runner(cfg, launcher or default_launcher())
     runner.register_hook(ImageSizeHook())
     runner.register_hook(TrainedClassesHook())

@@ -15,6 +15,7 @@ from mmest.datasets.own.sample import name_of
 from mmest.engine.batch import largest_batch
 from mmest.engine.schedule import fit_schedule, use_own_rates, use_schedule
 from mmest.frameworks import framework_of
+from mmest.unused_options import forget_variables
 
 #: Where nothing is asked for: the model of each task, and images in a step.
 DEFAULT_MODELS = dict(detection='faster-rcnn', segmentation='upernet')
@@ -78,6 +79,7 @@ def own_config(source: Path, choices: Choices, work_dir: Path | None = None) -> 
         use_weights(cfg, choices.weights)
     prepared = prepare(source, Path(cfg.work_dir, 'data'), task, choices.size)
     use_data(cfg, prepared)
+    forget_variables(cfg)  # among them the data that the shipped config is for
     batch = choices.batch or DEFAULT_BATCH
     said_batch = ''
     if batch == 'auto':

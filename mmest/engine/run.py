@@ -1,23 +1,28 @@
-"""A training from its config to its end, whatever that is: a result, one sentence, or an interruption."""
+"""A training or a test from its config to its end, whatever that is: a result, one sentence, or an interruption."""
 
 import shlex
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
 from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
+from mmest.datasets.checks import check_data
 from mmest.engine.failures import explain, last_line
-from mmest.engine.launch import training_runner
+from mmest.engine.launch import build_runner, default_launcher, training_runner
 from mmest.engine.quiet import LogFile, all_to, show_notes
 from mmest.engine.resume import latest_complete_checkpoint
 from mmest.engine.terminal import Terminal
+from mmest.engine.testing import TestProgress
+from mmest.engine.trained_classes import TrainedClassesHook
 
 #: Of a shell, for a command that Ctrl-C has ended.
 INTERRUPTED = 130
@@ -57,11 +62,46 @@ def run_training(cfg: Config, launcher: str | None = None, verbose: bool = False
         log.close()
 
 
-def _train_quietly(cfg: Config, launcher: str | None, console: Console, log: LogFile) -> None:
-    def note(text: str) -> None:
-        if is_main_process():
-            console.print(f'note: {text}', soft_wrap=True, markup=False, highlight=False)
+def run_test(cfg: Config, launcher: str | None = None, hooks: Sequence[Hook] = ()) -> dict[str, float]:
+    """Score the checkpoint that a config's ``load_from`` names.
 
+    The terminal shows how far it is; all that libraries say is appended to ``test.log`` in the work folder.
+
+    Args:
+        cfg: the config; its ``work_dir`` is set.
+        launcher: how processes were started (default: as the environment tells).
+        hooks: more that look on.
+
+    Returns:
+        The metrics by name.
+
+    Raises:
+        RunFailed: data is missing, the test cannot start, or broke off.
+    """
+    log, console = LogFile(Path(cfg.work_dir, 'test.log')), Console(file=sys.stdout)
+    progress = TestProgress(console)
+    try:
+        with all_to(log), one_sentence(cfg, log):
+            show_notes(partial(_note, console))
+            check_data(cfg, ['test'])
+            runner = build_runner(cfg, launcher or default_launcher())
+            log.open()
+            show_notes(partial(_note, console))
+            for hook in (TrainedClassesHook(), progress, *hooks):
+                runner.register_hook(hook)
+            return {name: float(value) for name, value in runner.test().items()}
+    finally:
+        progress.stop()
+        log.close()
+
+
+def _note(console: Console, text: str) -> None:
+    if is_main_process():
+        console.print(f'note: {text}', soft_wrap=True, markup=False, highlight=False)
+
+
+def _train_quietly(cfg: Config, launcher: str | None, console: Console, log: LogFile) -> None:
+    note = partial(_note, console)
     show_notes(note)
     with _spinner(console) if is_main_process() and console.is_terminal else nullcontext():
         runner = training_runner(cfg, launcher)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from mmengine.config import Config, ConfigDict
 
+from mmest.datasets.checks.report import count
+
 # The least that a small set is trained, unless that is more than EPOCHS of it; a large one LEAST_EPOCHS. Below STEPS a
 # head that starts from nothing has not settled.
 STEPS, EPOCHS, LEAST_EPOCHS = 1500, 100, 12
@@ -48,10 +50,12 @@ class Schedule:
 
     def __str__(self) -> str:
         epochs = self.steps * self.batch / self.images
+        epochs = round(epochs, 1) if epochs >= 1 else epochs
         warmup = f' after {self.warmup} steps of warm-up' if self.warmup else ''
         return (
-            f'{self.steps} steps of {self.batch} ({round(epochs, 1):g} epochs of {self.images} images), '
-            f'base rate {self.rate:.2g} ({self.why_rate}){warmup}, evaluated every {self.interval}'
+            f'{count(self.steps, "step")} of {count(self.batch, "image")} ({epochs:.4g} epoch{"s" * (epochs != 1)} of '
+            f'{self.images}), base rate {self.rate:.2g} ({self.why_rate}){warmup}, '
+            f'evaluated every {"step" if self.interval == 1 else f"{self.interval} steps"}'
         )
 
 

@@ -214,10 +214,13 @@ test_dataloader = dict(num_workers=0)
         '--show-dir',
         str(tmp_path / 'pictures'),
     )
-    assert 'mIoU' in said
+    assert 'mIoU' in said and 'mmengine' not in said, 'libraries speak to the log'
+    (log,) = tmp_path.glob('work_dirs/*/test.log')
+    assert 'mmengine' in log.read_text()
     assert 0 <= json.loads((tmp_path / 'metrics.json').read_text())['mIoU'] <= 100
     assert sorted(path.name for path in (tmp_path / 'pictures').iterdir()) == ['0.png', '1.png']
     call('report', work_dir)
+    assert not (work_dir / 'report.log').exists()
     page = (work_dir / 'report.html').read_text()
     assert 'Segmentation on 2 validation images' in page and 'class-1' in page
     assert page.count('data:image/jpeg') == 2 and page.count('<svg') >= 3

@@ -20,6 +20,7 @@ from mmest.configs import (
 )
 from mmest.configs.backbones import Backbone
 from mmest.configs.names import shipped_configs
+from mmest.engine.export import plain_config
 
 CHANNELS = [8, 16, 32, 64]
 SWIN = Backbone(
@@ -160,6 +161,14 @@ def test_a_plain_config_is_wrapped(name, source):
     assert outer.type == 'TunedBackbone' and outer.backbone.init_cfg.checkpoint == source
     assert cfg.model.get('pretrained') is None and outer.backbone.get('frozen_stages', -1) == -1
     assert read_config(name).model.backbone.type in ('ResNet', 'ResNetV1c'), 'nobody asked'
+
+
+def test_what_an_export_writes_is_not_wrapped_again(tmp_path):
+    cfg = opened('detection/custom/retinanet')
+    plain = plain_config(cfg)
+    plain.dump(tmp_path / 'plain.py')
+    assert read_config(str(tmp_path / 'plain.py')).model.backbone.type == 'SwinTransformer'
+    assert {'backbone', 'tuning', 'channels'} <= cfg.keys(), 'the config that was handed in stays'
 
 
 def test_a_plain_config_takes_another_backbone():

@@ -70,6 +70,8 @@ def test_the_config_can_be_written_and_read(own):
     assert cfg.work_dir == 'work_dirs/own_retinanet_swin-t_lora'
     assert any('10 steps of 3' in line for line in said)
     cfg.dump('written.py')
+    text = Path('written.py').read_text()
+    assert 'my_data' not in text and 'class-1' not in text, 'of the data that the shipped config is for'
     again = Config.fromfile('written.py')
     assert again.model.bbox_head.num_classes == 2
     assert again.model.backbone.tuning.type == 'LoRA'

@@ -49,7 +49,12 @@ def test_what_is_asked_for_wins():
     assert (schedule.steps, schedule.rate) == (77, 0.5)
     assert fit_schedule(config(), 1000, 4, epochs=0.5).steps == 125
     said = str(schedule)
-    assert '77 steps of 4' in said and 'rate 0.5 (as asked for)' in said
+    assert '77 steps of 4 images (0.308 epochs of 1000)' in said and 'rate 0.5 (as asked for)' in said
+
+
+def test_one_of_a_thing_is_said_so():
+    said = str(fit_schedule(config(), 4, 4, iters=1))
+    assert said.startswith('1 step of 4 images (1 epoch of 4), ') and said.endswith('evaluated every step')
 
 
 @pytest.mark.parametrize('scope, metric', [('mmdet', 'coco/bbox_mAP'), ('mmseg', 'mIoU')])

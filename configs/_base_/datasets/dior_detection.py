@@ -1,4 +1,4 @@
-# DIOR, horizontal boxes, as tools/datasets/dior.py prepares it: trains on train + val, scores on test, PASCAL VOC's
+# DIOR, horizontal boxes, as `mmest data prepare dior` prepares it: trains on train + val, scores on test, PASCAL VOC's
 # AP50 (area under the curve) and COCO's AP. The folder dior/ is looked for in $MMEST_DATA (default: data).
 _base_ = './detection_loaders.py'
 data_root = '{{$MMEST_DATA:data}}/dior/'

@@ -1,5 +1,5 @@
-# DIOR-R, the oriented boxes of DIOR, as tools/datasets/dior_r.py prepares them: trains on train + val, scores on test,
-# AP50 at 11 points. The folder dior_r/ is looked for in $MMEST_DATA (default: data).
+# DIOR-R, the oriented boxes of DIOR, as `mmest data prepare dior_r` prepares them: trains on train + val, scores on
+# test, AP50 at 11 points. The folder dior_r/ is looked for in $MMEST_DATA (default: data).
 _base_ = ['./dior_detection.py', './oriented_boxes.py']
 data_root = '{{$MMEST_DATA:data}}/dior_r/'
 train_pipeline = [_base_.train_pipeline[0], *_base_.load_oriented, *_base_.train_pipeline[2:]]

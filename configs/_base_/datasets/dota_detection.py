@@ -1,6 +1,6 @@
-# DOTA v1.0, horizontal boxes, as tools/datasets/dota.py prepares it: trains on the patches of train, scores the merged
-# detections on the whole pictures of val, AP50 as Task 2 of the server. tools/test.py --submission runs on test and
-# writes the server's files. The folder dota/ is looked for in $MMEST_DATA (default: data).
+# DOTA v1.0, horizontal boxes, as `mmest data prepare dota` prepares it: trains on the patches of train, scores the
+# merged detections on the whole pictures of val, AP50 as Task 2 of the server. `mmest test --submission` runs on test
+# and writes the server's files. The folder dota/ is looked for in $MMEST_DATA (default: data).
 _base_ = './detection_loaders.py'
 data_root = '{{$MMEST_DATA:data}}/dota/'
 num_classes = 15

@@ -1,5 +1,5 @@
 # iSAID, 15 classes and background, which is scored as a class; what is beyond the picture (255) is ignored. Trains on
-# train, scores on val. Prepared by tools/datasets/isaid.py; isaid/ is looked for in $MMEST_DATA (default: data).
+# train, scores on val. Prepared by `mmest data prepare isaid`; isaid/ is looked for in $MMEST_DATA (default: data).
 _base_ = './patches_segmentation.py'
 num_classes = 16
 crop_size = (896, 896)

@@ -1,6 +1,6 @@
-# LoveDA, urban and rural together; no data (0) is ignored. Trains on train, scores on val; tools/test.py --submission
-# runs on test and writes the server's file. Prepared by tools/datasets/loveda.py; loveda/ is looked for in $MMEST_DATA
-# (default: data).
+# LoveDA, urban and rural together; no data (0) is ignored. Trains on train, scores on val; `mmest test --submission`
+# runs on test and writes the server's file. Prepared by `mmest data prepare loveda`; loveda/ is looked for in
+# $MMEST_DATA (default: data).
 _base_ = './patches_segmentation.py'
 num_classes = 7
 dataset = dict(type='LoveDADataset', data_root='{{$MMEST_DATA:data}}/loveda/')

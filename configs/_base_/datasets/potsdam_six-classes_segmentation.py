@@ -1,5 +1,5 @@
 # ISPRS Potsdam, six classes: clutter is one of them, in training and in the score. The other protocol is
-# potsdam_five-classes_segmentation.py. Prepared by tools/datasets/potsdam.py; potsdam/ is looked for in $MMEST_DATA
+# potsdam_five-classes_segmentation.py. Prepared by `mmest data prepare potsdam`; potsdam/ is looked for in $MMEST_DATA
 # (default: data).
 _base_ = './patches_segmentation.py'
 num_classes = 6

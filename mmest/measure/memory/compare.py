@@ -59,7 +59,7 @@ def compare_tunings(
         done: called with the name of each method that has been measured, its report and its timeline.
 
     Returns:
-        The record that ``tools/measure_memory.py`` writes; its docstring has the keys.
+        The record that ``mmest memory`` writes; its docstring has the keys.
 
     Raises:
         ValueError: the config has no TunedBackbone; the device is not there, or too small; a CPU is asked for fp16.
