@@ -10,8 +10,9 @@ from mmengine.runner import Runner
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.delta import strip_frozen
 from mmest.checkpoints.files import curves_from_plain, to_plain, write_sealed
+from mmest.engine.processes import bare
 from mmest.engine.resume import check_resume
-from mmest.engine.training_guard import TrainingGuard, bare
+from mmest.engine.training_guard import TrainingGuard
 from mmest.files import remove_leftovers
 
 

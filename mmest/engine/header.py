@@ -15,7 +15,7 @@ from rich.table import Table
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.datasets.checks.report import count as counted
-from mmest.engine.training_guard import bare
+from mmest.engine.processes import bare
 from mmest.measure.memory.compare import without_pretrained
 from mmest.measure.parameters import count, trainable
 from mmest.measure.planner.fake_backbone import FakeBackbone

@@ -14,6 +14,7 @@ from mmest.configs import check_parts, explain_build_errors, forget_parts, varia
 from mmest.datasets.checks import check_data
 from mmest.datasets.class_weights import count_ignored_pixels
 from mmest.engine.image_size import ImageSizeHook
+from mmest.engine.processes import TunedRunner
 from mmest.engine.resume import check_load_from
 from mmest.engine.trained_classes import TrainedClassesHook
 from mmest.frameworks import framework_of
@@ -129,23 +130,25 @@ def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
 def build_runner(cfg: Config, launcher: str) -> Runner:
     """The runner of a config, whose images are opened by mmest's reader.
 
-    Under torchrun without CUDA, processes talk over gloo, and BatchNorm is that of each process, as torch synchronises
-    it between CUDA devices only.
+    Of several processes none sends what is frozen to another. Under torchrun without CUDA they talk over gloo, and
+    BatchNorm is that of each process, as torch synchronises it between CUDA devices only.
 
     Raises:
         ValueError: the config names a type that is not registered, or an argument that its class does not take.
     """
     cfg.launcher = launcher
+    if launcher != 'none':
+        unused = cfg.get('find_unused_parameters', False)
+        ours = dict(type='TunedDataParallel', broadcast_buffers=False, find_unused_parameters=unused)
+        cfg.model_wrapper_cfg = dict(ours, **(cfg.get('model_wrapper_cfg') or {}))
     if launcher == 'pytorch' and not torch.cuda.is_available():
         # mmengine by itself would ask CUDA for a device, and bind the model to it.
         if not torch.distributed.is_initialized():
             torch.distributed.init_process_group('gloo')
-        cfg.merge_from_dict(
-            dict(model_wrapper_cfg=dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False))
-        )
+        cfg.model_wrapper_cfg.device_ids = None
         _replace_sync_bn(cfg.model)
     with explain_build_errors(cfg):
-        runner = Runner.from_cfg(cfg)
+        runner = TunedRunner.from_cfg(cfg)
     count_ignored_pixels(runner.model)
     # Its loaders are not built yet, and its config, which goes into checkpoints, stays as it is.
     for loader in (runner._train_dataloader, runner._val_dataloader, runner._test_dataloader):

@@ -1,5 +1,6 @@
 """A training on a user's own data: a shipped config, with the data in place of its own and a schedule that fits."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,8 +87,10 @@ def own_config(source: Path, choices: Choices, work_dir: Path | None = None) -> 
         batch, said_batch = largest_batch(cfg, prepared.size)
     use_own_rates(cfg)
     images = prepared.counts['train']
-    schedule = fit_schedule(cfg, images, min(batch, images), choices.epochs, choices.iters, choices.rate)
+    processes = int(os.environ.get('WORLD_SIZE', '1'))  # of torchrun, each with a batch of its own
+    schedule = fit_schedule(cfg, images, min(batch, images) * processes, choices.epochs, choices.iters, choices.rate)
     use_schedule(cfg, schedule)
+    cfg.train_dataloader.batch_size = min(batch, images)
     cfg.merge_from_dict(dict(randomness=dict(seed=choices.seed)))
     if choices.options:
         set_options(cfg, choices.options)

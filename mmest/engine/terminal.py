@@ -17,8 +17,8 @@ from rich.table import Table
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.engine.header import header
+from mmest.engine.processes import bare
 from mmest.engine.resume import latest_complete_checkpoint
-from mmest.engine.training_guard import bare
 from mmest.measure.memory.allocator import RunningPeak
 
 # Lines of a terminal that keeps what it shows, such as a file; validations and metrics in a table.

@@ -4,12 +4,12 @@ import math
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.digests import changed, digest, digests
+from mmest.engine.processes import bare, refuse_different_weights
 from mmest.measure.parameters import tuning_table
 
 # Steps in a row; mixed precision may meet an overflow once while its scale settles.
@@ -20,15 +20,11 @@ class InvalidTraining(RuntimeError):
     """A training whose result is worth nothing; the message says why in a sentence."""
 
 
-def bare(runner: Runner) -> nn.Module:
-    """The model of a runner without the wrapper of distributed training."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
-
-
 class TrainingGuard(Hook):
     """Proof that a run has trained what it should and nothing else.
 
-    - At the start: a table of what is frozen and what trains; the optimizer holds exactly what trains.
+    - At the start: a table of what is frozen and what trains; the optimizer holds exactly what trains; all processes
+      hold the same weights.
     - While training: losses are finite.
     - At each checkpoint and at the end: no frozen tensor has changed a bit, every trained one is finite.
     - At the end: what trains has moved.
@@ -54,6 +50,8 @@ class TrainingGuard(Hook):
         self._check_optimizer(runner, model)
         self.frozen = self._frozen_digests(model)
         self._start = digests(_trained(model))
+        frozen = {f'{path}.backbone.{name}': one for path, part in self.frozen.items() for name, one in part.items()}
+        refuse_different_weights({**frozen, **self._start})
         self._first_step = runner.iter
         runner.logger.info(f'\n{tuning_table(model)}')
 

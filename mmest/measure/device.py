@@ -1,5 +1,7 @@
 """Devices: whether one is there, and that its memory did not suffice."""
 
+import os
+
 import torch
 
 _NO_MEMORY = ('out of memory', "can't allocate memory", 'cannot allocate memory', 'not enough memory')
@@ -9,13 +11,15 @@ def usable_device(name: str | None = None) -> str:
     """The name of a device that torch can use.
 
     Args:
-        name: such as ``cpu`` or ``cuda:0`` (default: a GPU if there is one).
+        name: such as ``cpu`` or ``cuda:0`` (default: a GPU if there is one; of torchrun's processes each has its own).
 
     Raises:
         ValueError: there is no such device.
     """
     if name is None:
-        return 'cuda:0' if torch.cuda.is_available() else 'cpu'
+        if not torch.cuda.is_available():
+            return 'cpu'
+        return f'cuda:{int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()}'
     try:
         device = torch.device(name)
     except RuntimeError:

@@ -78,6 +78,17 @@ def test_the_config_can_be_written_and_read(own):
     assert again.train_dataloader.dataset.ann_file == cfg.train_dataloader.dataset.ann_file
 
 
+def test_the_schedule_counts_the_images_of_all_processes(own, monkeypatch):
+    """Each process takes a batch in every step."""
+    own(exports.roboflow_coco)
+    alone, _ = own_config(Path('own'), Choices(epochs=12, batch=2))
+    monkeypatch.setenv('WORLD_SIZE', '3')
+    cfg, _ = own_config(Path('own'), Choices(epochs=12, batch=2))
+    assert cfg.train_dataloader.batch_size == alone.train_dataloader.batch_size == 2
+    assert cfg.train_cfg.max_iters * 3 == alone.train_cfg.max_iters
+    assert cfg.optim_wrapper.optimizer.lr == pytest.approx(alone.optim_wrapper.optimizer.lr * 3**0.5)
+
+
 @pytest.mark.parametrize('model', sorted(models()))
 def test_every_model_learns_the_classes_of_the_data(model, own):
     own(exports.cvat_coco)

@@ -1,0 +1,71 @@
+"""Training in several processes: each has the frozen part from the same file, and none sends it to another."""
+
+from typing import Any
+
+from mmengine.dist import all_gather_object, broadcast
+from mmengine.model import MMDistributedDataParallel, is_model_wrapper
+from mmengine.registry import MODEL_WRAPPERS
+from mmengine.runner import Runner
+from torch import nn
+
+from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.checkpoints.digests import changed, fingerprint
+
+
+def bare(runner: Runner) -> nn.Module:
+    """The model of a runner without the wrapper of distributed training."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def frozen_names(model: nn.Module) -> set[str]:
+    """Names of the frozen parameters and buffers, as the model's state dict has them."""
+    return {f'{path}.backbone.{name}' for path, tuned in tuned_backbones(model) for name, _ in tuned.frozen_state()}
+
+
+@MODEL_WRAPPERS.register_module()
+class TunedDataParallel(MMDistributedDataParallel):
+    """Data parallel training that neither broadcasts nor reduces what is frozen.
+
+    Args:
+        module: the model.
+        **more: arguments of ``MMDistributedDataParallel``.
+    """
+
+    def __init__(self, module: nn.Module, **more: Any) -> None:
+        module._ddp_params_and_buffers_to_ignore = sorted(frozen_names(module))
+        super().__init__(module, **more)
+
+
+class TunedRunner(Runner):
+    """Mmengine's runner; of the starting weights, its processes are sent what trains and no more."""
+
+    def _init_model_weights(self) -> None:
+        model = bare(self)
+        if not hasattr(model, 'init_weights'):
+            return
+        model.init_weights()
+        frozen = frozen_names(model)
+        for name, tensor in model.state_dict().items():
+            if name not in frozen:
+                broadcast(tensor)
+
+
+def refuse_different_weights(digests: dict[str, str]) -> None:
+    """Stop a training whose processes do not start from the same weights.
+
+    Args:
+        digests: of the tensors of this process, by name.
+
+    Raises:
+        ValueError: in every process, where one has other tensors than the first.
+    """
+    there = all_gather_object(fingerprint(digests))
+    wrong = next((rank for rank, one in enumerate(there) if one != there[0]), None)
+    if wrong is None:
+        return
+    everyone = all_gather_object(digests)
+    names = changed(everyone[0], everyone[wrong])
+    raise ValueError(
+        f'Process {wrong} starts from other weights than process 0: {len(names)} tensors differ, first {names[0]}. Is '
+        'the pretrained file (and load_from) the same on every machine?'
+    )

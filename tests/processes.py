@@ -1,0 +1,50 @@
+"""Functions that run in several processes, as torchrun would start them."""
+
+import multiprocessing
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+# What takes seconds to import is imported once, in the process that the others are forked from.
+multiprocessing.set_forkserver_preload(['mmdet.models', 'mmseg.models', 'mmest', 'toy'])
+
+
+def run_in_processes(function: Callable, processes: int, folder: Path, *args) -> None:
+    """Call ``function(rank, *args)`` in so many processes, with the variables that torchrun sets."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        mp.start_processes(
+            _call, (function, processes, port, folder, args), nprocs=processes, start_method='forkserver'
+        )
+    except Exception as error:
+        raise AssertionError(''.join(p.read_text() for p in folder.glob('error*.txt'))) from error
+
+
+def _call(rank: int, function: Callable, processes: int, port: int, folder: Path, args: tuple) -> None:
+    sys.path.insert(0, str(Path(__file__).parent))
+    os.environ.update(
+        RANK=str(rank),
+        LOCAL_RANK=str(rank),
+        WORLD_SIZE=str(processes),
+        MASTER_ADDR='127.0.0.1',
+        MASTER_PORT=str(port),
+    )
+    torch.set_num_threads(1)
+    try:
+        function(rank, *args)
+    except Exception:
+        (folder / f'error{rank}.txt').write_text(traceback.format_exc())
+        raise
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
