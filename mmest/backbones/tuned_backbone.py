@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mmest.anatomy.hooks import override
 from mmest.anatomy.probe import maps_of
 from mmest.anatomy.taps import TapReader
+from mmest.backbones.frozen_precision import FrozenPrecision
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.digests import digests
 from mmest.checkpoints.pretrained import MIN_COVERAGE, Coverage, load_pretrained, pretrained_source
@@ -44,11 +45,14 @@ class TunedBackbone(BaseModule):
             ``Pretrained``, names the weights.
         tuning: config of a registered tuning method, such as ``dict(type='EST')``.
         allow_random: let a frozen backbone train beside others though no file gave it weights.
+        frozen_dtype: ``bf16`` keeps the frozen weights in bfloat16, half the bytes, and runs the backbone in mixed
+            precision; neck and side network get its maps as without. For methods beside the backbone, and Frozen.
         init_cfg: must be None; checkpoints of the backbone belong to its own config, where inference finds them too.
         pretrained: must be None, for the same reason.
 
     Raises:
-        ValueError: weights were given to the wrapper; the method is unknown; the backbone does not suit the method.
+        ValueError: weights were given to the wrapper; the method is unknown; the backbone does not suit the method;
+            the method trains inside the backbone, and ``frozen_dtype`` is set.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class TunedBackbone(BaseModule):
         backbone: dict | nn.Module,
         tuning: dict,
         allow_random: bool = False,
+        frozen_dtype: str | None = None,
         init_cfg: dict | None = None,
         pretrained: str | None = None,
     ) -> None:
@@ -83,10 +88,27 @@ class TunedBackbone(BaseModule):
         self._restorable: dict[str, str] = {}
         self._has_weights = False
         self._warned = False
+        self.precision = FrozenPrecision(frozen_dtype)
+        self._refuse_to_train_in(frozen_dtype)
         self.taps = None
         if self.method.tapped_blocks:
             self.taps = TapReader(self.method, self.backbone, self.method.tapped_blocks)
         self._freeze()
+        self.precision.narrow(self.backbone)
+
+    def _refuse_to_train_in(self, dtype: str | None) -> None:
+        kind = type(self.method).__name__
+        if dtype and self.method.trains and not self.method.beside:
+            raise ValueError(
+                f"frozen_dtype='{dtype}' is for backbones frozen whole, but {kind} trains inside the backbone, and "
+                'its gradients would pass through rounded weights. Leave frozen_dtype out, or take a method beside the '
+                'backbone, such as EST.'
+            )
+        if dtype and self.method.reruns_backbone:
+            raise ValueError(
+                f'{kind} runs layers of the frozen backbone again and takes the difference of their results, of which '
+                f"frozen_dtype='{dtype}' would leave little but rounding. Leave it out, or take another method."
+            )
 
     def _freeze(self) -> None:
         trained = {id(p) for p in self.method.trained_parameters(self.backbone)}
@@ -130,6 +152,17 @@ class TunedBackbone(BaseModule):
             if id(tensor) not in trained_ids:
                 yield name, tensor.detach()
 
+    def frozen_digests(self) -> dict[str, str]:
+        """Digest of each of :meth:`frozen_state`, of the tensor that the pretrained file gave where this is that one,
+        rounded by ``frozen_dtype``.
+        """
+        return self.precision.digests(self.frozen_state())
+
+    def use_precision_of_file(self) -> None:
+        """Keep frozen weights in float32 from here on; what was rounded stays so until weights are loaded."""
+        self.precision.widen(self.backbone)
+        self.precision = FrozenPrecision(None)
+
     def restorable(self) -> dict[str, str]:
         """Digests of the frozen tensors as the pretrained file gives them: what a delta checkpoint can leave out."""
         return self._restorable
@@ -166,25 +199,31 @@ class TunedBackbone(BaseModule):
 
     def load_backbone(self) -> None:
         """Give the backbone the weights that its ``init_cfg`` names (or a fresh start, if it names none)."""
+        self.precision.widen(self.backbone)
         self.coverage = load_pretrained(self.backbone)
         self._has_weights = self.coverage is not None
-        if self.coverage is None:
-            self._restorable = {}
-            return
-        lost = set(self.coverage.missing)
+        self._restorable = {}
+        if self.coverage is not None:
+            self._restorable = self._given_by_file(self.coverage)
+        self.precision.narrow(self.backbone)
+        self.precision.remember(self._restorable, self.frozen_state())
+
+    def _given_by_file(self, coverage: Coverage) -> dict[str, str]:
+        """Digests of the frozen tensors that a file gives; what of them it lacks is said."""
+        lost = set(coverage.missing)
         random = [
             name for name, p in self.backbone.named_parameters() if name in lost and not p.requires_grad and p.ndim > 1
         ]
-        print_log(str(self.coverage), logger='current')
+        print_log(str(coverage), logger='current')
         if random:
             print_log(
-                f'{len(random)} frozen weights of {self.coverage.backbone} stay random, because the file lacks them, '
+                f'{len(random)} frozen weights of {coverage.backbone} stay random, because the file lacks them, '
                 f'first {random[0]}. Is it the file of this very backbone?',
                 logger='current',
                 level=30,
             )
         # What the file lacks is restorable all the same where every build gives it the same constant.
-        self._restorable = digests(
+        return digests(
             (name, tensor)
             for name, tensor in self.frozen_state()
             if name not in lost or bool((tensor == tensor.flatten()[0]).all())
@@ -206,11 +245,12 @@ class TunedBackbone(BaseModule):
         self._keep_in_eval_mode()
         with self.method.passing(self.backbone) as run:
             # Frozen parts build no graph by themselves, as long as nothing in front of them needs one.
-            with torch.no_grad() if self.method.beside else nullcontext():
+            with torch.no_grad() if self.method.beside else nullcontext(), self.precision.computing(x.device):
                 outputs = self.backbone(x)
             self.method.refuse_idle(run, self.backbone)
-            features = maps_of(outputs, x)
+            features = [self.precision.handed_over(f, x) for f in maps_of(outputs, x)]
             taps = [] if self.taps is None else self.taps.take(run, (x.shape[-2], x.shape[-1]), features)
+            taps = [tap._replace(feature=self.precision.handed_over(tap.feature, x)) for tap in taps]
             # Under autocast too, necks get what the plain backbone would give them.
             return outputs, [y.to(f.dtype) for y, f in zip(self.method(features, taps, x), features)]
 
@@ -240,12 +280,12 @@ class ESTBackbone(TunedBackbone):
 
     Args:
         backbone: config of any registered backbone.
-        allow_random: as of :class:`TunedBackbone`.
+        allow_random, frozen_dtype: as of :class:`TunedBackbone`.
         knobs: arguments of :class:`mmest.tuning.side.est.EST`.
     """
 
-    def __init__(self, backbone: dict, allow_random: bool = False, **knobs) -> None:
-        super().__init__(backbone, tuning=dict(type='EST', **knobs), allow_random=allow_random)
+    def __init__(self, backbone: dict, allow_random: bool = False, frozen_dtype: str | None = None, **knobs) -> None:
+        super().__init__(backbone, dict(type='EST', **knobs), allow_random, frozen_dtype)
 
 
 def tuned_backbones(model: nn.Module) -> list[tuple[str, TunedBackbone]]:

@@ -18,13 +18,16 @@ class TunedModule(TunedBackbone):
     Args:
         module: with the weights that it was pretrained to.
         tuning: ``dict(type=NAME, ...)`` of the method.
+        frozen_dtype: see :class:`TunedBackbone`.
     """
 
-    def __init__(self, module: nn.Module, tuning: dict) -> None:
-        super().__init__(backbone=module, tuning=tuning)
+    def __init__(self, module: nn.Module, tuning: dict, frozen_dtype: str | None = None) -> None:
+        weights = digests(module.state_dict().items())
+        super().__init__(module, tuning, frozen_dtype=frozen_dtype)
         self._has_weights = True
         # What is frozen is what the caller brings: a delta leaves it out.
-        self._restorable = digests(self.frozen_state())
+        self._restorable = {name: weights[name] for name, _ in self.frozen_state()}
+        self.precision.remember(self._restorable, self.frozen_state())
 
     def forward(self, x: Tensor) -> Any:
         outputs, maps = self.run(x)
@@ -33,11 +36,12 @@ class TunedModule(TunedBackbone):
     def merge(self) -> nn.Module:
         """Fold what was trained into the module's own parameters and return the module, which needs mmest no more.
 
-        This wrapper is of no use afterwards.
+        This wrapper is of no use afterwards. What ``frozen_dtype`` rounded stays rounded, in float32.
 
         Raises:
             ValueError: the method cannot be merged.
         """
+        self.use_precision_of_file()
         self.method.merge(self.backbone)
         self.method.release(self.backbone)
         for module in self.backbone.modules():
@@ -45,7 +49,7 @@ class TunedModule(TunedBackbone):
         return self.backbone
 
 
-def tune(module: nn.Module, method: str = 'EST', **knobs: Any) -> TunedModule:
+def tune(module: nn.Module, method: str = 'EST', frozen_dtype: str | None = None, **knobs: Any) -> TunedModule:
     """Tune a pretrained module: what the method does not train is frozen from here on.
 
     ::
@@ -59,6 +63,8 @@ def tune(module: nn.Module, method: str = 'EST', **knobs: Any) -> TunedModule:
             (``features_only=True``), torchvision, segmentation_models_pytorch, torchgeo, OpenMMLab, or your own. It is
             used as it is, not copied.
         method: a tuning method, such as ``EST``, ``LoRA``, ``Full``.
+        frozen_dtype: ``bf16`` keeps frozen weights in bfloat16, in place: half their bytes. For methods beside the
+            module.
         knobs: arguments of the method; what is left out is as the shipped configs have it.
 
     Returns:
@@ -71,7 +77,7 @@ def tune(module: nn.Module, method: str = 'EST', **knobs: Any) -> TunedModule:
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f'mmest.tune takes a module that returns maps, but got {type(module).__name__}.')
-    return TunedModule(module, {**_shipped(method), **knobs})
+    return TunedModule(module, {**_shipped(method), **knobs}, frozen_dtype)
 
 
 def _shipped(method: str) -> dict:

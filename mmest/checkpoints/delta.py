@@ -33,6 +33,8 @@ class Tuned(Protocol):
 
     def frozen_state(self) -> Iterator[tuple[str, Tensor]]: ...
 
+    def frozen_digests(self) -> dict[str, str]: ...
+
     def restorable(self) -> dict[str, str]: ...
 
     def load_backbone(self) -> None: ...
@@ -234,7 +236,8 @@ def _find_weights(info: dict, tuned: Tuned, names: set[str]) -> None:
     """Have the backbone hold the frozen tensors that a delta left out."""
 
     def fits() -> bool:
-        return fingerprint(digests((n, t) for n, t in tuned.frozen_state() if n in names)) == info['fingerprint']
+        own = tuned.frozen_digests()
+        return fingerprint({name: own[name] for name in names}) == info['fingerprint']
 
     if fits():
         return

@@ -5,6 +5,8 @@ from mmengine.config import Config, ConfigDict
 from .names import available_tunings, configs_root
 
 _WRAPPERS = ('TunedBackbone', 'ESTBackbone')
+# What the wrapper is told beside the backbone and the method.
+_KEPT = ('allow_random', 'frozen_dtype')
 
 
 def load_tuning(name: str) -> ConfigDict:
@@ -35,7 +37,7 @@ def set_tuning(cfg: Config, tuning: str | dict) -> None:
     if not is_wrapped(cfg.model.backbone):
         _train_what_is_tuned(cfg)
         _hand_over_what_is_used(cfg.model, outer['backbone'])
-    more = dict(allow_random=True) if outer.get('allow_random') else {}
+    more = {key: outer[key] for key in _KEPT if outer.get(key)}
     cfg.model.backbone = ConfigDict(type='TunedBackbone', backbone=outer['backbone'], tuning=method, **more)
     cfg.pop('tuning', None)  # of the method before
 

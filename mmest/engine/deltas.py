@@ -6,7 +6,6 @@ from torch import nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.delta import strip_frozen
-from mmest.checkpoints.digests import digests
 from mmest.checkpoints.files import save_file
 from mmest.checkpoints.safe import load_file
 from mmest.engine.optim import apply_methods, merge_groups
@@ -40,7 +39,7 @@ def save_delta(model: nn.Module, path: str | Path) -> Path:
     """
     tuned = _tuned(model)
     checkpoint = dict(state_dict=model.state_dict())
-    strip_frozen(tuned, checkpoint, {name: digests(module.frozen_state()) for name, module in tuned})
+    strip_frozen(tuned, checkpoint, {name: module.frozen_digests() for name, module in tuned})
     save_file(checkpoint, Path(path))
     return Path(path)
 

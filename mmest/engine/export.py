@@ -50,6 +50,8 @@ def export(delta: Path, out: Path, config: Path | None = None, merge: bool = Fal
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     with explain_build_errors(cfg):
         model = MODELS.build(cfg.model)
+    for _, tuned in tuned_backbones(model):
+        tuned.use_precision_of_file()
     _refuse_to_overwrite(out, *(pretrained_source(tuned.backbone) for _, tuned in tuned_backbones(model)))
     load_state_dict(model, checkpoint['state_dict'], strict=True)
     if merge:

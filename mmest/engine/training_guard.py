@@ -101,7 +101,7 @@ class TrainingGuard(Hook):
 
     @staticmethod
     def _frozen_digests(model: nn.Module) -> dict[str, dict[str, str]]:
-        return {path: digests(tuned.frozen_state()) for path, tuned in tuned_backbones(model)}
+        return {path: tuned.frozen_digests() for path, tuned in tuned_backbones(model)}
 
     @staticmethod
     def _check_recomputation(runner: Runner, model: nn.Module) -> None:

@@ -34,6 +34,9 @@ class TuningMethod(nn.Module, Hooked):
     #: Whether the method lies beside the backbone, which then runs without a graph.
     beside = False
 
+    #: Whether the method runs layers of the frozen backbone again by itself.
+    reruns_backbone = False
+
     #: Arguments that change how it trains, not what it computes from given weights.
     training_arguments = frozenset(('lr_mult', 'layer_decay', 'dropout', 'recompute'))
 

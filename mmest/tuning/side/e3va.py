@@ -43,6 +43,7 @@ class E3VA(SideNetwork):
 
     acts_on = 'beside the backbone'
     source = 'Yin et al., ACM MM 2024'
+    reruns_backbone = True
 
     def __init__(
         self, backbone: nn.Module, rank: int = 8, reduction: int = 2, branches: int = 2, lr_mult: float = 1.0

@@ -1,0 +1,158 @@
+"""Frozen weights in bfloat16: half the bytes, the maps of mixed precision, and deltas as without."""
+
+import shutil
+
+import mmengine
+import pytest
+import torch
+from mmengine.registry import MODELS
+from mmengine.runner import Runner
+from toy import BACKBONES, METHODS, SIDE, build, image, runner_cfg
+
+import mmest
+from mmest.checkpoints.delta import DELTA_KEY, decode_info
+from mmest.checkpoints.digests import digests
+from mmest.engine.export import export
+from mmest.registry import TUNINGS
+
+BESIDE = [name for name in (*SIDE, 'frozen') if not TUNINGS.get(METHODS[name]['type']).reruns_backbone]
+INSIDE = [name for name in METHODS if name not in (*SIDE, 'frozen')]
+
+
+def rounded(name, method, checkpoint=None):
+    cfg = dict(BACKBONES[name])
+    if checkpoint:
+        cfg['init_cfg'] = dict(type='Pretrained', checkpoint=str(checkpoint))
+    return MODELS.build(dict(type='TunedBackbone', backbone=cfg, tuning=dict(METHODS[method]), frozen_dtype='bf16'))
+
+
+def runner(checkpoint, work_dir, dtype, **changes):
+    cfg = runner_cfg('swin', METHODS['est'], checkpoint, work_dir, **changes)
+    if dtype:
+        cfg.model.backbone.frozen_dtype = dtype
+    return Runner.from_cfg(cfg)
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory, weights):
+    """Folders of a run with frozen weights as the file has them, and of one with rounded ones."""
+    folders = {}
+    for dtype in (None, 'bf16'):
+        folders[dtype] = tmp_path_factory.mktemp(str(dtype))
+        runner(weights['swin'], folders[dtype], dtype).train()
+    return folders
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+@pytest.mark.parametrize('method', BESIDE)
+def test_half_the_bytes_and_the_maps_of_mixed_precision(name, method, weights):
+    tuned, exact = rounded(name, method, weights[name]), build(name, METHODS[method], weights[name])
+    for model in (tuned, exact):
+        model.init_weights()
+    nbytes = [sum(p.nbytes for p in model.backbone.parameters() if p.ndim > 1) for model in (tuned, exact)]
+    assert 2 * nbytes[0] == nbytes[1]
+    found = tuned.train()(image())  # what the frozen backbone gives: a method beside it starts there
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        mixed = exact.backbone.eval()(image())
+    assert [f.dtype for f in found] == [torch.float32] * len(mixed)
+    for f, m in zip(found, mixed, strict=True):
+        assert (f - m).norm() / m.norm() < 0.03
+
+
+def test_under_autocast_the_neck_gets_what_autocast_computes_in(weights):
+    tuned = rounded('swin', 'est', weights['swin'])
+    with torch.autocast('cpu', torch.float16):
+        assert {f.dtype for f in tuned(image())} == {torch.float16}
+
+
+@pytest.mark.parametrize('method', INSIDE)
+def test_methods_inside_the_backbone_are_refused(method):
+    with pytest.raises(ValueError, match='trains inside the backbone, and its gradients would pass through rounded'):
+        rounded('swin', method)
+
+
+def test_a_method_that_runs_frozen_layers_again_is_refused():
+    with pytest.raises(ValueError, match='E3VA runs layers of the frozen backbone again'):
+        rounded('swin', 'e3va')
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="frozen_dtype should be None or 'bf16', but it is 'int4'"):
+        mmest.tune(build('resnet'), frozen_dtype='int4')
+
+
+def test_fingerprints_are_of_the_file(trained):
+    infos = []
+    for folder in trained.values():
+        state = torch.load(folder / 'epoch_2.pth', weights_only=True)['state_dict']
+        infos.append(decode_info(state[f'backbone.{DELTA_KEY}']))
+        assert not any(key.startswith('backbone.backbone.') for key in state)
+    assert infos[0]['fingerprint'] == infos[1]['fingerprint']
+
+
+@pytest.mark.parametrize('dtype', [None, 'bf16'])
+@pytest.mark.parametrize('delta', [None, 'bf16'])
+def test_deltas_load_whatever_the_precision(trained, weights, tmp_path, dtype, delta):
+    fresh = runner(weights['swin'], tmp_path, dtype, load_from=str(trained[delta] / 'epoch_2.pth'))
+    fresh.load_or_resume()
+    again = runner(weights['swin'], tmp_path / 'same', delta, load_from=str(trained[delta] / 'epoch_2.pth'))
+    again.load_or_resume()
+    with torch.no_grad():
+        found, expected = (r.model.eval()(image()) for r in (fresh, again))
+    assert torch.equal(found, expected) if dtype == delta else torch.allclose(found, expected, atol=0.05)
+
+
+def test_resumes_the_same_curve(trained, weights, tmp_path):
+    shutil.copy(trained['bf16'] / 'epoch_1.pth', tmp_path)
+    again = runner(weights['swin'], tmp_path, 'bf16', resume=True, load_from=str(tmp_path / 'epoch_1.pth'))
+    again.train()
+    states = [torch.load(folder / 'epoch_2.pth')['state_dict'] for folder in (trained['bf16'], tmp_path)]
+    assert digests(states[0].items()) == digests(states[1].items())
+
+
+def test_a_bit_of_a_rounded_tensor_that_changed_is_noticed(weights, tmp_path):
+    class Vandal(mmengine.hooks.Hook):
+        def after_train_iter(self, runner, *args, **kwargs):
+            weight = runner.model.backbone.backbone.patch_embed.projection.weight
+            weight.data.view(torch.int16).view(-1)[0] ^= 1
+
+    r = runner(weights['swin'], tmp_path, 'bf16')
+    r.register_hook(Vandal())
+    with pytest.raises(RuntimeError, match='1 frozen tensors .* have changed .* patch_embed.projection.weight'):
+        r.train()
+
+
+def test_keeps_what_load_from_changed(weights, tmp_path):
+    state = torch.load(weights['swin'])['state_dict']
+    state = {key: value + 1 if value.is_floating_point() else value for key, value in state.items()}
+    torch.save(dict(state_dict=state), tmp_path / 'detector.pth')
+    r = runner(weights['swin'], tmp_path, 'bf16', load_from=str(tmp_path / 'detector.pth'))
+    r.train()
+    fresh = runner(weights['swin'], tmp_path / 'again', 'bf16', load_from=str(tmp_path / 'epoch_2.pth'))
+    fresh.load_or_resume()
+    with torch.no_grad():
+        assert torch.equal(r.model.eval()(image()), fresh.model.eval()(image()))
+
+
+def test_an_export_has_the_weights_of_the_file(trained, weights, tmp_path):
+    state = export(trained['bf16'] / 'epoch_2.pth', tmp_path / 'whole.pth')
+    for key, value in torch.load(weights['swin'])['state_dict'].items():
+        assert torch.equal(state[f'backbone.{key}'], value)
+
+
+def test_from_python(tmp_path):
+    model = build('resnet')
+    weights = {name: p.clone() for name, p in model.state_dict().items()}
+    tuned = mmest.tune(model, frozen_dtype='bf16')
+    mmest.save_delta(tuned, tmp_path / 'delta.pth')
+    other = build('resnet')
+    other.load_state_dict(weights)
+    exact = mmest.load_delta(mmest.tune(other), tmp_path / 'delta.pth')
+    assert digests(exact.method.state_dict().items()) == digests(tuned.method.state_dict().items())
+
+
+def test_what_is_merged_runs_without_mmest():
+    tuned = mmest.tune(build('resnet'), 'Frozen', frozen_dtype='bf16')
+    module = tuned.merge()
+    assert {p.dtype for p in module.parameters()} == {torch.float32}
+    module(image())
