@@ -37,6 +37,17 @@ class BuildWithMIM(build_py):
                     target / name,
                     ignore=shutil.ignore_patterns('__pycache__', 'environment', 'setup_env.py'),
                 )
+        if self.editable_mode:
+            self._say_where_the_package_is()
+
+    def _say_where_the_package_is(self) -> None:
+        """Make the first line of ``top_level.txt`` the path of the package.
+
+        mim looks in site-packages, where the package of an editable install is not, and joins to it what this line
+        says: an absolute path wins.
+        """
+        for file in Path(self.get_finalized_command('install').install_lib).glob('mmest-*.dist-info/top_level.txt'):
+            file.write_text(f'{ROOT / "mmest"}\n{file.read_text()}')
 
 
 DETECTION = ['mmcv>=2.0.0rc4,<2.2', 'mmdet>=3.3,<4']

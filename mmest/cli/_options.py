@@ -99,6 +99,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         choices=['none', 'pytorch', 'slurm', 'mpi'],
         help='how processes were started (default: pytorch under torchrun, else none)',
     )
+    # Of torch.distributed.launch, by which mim starts several; the environment says the same.
+    parser.add_argument('--local-rank', help=argparse.SUPPRESS)
     add_trust(parser)
 
 

@@ -30,6 +30,10 @@ def test_unknown_config_suggests_near_names(run):
     assert said.startswith('train: There is no config') and 'segmentation/custom/upernet_r50_est' in said
 
 
+def test_torch_launch_may_number_the_processes(run):
+    assert 'There is no config "nothing"' in run('train', '--local-rank=0', 'nothing', '--launcher', 'none')
+
+
 @pytest.mark.parametrize(
     'content, sentence',
     [
