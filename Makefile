@@ -41,4 +41,4 @@ docs:  ## build the documentation's site into site/; needs neither torch nor the
 
 tables: setup  ## make docs/benchmarks.md, docs/memory.md and docs/study.md from benchmarks/
 	@rm -rf docs/benchmarks  # what removed records left there
-	@$(VENV)/bin/python tools/make_tables.py benchmarks/results --notes benchmarks/notes.md --texts benchmarks/memory.md --into README.md --out docs --study benchmarks/grids/accuracy.py --trials benchmarks/trials
+	@$(VENV)/bin/python tools/make_tables.py benchmarks/results --notes benchmarks/notes.md --texts benchmarks/memory.md --into README.md --model-index . --out docs --study benchmarks/grids/accuracy.py --trials benchmarks/trials

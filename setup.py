@@ -28,9 +28,11 @@ class BuildWithMIM(build_py):
         target = Path('mmest' if self.editable_mode else f'{self.build_lib}/mmest') / '.mim'
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
-        for name in ('configs', 'tools'):
+        for name in ('configs', 'tools', 'model-index.yml'):
             if self.editable_mode:
-                (target / name).symlink_to(os.path.relpath(ROOT / name, target), target_is_directory=True)
+                (target / name).symlink_to(os.path.relpath(ROOT / name, target))
+            elif (ROOT / name).is_file():
+                shutil.copy(ROOT / name, target)
             else:
                 shutil.copytree(
                     ROOT / name,

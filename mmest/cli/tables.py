@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 
 from mmest.benchmark.grid import read_asked
+from mmest.benchmark.tables.model_index import write_index
 from mmest.benchmark.tables.page import PAGE, Page
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.study import read_trials, study
@@ -58,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='FILE.md',
         help='texts that get the first table between their lines <!-- results --> and <!-- /results -->',
     )
+    parser.add_argument(
+        '--model-index', type=Path, metavar='DIR', help="write DIR/model-index.yml and metafiles, in OpenMMLab's form"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -71,6 +75,8 @@ def run(args: argparse.Namespace) -> None:
             trials = read_trials(args.trials) if args.trials else []
             texts[args.out / 'study.md'] = study(read_asked(args.study), results, trials)
     Page(results, notes).write(args.out)
+    if args.model_index:
+        write_index(results, args.model_index)
     for path, text in texts.items():
         path.write_text(text)
     print(f'Wrote {args.out / PAGE} and what it shows.')
