@@ -53,6 +53,12 @@ def run_grid(cells: list[Cell], out: Path, work: Path, console: Console, jobs: i
     """
     todo = [cell for cell in cells if not is_done(out / f'{cell.name}.json', cell.request)]
     console.print(f'Cells to measure: {len(todo)} of {len(cells)}.')
+    with grid_progress(console) as progress:
+        return _Grid(todo, out, work, progress, jobs).run()
+
+
+def grid_progress(console: Console) -> Progress:
+    """How far a grid is, and how long it will take."""
     columns = (
         TextColumn('{task.description}', markup=False),
         BarColumn(),
@@ -61,8 +67,7 @@ def run_grid(cells: list[Cell], out: Path, work: Path, console: Console, jobs: i
         TextColumn('left:'),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as progress:
-        return _Grid(todo, out, work, progress, jobs).run()
+    return Progress(*columns, console=console, transient=True)
 
 
 class _Job:
@@ -148,7 +153,9 @@ class _Grid:
         job.process.join()
         self.running.remove(job)
         if job.process.exitcode != 0:
-            _write(job.path, job.cell, self.sources, job.started, failed=True, error=[_end_of(job.process.exitcode)])
+            write_record(
+                job.path, job.cell, self.sources, job.started, failed=True, error=[_end_of(job.process.exitcode)]
+            )
         claims.give_up(job.path)
         self._report(job.cell.name, json.loads(job.path.read_text()), f'{time.monotonic() - job.started:.0f} s')
 
@@ -230,7 +237,8 @@ def _digest(request: dict) -> str:
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
 
 
-def _write(path: Path, cell: Cell, sources, started: float, **result) -> None:
+def write_record(path: Path, cell: Cell, sources: str | None, started: float, **result) -> None:
+    """Write the record of a cell that was begun at ``started`` by the monotonic clock."""
     write_json(
         path,
         dict(
@@ -286,9 +294,14 @@ def measure(cell: Cell, path: Path, folder: Path, sources: str | None) -> None:
         result.update(environment(cell.request.get('device') or _training_device()), failed=False)
     except Exception as error:  # whatever a method, a config or a library does: the record says it, the grid goes on
         traceback.print_exc()
-        lines = traceback.format_exception(error)
-        result = dict(failed=True, error=''.join(lines).strip().splitlines()[-_SHOWN:])
-    _write(path, cell, sources, started, **result)
+        result = failure(error)
+    write_record(path, cell, sources, started, **result)
+
+
+def failure(error: Exception) -> dict:
+    """What a record says of a cell that failed."""
+    lines = traceback.format_exception(error)
+    return dict(failed=True, error=''.join(lines).strip().splitlines()[-_SHOWN:])
 
 
 def _training_device() -> str:

@@ -40,6 +40,24 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
         folder: work folder of this cell alone.
         records: folder of the records, where those of the sweep are.
     """
+    cfg, chosen = training_config(request, folder, records)
+    checkpoint = latest_complete_checkpoint(folder)
+    cfg.resume, cfg.load_from = checkpoint is not None, str(checkpoint) if checkpoint else None
+    runner, evaluations = training_runner(cfg), _Evaluations()
+    runner.register_hook(evaluations)
+    share_decoded([runner._train_dataloader, runner._val_dataloader], folder.parent / 'decoded')
+    runner.train()
+    if not evaluations.metrics:  # cut off between the end of the training and that of its evaluation
+        runner.val_loop.run()
+    return scored(cfg, chosen, evaluations.metrics, losses(folder))
+
+
+def training_config(request: dict, folder: Path, records: Path) -> tuple[Config, dict]:
+    """The config of a cell that trains, with its seed, its rate and its held-out data, and what was chosen for it.
+
+    Args:
+        request, folder, records: as of :func:`train_and_score`.
+    """
     cfg = config_of_cell(request)
     cfg.work_dir = str(folder)
     check_parts(cfg, ['train_dataloader', 'val_dataloader', 'val_evaluator'])
@@ -49,26 +67,22 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
     if chosen['factor'] is not None:
         scale_rate(cfg, chosen['factor'], request.get('factor_of') or (request.get('sweep') or {}).get('of'))
     cfg.merge_from_dict(dict(randomness=dict(seed=request['seed'])))
-    checkpoint = latest_complete_checkpoint(folder)
-    cfg.resume, cfg.load_from = checkpoint is not None, str(checkpoint) if checkpoint else None
-    runner, evaluations = training_runner(cfg), _Evaluations()
-    runner.register_hook(evaluations)
-    share_decoded([runner._train_dataloader, runner._val_dataloader], folder.parent / 'decoded')
-    runner.train()
-    if not evaluations.metrics:  # cut off between the end of the training and that of its evaluation
-        runner.val_loop.run()
-    if not evaluations.metrics:
+    return cfg, chosen
+
+
+def scored(cfg: Config, chosen: dict, metrics: dict[str, float], losses: list[tuple[int, float]]) -> dict:
+    """What the record of a training says of it.
+
+    Raises:
+        RuntimeError: the evaluation found nothing.
+    """
+    if not metrics:
         raise RuntimeError(
             'The evaluation found no metrics; a detector that finds nothing at all has none. Train longer, or with '
             'another learning rate.'
         )
-    return dict(
-        described(cfg),
-        **chosen,
-        learning_rate=cfg.optim_wrapper.optimizer.lr,
-        metrics=evaluations.metrics,
-        losses=losses(folder),
-    )
+    rate = cfg.optim_wrapper.optimizer.lr
+    return dict(described(cfg), **chosen, learning_rate=rate, metrics=metrics, losses=losses)
 
 
 def scale_rate(cfg: Config, factor: float, of: str | None) -> None:

@@ -12,6 +12,7 @@ from mmest.benchmark.estimate import from_records, from_steps, summary
 from mmest.benchmark.grid import read_grid
 from mmest.benchmark.run import is_done, run_grid
 from mmest.benchmark.selection import select
+from mmest.benchmark.together.run import TRAINS, run_together
 from mmest.cli._options import at_least
 from mmest.cli._refusal import Refusal, refusing
 
@@ -69,6 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--jobs', type=at_least(1), default=1, metavar='N', help='cells at a time, on all cards of the machine (1)'
     )
+    parser.add_argument(
+        '--together',
+        type=at_least(1),
+        metavar='K',
+        help='train K models side by side in each job, for small models on a large card',
+    )
     parser.add_argument('--only', metavar='WORD,WORD', help='a part of the grid, such as dior,est,full')
     parser.add_argument(
         '--estimate', action='store_true', help='say how long it takes and what memory it needs, and stop'
@@ -94,7 +101,11 @@ def run(args: argparse.Namespace) -> None:
     if args.estimate:
         return
     try:
-        failed = run_grid(cells, args.out, Path('work_dirs', 'benchmarks'), console, args.jobs)
+        work, failed = Path('work_dirs', 'benchmarks'), []
+        if args.together:
+            failed += run_together(cells, args.out, work, console, args.jobs, args.together)
+            cells = [cell for cell in cells if cell.kind not in TRAINS]
+        failed += run_grid(cells, args.out, work, console, args.jobs)
     except KeyboardInterrupt:
         sys.exit('Interrupted; the same command goes on.')
     if failed:

@@ -1,5 +1,6 @@
 """What a figure was measured with."""
 
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -11,9 +12,11 @@ from mmest.measure.memory.compare import versions
 
 
 def commit() -> str | None:
-    """The commit of mmest's sources, with "-dirty" if code or configs were changed since; None outside of a
-    repository.
+    """The commit of mmest's sources, with "-dirty" if code or configs were changed since. Where they were copied
+    without their repository, what MMEST_COMMIT says, or None.
     """
+    if os.environ.get('MMEST_COMMIT'):
+        return os.environ['MMEST_COMMIT']
     root = Path(__file__).parents[2]
     try:
         ran = subprocess.run(['git', 'rev-parse', 'HEAD'], cwd=root, capture_output=True, text=True, check=True)

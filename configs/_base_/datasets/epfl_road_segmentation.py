@@ -7,6 +7,6 @@ crop_size = (256, 256)
 train_pipeline = _base_.train_pipeline
 train_pipeline[3].crop_size = crop_size
 dataset = dict(type='EPFLRoadDataset', data_root='{{$MMEST_DATA:data}}/epfl_road/')
-train_dataloader = dict(dataset=dict(**dataset, pipeline=train_pipeline))
+train_dataloader = dict(batch_size=8, dataset=dict(**dataset, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dataset)
 test_dataloader = dict(dataset=dataset)

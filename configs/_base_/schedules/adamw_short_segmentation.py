@@ -1,7 +1,7 @@
-# 1000 iterations: a short training for a CPU. The rate is that of full fine-tuning; neck and head, which start from
+# 600 iterations: a short training for a CPU. The rate is that of full fine-tuning; neck and head, which start from
 # nothing, have ten times as much, and a tuning method has its own factor, lr_mult.
 _base_ = './adamw_20k.py'
-iterations = 1000
+iterations = 600
 train_cfg = dict(max_iters=iterations, val_interval=iterations)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=iterations // 10),

@@ -136,6 +136,43 @@ class Stem(nn.Module):
         return self.project(pool_to(self.layers(image).permute(0, 2, 3, 1), size))
 
 
+class Detail(nn.Module):
+    """The image at a finer stride than the first output, as a correction of that output.
+
+    3×3 convolutions of stride 2 down to a stride of at most 8, a block of ConvNeXt's kind there (depthwise 7×7, then
+    two linear layers), and the positions that lie within one of the output side by side: what a patch embedding of
+    stride 16 has lost. Zero at the start.
+
+    Args:
+        channels: of the output.
+        stride: of the output, a power of two.
+        widths: of the convolutions.
+    """
+
+    def __init__(self, channels: int, stride: int, widths: Sequence[int] = (32, 64, 64)) -> None:
+        super().__init__()
+        layers, before = [], 3
+        for width in widths[: max(1, stride.bit_length() - 1)]:
+            layers += [nn.Conv2d(before, width, 3, 2, 1, bias=False), nn.GroupNorm(8, width), nn.GELU()]
+            before = width
+        self.layers = nn.Sequential(*layers)
+        self.local = nn.Sequential(
+            nn.Conv2d(before, before, 7, padding=3, groups=before),
+            nn.GroupNorm(1, before),
+            nn.Conv2d(before, 2 * before, 1),
+            nn.GELU(),
+            nn.Conv2d(2 * before, before, 1),
+        )
+        self.ratio = max(1, stride // 2 ** (len(layers) // 3))
+        self.expand = zero_linear(before * self.ratio**2, channels)
+
+    def forward(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        """B×3×H×W to B×C×H'×W', (H', W') = size."""
+        x = self.layers(image)
+        x = resized(x + self.local(x), (size[0] * self.ratio, size[1] * self.ratio))
+        return self.expand(F.pixel_unshuffle(x, self.ratio).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     """B×C×H×W to B×C×H'×W', (H', W') = size: pooled where it is finer, interpolated where it is coarser."""
     if tuple(x.shape[-2:]) == size:
@@ -164,6 +201,7 @@ class EST(ExpandingSideNetwork):
         kernel_size: of the depthwise convolutions.
         output_norms: train a scale and a shift of each output; costs one map of the output's size.
         stem: the image, through :class:`Stem`, is the state before the first block.
+        detail: the first output also gets the image, through :class:`Detail`.
         readout: every output gets a linear map of what all taps were reduced to, zero at the start.
         recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.
         lr_mult: factor on the learning rate of the side network.
@@ -185,6 +223,7 @@ class EST(ExpandingSideNetwork):
         kernel_size: KernelSize = 3,
         output_norms: bool = False,
         stem: bool = False,
+        detail: bool = False,
         readout: bool = False,
         recompute: bool = False,
         lr_mult: float = 1.0,
@@ -204,9 +243,14 @@ class EST(ExpandingSideNetwork):
             )
             self.build_state(widths)
             self.stem = Stem(widths[0], self.stride) if stem else None
+            self.detail = self._detail() if detail else None
             self.readout = self._readout(widths) if readout else None
             if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MULTIPLE:
                 break
+
+    def _detail(self) -> Detail:
+        source = self.tapped[self.sources[0]]
+        return Detail(self.outputs[0].channels, self.stride * self.tapped[0].size[0] // source.size[0])
 
     def _readout(self, widths: Sequence[int]) -> nn.ModuleList:
         """Of each output, by stage: what the taps of the stage were reduced to, side by side, to the output's width."""
@@ -231,6 +275,8 @@ class EST(ExpandingSideNetwork):
         for k, source in enumerate(self.sources):
             size = tuple(features[k].shape[-2:])
             p = self.correct(k, features[k], states[source])
+            if k == 0 and self.detail is not None:
+                p = p + self.detail(image, size)
             for x, read in zip(by_stage, self.readout[k] if self.readout else ()):
                 p = p + resized(read(pool_to(x, size)).permute(0, 3, 1, 2), size)
             outputs.append(p)

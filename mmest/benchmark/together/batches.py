@@ -1,0 +1,121 @@
+"""The batches of a training, augmented by the config's own loader, in the order that a runner would have them in."""
+
+import fcntl
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS
+from mmengine.runner import Runner
+from torch import Tensor
+
+from mmest.files import beside
+from mmest.frameworks import framework_of
+
+#: Images are kept as bytes.
+Batches = dict[str, Tensor]
+
+
+def batches_of(cfg: Config, folder: Path) -> Batches:
+    """The batches of a training; made once, then read from ``folder``.
+
+    What is made depends on the training data, its pipeline, the seed and the number of steps, so all methods and rates
+    that are compared share it.
+
+    Args:
+        cfg: config of the training.
+        folder: where batches are kept.
+
+    Returns:
+        ``images`` S×B×3×H×W (uint8) and the truth for S steps of B images: ``masks`` S×B×H×W (uint8) of a segmentor;
+        of a detector the targets of its A anchors, ``labels`` S×B×A (int16), ``label_weights`` S×B×A, ``boxes``
+        S×B×A×4 and ``positives`` S.
+
+    Raises:
+        ValueError: images of different sizes come out of the pipeline; the head has no anchors.
+    """
+    path = folder / f'{key_of(cfg)}.pt'
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(path.with_suffix('.lock'), 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # made once, however many ask for it at the same time
+        if not path.is_file():
+            torch.save(_make(cfg), beside(path))
+            os.replace(beside(path), path)
+    return torch.load(path, weights_only=True, mmap=True)
+
+
+def steps_of(cfg: Config, loader: Any) -> int:
+    """Steps of a training, by its loop."""
+    loop = cfg.train_cfg
+    return loop['max_iters'] if 'max_iters' in loop else loop['max_epochs'] * len(loader)
+
+
+def train_loader(cfg: Config) -> Any:
+    """The loader of the training images; a last batch that is not full is left out, for all steps have one shape."""
+    return Runner.build_dataloader(dict(cfg.train_dataloader, drop_last=True), seed=cfg.randomness.seed)
+
+
+def key_of(cfg: Config) -> str:
+    """What tells batches apart."""
+    parts = {key: cfg.get(key) for key in ('train_dataloader', 'train_cfg', 'randomness')}
+    if framework_of(cfg).detects:
+        parts['head'] = cfg.model.bbox_head
+        parts['assigner'] = cfg.model.train_cfg
+    text = json.dumps(json.loads(json.dumps(parts, default=str)), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _make(cfg: Config) -> Batches:
+    loader = train_loader(cfg)
+    steps, made, epoch = steps_of(cfg, loader), [], 0
+    truth = _BoxTargets(cfg) if framework_of(cfg).detects else _masks
+    while len(made) < steps:
+        if hasattr(loader.sampler, 'set_epoch'):
+            loader.sampler.set_epoch(epoch)
+        epoch += 1
+        for batch in loader:
+            sizes = {tuple(image.shape) for image in batch['inputs']}
+            if len(sizes) > 1:
+                raise ValueError(f'Trainings side by side need images of one size, but the pipeline gives {sizes}.')
+            made.append(dict(images=torch.stack(list(batch['inputs'])), **truth(batch['data_samples'])))
+            if len(made) == steps:
+                break
+    return {key: torch.stack([one[key] for one in made]) for key in made[0]}
+
+
+def _masks(samples: list) -> Batches:
+    return dict(masks=torch.stack([sample.gt_sem_seg.data[0] for sample in samples]).to(torch.uint8))
+
+
+class _BoxTargets:
+    """What the head of a detector gives its anchors to learn, which depends on boxes and anchors only."""
+
+    def __init__(self, cfg: Config) -> None:
+        head, train_cfg = dict(cfg.model.bbox_head), cfg.model.train_cfg
+        self.head = MODELS.build(dict(head, train_cfg=train_cfg, test_cfg=cfg.model.test_cfg))
+        if not hasattr(self.head, 'get_anchors'):
+            raise ValueError(
+                f'{head["type"]} has no anchors: of detectors only those of one stage with anchors train side by side.'
+            )
+
+    def __call__(self, samples: list) -> Batches:
+        height, width = samples[0].img_shape
+        sizes = [(-(-height // stride[1]), -(-width // stride[0])) for stride in self.head.prior_generator.strides]
+        for sample in samples:
+            sample.set_metainfo(dict(pad_shape=(height, width)))
+        metas = [sample.metainfo for sample in samples]
+        boxes = [sample.gt_instances for sample in samples]
+        for one in boxes:
+            one.bboxes = getattr(one.bboxes, 'tensor', one.bboxes)
+        anchors, valid = self.head.get_anchors(sizes, metas, device='cpu')
+        labels, label_weights, targets, _, positives = self.head.get_targets(anchors, valid, boxes, metas)
+        return dict(
+            labels=torch.cat(labels, 1).to(torch.int16),
+            label_weights=torch.cat(label_weights, 1),
+            boxes=torch.cat(targets, 1),
+            positives=torch.tensor(float(positives)),
+        )

@@ -1,0 +1,114 @@
+"""Several lanes at once, on one device."""
+
+import time
+import traceback
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+
+import torch
+
+from mmest.benchmark.grid import Cell
+from mmest.benchmark.run import failure, write_record
+from mmest.measure.environment import environment
+
+from .batches import Batches, batches_of, key_of
+from .config import config_of
+from .evaluation import Evaluations
+from .lane import Lane
+
+_AHEAD = 25  # steps that the host may be ahead of a card
+
+
+def train_bundle(series: Sequence[Sequence[Cell]], records: Path, work: Path, sources: str | None) -> list[str]:
+    """Train and score cells, one of each series at a time, and write the record of each as soon as it is known.
+
+    Args:
+        series: cells that one model trains one after another; all on the same data.
+        records: folder of the records.
+        work: folder of what is only needed meanwhile.
+        sources: commit of mmest.
+
+    Returns:
+        Names of the cells that failed.
+    """
+    bundle = _Bundle(records, work, sources, len(series))
+    failed = []
+    for cells in zip_longest(*series):
+        failed += bundle.train([(lane, cell) for lane, cell in enumerate(cells) if cell is not None])
+    return failed
+
+
+def make_batches(cell: Cell, records: Path, work: Path) -> tuple[str, Batches]:
+    """The batches of a cell's training, and their key; they do not depend on its rate."""
+    request = {key: value for key, value in cell.request.items() if key not in ('sweep', 'factor', 'factor_of')}
+    cfg, _ = config_of(request, work / cell.name, records)
+    return key_of(cfg), batches_of(cfg, work / 'batches')
+
+
+class _Bundle:
+    def __init__(self, records: Path, work: Path, sources: str | None, lanes: int) -> None:
+        self.records, self.work, self.sources = records, work, sources
+        self.device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        self.batches: Batches = {}
+        self.loaded: str | None = None
+        evaluations = Evaluations()
+        self.lanes = [Lane(self.batches, evaluations) for _ in range(lanes)]
+
+    def train(self, cells: Sequence[tuple[int, Cell]]) -> list[str]:
+        """One training of each lane that has one; those with the same batches run side by side."""
+        by_batches: dict[str, list[tuple[int, Cell]]] = {}
+        made: dict[str, Batches] = {}
+        failed = []
+        for lane, cell in cells:
+            try:
+                key, batches = make_batches(cell, self.records, self.work)
+            except Exception as error:  # see mmest.benchmark.run.measure
+                failed.append(self._failed(cell, error, time.monotonic()))
+                continue
+            made[key] = batches
+            by_batches.setdefault(key, []).append((lane, cell))
+        for key, some in by_batches.items():
+            self._load(key, made[key])
+            failed += self._side_by_side(some, len(made[key]['images']))
+        return failed
+
+    def _load(self, key: str, batches: Batches) -> None:
+        """Into the tensors that the lanes read from, made for the longest training; the first comes first."""
+        if key == self.loaded:
+            return
+        for name, value in batches.items():
+            if name not in self.batches:
+                self.batches[name] = torch.empty_like(value, device=self.device)
+            self.batches[name][: len(value)].copy_(value)
+        self.loaded = key
+
+    def _side_by_side(self, cells: Sequence[tuple[int, Cell]], steps: int) -> list[str]:
+        started, running, failed = time.monotonic(), [], []
+        for lane, cell in cells:
+            try:
+                self.lanes[lane].begin(cell, steps, self.work / cell.name, self.records)
+                running.append((lane, cell))
+            except Exception as error:
+                failed.append(self._failed(cell, error, started))
+        for step in range(steps):
+            for lane, _ in running:
+                self.lanes[lane].step()
+            if self.device == 'cuda' and step % _AHEAD == 0:
+                torch.cuda.synchronize()
+        for lane, cell in running:
+            try:
+                result = self.lanes[lane].end()
+            except Exception as error:
+                failed.append(self._failed(cell, error, started))
+                continue
+            result.update(environment(self.device), failed=False, side_by_side=len(cells))
+            if self.device == 'cuda':
+                result['matmul'] = 'tf32'
+            write_record(self.records / f'{cell.name}.json', cell, self.sources, started, **result)
+        return failed
+
+    def _failed(self, cell: Cell, error: Exception, started: float) -> str:
+        traceback.print_exc()
+        write_record(self.records / f'{cell.name}.json', cell, self.sources, started, **failure(error))
+        return cell.name
