@@ -15,6 +15,7 @@ _READ = {
     'compile',
     'custom_imports',
     'efficient_conv_bn_eval',
+    'feature_cache',
     'find_unused_parameters',
     'image_scale',
     'model_wrapper_cfg',

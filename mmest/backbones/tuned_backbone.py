@@ -12,9 +12,9 @@ from mmengine.registry import HOOKS, MODELS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmest.anatomy.hooks import override
+from mmest.anatomy.hooks import Pass, override
 from mmest.anatomy.probe import maps_of
-from mmest.anatomy.taps import TapReader
+from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones.frozen_precision import FrozenPrecision
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.digests import digests
@@ -90,6 +90,8 @@ class TunedBackbone(BaseModule):
         self._warned = False
         self.precision = FrozenPrecision(frozen_dtype)
         self._refuse_to_train_in(frozen_dtype)
+        #: In training, what gives the backbone's maps and taps of a batch in place of the backbone.
+        self.cache: Callable | None = None
         self.taps = None
         if self.method.tapped_blocks:
             self.taps = TapReader(self.method, self.backbone, self.method.tapped_blocks)
@@ -244,15 +246,34 @@ class TunedBackbone(BaseModule):
             )
         self._keep_in_eval_mode()
         with self.method.passing(self.backbone) as run:
-            # Frozen parts build no graph by themselves, as long as nothing in front of them needs one.
-            with torch.no_grad() if self.method.beside else nullcontext(), self.precision.computing(x.device):
-                outputs = self.backbone(x)
-            self.method.refuse_idle(run, self.backbone)
-            features = [self.precision.handed_over(f, x) for f in maps_of(outputs, x)]
-            taps = [] if self.taps is None else self.taps.take(run, (x.shape[-2], x.shape[-1]), features)
-            taps = [tap._replace(feature=self.precision.handed_over(tap.feature, x)) for tap in taps]
+            outputs = None
+            if self.cache is not None and self.training:
+                features, taps = self.cache(x, lambda part: self._read(part, run)[1:])
+            else:
+                outputs, features, taps = self._read(x, run)
             # Under autocast too, necks get what the plain backbone would give them.
             return outputs, [y.to(f.dtype) for y, f in zip(self.method(features, taps, x), features)]
+
+    def _read(self, x: Tensor, run: Pass) -> tuple[Any, list[Tensor], list[Tap]]:
+        """What the backbone returned, its maps and its taps."""
+        # Frozen parts build no graph by themselves, as long as nothing in front of them needs one.
+        with torch.no_grad() if self.method.beside else nullcontext(), self.precision.computing(x.device):
+            outputs = self.backbone(x)
+        self.method.refuse_idle(run, self.backbone)
+        features = [self.precision.handed_over(f, x) for f in maps_of(outputs, x)]
+        taps = [] if self.taps is None else self.taps.take(run, (x.shape[-2], x.shape[-1]), features)
+        return outputs, features, [tap._replace(feature=self.precision.handed_over(tap.feature, x)) for tap in taps]
+
+    def read(self, x: Tensor) -> tuple[list[Tensor], list[Tap]]:
+        """The backbone's maps of an image batch B×C×H×W, and its taps: all that a method that reads taps alone sees."""
+        self._keep_in_eval_mode()
+        with self.method.passing(self.backbone) as run:
+            return self._read(x, run)[1:]
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the backbone gives the same maps of an image however long the method trains."""
+        return self.method.beside or not any(p.requires_grad for p in self.parameters())
 
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs

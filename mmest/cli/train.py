@@ -8,6 +8,7 @@ from mmest.cli._options import add_config, add_run_options, seed
 from mmest.cli._own_data import add_own_data, check_no_own_data, own_data_config
 from mmest.cli._refusal import refusing
 from mmest.configs import read_config
+from mmest.engine.features.hook import VIEWS
 from mmest.engine.launch import CURVES, default_work_dir, send_curves, use_amp
 from mmest.engine.own_training import use_weights
 from mmest.engine.resume import check_same_method, latest_complete_checkpoint, make_room
@@ -39,6 +40,9 @@ examples:
   # your own labelled images, without a config: COCO, YOLO, Pascal VOC, masks, or GeoTIFF with vector labels
   mmest train --data ~/Downloads/planes.v1.coco --model faster-rcnn --backbone swin-t --tuning est
 
+  # run the frozen backbone once per image and view, and train on from what it computed
+  mmest train CONFIG --tuning est --cache-features /fast/features --cfg-options feature_cache.views=2
+
   # four GPUs
   torchrun --nproc_per_node 4 -m mmest train CONFIG
 
@@ -69,6 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--seed', type=seed, metavar='N', help='seed of all random numbers')
     parser.add_argument('--weights', type=Path, metavar='FILE', help='pretrained weights of the backbone, from a file')
     parser.add_argument(
+        '--cache-features',
+        type=Path,
+        metavar='DIR',
+        help='keep there what a frozen backbone computes, and train on without running it; each image is then seen in '
+        f'{VIEWS} views (feature_cache.views)',
+    )
+    parser.add_argument(
         '--curves', action='append', default=[], choices=sorted(CURVES), help='send losses and metrics there too'
     )
     parser.add_argument('--verbose', action='store_true', help="show mmengine's log instead of one line")
@@ -88,6 +99,8 @@ def run(args: argparse.Namespace) -> None:
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(cfg))
         if args.curves:
             send_curves(cfg, args.curves)
+        if args.cache_features:
+            cfg.feature_cache = dict(cfg.get('feature_cache') or {}, folder=str(args.cache_features))
         if args.amp:
             use_amp(cfg)
         if args.seed is not None:

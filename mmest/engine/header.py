@@ -1,12 +1,8 @@
 """What a training is about, in ten lines, before its first step."""
 
 import copy
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
 from mmengine.logging import print_log
 from mmengine.registry import MODELS
@@ -16,6 +12,7 @@ from rich.table import Table
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.datasets.checks.report import count as counted
 from mmest.engine.processes import bare
+from mmest.engine.random_numbers import untouched_random_numbers
 from mmest.measure.memory.compare import without_pretrained
 from mmest.measure.parameters import count, trainable
 from mmest.measure.planner.fake_backbone import FakeBackbone
@@ -116,7 +113,7 @@ def _memory(runner: Runner) -> str | None:
     if hasattr(runner.optim_wrapper, 'cast_dtype'):
         return None  # fake tensors are those of full precision
     try:
-        with _untouched_random_numbers():
+        with untouched_random_numbers():
             height, width = runner.train_dataloader.dataset[0]['inputs'].shape[-2:]
             cfg = without_pretrained(copy.deepcopy(runner.cfg.model.backbone))
             backbone = FakeBackbone(MODELS.build(cfg).train())
@@ -130,14 +127,3 @@ def _memory(runner: Runner) -> str | None:
     total = max(memory.forward, memory.backward) + 4 * (heads + states * trainable(model))
     amount = f'{total / 2**30:.1f} GiB' if total > 2**30 else f'{total / 2**20:.0f} MiB'
     return f'at least {amount} for a step at {height}×{width}, heads not counted'
-
-
-@contextmanager
-def _untouched_random_numbers() -> Iterator[None]:
-    states = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])

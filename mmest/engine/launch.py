@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 from mmest.configs import check_parts, explain_build_errors, forget_parts, variable_behind
 from mmest.datasets.checks import check_data
 from mmest.datasets.class_weights import count_ignored_pixels
+from mmest.engine.features.hook import use_feature_cache
 from mmest.engine.image_size import ImageSizeHook
 from mmest.engine.processes import TunedRunner
 from mmest.engine.resume import check_load_from
@@ -122,6 +123,8 @@ def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
     check_backbone(cfg)
     forget_parts(cfg)  # the copy in the work folder says once what runs
     runner = build_runner(cfg, launcher or default_launcher())
+    if cfg.get('feature_cache'):
+        use_feature_cache(runner, **cfg.feature_cache)
     runner.register_hook(ImageSizeHook())
     runner.register_hook(TrainedClassesHook())
     return runner

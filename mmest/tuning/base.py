@@ -69,6 +69,11 @@ class TuningMethod(nn.Module, Hooked):
         return features
 
     @property
+    def reads_taps_alone(self) -> bool:
+        """Whether all that it sees of the backbone is its outputs and its tapped blocks."""
+        return len(self._hook_places) == len(self.tapped_blocks)
+
+    @property
     def can_merge(self) -> bool:
         """Whether :meth:`merge` can fold what was trained into the backbone's own parameters."""
         return not any(True for _ in self.parameters()) or type(self).merge is not TuningMethod.merge

@@ -70,8 +70,8 @@ def run_trial(request: dict, folder: Path) -> dict:
 
 
 def plays_back(tuned: TunedBackbone) -> bool:
-    """Whether a method needs no more of the backbone than what it returned once: nothing trains inside."""
-    return tuned.method.beside or not any(p.requires_grad for p in tuned.parameters())
+    """Whether a method needs no more of the backbone than what it returned once."""
+    return tuned.is_frozen and tuned.method.reads_taps_alone
 
 
 def _seed(seed: int) -> None:
