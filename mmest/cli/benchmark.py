@@ -15,6 +15,7 @@ from mmest.benchmark.selection import select
 from mmest.benchmark.together.run import TRAINS, run_together
 from mmest.cli._options import at_least
 from mmest.cli._refusal import Refusal, refusing
+from mmest.engine.launch import default_launcher
 
 EPILOG = """\
 examples:
@@ -83,6 +84,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    if default_launcher() != 'none':
+        raise Refusal(
+            'mmest benchmark is not started by torchrun: its cells are trainings and measurements of one process each. '
+            'Start it once per machine, with --jobs N for several cards; all that name the same --out share the cells.'
+        )
     MMLogger.get_current_instance().setLevel('ERROR')  # it would tell of every environment variable in a config
     console = Console()
     with refusing(), console.status('reading the grid'):

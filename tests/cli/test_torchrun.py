@@ -31,3 +31,10 @@ def test_two_processes_train_and_score_as_one_does(tiny, tmp_path, monkeypatch):
     one, two = (json.loads((tmp_path / name).read_text()) for name in ('one.json', 'two.json'))
     one, two = ({name: value for name, value in found.items() if 'time' not in name} for found in (one, two))
     assert one == two and 0 < one['mIoU'] < 100
+
+
+def test_benchmark_says_how_several_share_a_grid(monkeypatch, mmest):
+    for name, value in dict(LOCAL_RANK='0', RANK='0', WORLD_SIZE='2', MASTER_ADDR='127.0.0.1').items():
+        monkeypatch.setenv(name, value)
+    said = str(mmest('benchmark', 'grid.py', '--out', 'records'))
+    assert said.startswith('benchmark: mmest benchmark is not started by torchrun') and '--jobs N' in said
