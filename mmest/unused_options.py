@@ -18,6 +18,7 @@ _READ = {
     'feature_cache',
     'find_unused_parameters',
     'image_scale',
+    'memory',
     'model_wrapper_cfg',
     'plain',
     'prediction_tile',

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from mmest.anatomy.hooks import Pass, override
 from mmest.anatomy.probe import maps_of
 from mmest.anatomy.taps import Tap, TapReader
-from mmest.backbones.frozen_precision import FrozenPrecision
+from mmest.backbones.frozen_precision import PRECISIONS, FrozenPrecision
+from mmest.backbones.saved_precision import saving
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.digests import digests
 from mmest.checkpoints.pretrained import MIN_COVERAGE, Coverage, load_pretrained, pretrained_source
@@ -47,12 +48,14 @@ class TunedBackbone(BaseModule):
         allow_random: let a frozen backbone train beside others though no file gave it weights.
         frozen_dtype: ``bf16`` keeps the frozen weights in bfloat16, half the bytes, and runs the backbone in mixed
             precision; neck and side network get its maps as without. For methods beside the backbone, and Frozen.
+        saved_dtype: ``bf16`` keeps what a method beside the backbone needs for backward in bfloat16: half the bytes,
+            and gradients of maps that are rounded.
         init_cfg: must be None; checkpoints of the backbone belong to its own config, where inference finds them too.
         pretrained: must be None, for the same reason.
 
     Raises:
         ValueError: weights were given to the wrapper; the method is unknown; the backbone does not suit the method;
-            the method trains inside the backbone, and ``frozen_dtype`` is set.
+            the method trains inside the backbone, and ``frozen_dtype`` or ``saved_dtype`` is set.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class TunedBackbone(BaseModule):
         tuning: dict,
         allow_random: bool = False,
         frozen_dtype: str | None = None,
+        saved_dtype: str | None = None,
         init_cfg: dict | None = None,
         pretrained: str | None = None,
     ) -> None:
@@ -90,6 +94,7 @@ class TunedBackbone(BaseModule):
         self._warned = False
         self.precision = FrozenPrecision(frozen_dtype)
         self._refuse_to_train_in(frozen_dtype)
+        self.method.saved_dtype = self._checked_for_saving(saved_dtype)
         #: In training, what gives the backbone's maps and taps of a batch in place of the backbone.
         self.cache: Callable | None = None
         self.taps = None
@@ -111,6 +116,16 @@ class TunedBackbone(BaseModule):
                 f'{kind} runs layers of the frozen backbone again and takes the difference of their results, of which '
                 f"frozen_dtype='{dtype}' would leave little but rounding. Leave it out, or take another method."
             )
+
+    def _checked_for_saving(self, dtype: str | None) -> str | None:
+        if dtype not in PRECISIONS:
+            raise ValueError(f"saved_dtype should be None or 'bf16', but it is {dtype!r}.")
+        if dtype and not self.method.beside:
+            raise ValueError(
+                f"saved_dtype='{dtype}' is for what a method beside the backbone keeps for backward, but "
+                f'{type(self.method).__name__} lies inside it. Leave saved_dtype out.'
+            )
+        return dtype
 
     def _freeze(self) -> None:
         trained = {id(p) for p in self.method.trained_parameters(self.backbone)}
@@ -251,8 +266,10 @@ class TunedBackbone(BaseModule):
                 features, taps = self.cache(x, lambda part: self._read(part, run)[1:])
             else:
                 outputs, features, taps = self._read(x, run)
+            with saving(self.method, self.method.saved_dtype):
+                tuned = self.method(features, taps, x)
             # Under autocast too, necks get what the plain backbone would give them.
-            return outputs, [y.to(f.dtype) for y, f in zip(self.method(features, taps, x), features)]
+            return outputs, [y.to(f.dtype) for y, f in zip(tuned, features)]
 
     def _read(self, x: Tensor, run: Pass) -> tuple[Any, list[Tensor], list[Tap]]:
         """What the backbone returned, its maps and its taps."""
@@ -301,12 +318,19 @@ class ESTBackbone(TunedBackbone):
 
     Args:
         backbone: config of any registered backbone.
-        allow_random, frozen_dtype: as of :class:`TunedBackbone`.
+        allow_random, frozen_dtype, saved_dtype: as of :class:`TunedBackbone`.
         knobs: arguments of :class:`mmest.tuning.side.est.EST`.
     """
 
-    def __init__(self, backbone: dict, allow_random: bool = False, frozen_dtype: str | None = None, **knobs) -> None:
-        super().__init__(backbone, dict(type='EST', **knobs), allow_random, frozen_dtype)
+    def __init__(
+        self,
+        backbone: dict,
+        allow_random: bool = False,
+        frozen_dtype: str | None = None,
+        saved_dtype: str | None = None,
+        **knobs,
+    ) -> None:
+        super().__init__(backbone, dict(type='EST', **knobs), allow_random, frozen_dtype, saved_dtype)
 
 
 def tuned_backbones(model: nn.Module) -> list[tuple[str, TunedBackbone]]:

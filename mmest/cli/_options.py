@@ -116,6 +116,16 @@ def add_size(parser: argparse.ArgumentParser, meaning: str) -> None:
     )
 
 
+def add_memory(parser: argparse.ArgumentParser) -> None:
+    """The levers on memory."""
+    parser.add_argument(
+        '--memory',
+        nargs='+',
+        metavar='LEVER',
+        help='train in less memory: lowest for all that is safe, or levers by name: see docs/memory.md',
+    )
+
+
 def add_step_options(parser: argparse.ArgumentParser) -> None:
     """Options of the commands that measure a training step of one config under several methods."""
     add_config(parser)
@@ -127,6 +137,7 @@ def add_step_options(parser: argparse.ArgumentParser) -> None:
         help='files of configs/_base_/tunings (default: full frozen partial est); shares need "full" among them',
     )
     add_size(parser, 'image size in pixels')
+    add_memory(parser)
     parser.add_argument(
         '--batch-size', type=at_least(1), default=2, metavar='N', help='images in the batch (default: 2)'
     )

@@ -45,7 +45,7 @@ def own_data_config(args: argparse.Namespace) -> Config:
         raise ValueError('Either --epochs or --iters says how long to train; leave one out.')
     choices = Choices(
         args.model, args.backbone, args.tuning, args.size, args.batch, args.epochs, args.iters, args.lr, args.weights,
-        args.seed or 0, args.cfg_options,
+        args.seed or 0, args.cfg_options, args.memory,
     )  # fmt: skip
     cfg, said = own_config(args.data, choices, args.work_dir)
     if os.environ.get('LOCAL_RANK', '0') == '0':

@@ -18,6 +18,9 @@ examples:
   # the same step on a GPU in mixed precision, with the allocator's figures beside, kept as JSON
   mmest memory CONFIG --device cuda --precision bf16 --batch-size 4 --size 800 800 --out memory.json
 
+  # from full fine-tuning to the lowest, one rung a row: what each lever on memory saves
+  mmest memory detection/custom/faster-rcnn --ladder
+
   # where in the network it is, and when in the step
   mmest memory CONFIG --tunings full est --per-module 3 --pictures pictures/
 
@@ -32,6 +35,7 @@ what is written:
   config, head_and_backbone, size [H, W], batch_size, boxes_per_image (null in segmentation), device, precision,
   optimizer, versions, tunings: {NAME: {
     tuning          the method's config
+    memory          the levers that were on
     parameters      {backbone, trained_by_method (in or beside the backbone), trained_in_heads (neck too)}
     peak            bytes
     share_of_full   peak / peak of "full", null if full was not measured
@@ -45,6 +49,11 @@ what is written:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_step_options(parser)
+    parser.add_argument(
+        '--ladder',
+        action='store_true',
+        help='in place of --tunings: full fine-tuning, what one would take instead, EST, and EST with each lever',
+    )
     parser.add_argument(
         '--per-module',
         type=at_least(1),
@@ -61,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
     with refusing(TypeError):
         record = measure_and_show(
             args.config,
-            args.tunings,
+            [] if args.ladder else args.tunings,
             tuple(args.size),
             args.batch_size,
             args.device,
@@ -69,6 +78,7 @@ def run(args: argparse.Namespace) -> None:
             args.per_module,
             args.pictures,
             args.backbone,
+            args.memory,
         )
     if args.out:
         write_json(args.out, record)

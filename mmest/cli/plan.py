@@ -7,7 +7,7 @@ from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.progress import Progress
 
-from mmest.cli._options import add_config, add_size, at_least
+from mmest.cli._options import add_config, add_memory, add_size, at_least
 from mmest.cli._refusal import refusing
 from mmest.configs import available_tunings, load_tuning, read_config
 from mmest.files import write_json
@@ -19,6 +19,9 @@ EPILOG = """\
 examples:
   # which methods train on a card with 8 GiB, and how far they go
   mmest plan detection/dior/faster-rcnn --budget 8GiB --size 800 800
+
+  # the same with all that saves memory and is safe
+  mmest plan detection/dior/faster-rcnn --budget 8GiB --size 800 800 --memory lowest
 
   # only some of them, kept as JSON
   mmest plan CONFIG --budget 24GB --tunings full est --out plan.json
@@ -35,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--budget', required=True, metavar='BYTES', help='such as 8GiB or 24GB')
     parser.add_argument('--tunings', nargs='+', metavar='NAME', help='files of configs/_base_/tunings (default: all)')
     add_size(parser, 'image size to find the largest batch for')
+    add_memory(parser)
     parser.add_argument(
         '--batch-size',
         type=at_least(1),
@@ -51,6 +55,8 @@ def run(args: argparse.Namespace) -> None:
         budget, size = parse_bytes(args.budget), tuple(args.size)
         tunings = {name: load_tuning(name) for name in args.tunings or available_tunings()}
         cfg = read_config(args.config, tuning=FULL, backbone=args.backbone)
+        if args.memory:
+            cfg.memory = args.memory
         with Progress() as progress:
             task = progress.add_task('', total=PARTS * len(tunings))
             plans = plan(

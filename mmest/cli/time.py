@@ -42,6 +42,8 @@ def run(args: argparse.Namespace) -> None:
     size = tuple(args.size)
     with refusing(TypeError):
         cfg = open_config(args.config, backbone=args.backbone)
+        if args.memory:
+            cfg.memory = args.memory
         models = {name: prepare(cfg, load_tuning(name), size, args.device, args.precision) for name in args.tunings}
         batch = synthetic_batch(next(iter(models.values()))[0], size, args.batch_size)
     with Progress() as progress:

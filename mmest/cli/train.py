@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from mmest.checkpoints.files import is_complete
-from mmest.cli._options import add_config, add_run_options, seed
+from mmest.cli._options import add_config, add_memory, add_run_options, seed
 from mmest.cli._own_data import add_own_data, check_no_own_data, own_data_config
 from mmest.cli._refusal import refusing
 from mmest.configs import read_config
@@ -26,6 +26,9 @@ examples:
   # a config of mmdet or mmseg, or your own; another seed, mixed precision
   mmest train mmdet::fcos/fcos_r50-caffe_fpn_gn-head_1x_coco --tuning est
   mmest train CONFIG --seed 1 --amp
+
+  # all that saves memory and is safe; docs/memory.md says what each lever does
+  mmest train CONFIG --memory lowest
 
   # go on after an interruption, from the newest complete checkpoint of the working folder
   mmest train CONFIG --resume
@@ -53,6 +56,7 @@ mmest configs lists all names. Options win over --tuning and --backbone, and the
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser, nargs='?')
     parser.add_argument('--tuning', metavar='NAME', help="tune the backbone by this method instead of the config's")
+    add_memory(parser)
     parser.add_argument('--amp', action='store_true', help='mixed precision: float16 on CUDA, bfloat16 on a CPU')
     parser.add_argument(
         '--resume',
@@ -94,6 +98,8 @@ def run(args: argparse.Namespace) -> None:
             cfg = read_config(args.config, args.cfg_options, args.tuning, args.backbone)
             if args.weights:
                 use_weights(cfg, args.weights)
+            if args.memory:
+                cfg.memory = args.memory
         else:
             cfg = own_data_config(args)
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(cfg))

@@ -23,6 +23,24 @@ def count_ignored_pixels(model: nn.Module) -> None:
             module.cls_criterion = functools.partial(_weighted, criterion)
 
 
+def pixels_that_count(
+    label: torch.Tensor, class_weight: torch.Tensor | None, ignore_index: int, avg_non_ignore: bool
+) -> torch.Tensor | float:
+    """What the mean of the cross entropy over pixels divides by.
+
+    Args:
+        label: class numbers, of any shape.
+        class_weight: of each class, or None.
+        ignore_index: the number of pixels without a class.
+        avg_non_ignore: whether those do not count; else each counts as 1.
+    """
+    ignored = label == ignore_index
+    if class_weight is None:
+        return label.numel() - ignored.sum() if avg_non_ignore else label.numel()
+    weights = class_weight[label.masked_fill(ignored, 0)]
+    return weights.masked_fill(ignored, 0.0 if avg_non_ignore else 1.0).sum()
+
+
 def _weighted(
     cross_entropy: Callable,
     score: torch.Tensor,
@@ -30,15 +48,13 @@ def _weighted(
     *args,
     class_weight: torch.Tensor,
     reduction: str = 'mean',
-    avg_factor: float | None = None,
+    avg_factor: torch.Tensor | float | None = None,
     ignore_index: int = -100,
     avg_non_ignore: bool = False,
     **kwargs,
 ) -> torch.Tensor:
     if reduction == 'mean' and avg_factor is None:
-        ignored = label == ignore_index
-        weights = class_weight[label.masked_fill(ignored, 0)]
-        avg_factor = weights.masked_fill(ignored, 0.0 if avg_non_ignore else 1.0).sum()
+        avg_factor = pixels_that_count(label, class_weight, ignore_index, avg_non_ignore)
     return cross_entropy(
         score,
         label,

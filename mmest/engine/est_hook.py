@@ -7,6 +7,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from mmest.engine.delta_checkpoint import DeltaCheckpoint
+from mmest.engine.memory_levers import MemoryLevers
 from mmest.engine.peak_memory import PeakMemory
 from mmest.engine.repeatable_training import RepeatableTraining
 from mmest.engine.training_guard import TrainingGuard
@@ -19,7 +20,8 @@ class ESTHook(Hook):
 
     :class:`TrainingGuard` proves that the run trained what it should and nothing else, :class:`DeltaCheckpoint` says
     what is written, :class:`RepeatableTraining` makes a resumed run the same,
-    :class:`PeakMemory` tells the largest memory on CUDA.
+    :class:`PeakMemory` tells the largest memory on CUDA, and :class:`MemoryLevers` does what ``memory`` in the config
+    asks for.
 
     A TunedBackbone adds this hook to a runner that lacks it.
 
@@ -31,7 +33,7 @@ class ESTHook(Hook):
 
     def __init__(self) -> None:
         guard = TrainingGuard()
-        self.parts: list[Hook] = [RepeatableTraining(), guard, DeltaCheckpoint(guard), PeakMemory()]
+        self.parts: list[Hook] = [MemoryLevers(), RepeatableTraining(), guard, DeltaCheckpoint(guard), PeakMemory()]
 
     def before_train(self, runner: Runner) -> None:
         if any(isinstance(hook, EMAHook) for hook in runner.hooks[runner.hooks.index(self) :]):

@@ -91,7 +91,7 @@ def plain_config(cfg: Config) -> Config:
     hooks = [hook for hook in plain.get('custom_hooks') or [] if hook.get('type') != 'ESTHook']
     imports = plain.get('custom_imports') or {}
     left = [name for name in imports.get('imports', []) if name.partition('.')[0] != 'mmest']
-    for name in ('optim_wrapper', 'custom_hooks', 'custom_imports', 'load_from', 'resume'):
+    for name in ('optim_wrapper', 'custom_hooks', 'custom_imports', 'load_from', 'resume', 'memory'):
         plain.pop(name, None)
     if hooks:
         plain.custom_hooks = hooks

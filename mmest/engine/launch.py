@@ -19,6 +19,7 @@ from mmest.engine.processes import TunedRunner
 from mmest.engine.resume import check_load_from
 from mmest.engine.trained_classes import TrainedClassesHook
 from mmest.frameworks import framework_of
+from mmest.levers import configure
 from mmest.pictures.transforms import use_reader
 
 
@@ -118,6 +119,7 @@ def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
         ValueError: the config lacks a part, names what is not registered, or does not fit data or weights.
     """
     check_parts(cfg, ['train_dataloader', 'train_cfg', 'optim_wrapper'])
+    configure(cfg)
     check_data(cfg, ['train', 'val'])
     check_load_from(cfg)
     check_backbone(cfg)
@@ -137,9 +139,11 @@ def build_runner(cfg: Config, launcher: str) -> Runner:
     BatchNorm is that of each process, as torch synchronises it between CUDA devices only.
 
     Raises:
-        ValueError: the config names a type that is not registered, or an argument that its class does not take.
+        ValueError: the config names a type that is not registered, or an argument that its class does not take; its
+            ``memory`` names what there is not, or what does not suit the method.
     """
     cfg.launcher = launcher
+    configure(cfg)
     if launcher != 'none':
         unused = cfg.get('find_unused_parameters', False)
         ours = dict(type='TunedDataParallel', broadcast_buffers=False, find_unused_parameters=unused)

@@ -41,6 +41,7 @@ class Choices(NamedTuple):
         weights: file of the backbone's pretrained weights, in place of the config's.
         seed: of the training; the split is always the same, so that runs compare.
         options: values by dotted key, set last.
+        memory: levers on memory, by name.
     """
 
     model: str | None = None
@@ -54,6 +55,7 @@ class Choices(NamedTuple):
     weights: Path | None = None
     seed: int = 0
     options: dict | None = None
+    memory: list[str] | None = None
 
 
 def own_config(source: Path, choices: Choices, work_dir: Path | None = None) -> tuple[Config, list[str]]:
@@ -78,6 +80,8 @@ def own_config(source: Path, choices: Choices, work_dir: Path | None = None) -> 
     cfg.work_dir = str(work_dir or Path('work_dirs') / f'{name}_{Path(cfg.filename).stem}')
     if choices.weights:
         use_weights(cfg, choices.weights)
+    if choices.memory:
+        cfg.memory = choices.memory
     prepared = prepare(source, Path(cfg.work_dir, 'data'), task, choices.size)
     use_data(cfg, prepared)
     forget_variables(cfg)  # among them the data that the shipped config is for

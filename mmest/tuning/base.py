@@ -37,6 +37,10 @@ class TuningMethod(nn.Module, Hooked):
     #: Whether the method runs layers of the frozen backbone again by itself.
     reruns_backbone = False
 
+    #: In which precision what it keeps for backward waits: None as it is, or ``bf16``. The TunedBackbone sets it, and
+    #: sees to all but what the method itself hands to a recomputation.
+    saved_dtype: str | None = None
+
     #: Arguments that change how it trains, not what it computes from given weights.
     training_arguments = frozenset(('lr_mult', 'layer_decay', 'dropout', 'recompute'))
 

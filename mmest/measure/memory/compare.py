@@ -17,6 +17,7 @@ from torch import nn
 from mmest import __version__
 from mmest.configs import explain_build_errors, set_tuning, tuned_backbone_of
 from mmest.frameworks import framework_of
+from mmest.levers import configure, put_on
 from mmest.measure.device import usable_device
 from mmest.measure.parameters import parameter_counts
 from mmest.measure.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
@@ -42,6 +43,7 @@ def compare_tunings(
     device: str = 'cpu',
     precision: str = 'fp32',
     done: Callable[[str, MemoryReport, Timeline], Any] = lambda *_: None,
+    memory: dict[str, list[str]] | None = None,
 ) -> dict:
     """Measure a training step of one config under each of several methods, on synthetic input.
 
@@ -57,6 +59,7 @@ def compare_tunings(
         device: ``cpu`` or ``cuda``.
         precision: one of :data:`PRECISIONS`.
         done: called with the name of each method that has been measured, its report and its timeline.
+        memory: levers on memory by the name of the method, in place of the config's own.
 
     Returns:
         The record that ``mmest memory`` writes; its docstring has the keys.
@@ -67,14 +70,16 @@ def compare_tunings(
     _check(cfg, device, precision)
     rows = {}
     for name, tuning in tunings.items():
+        own = with_method(cfg, tuning, None if memory is None else memory[name])
         try:
-            report, timeline, parameters = _measure(cfg, tuning, size, batch_size, device, precision)
+            report, timeline, parameters = _measure(own, tuning, size, batch_size, device, precision)
         except torch.cuda.OutOfMemoryError as error:
             raise ValueError(
                 f'The method "{name}" does not fit into the memory of this GPU at batch {batch_size} and '
                 f'{size[0]}×{size[1]}. Take a smaller batch or size, leave it out, or measure on the CPU.'
             ) from error
-        rows[name] = dict(tuning=dict(tuning), parameters=parameters, **report.to_dict())
+        levers = list(own.get('memory') or [])
+        rows[name] = dict(tuning=dict(tuning), memory=levers, parameters=parameters, **report.to_dict())
         done(name, report, timeline)
     full = rows.get(FULL)
     for row in rows.values():
@@ -111,21 +116,31 @@ def _optim_cfg(cfg: Config, precision: str) -> dict:
     return optim_cfg
 
 
+def with_method(cfg: Config, tuning: dict, memory: list[str] | None = None) -> Config:
+    """A copy of a config under a method, with its levers on memory, or others, turned on."""
+    cfg = copy.deepcopy(cfg)
+    set_tuning(cfg, tuning)
+    if memory is not None:
+        cfg.memory = memory
+    configure(cfg)
+    return cfg
+
+
 def prepare(
     cfg: Config, tuning: dict, size: tuple[int, int], device: str = 'cpu', precision: str = 'fp32'
 ) -> tuple[nn.Module, OptimWrapper]:
-    """A model of the config under a method, from random weights, and its optimizer: ready for a synthetic batch.
+    """A model of the config under a method, with the levers of its ``memory``, from random weights, and its optimizer:
+    ready for a synthetic batch.
 
     Images keep the size asked for: the data preprocessor's own crop size and batch augmentations are left out.
 
     Raises:
         ValueError: the config has no TunedBackbone, or cannot be built; the device is not there; fp16 is
-            asked of a CPU.
+            asked of a CPU; its ``memory`` names what there is not, or what does not suit the method.
     """
     _check(cfg, device, precision)
     init_default_scope(cfg.get('default_scope', 'mmengine'))
-    cfg = copy.deepcopy(cfg)
-    set_tuning(cfg, tuning)
+    cfg = with_method(cfg, tuning)
     model_cfg = without_pretrained(cfg.model)
     preprocessor = model_cfg.get('data_preprocessor') or {}
     preprocessor.pop('batch_augments', None)
@@ -138,6 +153,7 @@ def prepare(
         # Some print that they have no pretrained weights, which here is meant.
         with redirect_stdout(io.StringIO()):
             model.init_weights()
+    put_on(model, cfg.get('memory') or [])
     model.to(device)
     return model, build_optim_wrapper(model, _optim_cfg(cfg, precision))
 

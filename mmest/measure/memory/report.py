@@ -15,6 +15,7 @@ from mmest.configs import head_and_backbone, load_tuning, open_config
 from .allocator import within_bound
 from .categories import COLUMNS
 from .compare import FULL, compare_tunings
+from .ladder import ladder
 from .modules import to_depth
 from .picture import draw_timeline
 from .step import MemoryReport
@@ -34,12 +35,13 @@ def measure_and_show(
     depth: int | None = None,
     pictures: Path | None = None,
     backbone: str | None = None,
+    memory: Sequence[str] | None = None,
 ) -> dict:
     """Run :func:`compare_tunings` for a config file with a progress bar, print the table, and return the record.
 
     Args:
         config: path of the config, or another name of it.
-        tunings: names of files in ``configs/_base_/tunings``.
+        tunings: names of files in ``configs/_base_/tunings``; none for the :func:`ladder`.
         size: height and width in pixels.
         batch_size: number of images.
         device: ``cpu`` or ``cuda``.
@@ -47,10 +49,15 @@ def measure_and_show(
         depth: also print what each module holds at the peak, modules below this depth joined, and add it to the record.
         pictures: also draw live memory over the step into this folder, one picture per method.
         backbone: a file of ``configs/_base_/backbones``, instead of the backbone of the config.
+        memory: levers on memory, instead of those of the config.
     """
     cfg = open_config(config, backbone=backbone)
     stem = Path(cfg.filename).stem
-    methods = {name: load_tuning(name) for name in tunings}
+    if memory:
+        cfg.memory = list(memory)
+    rungs = ladder(cfg) if not tunings else {}
+    methods = {name: load_tuning(name) for name in tunings} or {name: rung.tuning for name, rung in rungs.items()}
+    levers = {name: rung.memory for name, rung in rungs.items()} or None
     columns = (
         TextColumn('measuring'),
         BarColumn(),
@@ -68,7 +75,7 @@ def measure_and_show(
                 draw_timeline(pictures / f'{stem}_{name}.png', timeline, f'{stem}, {name}')
             progress.update(task, advance=1, last=f'{name} done')
 
-        record = compare_tunings(cfg, methods, size, batch_size, device, precision, done)
+        record = compare_tunings(cfg, methods, size, batch_size, device, precision, done, levers)
     record = dict(config=config, head_and_backbone=head_and_backbone(stem), **record)
     _print_whole(memory_table(record))
     if depth:

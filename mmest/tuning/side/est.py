@@ -294,12 +294,16 @@ class EST(ExpandingSideNetwork):
             elif self.starts_stage(i):
                 state = self.change_stage(i, state, tuple(h.shape[1:3]))
             if self.recompute and self.training:
-                new, state = recompute(self.blocks[i], h, state, use_reentrant=False)
+                kept = h if self.saved_dtype is None else h.bfloat16()
+                new, state = recompute(self._run_block, i, kept, state, use_reentrant=False)
             else:
                 new, state = self.blocks[i](h, state)
             reduced.append(new)
             states.append(state)
         return reduced, states
+
+    def _run_block(self, i: int, h: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        return self.blocks[i](h if self.saved_dtype is None else h.float(), state)
 
     def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
         if self.scales is not None:

@@ -1,0 +1,52 @@
+"""Parts of a model that keep their inputs alone, and run again in the backward pass."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from mmest.anatomy.hooks import override
+
+
+def recomputed(module: nn.Module, function: Callable, *args: Any) -> Any:
+    """``function(*args)``, of which backward keeps the arguments alone.
+
+    Args:
+        module: all modules that the function runs; the statistics of BatchNorm take in a batch once.
+        function: of tensors and other values.
+        args: its arguments.
+    """
+    if not torch.is_grad_enabled():
+        return function(*args)
+    return checkpoint(
+        function, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), _statistics_at_rest(module))
+    )
+
+
+def recompute(module: nn.Module, name: str = 'forward') -> None:
+    """Have a method of a module be :func:`recomputed` from now on."""
+    override(module, name, _run)
+
+
+def _run(inner: Callable, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    return recomputed(module, partial(inner, module, **kwargs), *args)
+
+
+@contextmanager
+def _statistics_at_rest(module: nn.Module) -> Iterator[None]:
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
+    before = [(norm.momentum, norm._buffers['num_batches_tracked']) for norm in norms]
+    for norm, (_, batches) in zip(norms, before):
+        # What the batch adds to the statistics is nothing; without statistics backward would keep other tensors.
+        norm.momentum = 0.0
+        norm._buffers['num_batches_tracked'] = None if batches is None else batches.clone()
+    try:
+        yield
+    finally:
+        for norm, (momentum, batches) in zip(norms, before):
+            norm.momentum, norm._buffers['num_batches_tracked'] = momentum, batches

@@ -1,0 +1,140 @@
+"""Levers on memory by name: in configs, in commands and in trainings."""
+
+import json
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+from toy import METHODS, runner_cfg
+
+from mmest.cli import main
+from mmest.configs import open_config
+from mmest.levers import configure, levers, named, put_on
+from mmest.measure.memory.compare import compare_tunings
+
+DEMO = 'mmest::demo/fpn_swin_est'
+LOWEST = dict(
+    full=['blocks_recomputed', 'heads_recomputed', 'loss_in_rows'],
+    lora=['blocks_recomputed', 'heads_recomputed', 'loss_in_rows'],
+    frozen=['frozen_bf16', 'heads_recomputed', 'loss_in_rows'],
+    est=['frozen_bf16', 'side_bf16', 'side_recomputed', 'heads_recomputed', 'loss_in_rows'],
+    lst=['frozen_bf16', 'side_bf16', 'heads_recomputed', 'loss_in_rows'],
+    e3va=['side_bf16', 'heads_recomputed', 'loss_in_rows'],
+)
+
+
+def command(*words):
+    try:
+        main([str(word) for word in words])
+    except SystemExit as end:
+        return str(end.code)
+    return ''
+
+
+@pytest.mark.parametrize('method', LOWEST)
+def test_lowest_is_all_that_suits(method):
+    cfg = open_config(DEMO, tuning=method)
+    cfg.memory = 'lowest'
+    assert [lever.name for lever in named(cfg)] == LOWEST[method]
+    configure(cfg)
+    once = cfg.to_dict()
+    configure(cfg)
+    assert cfg.to_dict() == once and cfg.memory == LOWEST[method]
+
+
+def test_a_detector_has_no_loss_over_pixels():
+    cfg = open_config('mmest::demo/retinanet_swin_est')
+    cfg.memory = 'lowest'
+    assert 'loss_in_rows' not in [lever.name for lever in named(cfg)]
+
+
+def test_levers_have_names_and_words_of_their_own():
+    found = levers()
+    assert all(lever.name and lever.does for lever in found)
+    assert len({lever.name for lever in found}) == len({lever.order for lever in found}) == len(found)
+
+
+@pytest.mark.parametrize(
+    'method, memory, message',
+    [
+        ('est', ['frozen_bf61'], 'There is no lever on memory named "frozen_bf61". Did you mean frozen_bf16?'),
+        ('est', ['xyz'], 'There are lowest, blocks_recomputed, frozen_bf16, '),
+        ('full', ['frozen_bf16'], 'frozen_bf16 does not suit this training: Full trains inside the backbone. Leave'),
+        ('e3va', ['frozen_bf16'], 'E3VA runs layers of the frozen backbone again'),
+        ('lora', ['side_bf16'], 'LoRA is no network beside the backbone'),
+        ('est', ['blocks_recomputed'], 'nothing runs backward through the blocks under EST'),
+        ('lst', ['side_recomputed'], 'LST has nothing to run again'),
+    ],
+)
+def test_what_does_not_suit_gets_a_sentence(method, memory, message):
+    cfg = open_config(DEMO, tuning=method)
+    cfg.memory = memory
+    with pytest.raises(ValueError) as error:
+        configure(cfg)
+    assert message in str(error.value)
+
+
+def test_commands_refuse_what_does_not_suit():
+    said = command('train', 'mmest::demo/fpn_swin_full', '--memory', 'frozen_bf16')
+    assert said.startswith('train: The lever frozen_bf16 does not suit this training')
+    said = command('plan', DEMO, '--budget', '1GiB', '--tunings', 'full', '--memory', 'frozen_bf16')
+    assert said.startswith('plan: The lever frozen_bf16 does not suit this training')
+
+
+def test_the_ladder_goes_down(tmp_path):
+    assert command('memory', DEMO, '--ladder', '--size', 128, 128, '--out', tmp_path / 'ladder.json') == ''
+    rows = json.loads((tmp_path / 'ladder.json').read_text())['tunings']
+    assert list(rows) == [
+        'full', 'full, blocks_recomputed', 'partial, 3 blocks', 'partial, 2 blocks', 'frozen', 'est', '+ frozen_bf16',
+        '+ side_bf16', '+ side_recomputed', '+ heads_recomputed', '+ loss_in_rows', 'full, lowest',
+    ]  # fmt: skip
+    assert rows['+ side_recomputed']['memory'] == ['frozen_bf16', 'side_bf16', 'side_recomputed']
+    peaks = [row['peak'] for row in list(rows.values())[5:11]]
+    assert peaks == sorted(peaks, reverse=True) and peaks[-1] < 0.8 * peaks[0]
+    assert rows['full, lowest']['peak'] < rows['full']['peak']
+
+
+def test_measured_methods_get_the_levers_of_the_config():
+    cfg = open_config(DEMO)
+    cfg.memory = 'lowest'
+    methods = {name: dict(type=METHODS[name]['type']) for name in ('full', 'est')}
+    rows = compare_tunings(cfg, methods, (96, 96), 1)['tunings']
+    assert {name: row['memory'] for name, row in rows.items()} == {name: LOWEST[name] for name in methods}
+
+
+def toy_runner(weights, folder, memory):
+    cfg = runner_cfg('swin', METHODS['est'], weights['swin'], folder, epochs=1)
+    cfg.memory = memory
+    return cfg
+
+
+def test_a_runner_that_was_built_without_them_says_so(weights, tmp_path):
+    with pytest.raises(ValueError, match='changes the model before it is built. Train by mmest train, or call'):
+        Runner.from_cfg(toy_runner(weights, tmp_path, ['frozen_bf16'])).train()
+
+
+def test_a_training_turns_them_on_and_remembers(weights, tmp_path):
+    cfg = toy_runner(weights, tmp_path, ['frozen_bf16', 'side_bf16'])
+    configure(cfg)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    assert runner.model.backbone.backbone.patch_embed.projection.weight.dtype == torch.bfloat16
+    inside = Config.fromstring(torch.load(tmp_path / 'epoch_1.pth')['meta']['cfg'], '.py')
+    assert inside.memory == ['frozen_bf16', 'side_bf16'] and inside.model.backbone.saved_dtype == 'bf16'
+
+
+def test_what_stays_as_it_is_is_logged(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr('mmest.levers.heads_recomputed.HeadsRecomputed.put_on', lambda self, model: ['X stays.'])
+    Runner.from_cfg(toy_runner(weights, tmp_path, ['heads_recomputed'])).train()
+    assert any('X stays.' in path.read_text() for path in tmp_path.rglob('*.log'))
+
+
+def test_a_neck_runs_again(monkeypatch):
+    model = torch.nn.Module()
+    model.neck = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Tanh())
+    ran = []
+    model.neck[0].register_forward_hook(lambda *_: ran.append(1))
+    put_on(model, ['heads_recomputed'])
+    model.neck(torch.ones(1, 3)).sum().backward()
+    assert len(ran) == 2
