@@ -33,7 +33,7 @@ def batches_of(cfg: Config, folder: Path) -> Batches:
     Returns:
         ``images`` S×B×3×H×W (uint8) and the truth for S steps of B images: ``masks`` S×B×H×W (uint8) of a segmentor;
         of a detector the targets of its A anchors, ``labels`` S×B×A (int16), ``label_weights`` S×B×A, ``boxes``
-        S×B×A×4 and ``positives`` S.
+        S×B×A×4 and ``positives`` S. ``epoch`` is the number of steps of an epoch.
 
     Raises:
         ValueError: images of different sizes come out of the pipeline; the head has no anchors.
@@ -48,13 +48,13 @@ def batches_of(cfg: Config, folder: Path) -> Batches:
     return torch.load(path, weights_only=True, mmap=True)
 
 
-def steps_of(cfg: Config, loader: Any) -> int:
+def _steps_of(cfg: Config, loader: Any) -> int:
     """Steps of a training, by its loop."""
     loop = cfg.train_cfg
     return loop['max_iters'] if 'max_iters' in loop else loop['max_epochs'] * len(loader)
 
 
-def train_loader(cfg: Config) -> Any:
+def _train_loader(cfg: Config) -> Any:
     """The loader of the training images; a last batch that is not full is left out, for all steps have one shape."""
     return Runner.build_dataloader(dict(cfg.train_dataloader, drop_last=True), seed=cfg.randomness.seed)
 
@@ -70,8 +70,8 @@ def key_of(cfg: Config) -> str:
 
 
 def _make(cfg: Config) -> Batches:
-    loader = train_loader(cfg)
-    steps, made, epoch = steps_of(cfg, loader), [], 0
+    loader = _train_loader(cfg)
+    steps, made, epoch = _steps_of(cfg, loader), [], 0
     truth = _BoxTargets(cfg) if framework_of(cfg).detects else _masks
     while len(made) < steps:
         if hasattr(loader.sampler, 'set_epoch'):
@@ -84,7 +84,8 @@ def _make(cfg: Config) -> Batches:
             made.append(dict(images=torch.stack(list(batch['inputs'])), **truth(batch['data_samples'])))
             if len(made) == steps:
                 break
-    return {key: torch.stack([one[key] for one in made]) for key in made[0]}
+    whole = {key: torch.stack([one[key] for one in made]) for key in made[0]}
+    return dict(whole, epoch=torch.tensor(len(loader)))
 
 
 def _masks(samples: list) -> Batches:

@@ -70,7 +70,7 @@ class _Bundle:
             by_batches.setdefault(key, []).append((lane, cell))
         for key, some in by_batches.items():
             self._load(key, made[key])
-            failed += self._side_by_side(some, len(made[key]['images']))
+            failed += self._side_by_side(some, len(made[key]['images']), int(made[key]['epoch']))
         return failed
 
     def _load(self, key: str, batches: Batches) -> None:
@@ -78,16 +78,18 @@ class _Bundle:
         if key == self.loaded:
             return
         for name, value in batches.items():
+            if name == 'epoch':
+                continue
             if name not in self.batches:
                 self.batches[name] = torch.empty_like(value, device=self.device)
             self.batches[name][: len(value)].copy_(value)
         self.loaded = key
 
-    def _side_by_side(self, cells: Sequence[tuple[int, Cell]], steps: int) -> list[str]:
+    def _side_by_side(self, cells: Sequence[tuple[int, Cell]], steps: int, epoch: int) -> list[str]:
         started, running, failed = time.monotonic(), [], []
         for lane, cell in cells:
             try:
-                self.lanes[lane].begin(cell, steps, self.work / cell.name, self.records)
+                self.lanes[lane].begin(cell, steps, epoch, self.work / cell.name, self.records)
                 running.append((lane, cell))
             except Exception as error:
                 failed.append(self._failed(cell, error, started))

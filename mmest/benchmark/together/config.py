@@ -1,5 +1,6 @@
 """The config of a cell, ready for what is built from it without a runner."""
 
+import json
 from pathlib import Path
 
 from mmengine.config import Config
@@ -10,13 +11,19 @@ from mmest.benchmark.training import training_config
 from mmest.engine.launch import use_reader
 from mmest.frameworks import framework_of
 
+_shared: dict[str, dict] = {}
+
 
 def config_of(request: dict, folder: Path, records: Path) -> tuple[Config, dict]:
     """As :func:`mmest.benchmark.training.training_config`, with images read as a runner of mmest has them read."""
     cfg, chosen = training_config(request, folder, records)
     init_default_scope(cfg.default_scope)
-    loaders = [cfg.train_dataloader, cfg.val_dataloader]
-    for loader in loaders:
-        use_reader(loader, not framework_of(cfg).detects, cfg.get('image_scale'))
-    share_decoded(loaders, folder.parent / 'decoded')
+    for name in ('train_dataloader', 'val_dataloader'):
+        use_reader(cfg[name], not framework_of(cfg).detects, cfg.get('image_scale'))
+        # To look for all images of a data set takes a while, and many trainings have the same.
+        key = json.dumps([str(folder.parent), cfg[name].to_dict()], default=str)
+        if key not in _shared:
+            share_decoded([cfg[name]], folder.parent / 'decoded')
+            _shared[key] = cfg[name]
+        cfg[name] = _shared[key]
     return cfg, chosen

@@ -13,7 +13,7 @@ from torch import nn
 from mmest.benchmark.grid import Cell
 from mmest.benchmark.training import scored
 
-from .batches import Batches, train_loader
+from .batches import Batches
 from .config import config_of
 from .evaluation import Evaluations
 from .schedule import schedule_of
@@ -32,7 +32,7 @@ class Lane:
         self.batches, self.evaluations = batches, evaluations
         self.step: TrainingStep | None = None
 
-    def begin(self, cell: Cell, steps: int, folder: Path, records: Path) -> None:
+    def begin(self, cell: Cell, steps: int, epoch: int, folder: Path, records: Path) -> None:
         """Make ready for the first step of a cell's training."""
         self.cfg, self.chosen = config_of(cell.request, folder, records)
         set_random_seed(self.cfg.randomness.seed)
@@ -50,12 +50,9 @@ class Lane:
                 [dict(params=[parameters[n] for n in g.names], weight_decay=g.weight_decay) for g in groups],
                 self.batches,
             )
-        epoch_length = len(train_loader(self.cfg))
         self.steps = steps
         rates = {name: group.rate for group in groups for name in group.names}
-        self.step.start(
-            self.weights, [rates[names[0]] for names in self.names], schedule_of(self.cfg, steps, epoch_length)
-        )
+        self.step.start(self.weights, [rates[names[0]] for names in self.names], schedule_of(self.cfg, steps, epoch))
 
     def end(self) -> dict:
         """Evaluate; what the record of the training says of it.
