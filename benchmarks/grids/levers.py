@@ -8,7 +8,46 @@ sgd = {
     'optim_wrapper.optimizer.momentum': 0.9,
     'optim_wrapper.optimizer.weight_decay': 1e-4,
 }
+
+
+def levers(head, backbone, method, *names):
+    """A method with levers on memory (--memory), by name."""
+    configs = [f'configs/{head}_{backbone}_est.py']
+    return dict(setting, configs=configs, tunings=[method], variant=' '.join(names), options={'memory': list(names)})
+
+
+def more_blocks(head, backbone, blocks):
+    """Partial fine-tuning of several blocks, which a user might take instead."""
+    options = {'model.backbone.tuning.blocks': blocks}
+    configs = [f'configs/{head}_{backbone}_est.py']
+    return dict(setting, configs=configs, tunings=['partial'], variant=f'{blocks} blocks', options=options)
+
+
+frcnn, upernet = 'detection/custom/faster-rcnn', 'segmentation/custom/upernet'
+rungs = ['frozen_bf16', 'side_bf16', 'side_recomputed', 'heads_recomputed', 'loss_in_rows']
+# The most wanted first.
 memory = [
+    levers(frcnn, 'swin-b', 'est', 'frozen_bf16'),
+    levers(frcnn, 'swin-b', 'est', 'lowest'),
+    levers(frcnn, 'swin-t', 'est', 'lowest'),
+    levers(upernet, 'swin-t', 'est', 'lowest'),
+    levers(upernet, 'swin-t', 'est', 'heads_recomputed'),
+    levers(upernet, 'swin-t', 'est', 'loss_in_rows'),
+    levers(frcnn, 'swin-t', 'est', 'frozen_bf16'),
+    levers(frcnn, 'swin-t', 'est', 'side_bf16'),
+    levers(frcnn, 'swin-t', 'est', 'heads_recomputed'),
+    levers(upernet, 'swin-b', 'est', 'lowest'),
+    levers(upernet, 'vit-b', 'est', 'lowest'),
+    *(levers(head, backbone, 'full', 'lowest') for head, backbone in ((frcnn, 'swin-t'), (upernet, 'swin-t'))),
+    *(levers(frcnn, 'swin-t', 'est', *rungs[:number]) for number in (2, 3)),
+    *(more_blocks(frcnn, 'swin-t', blocks) for blocks in (3, 2)),
+    *(levers(upernet, 'swin-t', 'est', *rungs[:number]) for number in (1, 2, 3, 4)),
+    *(more_blocks(upernet, 'swin-t', blocks) for blocks in (3, 2)),
+    levers(upernet, 'swin-t', 'full', 'blocks_recomputed'),
+    levers(frcnn, 'swin-b', 'full', 'lowest'),
+    *(levers(upernet, backbone, 'full', 'lowest') for backbone in ('swin-b', 'vit-b')),
+]
+memory += [
     dict(configs=config, sizes=[(512, 512), (384, 384)], batch_sizes=[2], tunings=['full', 'frozen', 'partial', 'est']),
     dict(configs=config, sizes=[(512, 512)], batch_sizes=[1], tunings=['full', 'frozen', 'partial', 'est']),
     dict(setting, tunings=['full'], variant='recomputed blocks', options={'model.backbone.backbone.with_cp': True}),

@@ -26,7 +26,7 @@ DEFAULTS: dict[str, dict] = dict(
 _COMMON = dict(tunings=None, options={}, variant='')
 SWEEP = dict(factors=[0.3, 1.0, 3.0], held_out=0.2)
 #: What a training step depends on.
-_STEP_PARTS = ('default_scope', 'model', 'optim_wrapper')
+_STEP_PARTS = ('default_scope', 'model', 'optim_wrapper', 'memory')
 
 
 @dataclass(frozen=True)
