@@ -1,6 +1,7 @@
 """Say which methods, batches and images fit into a memory budget. No GPU, no data and no weights are needed."""
 
 import argparse
+from collections import Counter
 from pathlib import Path
 
 from mmengine.logging import MMLogger
@@ -26,8 +27,8 @@ examples:
   # only some of them, kept as JSON
   mmest plan CONFIG --budget 24GB --tunings full est --out plan.json
 
-how it is found: the backbone under each method runs on fake tensors, at any size; the rest of the step is measured on
-small images and carried over, operator by operator. The figure is the live peak in fp32, as mmest memory
+how it is found: the backbone under each method runs without data, at any size; neck and head train small steps once
+for all methods, which are carried over, operator by operator. The figure is the live peak in fp32, as mmest memory
 measures it. A CUDA context (some hundred MB) and the gaps of CUDA's allocator come on top: leave room for them in the
 budget.
 """
@@ -58,15 +59,18 @@ def run(args: argparse.Namespace) -> None:
         if args.memory:
             cfg.memory = args.memory
         with Progress() as progress:
-            task = progress.add_task('', total=PARTS * len(tunings))
-            plans = plan(
-                cfg,
-                tunings,
-                budget,
-                size,
-                args.batch_size,
-                lambda name: progress.update(task, advance=1, description=name),
-            )
+            task = progress.add_task('neck and head, once for all', total=PARTS * len(tunings))
+            parts = Counter()
+
+            def advance(name: str) -> None:
+                parts[name] += 1
+                progress.update(task, advance=1)
+                if parts[name] >= PARTS - 2:  # neck and head are done
+                    progress.update(task, description=name)
+                if parts[name] == PARTS and not progress.console.is_terminal:
+                    progress.console.print(f'planned {name}, {len(parts)} of {len(tunings)}', highlight=False)
+
+            plans = plan(cfg, tunings, budget, size, args.batch_size, advance)
     Console().print(plan_table(args.config, plans, budget, size, args.batch_size))
     if args.out:
         write_json(

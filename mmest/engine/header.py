@@ -15,7 +15,7 @@ from mmest.engine.processes import bare
 from mmest.engine.random_numbers import untouched_random_numbers
 from mmest.measure.memory.compare import without_pretrained
 from mmest.measure.parameters import count, trainable
-from mmest.measure.planner.fake_backbone import FakeBackbone
+from mmest.measure.planner.meta_backbone import MetaBackbone
 
 _CLASSES = 4
 # Values that an optimizer keeps for each one that it trains.
@@ -109,14 +109,14 @@ def _device(runner: Runner) -> str:
 
 
 def _memory(runner: Runner) -> str | None:
-    """What a step takes at least: of the backbone on fake tensors, and of weights, gradients and optimizer."""
+    """What a step takes at least: of the backbone without data, and of weights, gradients and optimizer."""
     if hasattr(runner.optim_wrapper, 'cast_dtype'):
-        return None  # fake tensors are those of full precision
+        return None  # tensors without data are those of full precision
     try:
         with untouched_random_numbers():
             height, width = runner.train_dataloader.dataset[0]['inputs'].shape[-2:]
             cfg = without_pretrained(copy.deepcopy(runner.cfg.model.backbone))
-            backbone = FakeBackbone(MODELS.build(cfg).train())
+            backbone = MetaBackbone(MODELS.build(cfg).train())
         memory = backbone.memory(_batch_size(runner), (height, width))
     except Exception as error:  # of whatever data set and backbone; the training needs none of this
         print_log(f'The memory of a step was not estimated: {type(error).__name__}: {error}', logger='current')
@@ -124,6 +124,6 @@ def _memory(runner: Runner) -> str | None:
     model = bare(runner)
     heads = count(model.parameters()) - sum(count(tuned.parameters()) for _, tuned in tuned_backbones(model))
     states = 1 + _STATES.get(type(runner.optim_wrapper.optimizer).__name__, 0)
-    total = max(memory.forward, memory.backward) + 4 * (heads + states * trainable(model))
+    total = int(max(memory.forward.max(), memory.backward.max())) + 4 * (heads + states * trainable(model))
     amount = f'{total / 2**30:.1f} GiB' if total > 2**30 else f'{total / 2**20:.0f} MiB'
     return f'at least {amount} for a step at {height}×{width}, heads not counted'

@@ -90,7 +90,7 @@ def compare_tunings(
         boxes_per_image=BOXES_PER_IMAGE if framework_of(cfg).detects else None,
         device=device,
         precision=precision,
-        optimizer=_optim_cfg(cfg, precision)['optimizer']['type'],
+        optimizer=optim_config(cfg, precision)['optimizer']['type'],
         versions=versions(),
         tunings=rows,
     )
@@ -105,7 +105,7 @@ def _check(cfg: Config, device: str, precision: str) -> None:
         operators_in_fp32()
 
 
-def _optim_cfg(cfg: Config, precision: str) -> dict:
+def optim_config(cfg: Config, precision: str) -> dict:
     optim_cfg = copy.deepcopy(dict(cfg.get('optim_wrapper') or {}))
     optim_cfg.setdefault('optimizer', dict(_ADAMW))
     for key in ('loss_scale', 'dtype', 'use_fp64'):
@@ -155,7 +155,7 @@ def prepare(
             model.init_weights()
     put_on(model, cfg.get('memory') or [])
     model.to(device)
-    return model, build_optim_wrapper(model, _optim_cfg(cfg, precision))
+    return model, build_optim_wrapper(model, optim_config(cfg, precision))
 
 
 def _measure(

@@ -92,9 +92,9 @@ def measure_training_step(
     device = next(model.parameters()).device
     counter = LiveTensorCounter(device)
     model.train()
-    with _repeatable(device), attribution(counter, model, optim_wrapper):
+    with repeatable(device), attribution(counter, model, optim_wrapper):
         label_weights(counter, model)
-        _train_until_update(counter, model, data_batch, optim_wrapper)
+        train_until_update(counter, model, data_batch, optim_wrapper)
         gc.collect()
         label_survivors(counter, model, optim_wrapper)
         counter.restart_peak()
@@ -103,14 +103,14 @@ def measure_training_step(
             torch.cuda.reset_peak_memory_stats(device)
         if timeline is not None:
             timeline.follow(counter)
-        _train_until_update(counter, model, data_batch, optim_wrapper)
+        train_until_update(counter, model, data_batch, optim_wrapper)
     peak = counter.peak
     allocator = allocator_figures(device) if device.type == 'cuda' else None
     return MemoryReport(peak.total, peak.by_category, peak.phase, peak.part, peak.operator, by_module(peak), allocator)
 
 
 @contextmanager
-def _repeatable(device: torch.device) -> Iterator[None]:
+def repeatable(device: torch.device) -> Iterator[None]:
     """The same random numbers, and no garbage collection at chance moments;
     both are given back as they were.
     """
@@ -132,7 +132,7 @@ def _repeatable(device: torch.device) -> Iterator[None]:
                 gc.enable()
 
 
-def _train_until_update(
+def train_until_update(
     counter: LiveTensorCounter, model: nn.Module, data_batch: Any, optim_wrapper: OptimWrapper
 ) -> None:
     updates = []

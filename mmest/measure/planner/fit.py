@@ -1,70 +1,84 @@
-"""What a training step needs beyond its backbone, from small real runs."""
-
-from typing import NamedTuple
+"""What a training step needs: its backbone on the meta device, and the rest from small real runs."""
 
 import numpy as np
+import torch
+from mmengine.optim import OptimWrapper
+from torch import nn
 
-from mmest.measure.memory.timeline import Timeline
+from mmest.measure.memory.categories import TRANSIENT
+from mmest.measure.memory.live import LiveTensorCounter, tensors_in
 
-from .fake_backbone import BackboneMemory, FakeBackbone
-
-Moment = tuple[str, str, str, str]  # phase, part, module, operator
-
-
-class Run(NamedTuple):
-    """A training step that was measured."""
-
-    batch_size: int
-    size: tuple[int, int]
-    timeline: Timeline
+from .head import AFTER, BACKWARD, BEFORE, FORWARD, HELD, OPTIMIZER, Head
+from .meta_backbone import BackboneMemory, MetaBackbone
 
 
-def _reference(moment: Moment, backbone: BackboneMemory) -> float:
-    """What of the backbone is alive in a moment."""
-    phase, part = moment[:2]
-    if phase == 'optimizer' or part == 'inputs':
-        return 0.0
-    if part in ('backbone', 'side'):
-        return backbone.forward if phase == 'forward' else backbone.backward
-    return backbone.held
+class OptimizerMemory:
+    """What an optimizer needs for parameters on the meta device, beside weights and gradients.
 
+    Args:
+        optim_wrapper: over these and others; it is used up.
+        backbone: whose parameters they are.
 
-def _features(batch_size: int, size: tuple[int, int]) -> list[float]:
-    pixels = size[0] * size[1]
-    # Losses of detectors go from image to image: some of what they need is for one image at a time.
-    return [1.0, batch_size, pixels, batch_size * pixels]
+    Attributes:
+        states: bytes that it keeps.
+        transient: bytes at most while it works.
+    """
+
+    def __init__(self, optim_wrapper: OptimWrapper, backbone: nn.Module) -> None:
+        optimizer, own = optim_wrapper.optimizer, [p for p in backbone.parameters() if p.requires_grad]
+        for parameter in own:
+            parameter.grad = torch.empty_like(parameter)
+        optimizer.step()
+        counter = LiveTensorCounter('meta')
+        with counter:
+            for tensor in tensors_in([own, [p.grad for p in own], [optimizer.state[p] for p in own]]):
+                counter.label(tensor, TRANSIENT)
+            before = counter.total
+            counter.restart_peak()
+            optimizer.step()
+        self.states = sum(tensor.nbytes for p in own for tensor in tensors_in(optimizer.state[p]))
+        self.transient = counter.peak.total - before
+        for parameter in own:
+            parameter.grad = None
 
 
 class StepFit:
     """The live peak of a training step as a function of batch and size.
 
-    Every operator of every module has a fit of its own: the peak may be in another one at another size.
-
     Args:
-        backbone: that of the model, fake.
-        runs: at least four, of two batches and two sizes.
+        backbone: under a method.
+        optimizer: of what trains in and beside the backbone.
+        head: the rest.
     """
 
-    def __init__(self, backbone: FakeBackbone, runs: list[Run]) -> None:
-        self._backbone = backbone
-        tops: list[dict[Moment, int]] = []
-        for run in runs:
-            top: dict[Moment, int] = {}
-            for moment in run.timeline.moments:
-                top[moment[:4]] = max(top.get(moment[:4], 0), moment.total)
-            tops.append(top)
-        # What did not run every time depends on the data; something like it did.
-        self._moments = [moment for moment in tops[0] if all(moment in top for top in tops)]
-        memories = [backbone.memory(run.batch_size, run.size) for run in runs]
-        beyond = [
-            [top[moment] - _reference(moment, memory) for moment in self._moments]
-            for top, memory in zip(tops, memories)
-        ]
-        features = [_features(run.batch_size, run.size) for run in runs]
-        self._coefficients = np.linalg.lstsq(np.array(features), np.array(beyond), rcond=None)[0]
+    def __init__(self, backbone: MetaBackbone, optimizer: OptimizerMemory, head: Head) -> None:
+        self._backbone, self._optimizer, self._head = backbone, optimizer, head
 
     def peak(self, batch_size: int, size: tuple[int, int]) -> int:
         """Predicted bytes."""
-        memory = self._backbone.memory(batch_size, size)
-        beyond = np.array(_features(batch_size, size)) @ self._coefficients
-        return round(max(extra + _reference(moment, memory) for moment, extra in zip(self._moments, beyond)))
+        return self._peak(self._backbone.memory(batch_size, size), batch_size, size)
+
+    def estimate(self, batch_size: int, size: tuple[int, int]) -> int:
+        """About as many, from the nearest size that has been looked at: in no time."""
+        return self._peak(self._backbone.estimate(batch_size, size), batch_size, size)
+
+    def _peak(self, memory: BackboneMemory, batch_size: int, size: tuple[int, int]) -> int:
+        fit = self._head.fit(memory.learns)
+        states, (rest, outputs) = np.array([moment.backbone for moment in fit.moments]), fit.tops(batch_size, size).T
+        freed = outputs < outputs.max()
+        needed = {
+            BEFORE: memory.weights,
+            FORWARD: memory.forward.max(),
+            # Outputs that the backbone keeps anyway are not freed when the neck lets go of them; of others, what they
+            # alone keep is freed too.
+            HELD: np.where(freed, memory.kept + np.minimum(outputs, memory.held - memory.kept), memory.held)[
+                states == HELD
+            ],
+            BACKWARD: memory.backward.max(),
+            AFTER: memory.after,
+        }
+        tops = [(rest[states == state] + more).max(initial=0) for state, more in needed.items()]
+        # One parameter at a time, be it of the backbone or of the rest.
+        updates = rest[states == OPTIMIZER]
+        tops.append(memory.after + updates.min() + max(np.ptp(updates), self._optimizer.transient))
+        return round(max(tops) + self._optimizer.states)

@@ -1,25 +1,19 @@
 """Which tuning methods fit into a memory budget, and with which batch and image size."""
 
+import bisect
 import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 from mmengine.config import Config
 
-from mmest.measure.memory import measure_training_step
-from mmest.measure.memory.compare import prepare
-from mmest.measure.memory.timeline import Timeline
-from mmest.measure.synthetic_batch import synthetic_batch
+from .fit import StepFit
+from .head import SMALL_RUNS
+from .planner import Planner
 
-from .fake_backbone import FakeBackbone
-from .fit import Run, StepFit
-
-#: Batches and sizes that run for real: small, but large enough that every level of a detector's pyramid has its
-#: proposals, and that BatchNorm behind global pooling has more than one value.
-SMALL_RUNS = ((2, (192, 192)), (2, (288, 288)), (3, (192, 192)), (3, (256, 256)))
 _SIDE, _LARGEST_SIDE, _LARGEST_BATCH = 32, 4096, 1024
-# Guesses by a line before the search goes on by halves.
-_LINES = 8
+# Looks where an estimate leads before the search goes on by halves.
+_ESTIMATES = 8
 _UNITS = dict(B=1, KB=10**3, MB=10**6, GB=10**9, KIB=2**10, MIB=2**20, GIB=2**30, K=2**10, M=2**20, G=2**30)
 
 
@@ -52,25 +46,6 @@ def parse_bytes(text: str) -> int:
     return int(float(found.group(1)) * _UNITS[unit])
 
 
-def fit_step(cfg: Config, tuning: dict, done: Callable[[], None] = lambda: None) -> StepFit:
-    """Measure small training steps of a config under a method, on the CPU, and fit its memory.
-
-    Args:
-        cfg: a config of mmdet or mmseg that uses TunedBackbone.
-        tuning: config of the method.
-        done: called after each step that was measured.
-    """
-    runs = []
-    for batch_size, size in SMALL_RUNS:
-        model, optim_wrapper = prepare(cfg, tuning, size)
-        timeline = Timeline()
-        measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper, timeline)
-        runs.append(Run(batch_size, size, timeline))
-        done()
-    model = prepare(cfg, tuning, SMALL_RUNS[0][1])[0]
-    return StepFit(FakeBackbone(model.backbone.train()), runs)
-
-
 def plan(
     cfg: Config,
     tunings: dict[str, dict],
@@ -89,7 +64,7 @@ def plan(
         batch_size: to find the largest size for.
         done: called with the name of the method after each part of its work, ``PARTS`` times per method.
     """
-    plans = {}
+    planner, plans = Planner(cfg), {}
     for name, tuning in tunings.items():
         parts = iter(range(PARTS))
 
@@ -98,12 +73,16 @@ def plan(
                 done(name)
 
         try:
-            step = fit_step(cfg, tuning, advance)
+            step = planner.under(tuning, advance)
             peak = step.peak(batch_size, size)
-            largest_batch = _largest(lambda batch: step.peak(batch, size), budget, 1, _LARGEST_BATCH)
             advance()
+            largest_batch = _largest_batch(step, budget, size, _LARGEST_BATCH)
             side = _largest(
-                lambda units: step.peak(batch_size, (units * _SIDE,) * 2), budget, 2, _LARGEST_SIDE // _SIDE, growth=2
+                lambda units: step.peak(batch_size, (units * _SIDE,) * 2),
+                lambda units: step.estimate(batch_size, (units * _SIDE,) * 2),
+                budget,
+                2,
+                _LARGEST_SIDE // _SIDE,
             )
             plans[name] = Plan(peak, largest_batch, side * _SIDE)
         except (ValueError, TypeError):
@@ -124,31 +103,35 @@ def largest_batch_within(cfg: Config, budget: int, size: tuple[int, int], most: 
         size: height and width of the images.
         most: where the search ends.
     """
-    step = fit_step(cfg, cfg.model.backbone.tuning)
-    return _largest(lambda batch: step.peak(batch, size), budget, 1, most)
+    return _largest_batch(Planner(cfg).under(cfg.model.backbone.tuning), budget, size, most)
 
 
 #: How often ``plan`` calls ``done`` for one method.
-PARTS = len(SMALL_RUNS) + 2
+PARTS = len(SMALL_RUNS) + 3
 
 
-def _largest(peak: Callable[[int], int], budget: int, low: int, high: int, growth: int = 1) -> int:
+def _largest_batch(step: StepFit, budget: int, size: tuple[int, int], most: int) -> int:
+    def peak(batch: int) -> int:
+        return step.peak(batch, size)
+
+    return _largest(peak, peak, budget, 1, most)
+
+
+def _largest(peak: Callable[[int], int], estimate: Callable[[int], int], budget: int, low: int, high: int) -> int:
     """The largest number from ``low`` to ``high`` whose peak is within the budget, 0 if none.
 
-    Peaks rise with the number's power of ``growth``, nearly in a line, so few of them need to be looked at.
+    Args:
+        peak: of a number; it rises.
+        estimate: of the peak, good near numbers that have been looked at: it says where to look next.
+        budget: bytes.
+        low: the smallest number.
+        high: the largest.
     """
-    known = [(low, peak(low))]
-    if known[0][1] > budget:
-        return 0
-    guess = 2 * low
-    while low < high:
-        guess = min(max(guess, low + 1), high)
-        known.append((guess, peak(guess)))
-        low, high = (guess, high) if known[-1][1] <= budget else (low, guess - 1)
-        if len(known) > _LINES:
-            guess = (low + high + 1) // 2
-        else:
-            (x0, y0), (x1, y1) = ((n**growth, y) for n, y in known[-2:])
-            reached = x1 + (budget - y1) * (x1 - x0) / (y1 - y0) if y1 != y0 else high**growth
-            guess = int(max(reached, 0) ** (1 / growth))
-    return low
+    fits, looks = low - 1, 0
+    while fits < high:
+        left = range(fits + 1, high + 1)
+        # An estimate that leads nowhere is left alone.
+        place = bisect.bisect_right(left, budget, key=estimate) - 1 if looks < _ESTIMATES else len(left) // 2
+        guess, looks = left[max(place, 0)], looks + 1
+        fits, high = (guess, high) if peak(guess) <= budget else (fits, guess - 1)
+    return fits if fits >= low else 0
