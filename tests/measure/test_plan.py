@@ -83,6 +83,18 @@ def test_predicted_against_measured(name, methods, batch_size, size, tmp_path):
         assert predicted == pytest.approx(measured, rel=0.005), method
 
 
+def test_levers_on_memory_are_planned(tmp_path):
+    cfg, size = Config.fromfile(config('retinanet', tmp_path)), (320, 416)
+    planned = {}
+    for levers in ([], ['lowest']):
+        cfg.memory, tuning = levers, dict(type='EST')
+        planned[tuple(levers)] = Planner(cfg).under(tuning).peak(2, size)
+    model, optim_wrapper = prepare(cfg, tuning, size)
+    measured = measure_training_step(model, synthetic_batch(model, size, 2), optim_wrapper).peak
+    assert planned[('lowest',)] == pytest.approx(measured, rel=0.005)
+    assert planned[('lowest',)] < planned[()]
+
+
 def test_neck_and_head_run_once_for_all_methods(tmp_path):
     planner, steps = Planner(Config.fromfile(config('retinanet', tmp_path))), []
     for method in ('EST', 'Full', 'LST', 'Frozen'):

@@ -13,23 +13,24 @@ from .meta_backbone import BackboneMemory, MetaBackbone
 
 
 class OptimizerMemory:
-    """What an optimizer needs for parameters on the meta device, beside weights and gradients.
+    """What an optimizer needs for parameters without data, beside weights and gradients.
 
     Args:
         optim_wrapper: over these and others; it is used up.
         backbone: whose parameters they are.
+        device_type: where they say that they are.
 
     Attributes:
         states: bytes that it keeps.
         transient: bytes at most while it works.
     """
 
-    def __init__(self, optim_wrapper: OptimWrapper, backbone: nn.Module) -> None:
+    def __init__(self, optim_wrapper: OptimWrapper, backbone: nn.Module, device_type: str) -> None:
         optimizer, own = optim_wrapper.optimizer, [p for p in backbone.parameters() if p.requires_grad]
         for parameter in own:
             parameter.grad = torch.empty_like(parameter)
         optimizer.step()
-        counter = LiveTensorCounter('meta')
+        counter = LiveTensorCounter(device_type)
         with counter:
             for tensor in tensors_in([own, [p.grad for p in own], [optimizer.state[p] for p in own]]):
                 counter.label(tensor, TRANSIENT)

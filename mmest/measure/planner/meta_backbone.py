@@ -1,12 +1,14 @@
 """The memory of a tuned backbone at any size, without data."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mmest.measure.memory.categories import WEIGHTS_FROZEN
 from mmest.measure.memory.live import LiveStorage, LiveTensorCounter
@@ -53,8 +55,8 @@ _IMAGES = 10007
 class _CounterPerImage(LiveTensorCounter):
     """Tells what is there for each image of a batch of ``_IMAGES``."""
 
-    def __init__(self) -> None:
-        super().__init__('meta')
+    def __init__(self, device_type: str) -> None:
+        super().__init__(device_type)
         self.each = 0
         self.notes: list[tuple[int, int]] = []
         self.after_operator = self.note
@@ -91,22 +93,40 @@ class MetaBackbone:
 
     Args:
         backbone: a TunedBackbone in training mode. It is used up: its tensors are replaced.
-        reads: whether each output gets a gradient from what follows; empty: all.
         accumulates: whether gradients of earlier steps are there.
+
+    Attributes:
+        reads: whether each output gets a gradient from what follows; empty: all.
     """
 
-    def __init__(self, backbone: nn.Module, reads: Sequence[bool] = (), accumulates: bool = False) -> None:
-        self._backbone = backbone.to('meta')
+    def __init__(self, backbone: nn.Module, accumulates: bool = False) -> None:
+        self._backbone = backbone
+        # autocast knows no meta device. Fake tensors say that they are on the CPU; they take twice the time.
+        self._fake = FakeTensorMode(allow_non_fake_inputs=True) if backbone.precision.dtype else None
+        self.device_type = 'cpu' if self._fake else 'meta'
+        backbone._apply(self._without_data)
         for module in backbone.modules():  # constants outside of parameters and buffers
             for name, value in vars(module).items():
                 if isinstance(value, Tensor):
-                    setattr(module, name, value.to('meta'))
-        self._reads, self._accumulates = reads, accumulates
+                    setattr(module, name, self._without_data(value))
+        self.reads: Sequence[bool] = ()
+        self._accumulates = accumulates
         self._known: dict[tuple[int, int], tuple[list[_Totals], tuple[bool, ...]]] = {}
+
+    def _without_data(self, tensor: Tensor) -> Tensor:
+        return self._fake.from_tensor(tensor) if self._fake else tensor.to('meta')
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Where all that is made has no data either."""
+        with ExitStack() as stack:
+            for mode in (self._fake,) if self._fake else (torch.device('meta'), AttentionOfTheCPU()):
+                stack.enter_context(mode)
+            yield
 
     def shapes(self, batch_size: int, size: tuple[int, int]) -> list[torch.Size]:
         """The shapes of its outputs."""
-        with torch.device('meta'), AttentionOfTheCPU(), torch.no_grad():
+        with self._running(), torch.no_grad():
             return [feature.shape for feature in self._backbone(torch.empty(batch_size, 3, *size))]
 
     def memory(self, batch_size: int, size: tuple[int, int]) -> BackboneMemory:
@@ -135,8 +155,8 @@ class MetaBackbone:
         return BackboneMemory(weights[-1], forward, forward[-1], kept[-1], backward, backward[-1], learns)
 
     def _measure(self, size: tuple[int, int]) -> tuple[list[_Totals], tuple[bool, ...]]:
-        counter = _CounterPerImage()
-        with torch.device('meta'), AttentionOfTheCPU(), counter:
+        counter = _CounterPerImage(self.device_type)
+        with self._running(), counter:
             for tensor in (*self._backbone.parameters(), *self._backbone.buffers()):
                 counter.label(tensor, WEIGHTS_FROZEN)
             weights = counter.take()
@@ -147,7 +167,7 @@ class MetaBackbone:
             features = self._backbone(image)
             forward = counter.take()
             learns = tuple(feature.requires_grad for feature in features)
-            read = self._reads or [True] * len(learns)
+            read = self.reads or [True] * len(learns)
             learning = [feature for feature, is_read in zip(features, read) if feature.requires_grad and is_read]
             loss = _Losses.apply(*learning) if learning else None
             del features, learning

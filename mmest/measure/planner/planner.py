@@ -1,6 +1,5 @@
 """Training steps of one config under any method."""
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -10,15 +9,14 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from mmest.backbones.tuned_backbone import TunedBackbone
-from mmest.configs import tuned_backbone_of
-from mmest.measure.memory.compare import optim_config, prepare, without_pretrained
+from mmest.levers import put_on
+from mmest.measure.memory.compare import optim_config, prepare, with_method, without_pretrained
 
 from .fit import OptimizerMemory, StepFit
 from .head import SMALL_RUNS, Head
 from .meta_backbone import MetaBackbone
 
-_RANDOM = (Tensor.uniform_, Tensor.normal_)
+_RANDOM = (Tensor.uniform_, Tensor.normal_, Tensor.erfinv_)
 
 
 class _WithoutRandomValues(TorchFunctionMode):
@@ -35,16 +33,12 @@ class Planner:
 
     Args:
         cfg: a config of mmdet or mmseg that uses TunedBackbone.
-
-    Raises:
-        ValueError: the config has no TunedBackbone, or cannot be built.
     """
 
     def __init__(self, cfg: Config) -> None:
-        self._model = prepare(cfg, dict(type='Frozen'), SMALL_RUNS[0][1])[0]
+        self._cfg = cfg
         self._optimizer = optim_config(cfg, 'fp32')
-        with _WithoutRandomValues():
-            self._inner = MODELS.build(without_pretrained(copy.deepcopy(tuned_backbone_of(cfg)['backbone'])))
+        self._model: nn.Module | None = None
         self._head: Head | None = None
 
     def under(self, tuning: dict, done: Callable[[], None] = lambda: None) -> StepFit:
@@ -55,15 +49,24 @@ class Planner:
             done: called after each small step of neck and head, which the first method has to wait for.
 
         Raises:
-            ValueError: the method does not suit the backbone.
+            ValueError: the config has no TunedBackbone, or cannot be built; the method does not suit the backbone.
         """
+        if self._model is None:
+            self._model = prepare(self._cfg, tuning, SMALL_RUNS[0][1])[0]
+        own = with_method(self._cfg, tuning)
+        alone = nn.Module()
         with _WithoutRandomValues():
-            tuned = TunedBackbone(copy.deepcopy(self._inner), tuning).train()
-        self._model.backbone = tuned
-        optimizer = OptimizerMemory(build_optim_wrapper(self._model, self._optimizer), tuned)
+            alone.backbone = MODELS.build(without_pretrained(own.model.backbone)).train()
+            alone.backbone.init_weights()
+        put_on(alone, own.get('memory') or [])
+        accumulates = self._optimizer.get('accumulative_counts', 1) > 1
+        backbone = MetaBackbone(alone.backbone, accumulates)
+        self._model.backbone = alone.backbone
+        of_all = build_optim_wrapper(self._model, self._optimizer)
+        optimizer = OptimizerMemory(of_all, alone.backbone, backbone.device_type)
         if self._head is None:
             self._model.backbone = nn.Identity()
-            own = build_optim_wrapper(self._model, self._optimizer)
-            self._head = Head(self._model, own, MetaBackbone(tuned).shapes, done)
-        accumulates = self._optimizer.get('accumulative_counts', 1) > 1
-        return StepFit(MetaBackbone(tuned, self._head.reads, accumulates), optimizer, self._head)
+            of_the_head = build_optim_wrapper(self._model, self._optimizer)
+            self._head = Head(self._model, of_the_head, backbone.shapes, done)
+        backbone.reads = self._head.reads
+        return StepFit(backbone, optimizer, self._head)
