@@ -13,7 +13,7 @@ for backbone in ['deit-t', 'efficientnet-b0']:
             chosen = [i * total // count for i in range(count)]  # spread over all there is
             options = {'train_dataloader.dataset.indices': chosen}
             if task.startswith('configs/detection'):  # its schedule counts epochs
-                epochs = 3 * 100 // share
+                epochs = 100 // share
                 for key in ('train_cfg.max_epochs', 'train_cfg.val_interval', 'param_scheduler.1.end'):
                     options[key] = epochs
             accuracy += [

@@ -20,9 +20,8 @@ test_pipeline = [
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'instances')),
 ]
 dataset = dict(type='CocoDataset', data_root=data_root, metainfo=dict(classes=classes))
-loader = dict(batch_size=8, num_workers=2, persistent_workers=False)
+loader = dict(batch_size=4, num_workers=2, persistent_workers=False)
 train_dataloader = dict(
-    drop_last=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         ann_file='annotations/train.json',

@@ -100,11 +100,14 @@ def _one_of_each_data(cells: Sequence[Cell]) -> Iterator[Cell]:
 def _begin(threads: int, work: str) -> None:
     import torch
     from mmengine.logging import MMLogger
+    from mmengine.utils.dl_utils import set_multi_processing
 
     Path(work).mkdir(parents=True, exist_ok=True)
     output = os.open(Path(work, f'{os.getpid()}_{OUTPUT}'), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    # As a runner has it. In a process that was spawned, each worker of a loader would import all anew.
+    set_multi_processing('fork', opencv_num_threads=0)
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = True
     MMLogger.get_current_instance().setLevel('ERROR')
