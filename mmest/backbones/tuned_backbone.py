@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from mmest.anatomy.hooks import Pass, override
 from mmest.anatomy.probe import maps_of
 from mmest.anatomy.taps import Tap, TapReader
+from mmest.backbones.compiled import CompiledForward
 from mmest.backbones.frozen_precision import PRECISIONS, FrozenPrecision
 from mmest.backbones.saved_precision import saving
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
@@ -50,12 +51,13 @@ class TunedBackbone(BaseModule):
             precision; neck and side network get its maps as without. For methods beside the backbone, and Frozen.
         saved_dtype: ``bf16`` keeps what a method beside the backbone needs for backward in bfloat16: half the bytes,
             and gradients of maps that are rounded.
+        compile: run the backbone by ``torch.compile`` in training. For methods beside the backbone, and Frozen.
         init_cfg: must be None; checkpoints of the backbone belong to its own config, where inference finds them too.
         pretrained: must be None, for the same reason.
 
     Raises:
         ValueError: weights were given to the wrapper; the method is unknown; the backbone does not suit the method;
-            the method trains inside the backbone, and ``frozen_dtype`` or ``saved_dtype`` is set.
+            the method trains inside the backbone, and ``frozen_dtype``, ``saved_dtype`` or ``compile`` is set.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class TunedBackbone(BaseModule):
         allow_random: bool = False,
         frozen_dtype: str | None = None,
         saved_dtype: str | None = None,
+        compile: bool = False,
         init_cfg: dict | None = None,
         pretrained: str | None = None,
     ) -> None:
@@ -95,6 +98,8 @@ class TunedBackbone(BaseModule):
         self.precision = FrozenPrecision(frozen_dtype)
         self._refuse_to_train_in(frozen_dtype)
         self.method.saved_dtype = self._checked_for_saving(saved_dtype)
+        self._refuse_to_compile(compile)
+        self.compiled = CompiledForward(compile)
         #: In training, what gives the backbone's maps and taps of a batch in place of the backbone.
         self.cache: Callable | None = None
         self.taps = None
@@ -115,6 +120,13 @@ class TunedBackbone(BaseModule):
             raise ValueError(
                 f'{kind} runs layers of the frozen backbone again and takes the difference of their results, of which '
                 f"frozen_dtype='{dtype}' would leave little but rounding. Leave it out, or take another method."
+            )
+
+    def _refuse_to_compile(self, wanted: bool) -> None:
+        if wanted and self.method.trains and not self.method.beside:
+            raise ValueError(
+                f'compile=True is for backbones frozen whole, but {type(self.method).__name__} trains inside the '
+                'backbone. Leave it out, or take a method beside the backbone, such as EST.'
             )
 
     def _checked_for_saving(self, dtype: str | None) -> str | None:
@@ -260,6 +272,7 @@ class TunedBackbone(BaseModule):
                 level=30,
             )
         self._keep_in_eval_mode()
+        self.compiled.prepare(self.backbone)
         with self.method.passing(self.backbone) as run:
             outputs = None
             if self.cache is not None and self.training:
@@ -275,7 +288,7 @@ class TunedBackbone(BaseModule):
         """What the backbone returned, its maps and its taps."""
         # Frozen parts build no graph by themselves, as long as nothing in front of them needs one.
         with torch.no_grad() if self.method.beside else nullcontext(), self.precision.computing(x.device):
-            outputs = self.backbone(x)
+            outputs = self.compiled(self.backbone, x, self.training)
         self.method.refuse_idle(run, self.backbone)
         features = [self.precision.handed_over(f, x) for f in maps_of(outputs, x)]
         taps = [] if self.taps is None else self.taps.take(run, (x.shape[-2], x.shape[-1]), features)
@@ -284,6 +297,7 @@ class TunedBackbone(BaseModule):
     def read(self, x: Tensor) -> tuple[list[Tensor], list[Tap]]:
         """The backbone's maps of an image batch B×C×H×W, and its taps: all that a method that reads taps alone sees."""
         self._keep_in_eval_mode()
+        self.compiled.prepare(self.backbone)
         with self.method.passing(self.backbone) as run:
             return self._read(x, run)[1:]
 
@@ -318,7 +332,7 @@ class ESTBackbone(TunedBackbone):
 
     Args:
         backbone: config of any registered backbone.
-        allow_random, frozen_dtype, saved_dtype: as of :class:`TunedBackbone`.
+        allow_random, frozen_dtype, saved_dtype, compile: as of :class:`TunedBackbone`.
         knobs: arguments of :class:`mmest.tuning.side.est.EST`.
     """
 
@@ -328,9 +342,10 @@ class ESTBackbone(TunedBackbone):
         allow_random: bool = False,
         frozen_dtype: str | None = None,
         saved_dtype: str | None = None,
+        compile: bool = False,
         **knobs,
     ) -> None:
-        super().__init__(backbone, dict(type='EST', **knobs), allow_random, frozen_dtype, saved_dtype)
+        super().__init__(backbone, dict(type='EST', **knobs), allow_random, frozen_dtype, saved_dtype, compile)
 
 
 def tuned_backbones(model: nn.Module) -> list[tuple[str, TunedBackbone]]:

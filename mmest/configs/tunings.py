@@ -6,7 +6,7 @@ from .names import available_tunings, configs_root
 
 _WRAPPERS = ('TunedBackbone', 'ESTBackbone')
 # What the wrapper is told beside the backbone and the method.
-_KEPT = ('allow_random', 'frozen_dtype', 'saved_dtype')
+_KEPT = ('allow_random', 'frozen_dtype', 'saved_dtype', 'compile')
 
 
 def load_tuning(name: str) -> ConfigDict:
