@@ -16,6 +16,14 @@ def levers(head, backbone, method, *names):
     return dict(setting, configs=configs, tunings=[method], variant=' '.join(names), options={'memory': list(names)})
 
 
+def many_classes(*names):
+    """UperNet with 150 classes, whose logits weigh more."""
+    options = {f'model.{head}.num_classes': 150 for head in ('decode_head', 'auxiliary_head')}
+    entry = levers(upernet, 'swin-t', 'est', *names)
+    variant = ' '.join(['150 classes', *names])
+    return dict(entry, variant=variant, options=dict(options, memory=list(names)))
+
+
 def more_blocks(head, backbone, blocks):
     """Partial fine-tuning of several blocks, which a user might take instead."""
     options = {'model.backbone.tuning.blocks': blocks}
@@ -38,6 +46,8 @@ memory = [
     levers(frcnn, 'swin-t', 'est', 'heads_recomputed'),
     levers(upernet, 'swin-b', 'est', 'lowest'),
     levers(upernet, 'vit-b', 'est', 'lowest'),
+    many_classes('heads_recomputed'),
+    many_classes('heads_recomputed', 'loss_in_rows'),
     *(levers(head, backbone, 'full', 'lowest') for head, backbone in ((frcnn, 'swin-t'), (upernet, 'swin-t'))),
     *(levers(frcnn, 'swin-t', 'est', *rungs[:number]) for number in (2, 3)),
     *(more_blocks(frcnn, 'swin-t', blocks) for blocks in (3, 2)),

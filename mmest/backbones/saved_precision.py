@@ -18,12 +18,13 @@ def saving(module: nn.Module, dtype: str | None) -> AbstractContextManager:
     """
     if dtype is None or not torch.is_grad_enabled():
         return nullcontext()
-    weights = {p.untyped_storage().data_ptr() for p in module.parameters()}
+    # The storage's Python object lives exactly as long as the storage, and fake tensors have one too.
+    weights = {id(p.untyped_storage()) for p in module.parameters()}
 
     def pack(x: Tensor) -> tuple[Tensor, bool]:
         storage = x.untyped_storage()
         # Of a view of a larger map, or of a few values seen as many, a copy would add bytes.
-        rounds = x.dtype == torch.float32 and storage.data_ptr() not in weights and 2 * x.numel() < storage.nbytes()
+        rounds = x.dtype == torch.float32 and id(storage) not in weights and 2 * x.numel() < storage.nbytes()
         # Without history: a saved result must not own its own graph.
         return (x.detach().bfloat16() if rounds else x.detach()), rounds
 

@@ -292,9 +292,9 @@ def test_texts_are_filled_from_results(folder):
     text = (
         '{{peak net_small | 2 × 64², fp32 | full}}, {{part net_small | 2 × 64², fp32 | est | optimizer}}, '
         '{{saves net_small | 2 × 64², fp32 | est | 2 × 64², fp32 | full}}, {{peak net_small | 2 × 64², fp32 | mona}}, '
-        '{{peak net_small | 2 × 64², fp32 | lora}}'
+        '{{peak net_small | 2 × 64², fp32 | lora}}, {{share net_small | 2 × 64², fp32 | est | 2 × 64², fp32 | full}}'
     )
-    assert fill(text, read_results([folder])) == '100, 3, 75 MB (75%), —, failed'
+    assert fill(text, read_results([folder])) == '100, 3, 75 MB (75%), —, failed, 25.0%'
     with pytest.raises(ValueError, match='price'):
         fill('{{price net_small | a | b}}', read_results([folder]))
 

@@ -21,6 +21,7 @@ def fill(text: str, results: Sequence[Result]) -> str:
     ``{{part MODEL | SETTING | METHOD | CATEGORY}}``: the bytes of one category at the peak, in MB.
     ``{{saves MODEL | SETTING | METHOD | SETTING | METHOD}}``: how much less the first needs than the second, in MB and
     per cent.
+    ``{{share MODEL | SETTING | METHOD | SETTING | METHOD}}``: the first's live peak as per cent of the second's.
 
     Raises:
         ValueError: the text asks for something else.
@@ -34,10 +35,12 @@ def fill(text: str, results: Sequence[Result]) -> str:
         kind, words = found.group(1), [word.strip() for word in found.group(2).split('|')]
         if (kind, len(words)) in (('peak', 3), ('part', 4)):
             return _rounded(peak(*words))
-        if (kind, len(words)) == ('saves', 5):
+        if kind in ('saves', 'share') and len(words) == 5:
             ours, other = peak(*words[:3]), peak(words[0], *words[3:])
             if not isinstance(ours, float) or not isinstance(other, float):
                 return MISSING
+            if kind == 'share':
+                return f'{ours / other:.1%}'
             return f'{other - ours:.0f} MB ({1 - ours / other:.0%})'
         raise ValueError(f'{found.group(0)} is no figure that can be filled in.')
 
