@@ -258,7 +258,7 @@ def _end_of(exitcode: int) -> str:
 
 def _run(cell: Cell, path: Path, folder: Path, sources, threads: int) -> None:
     """In the process of a cell: measure, and write the record."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     folder.mkdir(parents=True, exist_ok=True)
     output = os.open(folder / OUTPUT, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
@@ -310,7 +310,7 @@ def _training_device() -> str:
     return get_device()
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """A grid that is killed must not leave a cell running beside the one that resumes it."""
     multiprocessing.parent_process().join()
     os._exit(1)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS
-from mmengine.runner import Runner
+from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
 from mmest.files import beside
@@ -70,6 +70,7 @@ def key_of(cfg: Config) -> str:
 
 
 def _make(cfg: Config) -> Batches:
+    set_random_seed(cfg.randomness.seed)  # what a loader without workers draws from
     loader = _train_loader(cfg)
     steps, made, epoch = _steps_of(cfg, loader), [], 0
     truth = _BoxTargets(cfg) if framework_of(cfg).detects else _masks

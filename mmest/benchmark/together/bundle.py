@@ -2,14 +2,16 @@
 
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 
 import torch
 
+from mmest.benchmark import claims
 from mmest.benchmark.grid import Cell
-from mmest.benchmark.run import failure, write_record
+from mmest.benchmark.run import failure, is_done, write_record
 from mmest.measure.environment import environment
 
 from .batches import Batches, batches_of, key_of
@@ -20,23 +22,19 @@ from .lane import Lane
 _AHEAD = 25  # steps that the host may be ahead of a card
 
 
-def train_bundle(series: Sequence[Sequence[Cell]], records: Path, work: Path, sources: str | None) -> list[str]:
-    """Train and score cells, one of each series at a time, and write the record of each as soon as it is known.
+def train_bundle(series: Sequence[Sequence[Cell]], records: Path, work: Path, sources: str | None) -> None:
+    """Train and score cells, one of each series at a time, and write the record of each as soon as it is known. Cells
+    that another runner has claimed, or done, are left to it.
 
     Args:
         series: cells that one model trains one after another; all on the same data.
         records: folder of the records.
         work: folder of what is only needed meanwhile.
         sources: commit of mmest.
-
-    Returns:
-        Names of the cells that failed.
     """
     bundle = _Bundle(records, work, sources, len(series))
-    failed = []
     for cells in zip_longest(*series):
-        failed += bundle.train([(lane, cell) for lane, cell in enumerate(cells) if cell is not None])
-    return failed
+        bundle.train([(lane, cell) for lane, cell in enumerate(cells) if cell is not None])
 
 
 def make_batches(cell: Cell, records: Path, work: Path) -> tuple[str, Batches]:
@@ -55,23 +53,29 @@ class _Bundle:
         evaluations = Evaluations()
         self.lanes = [Lane(self.batches, evaluations) for _ in range(lanes)]
 
-    def train(self, cells: Sequence[tuple[int, Cell]]) -> list[str]:
+    def train(self, cells: Sequence[tuple[int, Cell]]) -> None:
         """One training of each lane that has one; those with the same batches run side by side."""
-        by_batches: dict[str, list[tuple[int, Cell]]] = {}
-        made: dict[str, Batches] = {}
-        failed = []
-        for lane, cell in cells:
-            try:
-                key, batches = make_batches(cell, self.records, self.work)
-            except Exception as error:  # see mmest.benchmark.run.measure
-                failed.append(self._failed(cell, error, time.monotonic()))
-                continue
-            made[key] = batches
-            by_batches.setdefault(key, []).append((lane, cell))
-        for key, some in by_batches.items():
-            self._load(key, made[key])
-            failed += self._side_by_side(some, len(made[key]['images']), int(made[key]['epoch']))
-        return failed
+        claimed = [(lane, cell) for lane, cell in cells if self._claim(cell)]
+        try:
+            by_batches: dict[str, list[tuple[int, Cell]]] = {}
+            made: dict[str, Batches] = {}
+            for lane, cell in claimed:
+                with self._recorded(cell, time.monotonic()):
+                    key, made_here = make_batches(cell, self.records, self.work)
+                    made[key] = made_here
+                    by_batches.setdefault(key, []).append((lane, cell))
+            for key, some in by_batches.items():
+                self._load(key, made[key])
+                self._side_by_side(some, len(made[key]['images']), int(made[key]['epoch']))
+        finally:
+            for _, cell in claimed:
+                claims.give_up(self._path(cell))
+
+    def _path(self, cell: Cell) -> Path:
+        return self.records / f'{cell.name}.json'
+
+    def _claim(self, cell: Cell) -> bool:
+        return not is_done(self._path(cell), cell.request) and claims.take(self._path(cell))
 
     def _load(self, key: str, batches: Batches) -> None:
         """Into the tensors that the lanes read from, made for the longest training; the first comes first."""
@@ -85,32 +89,35 @@ class _Bundle:
             self.batches[name][: len(value)].copy_(value)
         self.loaded = key
 
-    def _side_by_side(self, cells: Sequence[tuple[int, Cell]], steps: int, epoch: int) -> list[str]:
-        started, running, failed = time.monotonic(), [], []
+    def _side_by_side(self, cells: Sequence[tuple[int, Cell]], steps: int, epoch: int) -> None:
+        started = renewed = time.monotonic()
+        running = []
         for lane, cell in cells:
-            try:
+            with self._recorded(cell, started):
                 self.lanes[lane].begin(cell, steps, epoch, self.work / cell.name, self.records)
                 running.append((lane, cell))
-            except Exception as error:
-                failed.append(self._failed(cell, error, started))
         for step in range(steps):
             for lane, _ in running:
                 self.lanes[lane].step()
             if self.device == 'cuda' and step % _AHEAD == 0:
                 torch.cuda.synchronize()
+            if time.monotonic() - renewed > claims.RENEW:
+                renewed = time.monotonic()
+                for _, cell in running:
+                    claims.renew(self._path(cell))
         for lane, cell in running:
-            try:
+            with self._recorded(cell, started):
                 result = self.lanes[lane].end()
-            except Exception as error:
-                failed.append(self._failed(cell, error, started))
-                continue
-            result.update(environment(self.device), failed=False, side_by_side=len(cells))
-            if self.device == 'cuda':
-                result['matmul'] = 'tf32'
-            write_record(self.records / f'{cell.name}.json', cell, self.sources, started, **result)
-        return failed
+                result.update(environment(self.device), failed=False, side_by_side=len(running))
+                if self.device == 'cuda':
+                    result['matmul'] = 'tf32'
+                write_record(self._path(cell), cell, self.sources, started, **result)
 
-    def _failed(self, cell: Cell, error: Exception, started: float) -> str:
-        traceback.print_exc()
-        write_record(self.records / f'{cell.name}.json', cell, self.sources, started, **failure(error))
-        return cell.name
+    @contextmanager
+    def _recorded(self, cell: Cell, started: float) -> Iterator[None]:
+        """Whatever goes wrong with a cell inside becomes its record, and the others go on."""
+        try:
+            yield
+        except Exception as error:
+            traceback.print_exc()
+            write_record(self._path(cell), cell, self.sources, started, **failure(error))

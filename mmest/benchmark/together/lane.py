@@ -12,6 +12,7 @@ from torch import nn
 
 from mmest.benchmark.grid import Cell
 from mmest.benchmark.training import scored
+from mmest.datasets.class_weights import count_ignored_pixels
 
 from .batches import Batches
 from .config import config_of
@@ -37,6 +38,7 @@ class Lane:
         self.cfg, self.chosen = config_of(cell.request, folder, records)
         set_random_seed(self.cfg.randomness.seed)
         fresh = MODELS.build(self.cfg.model)
+        count_ignored_pixels(fresh)
         fresh.init_weights()
         groups = _groups(self.cfg, fresh)
         self.weights = {name: value.detach().clone() for name, value in fresh.state_dict().items()}
@@ -52,7 +54,8 @@ class Lane:
             )
         self.steps = steps
         rates = {name: group.rate for group in groups for name in group.names}
-        self.step.start(self.weights, [rates[names[0]] for names in self.names], schedule_of(self.cfg, steps, epoch))
+        self.rates = [rates[names[0]] for names in self.names]
+        self.step.start(self.weights, self.rates, schedule_of(self.cfg, steps, epoch))
 
     def end(self) -> dict:
         """Evaluate; what the record of the training says of it.

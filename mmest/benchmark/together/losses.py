@@ -15,7 +15,11 @@ def losses_of(model: nn.Module, batches: Batches, at: Tensor) -> Callable[[], di
     """What gives the losses of the batch number ``at``, a tensor of one number that may change.
 
     Targets of a detector's anchors come from the batches, so its head is changed in place: it trains on no others.
+
+    Raises:
+        ValueError: the model pads images of this size.
     """
+    _refuse_padding(model.data_preprocessor, tuple(batches['images'].shape[-2:]))
     prepare = _boxes_of(model, batches, at) if 'boxes' in batches else _masks_of(batches, at)
     swap = _swaps_channels(model.data_preprocessor)
     mean, std = model.data_preprocessor.mean, model.data_preprocessor.std
@@ -27,6 +31,16 @@ def losses_of(model: nn.Module, batches: Batches, at: Tensor) -> Callable[[], di
             return model(images, prepare(), mode='loss')
 
     return losses
+
+
+def _refuse_padding(preprocessor: nn.Module, size: tuple[int, int]) -> None:
+    wanted = getattr(preprocessor, 'size', None) or size
+    divisor = getattr(preprocessor, 'pad_size_divisor', 1)
+    if tuple(wanted) != size or any(length % divisor for length in size):
+        raise ValueError(
+            f'Trainings side by side do not pad, but the data preprocessor makes images of {size[0]}×{size[1]} larger '
+            f'(size={wanted}, pad_size_divisor={divisor}). Let the pipeline give them their final size.'
+        )
 
 
 def _swaps_channels(preprocessor: nn.Module) -> bool:

@@ -1,68 +1,96 @@
 """Run the trainings of a grid side by side."""
 
+import json
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from mmest.benchmark import OUTPUT
 from mmest.benchmark.grid import Cell
-from mmest.benchmark.run import grid_progress, is_done
+from mmest.benchmark.run import end_with_parent, grid_progress, is_done
 
 TRAINS = ('sweep', 'accuracy')
+_POLL = 2.0  # seconds between looks at what has been written
 
 
 def run_together(cells: Sequence[Cell], out: Path, work: Path, console: Console, jobs: int, together: int) -> list[str]:
     """Train what has no record yet.
 
     Args:
-        cells: those of a grid that train; others are left alone.
-        out: folder of the records.
+        cells: of a grid; those that do not train are left alone.
+        out: folder of the records; several runners may share it.
         work: folder of batches and output.
         console: where to report.
-        jobs: processes. Each has a card's stream of kernels to itself while it is its turn.
-        together: models side by side in a process.
+        jobs: processes.
+        together: models side by side in each.
 
     Returns:
         Names of the cells that failed.
+
+    Raises:
+        RuntimeError: a process was killed.
     """
-    todo = [cell for cell in cells if cell.kind in TRAINS and not is_done(out / f'{cell.name}.json', cell.request)]
-    console.print(f'Trainings: {len(todo)} of {sum(cell.kind in TRAINS for cell in cells)}.')
+    trained = [cell for cell in cells if cell.kind in TRAINS]
+    todo = [cell for cell in trained if not is_done(out / f'{cell.name}.json', cell.request)]
+    console.print(f'Trainings: {len(todo)} of {len(trained)}.')
+    failed = []
     with grid_progress(console) as progress:
-        bar, failed = progress.add_task('trainings', total=len(todo)), []
-        for names, lost in _results(todo, out, work, jobs, together):
-            failed += lost
-            for name in names:
-                progress.console.print(f'{name}: {"failed" if name in lost else "done"}', markup=False, highlight=False)
-            progress.advance(bar, len(names))
+        bar = progress.add_task('trainings', total=len(todo))
+        for name, record in _records(todo, out, work, jobs, together):
+            if record['failed']:
+                failed.append(name)
+            progress.console.print(
+                f'{name}: {"failed: " + record["error"][-1] if record["failed"] else "done"}',
+                markup=False,
+                highlight=False,
+            )
+            progress.advance(bar)
     return failed
 
 
-def _results(
+def _records(
     todo: Sequence[Cell], out: Path, work: Path, jobs: int, together: int
-) -> Iterator[tuple[list[str], list[str]]]:
-    """Names of the cells of each bundle that has ended, and of those of them that failed."""
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and record of each cell, as soon as it is written."""
     from mmest.measure.environment import commit
 
-    sources, context = commit(), multiprocessing.get_context('spawn')
+    begun, sources, context = time.time(), commit(), multiprocessing.get_context('spawn')
     threads = max(1, (os.cpu_count() or 1) // jobs)
-    with ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads, str(work))) as pool:
+    unsettled = {cell.name: out / f'{cell.name}.json' for cell in todo}
+    pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads, str(work)))
+    try:
         for cell in _one_of_each_data(todo):
             pool.submit(_make_batches, cell, out, work)
-        waiting, running = list(_series(todo)), {}
+        waiting, running = list(_series(todo)), set()
         while waiting or running:
-            unsettled = {cell.name for series in (*waiting, *sum(running.values(), [])) for cell in series}
-            ready = [series for series in waiting if not _needed(series) & unsettled]
+            ready = [series for series in waiting if not _needed(series) & unsettled.keys()]
             for bundle in _bundles(ready, together):
-                running[pool.submit(_train, bundle, out, work, sources)] = bundle
+                running.add(pool.submit(_train, bundle, out, work, sources))
                 waiting = [series for series in waiting if series not in bundle]
-            ended: Iterable[Future] = wait(running, return_when=FIRST_COMPLETED).done
+            ended, running = wait(running, timeout=_POLL, return_when=FIRST_COMPLETED)
+            for name, path in list(unsettled.items()):
+                if path.is_file() and path.stat().st_mtime >= begun:
+                    del unsettled[name]
+                    yield name, json.loads(path.read_text())
             for future in ended:
-                names = [cell.name for series in running.pop(future) for cell in series]
-                yield names, future.result()
+                future.result()
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            'A process was killed, most likely because memory ran out. The same command goes on; take fewer --jobs, or '
+            'fewer --together.'
+        ) from error
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in multiprocessing.active_children():
+            process.terminate()
 
 
 def _series(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
@@ -80,18 +108,24 @@ def _needed(series: Sequence[Cell]) -> set[str]:
 
 
 def _bundles(ready: Sequence[list[Cell]], together: int) -> Iterator[list[list[Cell]]]:
+    """Series on the same data, so many at a time."""
     by_data: dict[Path, list[list[Cell]]] = {}
     for series in ready:
-        by_data.setdefault(Path(series[0].request['config']).parent, []).append(series)
-        if len(by_data[Path(series[0].request['config']).parent]) == together:
-            yield by_data.pop(Path(series[0].request['config']).parent)
-    yield from by_data.values()
+        by_data.setdefault(_data_of(series[0]), []).append(series)
+    for series in by_data.values():
+        for start in range(0, len(series), together):
+            yield series[start : start + together]
+
+
+def _data_of(cell: Cell) -> Path:
+    return Path(cell.request['config']).parent
 
 
 def _one_of_each_data(cells: Sequence[Cell]) -> Iterator[Cell]:
+    """Cells whose batches, made beforehand in all processes, are most likely those of the others."""
     seen = set()
     for cell in cells:
-        key = (Path(cell.request['config']).parent, cell.request['seed'], cell.request.get('held_out'))
+        key = (_data_of(cell), cell.request['seed'], cell.request.get('held_out'))
         if key not in seen:
             seen.add(key)
             yield cell
@@ -102,6 +136,7 @@ def _begin(threads: int, work: str) -> None:
     from mmengine.logging import MMLogger
     from mmengine.utils.dl_utils import set_multi_processing
 
+    threading.Thread(target=end_with_parent, daemon=True).start()
     Path(work).mkdir(parents=True, exist_ok=True)
     output = os.open(Path(work, f'{os.getpid()}_{OUTPUT}'), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(output, 1)
@@ -119,7 +154,7 @@ def _make_batches(cell: Cell, out: Path, work: Path) -> None:
     make_batches(cell, out, work)
 
 
-def _train(bundle: list[list[Cell]], out: Path, work: Path, sources: str | None) -> list[str]:
+def _train(bundle: list[list[Cell]], out: Path, work: Path, sources: str | None) -> None:
     from .bundle import train_bundle
 
-    return train_bundle(bundle, out, work, sources)
+    train_bundle(bundle, out, work, sources)

@@ -17,9 +17,10 @@ def schedule_of(cfg: Config, steps: int, epoch_length: int) -> Tensor:
         epoch_length: steps of an epoch.
 
     Raises:
-        ValueError: a scheduler steps by epochs.
+        ValueError: a scheduler steps by epochs, or sets rates whatever they were.
     """
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    groups = [dict(params=[torch.zeros(1, requires_grad=True)], lr=lr) for lr in (1.0, 2.0)]
+    optimizer = torch.optim.SGD(groups)
     schedulers = []
     for one in cfg.param_scheduler:
         one = dict(one)
@@ -34,7 +35,10 @@ def schedule_of(cfg: Config, steps: int, epoch_length: int) -> Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', UserWarning)  # that no step of the optimizer comes in between
         for _ in range(steps):
-            factors.append(optimizer.param_groups[0]['lr'])
+            one, two = (group['lr'] for group in optimizer.param_groups)
+            if abs(two - 2 * one) > 1e-9:
+                raise ValueError('Trainings side by side scale all rates alike, but the schedule sets them by itself.')
+            factors.append(one)
             for scheduler in schedulers:
                 scheduler.step()
     return torch.tensor(factors)

@@ -1,0 +1,158 @@
+"""Trainings side by side are those of a runner: the same batches, losses, weights and scores."""
+
+import json
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.registry import init_default_scope
+from rich.console import Console
+
+from mmest.benchmark.config_text import config_text
+from mmest.benchmark.grid import Cell
+from mmest.benchmark.together.batches import batches_of
+from mmest.benchmark.together.bundle import train_bundle
+from mmest.benchmark.together.evaluation import Evaluations
+from mmest.benchmark.together.lane import Lane
+from mmest.benchmark.together.run import run_together
+from mmest.benchmark.together.schedule import schedule_of
+from mmest.benchmark.training import training_config
+from mmest.engine.launch import training_runner
+
+LINEAR = dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=2)
+COSINE = dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=2, end=4)
+SEGMENTOR = """
+param_scheduler = [{linear}, {cosine}]
+train_cfg['max_iters'] = 4
+train_dataloader.update(batch_size=4, num_workers=2)
+model['data_preprocessor']['size'] = (64, 64)
+"""
+DETECTOR = """
+param_scheduler = [{linear}, dict({cosine}, by_epoch=True, begin=0, end=2, convert_to_iter_based=True)]
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=2)
+default_hooks['checkpoint'] = dict(type='CheckpointHook', interval=2)
+log_processor['by_epoch'] = True
+optim_wrapper['clip_grad'] = dict(max_norm=1.0)
+# Of 24 images: the last batch is not full.
+train_dataloader.update(
+    batch_size=5, num_workers=2, drop_last=True, sampler=dict(type='DefaultSampler', shuffle=True)
+)
+"""
+
+
+@pytest.fixture
+def cell(config):
+    def make(name: str, method: str = 'est', **about) -> Cell:
+        path = str(config(name))
+        text, tuning = config_text(path, {}, method)
+        text += (DETECTOR if name.startswith('retinanet') else SEGMENTOR).format(linear=LINEAR, cosine=COSINE)
+        request = dict(
+            kind='accuracy', config=path, options={}, variant='', method=method, tuning=tuning, config_text=text
+        )
+        request = {**request, 'seed': 0, 'sweep': None, **about}
+        return Cell(f'{request["kind"]}_{name}_{method}_{len(about)}_{about.get("factor")}', request)
+
+    return make
+
+
+class Log(Hook):
+    def __init__(self) -> None:
+        self.losses, self.metrics = [], {}
+
+    def before_train(self, runner) -> None:
+        self.start = {name: value.clone() for name, value in runner.model.state_dict().items()}
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        self.losses.append(outputs['loss'].item())
+
+    def after_val_epoch(self, runner, metrics=None) -> None:
+        self.metrics = metrics
+
+
+@pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
+@pytest.mark.parametrize('method', ['est', 'full'])
+def test_a_training_is_that_of_a_runner(cell, tmp_path, name, method):
+    one = cell(name, method)
+    cfg, _ = training_config(one.request, tmp_path / 'runner', tmp_path)
+    runner, log = training_runner(cfg), Log()
+    runner.register_hook(log)
+    runner.train()
+
+    # From the runner's weights: they are drawn after it has begun to read data.
+    batches = {}
+    lane = Lane(batches, Evaluations())
+    cfg, _ = training_config(one.request, tmp_path / 'lane', tmp_path)
+    init_default_scope(cfg.default_scope)
+    batches.update(batches_of(cfg, tmp_path / 'batches'))
+    epoch = int(batches.pop('epoch'))
+    lane.begin(one, len(batches['images']), epoch, tmp_path / 'lane', tmp_path)
+    lane.weights = log.start
+    lane.step.start(log.start, lane.rates, schedule_of(cfg, len(batches['images']), epoch))
+    for _ in range(len(batches['images'])):
+        lane.step()
+    result = lane.end()
+    assert len(log.losses) == (4 if name.startswith('fpn') else 8)
+    torch.testing.assert_close(lane.step.losses, torch.tensor(log.losses), rtol=1e-4, atol=1e-5)
+    for key, value in lane.step.model.state_dict().items():
+        torch.testing.assert_close(value, runner.model.state_dict()[key], rtol=1e-3, atol=1e-4)
+    assert result['metrics'] == pytest.approx({k: float(v) for k, v in log.metrics.items()}, abs=0.5, nan_ok=True)
+
+
+def test_cells_of_a_grid_are_trained_in_processes_and_a_sweep_comes_first(cell, tmp_path):
+    sweep = dict(factors=[0.5, 1.0], held_out=0.3, of='method')
+    cells = []
+    for method in ('est', 'frozen'):
+        swept = [
+            cell('fpn_swin_est', method, kind='sweep', factor=factor, held_out=0.3, factor_of='method')
+            for factor in sweep['factors']
+        ]
+        for one in swept:
+            del one.request['sweep']
+        cells += [*swept, cell('fpn_swin_est', method, sweep=dict(sweep, cells=[one.name for one in swept]))]
+    broken = cell('fpn_swin_est', 'lora')
+    broken.request['config_text'] += "optim_wrapper['optimizer']['type'] = 'SGD'\n"
+    failed = run_together([*cells, broken], tmp_path / 'out', tmp_path / 'work', Console(quiet=True), 2, 2)
+    records = {path.stem: json.loads(path.read_text()) for path in (tmp_path / 'out').glob('*.json')}
+    assert records.keys() == {one.name for one in (*cells, broken)} and failed == [broken.name]
+    assert 'AdamW' in records[broken.name]['error'][-1]
+    for one in cells:
+        record = records[one.name]
+        assert not record['failed'] and one.request.items() <= record.items()
+        assert 0 <= record['metrics']['mIoU'] <= 100 and record['task'] == 'segmentation'
+        assert len(record['losses']) == 4 and not (tmp_path / 'out' / f'{one.name}.claim').exists()
+    chosen = [records[one.name] for one in cells if one.request['kind'] == 'accuracy']
+    for record in chosen:
+        best = max(record['sweep_scores'].values())
+        assert record['sweep_scores'][f'{record["factor"]:g}'] == best
+    # Of the rate of the method alone, so a method that trains nothing of its own has equal scores.
+    assert len(set(chosen[1]['sweep_scores'].values())) == 1
+    assert run_together(cells, tmp_path / 'out', tmp_path / 'work', Console(quiet=True), 1, 1) == []
+
+
+def test_seeds_differ_and_equal_ones_do_not(cell, tmp_path):
+    cells = [cell('fpn_swin_est', seed=seed, of=i) for i, seed in enumerate((0, 1, 0))]
+    cells = [Cell(f'{one.name}_{i}', one.request) for i, one in enumerate(cells)]
+    train_bundle([cells], tmp_path / 'out', tmp_path / 'work', None)
+    first, second, third = (json.loads((tmp_path / 'out' / f'{one.name}.json').read_text()) for one in cells)
+    assert first['losses'] == third['losses'] and first['metrics'] == third['metrics']
+    assert first['losses'] != second['losses']
+
+
+def test_what_cannot_be_trained_side_by_side_is_told(cell, tmp_path):
+    cfg, _ = training_config(cell('fpn_swin_est').request, tmp_path / 'cell', tmp_path)
+    cfg.param_scheduler = [dict(type='MultiStepLR', milestones=[1])]
+    with pytest.raises(ValueError, match='MultiStepLR does by epochs'):
+        schedule_of(cfg, 4, 2)
+    cfg.param_scheduler = [dict(type='OneCycleLR', eta_max=0.1, total_steps=4, by_epoch=False)]
+    with pytest.raises(ValueError, match='sets them by itself'):
+        schedule_of(cfg, 4, 2)
+    init_default_scope('mmseg')
+    cfg.train_dataloader.dataset.pipeline = [
+        step for step in cfg.train_dataloader.dataset.pipeline if step['type'] != 'RandomCrop'
+    ]
+    cfg.train_dataloader.dataset.pipeline.insert(
+        -1, dict(type='RandomResize', scale=(64, 64), ratio_range=(0.5, 2.0), keep_ratio=True)
+    )
+    with pytest.raises(ValueError, match='need images of one size'):
+        batches_of(cfg, tmp_path / 'batches')
+    assert not list(tmp_path.glob('batches/*.pt'))
