@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from toy import METHODS, runner_cfg
 
@@ -75,6 +76,44 @@ def test_what_does_not_suit_gets_a_sentence(method, memory, message):
     assert message in str(error.value)
 
 
+def with_optimizer(kind):
+    cfg = open_config(DEMO)
+    cfg.optim_wrapper.optimizer.type, cfg.memory = kind, ['adamw_8bit']
+    return cfg
+
+
+def test_states_in_8_bits_need_adamw_and_bitsandbytes(monkeypatch):
+    monkeypatch.setitem(OPTIMIZERS._module_dict, 'AdamW8bit', None)
+    with pytest.raises(ValueError, match='bitsandbytes is not there: pip install bitsandbytes'):
+        configure(with_optimizer('AdamW'))
+    monkeypatch.setitem(OPTIMIZERS._module_dict, 'AdamW8bit', torch.optim.AdamW)
+    with pytest.raises(ValueError, match='its optimizer is SGD, not AdamW'):
+        configure(with_optimizer('SGD'))
+    cfg = with_optimizer('AdamW')
+    for _ in range(2):
+        configure(cfg)
+    assert cfg.optim_wrapper.optimizer.type == 'AdamW8bit'
+
+
+def test_states_in_8_bits_train_and_resume(weights, tmp_path):
+    pytest.importorskip('bitsandbytes')
+    states = []
+    for folder in (tmp_path / 'whole', tmp_path / 'resumed'):
+        cfg = toy_runner(weights, folder, ['adamw_8bit'], epochs=2)
+        configure(cfg)
+        cfg.optim_wrapper.optimizer.min_8bit_size = 64  # those of small weights stay in float32
+        if states:
+            folder.mkdir()
+            (folder / 'epoch_1.pth').write_bytes((tmp_path / 'whole' / 'epoch_1.pth').read_bytes())
+            cfg.resume, cfg.load_from = True, str(folder / 'epoch_1.pth')
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+        kinds = {getattr(v, 'dtype', None) for s in runner.optim_wrapper.optimizer.state.values() for v in s.values()}
+        assert torch.uint8 in kinds
+        states.append(runner.model.state_dict())
+    assert all(torch.equal(states[0][name], value) for name, value in states[1].items())
+
+
 def test_commands_refuse_what_does_not_suit():
     said = command('train', 'mmest::demo/fpn_swin_full', '--memory', 'frozen_bf16')
     assert said.startswith('train: The lever frozen_bf16 does not suit this training')
@@ -103,8 +142,8 @@ def test_measured_methods_get_the_levers_of_the_config():
     assert {name: row['memory'] for name, row in rows.items()} == {name: LOWEST[name] for name in methods}
 
 
-def toy_runner(weights, folder, memory):
-    cfg = runner_cfg('swin', METHODS['est'], weights['swin'], folder, epochs=1)
+def toy_runner(weights, folder, memory, epochs=1):
+    cfg = runner_cfg('swin', METHODS['est'], weights['swin'], folder, epochs)
     cfg.memory = memory
     return cfg
 
