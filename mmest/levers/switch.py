@@ -26,10 +26,15 @@ def named(cfg: Config) -> list[Lever]:
     """The levers that a config's ``memory`` names, ``lowest`` being all that are safe and suit its method and model.
 
     Raises:
-        ValueError: there is none of a name, or it does not suit.
+        ValueError: there is none of a name, or it does not suit; the config has no TunedBackbone.
     """
     asked = cfg.get('memory') or []
     asked = [asked] if isinstance(asked, str) else list(asked)
+    if asked and not (cfg.get('model') or {}).get('backbone', {}).get('tuning'):
+        raise ValueError(
+            f'memory={asked} is for models whose backbone is a TunedBackbone with a method of its own; '
+            f'{cfg.filename or "the config"} has none. Pass --tuning NAME.'
+        )
     known = {lever.name: lever for lever in levers()}
     for name in asked:
         if name != LOWEST and name not in known:

@@ -114,6 +114,15 @@ def test_states_in_8_bits_train_and_resume(weights, tmp_path):
     assert all(torch.equal(states[0][name], value) for name, value in states[1].items())
 
 
+def test_a_backbone_that_no_method_tunes_is_refused():
+    cfg = open_config(DEMO)
+    cfg.model.backbone, cfg.memory = dict(type='ESTBackbone', backbone=cfg.model.backbone.backbone), 'lowest'
+    with pytest.raises(
+        ValueError, match=r"memory=\['lowest'\] is for models whose backbone is a TunedBackbone .* --tuning"
+    ):
+        configure(cfg)
+
+
 def test_commands_refuse_what_does_not_suit():
     said = command('train', 'mmest::demo/fpn_swin_full', '--memory', 'frozen_bf16')
     assert said.startswith('train: The lever frozen_bf16 does not suit this training')
