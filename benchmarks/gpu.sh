@@ -1,23 +1,70 @@
 #!/usr/bin/env bash
-# Measures benchmarks/grids/gpu.py on the GPU of this machine, after a check that its operators and counts can be trusted. Run it again
-# after an interruption and it goes on.
+# What a card measures that a CPU cannot, in parts that fit a short loan, the most wanted first:
+#
+#   benchmarks/gpu.sh [PART...]      check, study, memory, time, batch; all in this order if none is named
+#
+# Every record is written as soon as it is there: a part that is cut off goes on when it is run again. The environment
+# says the rest, all of it optional:
+#
+#   MMEST_DATA, MMEST_WEIGHTS  where data sets and pretrained files are, as configs have it
+#   MMEST_COMMIT               commit of the sources, where they were copied without their repository
+#   OUT        folder of the records (benchmarks/results)
+#   GRIDS      folder of accuracy.py and gpu.py (benchmarks/grids)
+#   ONLY       part of the study, as --only of "mmest benchmark" has it (deit-t)
+#   SECONDS_A_PART   after which a part is interrupted (480)
+#   JOBS       processes side by side (one a core, but two, and 14 at most)
+#   TOGETHER   models side by side in each of the study's (3)
+#   DEVICE     cuda, or cpu to try the script (cuda)
+#   PYTHON_BIN (.venv/bin/python)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-python=${PYTHON_BIN:-.venv/bin/python}
-export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
-# RoIAlign and NMS against the CPU: a wheel of mmcv may have been built for another card.
-"$python" - <<'PY'
-import torch
-from mmcv.ops import nms, roi_align
-torch.manual_seed(0)
-features, corners = torch.rand(1, 8, 32, 32), torch.rand(64, 4) * 16
-boxes = torch.cat([corners[:, :2], corners[:, :2] + corners[:, 2:] + 1], 1)
-rois, scores = torch.cat([torch.zeros(64, 1), boxes], 1), torch.rand(64)
-on_cpu, on_gpu = roi_align(features, rois, (7, 7)), roi_align(features.cuda(), rois.cuda(), (7, 7)).cpu()
-assert torch.allclose(on_cpu, on_gpu, atol=1e-4), 'RoIAlign differs between CPU and GPU'
-assert torch.equal(nms(boxes, scores, 0.5)[1], nms(boxes.cuda(), scores.cuda(), 0.5)[1].cpu()), 'NMS differs between CPU and GPU'
-print('mmcv operators agree on', torch.cuda.get_device_name())
-PY
-# The allocator's peak against the count of live tensors.
-"$python" -m pytest -q tests/measure/test_memory_detail.py
-"$python" tools/benchmark.py benchmarks/grids/gpu.py --out benchmarks/results
+python=${PYTHON_BIN:-.venv/bin/python} out=${OUT:-benchmarks/results} grids=${GRIDS:-benchmarks/grids}
+device=${DEVICE:-cuda} cores=$(nproc)
+jobs=${JOBS:-$((cores > 16 ? 14 : cores > 2 ? cores - 2 : 1))}
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+
+benchmark() {
+    timeout --signal=INT --kill-after=30 "${SECONDS_A_PART:-480}" "$python" -m mmest benchmark "$@" --out "$out" ||
+        echo "This part ended with code $?; run again, it goes on."
+}
+
+check() {
+    [ "$device" = cuda ] || return 0
+    "$python" benchmarks/check_operators.py
+    # The allocator's peak against the count of live tensors; steps as graphs against steps without.
+    "$python" -m pytest -q tests/measure/test_memory_detail.py tests/benchmark/test_together.py -k 'not runner and not grid'
+}
+
+# Without MPS the card runs one process at a time, and the kernels of small models leave most of it idle.
+share_card() {
+    local control
+    control=$(command -v nvidia-cuda-mps-control || echo /usr/local/nvidia/bin/nvidia-cuda-mps-control)
+    [ "$device" = cuda ] && [ -x "$control" ] || return 0
+    PATH=$PATH:$(dirname "$control") CUDA_MPS_PIPE_DIRECTORY=$(mktemp -d) CUDA_MPS_LOG_DIRECTORY=$(mktemp -d)
+    export PATH CUDA_MPS_PIPE_DIRECTORY CUDA_MPS_LOG_DIRECTORY
+    nvidia-cuda-mps-control -d || unset CUDA_MPS_PIPE_DIRECTORY
+}
+
+stop_sharing() {
+    [ -z "${CUDA_MPS_PIPE_DIRECTORY:-}" ] || { echo quit | nvidia-cuda-mps-control; unset CUDA_MPS_PIPE_DIRECTORY; }
+}
+
+study() {
+    share_card
+    benchmark "$grids/accuracy.py" --only "sweep,accuracy,${ONLY:-deit-t}" --jobs "$jobs" --together "${TOGETHER:-3}"
+    stop_sharing
+}
+
+memory() { benchmark "$grids/gpu.py" --only memory --jobs "$jobs"; }
+time_() { benchmark "$grids/gpu.py" --only time; }
+batch() { benchmark "$grids/gpu.py" --only largest_batch; }
+
+for part in "${@:-check study memory time batch}"; do
+    for name in $part; do
+        case $name in
+            check | study | memory | batch) echo "== $name"; $name ;;
+            time) echo "== time"; time_ ;;
+            *) echo "There is no part \"$name\"; there are check, study, memory, time and batch." >&2; exit 2 ;;
+        esac
+    done
+done

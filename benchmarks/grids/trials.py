@@ -1,4 +1,4 @@
-# Which parts EST wants: trials on cached views (mmest/benchmark/trials), one change at a time and together, on two
+# Which parts EST wants: trials on cached views (mmest/benchmark/trials), one change at a time and together, on three
 # tasks. Rates of the method are compared on the validation data, so these are leads and no records. Memory is measured
 # by the exact counter beside: --only memory --out benchmarks/results.
 # EST keeps within 3 % of the backbone's parameters by becoming narrower: what is added costs width, unless the
@@ -12,6 +12,10 @@ changes = {
     'with reduction 2': dict(reduction=2),
     'with readout at reduction 4': dict(readout=True, reduction=4),
     'with stem at reduction 4': dict(stem=True, reduction=4),
+    'with reduction 4': dict(reduction=4),
+    'with detail at reduction 4': dict(detail=True, reduction=4),
+    'with reduction 2 and all taps': dict(reduction=2, taps=1),
+    'with detail at reduction 2 and all taps': dict(detail=True, reduction=2, taps=1),
 }
 #: Variant, factors on the rate of the method, seeds; the most informative first.
 rounds = [
@@ -26,11 +30,20 @@ tasks = {
     'configs/segmentation/dubai/segformer_deit-t_est.py': dict(views=2, every=3),
     'configs/segmentation/epfl_road/segformer_deit-t_est.py': dict(views=8),
 }
+detection = {'configs/detection/hrplanes/retinanet_deit-t_est.py': dict(views=1, label_stride=1)}
+#: The same, where what is small has to be found.
+detected = [
+    *((name, [1.0], [0]) for name in ['', *list(changes)[6:]]),
+    *((name, [0.3], [0]) for name in ['', *list(changes)[6:]]),
+    *((name, [1.0], [1]) for name in ['', *list(changes)[6:]]),
+]
 schedule = dict(steps=400, batch_size=4, label_stride=2, factor_of='method')
-trial = [dict(schedule, **views, configs=[config], tunings=['frozen']) for config, views in tasks.items()]
-for name, factors, seeds in rounds:
+trial = [
+    dict(schedule, **views, configs=[config], tunings=['frozen']) for config, views in {**tasks, **detection}.items()
+]
+for (name, factors, seeds), on in [*((one, tasks) for one in rounds), *((one, detection) for one in detected)]:
     options = {f'model.backbone.tuning.{knob}': value for knob, value in changes[name].items()}
-    for config, views in tasks.items():
+    for config, views in on.items():
         about = dict(configs=[config], tunings=['est'], variant=name, options=options)
         trial.append(dict(schedule, **views, **about, factors=factors, seeds=seeds))
 memory = [
