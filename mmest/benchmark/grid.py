@@ -196,15 +196,11 @@ def _largest_batch(entry: dict) -> Iterator[dict]:
             )
 
 
-def _accuracy(entry: dict) -> Iterator[dict]:
-    sweep = entry['sweep'] and {**SWEEP, **entry['sweep']}
-    if sweep and sweep.get('of', 'method') != 'method':
-        raise ValueError(
-            f'A sweep is of="method", or of all rates together where "of" is left out; found "{sweep["of"]}".'
-        )
+def _trainings(entry: dict) -> Iterator[dict]:
+    """What the requests of one model's trainings have in common."""
     for config, tuning in product(entry['configs'], entry['tunings']):
         text, method = config_text(config, entry['options'], tuning)
-        run = dict(
+        yield dict(
             config=config,
             options=entry['options'],
             variant=entry['variant'],
@@ -212,6 +208,16 @@ def _accuracy(entry: dict) -> Iterator[dict]:
             tuning=method,
             config_text=text,
         )
+
+
+def _accuracy(entry: dict) -> Iterator[dict]:
+    sweep = entry['sweep'] and {**SWEEP, **entry['sweep']}
+    if sweep and sweep.get('of', 'method') != 'method':
+        raise ValueError(
+            f'A sweep is of="method", or of all rates together where "of" is left out; found "{sweep["of"]}".'
+        )
+    for run in _trainings(entry):
+        tuning = run['method']
         name = f'{_model_name(run)}_{tuning}'
         of_other = sweep and 'variant' in sweep
         swept = f'{_model_name(dict(run, variant=sweep["variant"]))}_{tuning}' if of_other else name
@@ -233,20 +239,11 @@ def _accuracy(entry: dict) -> Iterator[dict]:
 
 
 def _trial(entry: dict) -> Iterator[dict]:
-    for config, tuning in product(entry['configs'], entry['tunings']):
-        text, method = config_text(config, entry['options'], tuning)
-        run = dict(
-            config=config,
-            options=entry['options'],
-            variant=entry['variant'],
-            method=tuning,
-            tuning=method,
-            config_text=text,
-            **{key: entry[key] for key in ('factor_of', 'steps', 'batch_size', 'views', 'every', 'label_stride')},
-        )
+    about = {key: entry[key] for key in ('factor_of', 'steps', 'batch_size', 'views', 'every', 'label_stride')}
+    for run in _trainings(entry):
         for factor, seed in product(entry['factors'], entry['seeds']):
-            name = f'trial_{_model_name(run)}_{tuning}_x{factor:g}_seed{seed}'
-            yield dict(kind='trial', name=name, **run, factor=factor, seed=seed)
+            name = f'trial_{_model_name(run)}_{run["method"]}_x{factor:g}_seed{seed}'
+            yield dict(kind='trial', name=name, **run, **about, factor=factor, seed=seed)
 
 
 _EXPAND: dict[str, Callable[[dict], Iterator[dict]]] = dict(
