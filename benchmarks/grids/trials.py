@@ -41,6 +41,11 @@ schedule = dict(steps=400, batch_size=4, label_stride=2, factor_of='method')
 trial = [
     dict(schedule, **views, configs=[config], tunings=['frozen']) for config, views in {**tasks, **detection}.items()
 ]
+# The backbone runs at every step of it.
+trial += [
+    dict(schedule, **views, configs=[config], tunings=['full'], factors=[1.0, 0.3])
+    for config, views in detection.items()
+]
 for (name, factors, seeds), on in [*((one, tasks) for one in rounds), *((one, detection) for one in detected)]:
     options = {f'model.backbone.tuning.{knob}': value for knob, value in changes[name].items()}
     for config, views in on.items():
