@@ -21,6 +21,7 @@ from mmest.tuning.lorand import LowRankAdapter
 from mmest.tuning.mona import MultiCognitiveAdapter
 from mmest.tuning.side.dtl import swish
 from mmest.tuning.side.lst import WindowAttention
+from mmest.tuning.side.network import projected
 from mmest.tuning.ssf import ScaleShift
 
 
@@ -445,3 +446,15 @@ def test_recomputed_blocks_give_the_same_gradients(method):
         gradients.append([p.grad for p in tuned.method.parameters()])
     for a, b in zip(*gradients):
         torch.testing.assert_close(a, b)
+
+
+def test_a_projected_state_lies_in_memory_as_outputs_do():
+    """Then neither the sum with an output nor its gradient is turned."""
+    layer, state = nn.Linear(8, 20), torch.rand(3, 6, 5, 8, requires_grad=True)
+    found, expected = projected(state, layer), layer(state).permute(0, 3, 1, 2)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    assert found.is_contiguous() and not expected.is_contiguous()
+    upstream, wanted = torch.rand(3, 20, 6, 5), [state, layer.weight, layer.bias]
+    gradients = (torch.autograd.grad(x, wanted, upstream) for x in (found, expected))
+    for a, b in zip(*gradients):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)

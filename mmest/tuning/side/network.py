@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -69,6 +70,17 @@ def zero_linear(in_features: int, out_features: int) -> nn.Linear:
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+def projected(state: Tensor, layer: nn.Linear) -> Tensor:
+    """A linear layer of a state, B×H×W×d to B×C×H×W.
+
+    One product per image writes it in the order in which the backbone's outputs lie in memory: neither the sum with one
+    nor the gradient, which comes in that order, has to be turned.
+    """
+    weight = layer.weight.expand(state.shape[0], -1, -1)
+    x = torch.baddbmm(layer.bias[:, None], weight, state.flatten(1, 2).transpose(1, 2))
+    return x.unflatten(2, state.shape[1:3])
 
 
 class SideNetwork(TuningMethod):
@@ -160,4 +172,4 @@ class ExpandingSideNetwork(SideNetwork):
         return self.changes[str(i)](state, size)
 
     def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
-        return feature + self.expand[k](state).permute(0, 3, 1, 2).to(feature.dtype)
+        return feature + projected(state, self.expand[k]).to(feature.dtype)
