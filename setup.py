@@ -86,6 +86,7 @@ setup(
         'seg': SEGMENTATION,
         'timm': ['timm>=1.0'],
         'mmpretrain': ['mmpretrain>=1.2,<2', 'torchvision', 'importlib_metadata'],
+        'onnx': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
         'geo': ['rasterio', 'pyogrio'],
         'tests': [*DETECTION, *SEGMENTATION, 'pytest'],
     },

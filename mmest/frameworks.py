@@ -147,3 +147,31 @@ def calling_runner() -> Runner | None:
             return frame.f_locals['self']
         frame = frame.f_back
     return None
+
+
+def _with_scope(transform: Any, scope: str) -> Any:
+    """A transform's config, and those of transforms inside it, with the framework in front of each type."""
+    if isinstance(transform, (list, tuple)):
+        return type(transform)(_with_scope(part, scope) for part in transform)
+    if not isinstance(transform, dict):
+        return transform
+    named = {key: _with_scope(value, scope) for key, value in transform.items()}
+    if isinstance(named.get('type'), str) and '.' not in named['type']:
+        named['type'] = f'{scope}.{named["type"]}'
+    return named
+
+
+def name_scope_of_transforms(cfg: Config, scope: str) -> None:
+    """Have the inference functions find a model's transforms in its own framework: they look in that of the model that
+    was loaded last.
+    """
+    pipelines = [(cfg, 'test_pipeline')]
+    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+    while dataset:
+        pipelines.append((dataset, 'pipeline'))
+        dataset = dataset.get('dataset', {})
+    for owner, key in pipelines:
+        if key in owner:
+            # mmseg leaves this one out at inference, by its bare name.
+            wanted = [t for t in owner[key] if scope != 'mmseg' or t.get('type') != 'LoadAnnotations']
+            owner[key] = _with_scope(wanted, scope)

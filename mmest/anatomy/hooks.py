@@ -72,12 +72,14 @@ class Pass:
 
     Attributes:
         owner: whose hooks see it.
+        outer: another pass that the same run of the backbone is for, or that it lies in.
         seen: what they have seen, by keys of their own.
         ran: the hooks that have run, by their number.
     """
 
-    def __init__(self, owner: 'Hooked') -> None:
+    def __init__(self, owner: 'Hooked', outer: 'Pass | None' = None) -> None:
         self.owner = owner
+        self.outer = outer
         self.seen: dict[Any, Any] = {}
         self.ran: set[int] = set()
 
@@ -176,10 +178,12 @@ class Hooked:
 
     def current_pass(self) -> Pass | None:
         """The pass of this thread; None where the backbone is run by itself, or runs again in a backward pass."""
-        if torch.compiler.is_compiling():  # which cannot trace a context variable
+        if torch.compiler.is_dynamo_compiling():  # which cannot trace a context variable
             return self._traced
         run = _pass.get()
-        return run if run is not None and run.owner is self else None
+        while run is not None and run.owner is not self:
+            run = run.outer
+        return run
 
     @contextmanager
     def passing(self, backbone: nn.Module) -> Iterator[Pass]:
@@ -188,7 +192,7 @@ class Hooked:
         compiled = backbone._compiled_call_impl is not None
         if compiled:
             _compiled.acquire()
-        run = Pass(self)
+        run = Pass(self, _pass.get())
         token = _pass.set(run)
         self._traced = run if compiled else None
         try:

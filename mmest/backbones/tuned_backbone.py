@@ -286,13 +286,21 @@ class TunedBackbone(BaseModule):
 
     def _read(self, x: Tensor, run: Pass) -> tuple[Any, list[Tensor], list[Tap]]:
         """What the backbone returned, its maps and its taps."""
+        outputs = self.run_backbone(x)
+        return outputs, *self.gather(outputs, x, run)
+
+    def run_backbone(self, x: Tensor) -> Any:
+        """What the backbone alone returns for an image batch B×C×H×W."""
         # Frozen parts build no graph by themselves, as long as nothing in front of them needs one.
         with torch.no_grad() if self.method.beside else nullcontext(), self.precision.computing(x.device):
-            outputs = self.compiled(self.backbone, x, self.training)
+            return self.compiled(self.backbone, x, self.training)
+
+    def gather(self, outputs: Any, x: Tensor, run: Pass) -> tuple[list[Tensor], list[Tap]]:
+        """The maps and taps of what the backbone returned for ``x`` in a pass."""
         self.method.refuse_idle(run, self.backbone)
         features = [self.precision.handed_over(f, x) for f in maps_of(outputs, x)]
         taps = [] if self.taps is None else self.taps.take(run, (x.shape[-2], x.shape[-1]), features)
-        return outputs, features, [tap._replace(feature=self.precision.handed_over(tap.feature, x)) for tap in taps]
+        return features, [tap._replace(feature=self.precision.handed_over(tap.feature, x)) for tap in taps]
 
     def read(self, x: Tensor) -> tuple[list[Tensor], list[Tap]]:
         """The backbone's maps of an image batch B×C×H×W, and its taps: all that a method that reads taps alone sees."""

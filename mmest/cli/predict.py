@@ -4,7 +4,8 @@ import argparse
 import io
 import signal
 import sys
-from contextlib import redirect_stdout
+import time
+from contextlib import ExitStack, closing, redirect_stdout
 from pathlib import Path
 
 from mmengine.logging import MMLogger
@@ -14,12 +15,15 @@ from mmest.cli._options import add_trust, at_least, between
 from mmest.cli._refusal import Refusal, refusing
 from mmest.files import remove_leftovers
 from mmest.measure.device import usable_device
+from mmest.onnx.model import OnnxModel
 from mmest.pictures import ImageFile
-from mmest.prediction.boxes import predict_boxes
-from mmest.prediction.masks import predict_mask
+from mmest.prediction.boxes import detecting
+from mmest.prediction.masks import segmenting
 from mmest.prediction.model import Model
 from mmest.prediction.results import check_results, find_images, unfinished
 from mmest.prediction.shares import Processes, working_together
+from mmest.prediction.steps import Steps, in_turns
+from mmest.prediction.together import share_backbones
 from mmest.tiles.parts import tiles_with_parts
 
 EPILOG = """\
@@ -33,8 +37,17 @@ examples:
   # all images of a folder, smaller tiles, surer boxes
   mmest predict MODEL images/ --tile 800 --overlap 160 --score 0.5
 
+  # an ONNX graph that mmest export --onnx wrote
+  mmest predict model.onnx scene.tif
+
+  # two tasks over one frozen backbone, which runs once for each tile: predictions/planes/ and predictions/roads/
+  mmest predict --model planes.pth --model roads.pth scene.tif --tile 512
+
   # four GPUs share the images of a folder; after an interruption the same command goes on
   torchrun --nproc_per_node 4 -m mmest predict MODEL images/ --out maps/ --resume
+
+Models that --model names share the forward pass of their frozen backbone where its weights, the preparation of images,
+the scale and the tile are the same; others run by themselves, which is said. Results are those of each alone.
 
 MODEL carries its config, which is Python that is run: trust the file, or pass --config. Images are shown to it at the
 scale of its training, tile by tile. Tiles are merged: detections of one object become one also where it is larger than
@@ -46,9 +59,22 @@ data (nodata, transparent, NaN) is 255 in masks and has no objects. Of more than
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('model', metavar='MODEL', type=Path, help='a checkpoint that training or mmest export wrote')
+    parser.usage = f'{parser.prog} [options] MODEL IMAGE [IMAGE ...]'
     parser.add_argument(
-        'images', metavar='IMAGE', type=Path, nargs='+', help='TIFF, PNG, JPEG, ...; or folders of them'
+        'places',
+        metavar='MODEL IMAGE',
+        type=Path,
+        nargs='+',
+        help='a checkpoint that training or mmest export wrote, or its ONNX graph; then TIFF, PNG, JPEG, ..., or '
+        'folders of them',
+    )
+    parser.add_argument(
+        '--model',
+        dest='models',
+        type=Path,
+        action='append',
+        metavar='MODEL',
+        help='in place of the first MODEL, and again for each more; every one writes to a folder of its own in --out',
     )
     parser.add_argument(
         '--out', type=Path, default=Path('predictions'), metavar='DIR', help='where to write (default: predictions)'
@@ -91,53 +117,143 @@ def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('WARNING')  # what is loaded from where, three times over
     with working_together() as processes:
         with refusing(FileExistsError):
-            images = find_images(args.images)
+            paths, places = (args.models, args.places) if args.models else (args.places[:1], args.places[1:])
+            if not places:
+                raise ValueError(
+                    'name a model and at least one image, or a folder of images: mmest predict MODEL IMAGE.'
+                )
+            images = find_images(places)
             with redirect_stdout(io.StringIO()):  # mmengine prints it too
-                model = Model(args.model, args.config, usable_device(args.device))
-            check_results(images, args.out, model.detects, args.overwrite or args.resume)
-            left = unfinished(images, args.out, model.detects, args.model) if args.resume else images
-        tile = args.tile or model.tile
-        overlap = tile // 5 if args.overlap is None else args.overlap
-        if not 0 <= overlap < tile:
-            raise Refusal(f'--overlap should be from 0 to below the side of a tile, {tile}, but it is {overlap}.')
+                tasks = [Task(path, args, out) for path, out in _folders(paths, args.out).items()]
+            for task in tasks:
+                check_results(images, task.out, task.model.detects, args.overwrite or args.resume)
+                if args.resume:
+                    task.left = set(unfinished(images, task.out, task.model.detects, task.path))
+        left = [image for image in images if any(task.wants(image) for task in tasks)]
+        groups = share_backbones([task.model for task in tasks], [task.tile for task in tasks])
         if processes.first:
-            remove_leftovers(args.out)
+            for task in tasks:
+                remove_leftovers(task.out)
             if len(left) < len(images):
                 print(f'{len(images) - len(left)} of {len(images)} images have their results.')
+            if len(tasks) > 1:
+                print(_who_shares([[tasks[place] for place in group] for group in groups]))
         processes.wait()  # nothing is written before all have looked at what is there
         # As Ctrl-C: what is half written is removed on the way out.
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         try:
-            failed = processes.total(_predict(args, model, processes, left, tile, overlap))
+            failed = processes.total(_predict(args, tasks, processes, left))
         finally:
             signal.signal(signal.SIGTERM, before)
+    if len(tasks) > 1 and processes.first:
+        print(_who_took_what([tasks[place] for group in groups for place in group]))
     if failed and processes.first:
         raise Refusal(f'{failed} of {len(images)} images could not be used.')
 
 
-def _predict(
-    args: argparse.Namespace, model: Model, processes: Processes, images: list[Path], tile: int, overlap: int
-) -> int:
+class Task:
+    """One model of the command, and where its results go.
+
+    Args:
+        path: its file.
+        args: the command line.
+        out: the folder.
+    """
+
+    def __init__(self, path: Path, args: argparse.Namespace, out: Path) -> None:
+        device = usable_device(args.device)
+        graph = path.suffix == '.onnx'
+        self.path, self.out, self.args = path, out, args
+        self.model = OnnxModel(path, device) if graph else Model(path, args.config, device)
+        self.tile: int = args.tile or self.model.tile
+        if graph and self.tile != self.model.tile:
+            raise ValueError(
+                f'{path} takes tiles of {self.model.tile} pixels, not {self.tile}: leave --tile out, or export a graph '
+                'for it.'
+            )
+        self.overlap: int = self.tile // 5 if args.overlap is None else args.overlap
+        if not 0 <= self.overlap < self.tile:
+            raise ValueError(
+                f'--overlap should be from 0 to below the side of a tile, {self.tile}, but it is {self.overlap}.'
+            )
+        self.left: set[Path] | None = None  # all
+        self.seconds = 0.0
+
+    def wants(self, image: Path) -> bool:
+        return self.left is None or image in self.left
+
+    def steps(self, image: ImageFile) -> Steps:
+        """Work through an image; ``seconds`` grows by what it takes."""
+        shared = (self.model, image, self.out, self.tile, self.overlap)
+        steps = detecting(*shared, self.args.score) if self.model.detects else segmenting(*shared)
+        while True:
+            begun = time.perf_counter()
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+            finally:
+                self.seconds += time.perf_counter() - begun
+            yield
+
+
+def _folders(paths: list[Path], out: Path) -> dict[Path, Path]:
+    """Where each model's results go: of several to a folder with the name of its file, or of its run where files of
+    several runs have one name.
+    """
+    if len(paths) == 1:
+        return {paths[0]: out}
+    stems = [path.stem for path in paths]
+    names = stems if len(set(stems)) == len(stems) else [f'{path.absolute().parent.name}_{path.stem}' for path in paths]
+    if len(set(names)) < len(names):
+        raise ValueError('--model names two files of one name; results go to folders of their names, so rename one.')
+    return {path: out / name for path, name in zip(paths, names)}
+
+
+def _who_shares(groups: list[list[Task]]) -> str:
+    said = []
+    for group in groups:
+        names = ' and '.join(task.out.name for task in group)
+        if len(group) > 1:
+            said.append(f'{names} share one forward pass of their frozen backbone per tile')
+        else:
+            said.append(f'{names} (tiles of {group[0].tile}) runs by itself')
+    return '; '.join(said) + '.'
+
+
+def _who_took_what(tasks: list[Task]) -> str:
+    """The first of those that share a backbone carries the time of its forward passes."""
+    first = tasks[0].seconds or 1.0
+    said = [f'{tasks[0].out.name} {tasks[0].seconds:.1f} s']
+    said += [f'{task.out.name} {task.seconds:.1f} s, {task.seconds / first:.2f} of that' for task in tasks[1:]]
+    return f'Time: {"; ".join(said)}.'
+
+
+def _predict(args: argparse.Namespace, tasks: list[Task], processes: Processes, images: list[Path]) -> int:
     """Predict on this process's share of the images; how many could not be used."""
     failed = 0
     with Progress(disable=not processes.first) as bars:
         for path in processes.share(images):
-            try:
-                with ImageFile(path, scale=args.scale or model.image_scale) as image:
-                    count = sum(1 for _ in tiles_with_parts(image.width, image.height, tile, overlap))
-                    bar = bars.add_task(path.name, total=count)
-                    shared = (model, image, args.out, tile, overlap)
-                    written = (
-                        predict_boxes(*shared, args.score, lambda: bars.advance(bar))
-                        if model.detects
-                        else predict_mask(*shared, lambda: bars.advance(bar))
+            mine = [task for task in tasks if task.wants(path)]
+            with ExitStack() as open_files:
+                try:
+                    files = [
+                        open_files.enter_context(ImageFile(path, scale=args.scale or task.model.image_scale))
+                        for task in mine
+                    ]
+                    count = sum(
+                        len(list(tiles_with_parts(file.width, file.height, task.tile, task.overlap)))
+                        for task, file in zip(mine, files)
                     )
-                    note = f'; {image.georeference.note}' if image.georeference.note else ''
-            except (ValueError, OSError) as error:
-                failed += 1
-                if getattr(error, 'errno', None):  # of the system, such as a full disk
-                    error = f'The results of {path} cannot be written to {args.out}: {error.strerror}.'
-                bars.console.print(f'predict: {error}', soft_wrap=True, markup=False)
-                continue
+                    bar = bars.add_task(path.name, total=count)
+                    turns = [open_files.enter_context(closing(task.steps(file))) for task, file in zip(mine, files)]
+                    written = in_turns(turns, lambda: bars.advance(bar))
+                except (ValueError, OSError) as error:
+                    failed += 1
+                    if getattr(error, 'errno', None):  # of the system, such as a full disk
+                        error = f'The results of {path} cannot be written to {args.out}: {error.strerror}.'
+                    bars.console.print(f'predict: {error}', soft_wrap=True, markup=False)
+                    continue
+            note = f'; {files[0].georeference.note}' if files[0].georeference.note else ''
             bars.console.print(f'Wrote {", ".join(map(str, written))}{note}', soft_wrap=True, markup=False)
     return failed

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from mmengine.config import Config
 from rich.table import Table
 from torch import Tensor, nn
 
@@ -12,7 +10,7 @@ from mmest.backbones.tuned_backbone import TunedBackbone, tuned_backbones
 from mmest.checkpoints.digests import digest
 from mmest.checkpoints.safe import load_file
 from mmest.configs import config_of
-from mmest.frameworks import framework_of
+from mmest.frameworks import framework_of, name_scope_of_transforms
 from mmest.measure.parameters import render
 
 
@@ -21,34 +19,6 @@ def _frozen_places(tuned: TunedBackbone) -> Iterator[tuple[nn.Module, str, Tenso
     for name, tensor in tuned.frozen_state():
         path, _, attribute = name.rpartition('.')
         yield tuned.backbone.get_submodule(path), attribute, tensor
-
-
-def _with_scope(transform: Any, scope: str) -> Any:
-    """A transform's config, and those of transforms inside it, with the framework in front of each type."""
-    if isinstance(transform, (list, tuple)):
-        return type(transform)(_with_scope(part, scope) for part in transform)
-    if not isinstance(transform, dict):
-        return transform
-    named = {key: _with_scope(value, scope) for key, value in transform.items()}
-    if isinstance(named.get('type'), str) and '.' not in named['type']:
-        named['type'] = f'{scope}.{named["type"]}'
-    return named
-
-
-def _name_scope_of_transforms(cfg: Config, scope: str) -> None:
-    """Have the inference functions find a model's transforms in its own framework: they look in that of the model that
-    was loaded last.
-    """
-    pipelines = [(cfg, 'test_pipeline')]
-    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
-    while dataset:
-        pipelines.append((dataset, 'pipeline'))
-        dataset = dataset.get('dataset', {})
-    for owner, key in pipelines:
-        if key in owner:
-            # mmseg leaves this one out at inference, by its bare name.
-            wanted = [t for t in owner[key] if scope != 'mmseg' or t.get('type') != 'LoadAnnotations']
-            owner[key] = _with_scope(wanted, scope)
 
 
 class Fleet:
@@ -107,7 +77,7 @@ class Fleet:
         cfg = config_of(checkpoint, None if config is None else Path(config), Path(delta))
         framework = framework_of(cfg)
         model = framework.load(cfg, str(delta), self.device)
-        _name_scope_of_transforms(model.cfg, framework.scope)
+        name_scope_of_transforms(model.cfg, framework.scope)
         places = [place for _, tuned in tuned_backbones(model) for place in _frozen_places(tuned)]
         keys = [digest(tensor) for _, _, tensor in places]
         if not places:

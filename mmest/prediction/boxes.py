@@ -13,6 +13,7 @@ from mmest.pictures import ImageFile
 from mmest.prediction.model import Detections, Model
 from mmest.prediction.overlay import Overlay
 from mmest.prediction.shapes import polygons_of
+from mmest.prediction.steps import Steps, finish
 from mmest.tiles.geometry import ORIENTED, Geometry
 from mmest.tiles.merge import merge_objects
 from mmest.tiles.parts import tiles_with_parts
@@ -36,6 +37,11 @@ class _Object:
 def predict_boxes(
     model: Model, image: ImageFile, out: Path, tile: int, overlap: int, score: float, progress: Callable[[], None]
 ) -> list[Path]:
+    """:func:`detecting`, to the end; ``progress`` is called after each tile."""
+    return finish(detecting(model, image, out, tile, overlap, score), progress)
+
+
+def detecting(model: Model, image: ImageFile, out: Path, tile: int, overlap: int, score: float) -> Steps:
     """Detect in tiles, merge, and write ``<name>.geojson``, ``<name>_coco.json`` and ``<name>_overlay.png``.
 
     Objects on ground without data are left out. Of a model that predicts instance masks, these are the geometry, joined
@@ -48,7 +54,6 @@ def predict_boxes(
         tile: side of a tile.
         overlap: of tiles.
         score: detections below are left out.
-        progress: called after each tile.
     """
     overlay, patches, shapes = Overlay(image.width, image.height), [], []
     for box, part in tiles_with_parts(image.width, image.height, tile, overlap):
@@ -66,7 +71,7 @@ def predict_boxes(
             shapes += [shapely.affinity.translate(shape, *box[:2]) for shape in found.shapes]
         inside = np.s_[part[1] - box[1] : part[3] - box[1], part[0] - box[0] : part[2] - box[0]]
         overlay.add(part, pixels[inside], None if valid is None else valid[inside])
-        progress()
+        yield
     objects = [
         _Object(
             one.label,

@@ -14,6 +14,7 @@ from mmest.pictures.decoders import rasterio
 from mmest.pictures.georeference import Georeference
 from mmest.prediction.model import NO_DATA, Model
 from mmest.prediction.overlay import Overlay
+from mmest.prediction.steps import Steps, finish
 from mmest.tiles.parts import tiles_with_parts
 
 _BLOCK = 512
@@ -22,6 +23,11 @@ _BLOCK = 512
 def predict_mask(
     model: Model, image: ImageFile, out: Path, tile: int, overlap: int, progress: Callable[[], None]
 ) -> list[Path]:
+    """:func:`segmenting`, to the end; ``progress`` is called after each tile."""
+    return finish(segmenting(model, image, out, tile, overlap), progress)
+
+
+def segmenting(model: Model, image: ImageFile, out: Path, tile: int, overlap: int) -> Steps:
     """Segment in tiles, and write ``<name>_mask.tif`` for an image with a georeference, else ``<name>_mask.png``, and
     ``<name>_overlay.png``. Pixels are class numbers from 0 on; 255 is ground without data.
 
@@ -34,7 +40,6 @@ def predict_mask(
         out: folder to write to.
         tile: side of a tile.
         overlap: of tiles; each pixel is taken from the tile whose borders are farther.
-        progress: called after each tile.
     """
     out.mkdir(parents=True, exist_ok=True)
     overlay = Overlay(image.width, image.height)
@@ -53,7 +58,7 @@ def predict_mask(
             mask[part[1] : part[3], part[0] : part[2]] = numbers
             counts += np.bincount(numbers.ravel(), minlength=256)
             overlay.add(part, shaded, valid)
-            progress()
+            yield
         try:
             if as_geotiff:
                 _write_geotiff(beside(path), mask, ground, model)

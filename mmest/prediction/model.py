@@ -10,7 +10,7 @@ from mmengine.config import Config
 import mmest  # noqa: F401
 from mmest.checkpoints.safe import load_file
 from mmest.configs import config_of
-from mmest.frameworks import framework_of, predicts_oriented
+from mmest.frameworks import framework_of, name_scope_of_transforms, predicts_oriented
 from mmest.pictures.colours import class_colours, object_colours
 from mmest.prediction.shapes import shape_of_mask
 from mmest.prediction.training_scale import TrainingScale, predict_at
@@ -50,6 +50,8 @@ class Model:
         classes: their names.
         palette: a colour of each, C×3 RGB.
         tile: side of a tile in pixels of the image, as training showed them.
+        factor: pixels of the network by pixel of the image.
+        network: the model as its framework knows it.
         image_scale: the values that become 0 and 255 of images that have not 8 bits, as the config states it.
 
     Raises:
@@ -71,21 +73,22 @@ class Model:
         predict_at(cfg, scale.factor)
         self._framework = framework_of(cfg)
         self.detects = self._framework.detects
-        self._model = self._framework.load(cfg, str(checkpoint), device)
-        self.geometry = ORIENTED if predicts_oriented(self._model) else STRAIGHT
-        self.classes: tuple[str, ...] = tuple(self._model.dataset_meta['classes'])
+        self.network = self._framework.load(cfg, str(checkpoint), device)
+        name_scope_of_transforms(self.network.cfg, self._framework.scope)
+        self.geometry = ORIENTED if predicts_oriented(self.network) else STRAIGHT
+        self.classes: tuple[str, ...] = tuple(self.network.dataset_meta['classes'])
         if not self.detects and len(self.classes) > NO_DATA:
             raise ValueError(
                 f'{checkpoint} has {len(self.classes)} classes, but a mask of 8 bits has numbers for {NO_DATA}.'
             )
-        stated = self._model.dataset_meta.get('palette')
+        stated = self.network.dataset_meta.get('palette')
         self.palette = object_colours(len(self.classes)) if self.detects else class_colours(self.classes, stated)
-        self.tile = scale.tile
+        self.tile, self.factor = scale.tile, scale.factor
         self.image_scale = cfg.get('image_scale')
 
     def detect(self, tile: np.ndarray) -> Detections:
         """Objects on an H×W×3 tile."""
-        found = self._framework.infer(self._model, np.ascontiguousarray(tile[..., ::-1])).pred_instances
+        found = self._framework.infer(self.network, np.ascontiguousarray(tile[..., ::-1])).pred_instances
         boxes = found.bboxes.cpu().numpy().astype(float)
         shapes = None
         if 'masks' in found:
@@ -102,5 +105,5 @@ class Model:
 
     def mask(self, tile: np.ndarray) -> np.ndarray:
         """Class numbers of an H×W×3 tile, H×W, uint8."""
-        found = self._framework.infer(self._model, np.ascontiguousarray(tile[..., ::-1])).pred_sem_seg.data
+        found = self._framework.infer(self.network, np.ascontiguousarray(tile[..., ::-1])).pred_sem_seg.data
         return found.squeeze(0).cpu().numpy().astype(np.uint8)

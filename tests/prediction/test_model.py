@@ -82,10 +82,10 @@ def test_the_network_is_given_what_training_gives_it_bit_for_bit(trained, name, 
     for step in loader.dataset.pipeline:
         if step['type'] not in ('LoadAnnotations', 'LoadMask'):
             results = TRANSFORMS.build(step)(results)
-    preprocess = model._model.data_preprocessor
+    preprocess = model.network.data_preprocessor
     trains = preprocess(dict(inputs=[results['inputs']], data_samples=[results['data_samples']]), False)['inputs']
     given = []
-    hook = model._model.backbone.register_forward_pre_hook(lambda module, args: given.append(args[0]))
+    hook = model.network.backbone.register_forward_pre_hook(lambda module, args: given.append(args[0]))
     with ImageFile(tmp_path / name, scale=model.image_scale) as image:
         tile = image.read((0, 0, 64, 64))
     model.detect(tile) if task == 'detection' else model.mask(tile)

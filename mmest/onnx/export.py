@@ -1,0 +1,211 @@
+"""From a checkpoint to an ONNX graph that gives the same."""
+
+import contextlib
+import io
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from mmest.files import write_bytes
+from mmest.prediction.model import Detections, Model
+
+from .graph import Detector, Graph, Segmentor
+from .installed import onnx, onnxruntime
+from .metadata import metadata
+from .model import OnnxModel
+from .suppression import translation
+
+# Of scores and probabilities, and of boxes as a share of the side.
+_TOLERANCE, _TOLERANCE_FP16 = 1e-4, 2e-2
+_TURNED_FP16 = 0.2  # of the objects
+_LOUD = ('torch.onnx', 'torch.onnx._internal.exporter', 'onnxscript', 'onnx_ir')
+
+
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes:
+        nbytes: size of the file.
+        side: of the square pictures that it takes.
+        error: the largest difference to torch: of probabilities, or of scores and boxes as a share of the side.
+        compared: what was compared, in words.
+    """
+
+    nbytes: int
+    side: int
+    error: float
+    compared: str
+
+
+def export_onnx(
+    checkpoint: Path,
+    out: Path,
+    config: Path | None = None,
+    tile: int | None = None,
+    fp16: bool = False,
+    resolution: float | None = None,
+) -> Exported:
+    """Write a segmentor or a one-stage detector as one graph, checked in onnxruntime against torch.
+
+    Args:
+        checkpoint: what training or ``mmest export`` wrote.
+        out: the file to write.
+        config: its config (default: the copy inside the checkpoint).
+        tile: side of a tile in pixels of the image (default: what training showed).
+        fp16: compute in half precision. Boxes are decoded in full.
+        resolution: ground that a pixel shows, in centimetres, for the metadata.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a package is missing; the checkpoint cannot be used; the model is of another kind, or has operators
+            that ONNX lacks; the graph gives something else than torch.
+    """
+    package = onnx()
+    onnxruntime()
+    model = Model(checkpoint, config, 'cpu')
+    model.tile = tile or model.tile
+    side = int(model.tile * model.factor + 0.5)
+    _refuse_windows(model, side)
+    graph = (Detector if model.detects else Segmentor)(model.network, side).eval()
+    proto = _written(graph)
+    for name, text in metadata(model, graph, resolution).items():
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = name, text
+    if fp16:
+        proto = _in_half_precision(proto)
+    for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        del part.metadata_props[:]  # lines of code and paths of this machine
+    package.checker.check_model(proto)
+    content = proto.SerializeToString()
+    error, compared = _difference(model, graph, content, _TOLERANCE_FP16 if fp16 else _TOLERANCE)
+    write_bytes(out, content)
+    return Exported(len(content), side, error, compared)
+
+
+def _refuse_windows(model: Model, side: int) -> None:
+    cfg = getattr(model.network, 'test_cfg', None) or {}
+    if not model.detects and cfg.get('mode') == 'slide' and side > min(cfg['crop_size']):
+        raise ValueError(
+            f'The segmentor looks at windows of {tuple(cfg["crop_size"])} pixels, but a tile has {side}: name a '
+            f'smaller one, --tile {int(min(cfg["crop_size"]) / model.factor)}.'
+        )
+
+
+def _written(graph: Graph):
+    picture = torch.rand(1, 3, graph.side, graph.side, generator=torch.Generator().manual_seed(0))
+    try:
+        with torch.no_grad(), _quiet():
+            program = torch.export.export(graph, (picture,), strict=False)
+            made = torch.onnx.export(
+                program,
+                (),
+                dynamo=True,
+                verbose=False,
+                input_names=['image'],
+                output_names=[graph.output],
+                opset_version=18,
+                custom_translation_table=translation(),
+            )
+            return made.model_proto
+    except Exception as error:  # of whatever model
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(
+            f'{type(graph.model).__name__} cannot be written as an ONNX graph by torch {torch.__version__}: {reason}'
+        ) from error
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what exporters tell of operators that this model does not have."""
+    levels = {name: logging.getLogger(name).level for name in _LOUD}
+    for name in _LOUD:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+def _in_half_precision(proto):
+    """The network in fp16. Pictures are normalised and boxes decoded in fp32: fp16 has no half pixels beyond 1024."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel as Sorted
+
+    around = [node.name for node in proto.graph.node if not _is_of_the_network(node)]
+    made = Sorted(convert_float_to_float16(proto, keep_io_types=True, node_block_list=around))
+    made.topological_sort()
+    return made.model
+
+
+def _is_of_the_network(node) -> bool:
+    """By the modules that the exporter says it is of; what :class:`Graph` itself does is of none."""
+    scopes = {entry.key: entry.value for entry in node.metadata_props}.get('pkg.torch.onnx.name_scopes', '')
+    return "'model" in scopes
+
+
+def _difference(model: Model, graph: Graph, content: bytes, tolerance: float) -> tuple[float, str]:
+    """How far onnxruntime is from torch on a picture, and what was compared.
+
+    Raises:
+        ValueError: farther than is tolerated.
+    """
+    there, tile = OnnxModel(content, 'cpu'), _picture(model.tile)
+    if isinstance(graph, Detector):
+        wanted, found = model.detect(tile), there.detect(tile)
+        # What scores about as much as is needed may be left out by one and not by the other.
+        least = max(
+            [
+                graph.score_thr,
+                *(objects.scores.min() for objects in (wanted, found) if len(objects.scores) == graph.most),
+            ]
+        )
+        least = float(least) + tolerance
+        apart = np.concatenate([_apart(*pair, model.tile, least) for pair in ((wanted, found), (found, wanted))])
+        # Rounding to half precision may turn which of two boxes suppresses the other.
+        turned = apart > tolerance
+        if turned.size and turned.mean() <= (_TURNED_FP16 if tolerance > _TOLERANCE else 0.0):
+            apart = apart[~turned]
+        error = float(apart.max(initial=0))
+        compared = f'{int((wanted.scores > least).sum())} objects on a picture'
+    else:
+        shown = torch.from_numpy(there.shown(tile))
+        with torch.no_grad():
+            wanted = graph(shown)[0].numpy()
+        error = float(np.abs(wanted - there.probabilities(tile)).max())
+        compared = f'the probabilities of {wanted.shape[1]}×{wanted.shape[2]} pixels'
+        two = np.sort(wanted, 0)[-2:] if len(wanted) > 1 else np.concatenate([wanted, 1 - wanted])
+        sure = np.abs(two[1] - two[0]) > 2 * tolerance
+        if sure.shape == tile.shape[:2] and (model.mask(tile) != there.mask(tile))[sure].any():
+            error = np.inf
+    if not error <= tolerance:
+        raise ValueError(
+            f'The graph differs from torch by {error:.2g} on a picture of noise, {tolerance:g} is allowed; nothing was '
+            'written. Predict from the checkpoint.'
+        )
+    return error, compared
+
+
+def _apart(some: Detections, others: Detections, side: int, least: float) -> np.ndarray:
+    """How far each object is from the nearest of others: the larger of scores and of boxes as a share of a side."""
+    found = []
+    for box, score, label in zip(some.boxes, some.scores, some.labels):
+        if score > least:
+            same = others.labels == label
+            apart = np.abs(others.boxes[same] - box).max(1, initial=0) / side
+            found.append(np.maximum(np.abs(others.scores[same] - score), apart).min(initial=np.inf))
+    return np.array(found, float)
+
+
+def _picture(side: int) -> np.ndarray:
+    """Noise, fine and coarse."""
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (max(2, side // 16),) * 2 + (3,), dtype=np.uint8)
+    fine = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
+    return cv2.addWeighted(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), 0.7, fine, 0.3, 0)

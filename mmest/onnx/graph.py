@@ -1,0 +1,146 @@
+"""A trained model as one function of a picture, without control flow."""
+
+import copy
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .suppression import NOTHING, suppress
+
+
+class Graph(nn.Module):
+    """Frozen part, side network, neck and head, from a picture to what is predicted.
+
+    Args:
+        model: a detector of mmdet or a segmentor of mmseg, in eval mode.
+        side: of the square picture, in pixels.
+    """
+
+    #: Name of what it returns.
+    output = ''
+
+    def __init__(self, model: nn.Module, side: int) -> None:
+        super().__init__()
+        self.model, self.side = model, side
+        preprocessor = model.data_preprocessor
+        self._flips = not getattr(
+            preprocessor, 'channel_conversion', getattr(preprocessor, '_channel_conversion', False)
+        )
+        self._normalizes = preprocessor._enable_normalize
+        for_tests = getattr(preprocessor, 'test_cfg', None) or {}
+        divisor = getattr(preprocessor, 'pad_size_divisor', None) or for_tests.get('size_divisor') or 1
+        self._padding = max(-(-side // divisor) * divisor, *(for_tests.get('size') or (0, 0))) - side
+        self._pad_value = getattr(preprocessor, 'pad_value', getattr(preprocessor, 'pad_val', 0))
+
+    def prepared(self, image: Tensor) -> Tensor:
+        """What the network is shown of a picture, 1×3×H×W: RGB from 0 to 1."""
+        x = image * 255
+        x = x.flip(1) if self._flips else x
+        if self._normalizes:
+            x = (x - self.model.data_preprocessor.mean) / self.model.data_preprocessor.std
+        return F.pad(x, (0, self._padding, 0, self._padding), value=self._pad_value) if self._padding else x
+
+    @property
+    def padding(self) -> list[float]:
+        """The RGB colour, from 0 to 1, that the network is shown where there is no picture."""
+        colour = torch.full((3,), float(self._pad_value))
+        if self._normalizes:
+            colour = colour * self.model.data_preprocessor.std.flatten() + self.model.data_preprocessor.mean.flatten()
+        colour = colour / 255
+        return (colour.flip(0) if self._flips else colour).tolist()
+
+    @property
+    def _about(self) -> dict:
+        """What heads are told of the picture."""
+        padded = self.side + self._padding
+        return dict(
+            img_shape=(self.side, self.side),
+            ori_shape=(self.side, self.side),
+            pad_shape=(padded, padded),
+            batch_input_shape=(padded, padded),
+            scale_factor=(1.0, 1.0),
+        )
+
+
+class Segmentor(Graph):
+    """Gives 1×C×H×W: the probability of each class, or with C = 1 of the foreground."""
+
+    output = 'probabilities'
+
+    def forward(self, image: Tensor) -> Tensor:
+        logits = self.model.encode_decode(self.prepared(image), [self._about])
+        logits = logits[..., : self.side, : self.side]
+        return logits.softmax(1) if logits.shape[1] > 1 else logits.sigmoid()
+
+
+class Detector(Graph):
+    """Gives 1×K×(5 + C): middle x, y, width and height in pixels, score, and 1 for the class, 0 for others. Boxes are
+    suppressed, the best first; rows of zeros are none.
+
+    Raises:
+        ValueError: the model is no one-stage detector whose boxes are suppressed by plain NMS.
+    """
+
+    output = 'detections'
+
+    def __init__(self, model: nn.Module, side: int) -> None:
+        super().__init__(model, side)
+        head = getattr(model, 'bbox_head', None)
+        cfg = copy.deepcopy(getattr(head, 'test_cfg', None) or {})
+        how = cfg.get('nms') or {}
+        if not hasattr(head, 'predict_by_feat') or how.get('type', 'nms') != 'nms' or 'iou_threshold' not in how:
+            raise ValueError(
+                f'{type(model).__name__} with {type(head).__name__} cannot become an ONNX graph: it should be a '
+                'segmentor, or a one-stage detector with plain NMS, such as RetinaNet. Predict from the checkpoint.'
+            )
+        self.smallest, cfg.min_bbox_size = cfg.get('min_bbox_size', -1), -1
+        self.classes, self.iou, self.most = head.num_classes, how['iou_threshold'], cfg.max_per_img
+        self.score_thr = cfg.get('score_thr', 0)
+        self._agnostic = how.get('class_agnostic', False)
+        self._cfg = cfg
+
+    def forward(self, image: Tensor) -> Tensor:
+        head = self.model.bbox_head
+        maps = head(self.model.extract_feat(self.prepared(image)))
+        with _without_control_flow(head):
+            found = head.predict_by_feat(*maps, batch_img_metas=[self._about], cfg=self._cfg, with_nms=False)[0]
+        boxes, scores, labels = found.bboxes, found.scores, found.labels
+        sides = boxes[:, 2:] - boxes[:, :2]
+        scores = torch.where((sides > self.smallest).all(1), scores, NOTHING)
+        apart = 0 if self._agnostic else labels[:, None].to(boxes) * (boxes.max() + 1)  # classes do not suppress others
+        places = suppress(boxes + apart, scores, self.iou, self.most)
+        rows = torch.cat(
+            [(boxes[:, :2] + boxes[:, 2:]) / 2, sides, scores[:, None], F.one_hot(labels, self.classes).to(boxes)], 1
+        )
+        return F.pad(rows, (0, 0, 0, 1))[places][None]
+
+
+def _best(scores: Tensor, score_thr: float, topk: int, results: dict | None = None) -> tuple:
+    """As mmdet's ``filter_scores_and_topk``, but of one length whatever the scores: what is below has none."""
+    flat = scores.flatten()
+    best, places = flat.topk(min(topk, len(flat)) if topk > 0 else len(flat))
+    rows, labels = places // scores.shape[1], places % scores.shape[1]
+    kept = {name: value[rows] for name, value in (results or {}).items()}
+    return torch.where(best > score_thr, best, NOTHING), labels, rows, kept
+
+
+@contextmanager
+def _without_control_flow(head: nn.Module) -> Iterator[None]:
+    """Have the modules of a head's classes choose the best by :func:`_best`."""
+    modules = [sys.modules[kind.__module__] for kind in type(head).__mro__]
+    before = [
+        (vars(module), vars(module)['filter_scores_and_topk'])
+        for module in modules
+        if hasattr(module, 'filter_scores_and_topk')
+    ]
+    for names, _ in before:
+        names['filter_scores_and_topk'] = _best
+    try:
+        yield
+    finally:
+        for names, function in before:
+            names['filter_scores_and_topk'] = function

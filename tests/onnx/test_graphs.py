@@ -1,0 +1,194 @@
+"""A graph gives what torch gives."""
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import mmdet
+import numpy as np
+import official_trees as trees
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from toy import METHODS
+
+from mmest.cli import main
+from mmest.onnx.export import export_onnx
+from mmest.onnx.model import OnnxModel
+from mmest.onnx.suppression import suppress
+from mmest.prediction.model import Model
+
+onnx = pytest.importorskip('onnx', reason='onnx is not installed')
+pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
+pytest.importorskip('onnxscript', reason='onnxscript is not installed')
+pytest.importorskip('mmseg')
+
+ONE_BLOCK = dict(embed_dims=16, depths=(1, 1), num_heads=(1, 2), window_size=4, out_indices=(0, 1))
+
+
+def write_model(path: Path, task: str, tuning: dict, resize: int = 64) -> Path:
+    """A model of two blocks with random weights, as training leaves it; its method and head have moved."""
+    from mmest.configs import configs_root
+
+    if task == 'detection':
+        cfg = Config.fromfile(configs_root() / '_base_/models/light-retinanet.py')
+        cfg.default_scope, pack = 'mmdet', 'PackDetInputs'
+        cfg.model.neck = dict(cfg.fpn, in_channels=[16, 32], num_outs=4, add_extra_convs='on_output')
+        cfg.model.bbox_head.update(num_classes=3, stacked_convs=1)
+        cfg.model.test_cfg.update(score_thr=0.3, max_per_img=40)
+    else:
+        cfg = Config.fromfile(configs_root() / '_base_/models/light-segformer.py')
+        cfg.default_scope, pack = 'mmseg', 'PackSegInputs'
+        cfg.model.decode_head.update(in_channels=[16, 32], in_index=[0, 1], channels=32, num_classes=3)
+        cfg.model.data_preprocessor.size = (64, 64)
+    backbone = dict(ONE_BLOCK, type='mmdet.SwinTransformer' if task == 'detection' else 'mmseg.SwinTransformer')
+    cfg.model.backbone = dict(type='TunedBackbone', tuning=tuning, backbone=backbone)
+    cfg.custom_imports = dict(imports=['mmest'], allow_failed_imports=False)
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(resize, resize), keep_ratio=True)]
+    kind = 'CocoDataset' if task == 'detection' else 'BaseSegDataset'
+    cfg.train_dataloader = dict(dataset=dict(type=kind, pipeline=[*pipeline, dict(type=pack)]))
+    cfg.test_dataloader = cfg.train_dataloader
+    init_default_scope(cfg.default_scope)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = MODELS.build(cfg.model)
+        for name, p in model.named_parameters():
+            if p.requires_grad and 'retina_cls.bias' not in name:
+                p.data += 0.1 * torch.randn_like(p)
+            elif 'retina_cls.bias' in name:
+                p.data.fill_(-1.0)
+    meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=('a', 'b', 'water'), image_size=[64, 64]))
+    torch.save(dict(state_dict=model.state_dict(), meta=meta), path)
+    return path
+
+
+@pytest.fixture(scope='module', params=['detection', 'segmentation'])
+def exported(request, tmp_path_factory):
+    """The task, a checkpoint of a side network, and its graph."""
+    folder = tmp_path_factory.mktemp(request.param)
+    checkpoint = write_model(folder / 'model.pth', request.param, METHODS['est'])
+    main(['export', str(checkpoint), '--onnx', '--resolution', '25'])
+    return request.param, checkpoint, folder / 'model.onnx'
+
+
+def picture(height: int, width: int) -> np.ndarray:
+    coarse = np.random.default_rng(1).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def test_onnxruntime_gives_what_torch_gives(exported):
+    task, checkpoint, path = exported
+    torch_model, graph, tile = Model(checkpoint, None, 'cpu'), OnnxModel(path, 'cpu'), picture(64, 64)
+    if task == 'segmentation':
+        wanted = torch_model.mask(tile)
+        assert len(np.unique(wanted)) > 1
+        assert (graph.mask(tile) != wanted).mean() < 1e-3
+        return
+    wanted, found = torch_model.detect(tile), graph.detect(tile)
+    assert len(wanted.scores) > 5
+    np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
+    np.testing.assert_allclose(found.boxes, wanted.boxes, atol=1e-2)
+    assert (found.labels == wanted.labels).all()
+
+
+def test_predict_writes_from_a_graph_what_it_writes_from_the_checkpoint(exported, tmp_path):
+    task, checkpoint, path = exported
+    image = tmp_path / 'scene.png'
+    trees.write(image, picture(96, 160))
+    for model in (checkpoint, path):
+        main(['predict', str(model), str(image), '--out', str(tmp_path / model.suffix[1:])])
+    if task == 'segmentation':
+        one, other = (cv2.imread(str(tmp_path / kind / 'scene_mask.png'), -1) for kind in ('pth', 'onnx'))
+        assert (one != other).mean() < 1e-3
+        return
+    one, other = (json.loads((tmp_path / kind / 'scene_coco.json').read_text()) for kind in ('pth', 'onnx'))
+    assert len(one['annotations']) == len(other['annotations']) > 5
+    assert one['categories'] == other['categories'] and one['images'] == other['images']
+    for wanted, found in zip(one['annotations'], other['annotations']):
+        assert found['category_id'] == wanted['category_id']
+        np.testing.assert_allclose(found['bbox'], wanted['bbox'], atol=1e-2)
+
+
+def test_deepness_finds_what_it_reads(exported):
+    task, _, path = exported
+    graph = onnx.load(path)
+    told = {entry.key: json.loads(entry.value) for entry in graph.metadata_props}
+    assert told['model_type'] == ('Detector' if task == 'detection' else 'Segmentor')
+    assert told['class_names'] == {'0': 'a', '1': 'b', '2': 'water'}
+    assert (told['tile_size'], told['resolution']) == (64, 25.0)
+    assert (told['standardization_mean'], told['standardization_std']) == ([0, 0, 0], [1, 1, 1])
+    shapes = [[d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.graph.input, *graph.graph.output)]
+    assert shapes == [[1, 3, 64, 64], [1, 40, 8] if task == 'detection' else [1, 3, 64, 64]]
+    if task == 'detection':
+        assert told['det_type'] == 'YOLO_v5_or_v7_default'
+
+
+def test_half_precision_is_half_the_file(exported, tmp_path):
+    _, checkpoint, path = exported
+    made = export_onnx(checkpoint, tmp_path / 'half.onnx', fp16=True)
+    assert made.nbytes < 0.75 * path.stat().st_size and made.error < 2e-2
+    assert str(Path(torch.__file__).parent).encode() not in path.read_bytes()  # paths of this machine
+
+
+def test_a_network_at_another_scale_than_the_picture(tmp_path):
+    """Trained on images of 64 pixels that were resized to 96."""
+    checkpoint = write_model(tmp_path / 'model.pth', 'segmentation', METHODS['lst'], resize=96)
+    made = export_onnx(checkpoint, tmp_path / 'model.onnx')
+    assert made.side == 96
+    tile = picture(64, 64)
+    wanted, found = Model(checkpoint, None, 'cpu').mask(tile), OnnxModel(tmp_path / 'model.onnx', 'cpu').mask(tile)
+    assert wanted.shape == found.shape == (64, 64) and (wanted != found).mean() < 1e-3
+
+
+def test_suppression_is_that_of_mmcv():
+    from mmcv.ops import nms
+
+    random = torch.Generator().manual_seed(0)
+    low = torch.rand(60, 2, generator=random) * 20
+    boxes, scores = torch.cat([low, low + 10], 1), torch.rand(60, generator=random)
+    kept = nms(boxes, scores, 0.5)[1]
+    places = suppress(boxes, scores, 0.5, 40)
+    assert 3 < len(kept) < 40
+    assert places.tolist() == kept.tolist() + [60] * (40 - len(kept))
+    assert (suppress(boxes, torch.zeros(60), 0.5, 4) == 60).all()
+
+
+def test_what_cannot_be_exported_is_said(exported, tmp_path, capsys):
+    task, checkpoint, path = exported
+
+    def refusal(*arguments):
+        with pytest.raises(SystemExit) as end:
+            main([*map(str, arguments)])
+        return str(end.value)
+
+    assert 'add --onnx, or leave it out' in refusal('export', checkpoint, '--tile', 64)
+    assert 'name a file of its own' in refusal('export', checkpoint, '--onnx', '--out', checkpoint)
+    trees.write(tmp_path / 'x.png', picture(64, 64))
+    assert f'{path} takes tiles of 64 pixels' in refusal('predict', path, tmp_path / 'x.png', '--tile', 96)
+    foreign = onnx.load(path)
+    del foreign.metadata_props[:]
+    onnx.save(foreign, tmp_path / 'foreign.onnx')
+    assert 'mmest export --onnx did not write it' in refusal('predict', tmp_path / 'foreign.onnx', tmp_path / 'x.png')
+    (tmp_path / 'broken.onnx').write_bytes(b'broken')
+    assert 'is no ONNX graph' in refusal('predict', tmp_path / 'broken.onnx', tmp_path / 'x.png')
+
+
+def test_without_the_packages_a_sentence_names_them(exported, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    with pytest.raises(ValueError, match='need onnxruntime, which is not installed: pip install onnx'):
+        OnnxModel(exported[2], 'cpu')
+    with pytest.raises(ValueError, match='need onnxruntime'):
+        export_onnx(exported[1], tmp_path / 'x.onnx')
+    assert not (tmp_path / 'x.onnx').exists()
+
+
+def test_two_stage_detectors_are_refused():
+    from mmest.onnx.graph import Detector
+
+    init_default_scope('mmdet')
+    cfg = Config.fromfile(Path(mmdet.__file__).parent / '.mim/configs/_base_/models/faster-rcnn_r50_fpn.py')
+    cfg.model.backbone.init_cfg = None
+    with pytest.raises(ValueError, match='FasterRCNN .* cannot become an ONNX graph'):
+        Detector(MODELS.build(cfg.model), 64)
