@@ -34,8 +34,10 @@ detection = {'configs/detection/hrplanes/retinanet_deit-t_est.py': dict(views=1,
 #: The same, where what is small has to be found.
 detected = [
     *((name, [1.0], [0]) for name in ['', *list(changes)[6:]]),
-    *((name, [0.3], [0]) for name in ['', *list(changes)[6:]]),
-    *((name, [1.0], [1]) for name in ['', *list(changes)[6:]]),
+    ('', [0.3], [0]),
+    *((name, [3.0], [0]) for name in ['', 'with detail at reduction 4']),
+    *((name, [1.0], [1]) for name in ['', 'with detail at reduction 4', 'with reduction 4']),
+    *((name, [1.0], [2]) for name in ['', 'with detail at reduction 4']),
 ]
 schedule = dict(steps=400, batch_size=4, label_stride=2, factor_of='method')
 trial = [
@@ -43,7 +45,7 @@ trial = [
 ]
 # The backbone runs at every step of it.
 trial += [
-    dict(schedule, **views, configs=[config], tunings=['full'], factors=[1.0, 0.3])
+    dict(schedule, **views, configs=[config], tunings=['full'], factors=[1.0, 0.3, 3.0])
     for config, views in detection.items()
 ]
 for (name, factors, seeds), on in [*((one, tasks) for one in rounds), *((one, detection) for one in detected)]:
