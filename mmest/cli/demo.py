@@ -1,5 +1,5 @@
-"""Tune a small backbone by three methods and compare what they cost. It is pretrained on one domain of the embedded
-data set, and adapted to the other by Full, Frozen and EST.
+"""Show where a side network matters, and where it does not. A small backbone is pretrained on one domain of the
+embedded data set and adapted to the other by Full, Frozen and EST, under two heads.
 """
 
 import argparse
@@ -14,7 +14,8 @@ examples:
   mmest demo --fresh                    # forget what finished before
   mmest demo --work-dir /data/demo
 
-It ends with one table and with pictures in the work dir. A run that was stopped goes on at the part where it stopped.
+It ends with a table, a sentence on each head, pictures, and a report page in the work dir. One that was stopped goes on
+at the part where it stopped.
 """
 
 

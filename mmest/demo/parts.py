@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from mmest.datasets.synthetic import LAND_CLASSES, OBJECT_CLASSES
-
 IMAGES = dict(source=dict(train=512, val=48), target=dict(train=96, val=64))
 SIZE = 128
 METHODS = dict(full='Full', frozen='Frozen', est='EST')
@@ -11,35 +9,45 @@ PRETRAIN_CONFIG = 'pretrain_fpn_swin'
 
 
 @dataclass(frozen=True)
-class Task:
-    """A task on the target domain.
+class Case:
+    """A head on the frozen backbone, on the target domain.
 
     Attributes:
-        name: Folder of its runs.
-        head: First part of the names of its configs.
-        metric: Key of the accuracy among the metrics of a run.
-        factor: Makes percent of the metric.
-        label: The accuracy in words.
-        classes: Names of what it finds.
+        name: folder of its runs.
+        head: first part of the names of its configs.
+        title: in words.
+        reads: what the head is given, as the beginning of a sentence.
+        gain: whether a side network is expected to matter.
+        why: what is behind that, as the end of the sentence; said where the runs agree.
     """
 
     name: str
     head: str
-    metric: str
-    factor: float
-    label: str
-    classes: tuple[str, ...]
-
-    def accuracy(self, metrics: dict[str, float]) -> float:
-        """The accuracy in percent; a detector that found nothing at all has no metric, and reaches 0."""
-        return metrics.get(self.metric, 0.0) * self.factor
+    title: str
+    reads: str
+    gain: bool
+    why: str
 
     def config(self, method: str) -> str:
         """Name of the config of a method."""
         return f'{self.head}_swin_{method}'
 
 
-TASKS = (
-    Task('detection', 'retinanet', 'coco/bbox_mAP_50', 100, 'AP50', OBJECT_CLASSES),
-    Task('segmentation', 'fpn', 'mIoU', 1, 'mIoU', LAND_CLASSES + OBJECT_CLASSES),
+CASES = (
+    Case(
+        'one_map',
+        'fcn',
+        'one coarse map',
+        'the head reads one map of stride 16',
+        True,
+        'what finer blocks see reaches it through the side network alone',
+    ),
+    Case(
+        'four_maps',
+        'fpn',
+        'four maps',
+        'the head reads the maps of all four stages',
+        False,
+        'what a side network could bring from finer blocks it has already',
+    ),
 )

@@ -5,7 +5,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -15,23 +16,27 @@ import numpy as np
 import torch
 from mmengine.runner import save_checkpoint
 from mmengine.runner.checkpoint import weights_to_cpu
+from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import mmest
-from mmest.datasets.synthetic import MARKER, OBJECT_CLASSES, VERSION, is_complete, write_dataset
+from mmest.datasets.synthetic import CLASSES, MARKER, OBJECT_CLASSES, VERSION, is_complete, write_dataset
 from mmest.engine.output import output_to
 from mmest.files import write_json
+from mmest.report.page import write_report
+from mmest.report.run import read_run
 
 from . import cache, costs, pictures
-from .parts import IMAGES, METHODS, PRETRAIN_CONFIG, SIZE, TASKS, Task
+from .parts import CASES, IMAGES, METHODS, PRETRAIN_CONFIG, SIZE, Case
 from .report import render_table, table_rows
 from .side_by_side import Job, run_side_by_side
 from .training import load_config, predict, train
+from .verdict import iou_by_class, verdict
 
 SHOWN = 5  # pictures on a sheet
 # Rough shares of the time, for the bar that spans all parts; they need not be right, only in proportion.
-SECONDS = dict(data=30, pretrain=220, detection=43, segmentation=32, costs=24)
+SECONDS = dict(data=30, pretrain=220, one_map=22, four_maps=32, costs=24)
 
 
 class Part(NamedTuple):
@@ -46,14 +51,18 @@ class Part(NamedTuple):
     beside: bool = False
 
 
-def adapt(root: Path, task: Task, method: str, progress: Callable[[float], None]) -> dict:
-    """Adapt the pretrained backbone to the target domain, keep predictions of a few pictures, and return the
-    metrics.
+def adapt(root: Path, case: Case, method: str, progress: Callable[[float], None]) -> dict:
+    """Adapt the pretrained backbone to the target domain, keep the predictions, and return the metrics and the IoU of
+    each class.
     """
-    folder = root / task.name / method
-    runner, metrics = train(load_config(task.config(method), folder), progress)
-    np.savez_compressed(folder / 'predictions.npz', **predict(runner, shown_pictures(root)))
-    return metrics
+    folder = root / case.name / method
+    runner, metrics = train(load_config(case.config(method), folder), progress)
+    found, count = predict(runner), len(CLASSES)
+    np.savez_compressed(folder / 'predictions.npz', found=found)
+    masks = root / 'data' / 'target' / 'masks' / 'val'
+    truth = np.stack([np.asarray(Image.open(masks / f'{i:05d}.png')) for i in range(len(found))])
+    pairs = np.bincount(truth.ravel() * np.int64(count) + found.ravel(), minlength=count**2).reshape(count, count)
+    return dict(metrics, classes=iou_by_class(pairs, CLASSES))
 
 
 def shown_pictures(root: Path) -> list[int]:
@@ -85,24 +94,24 @@ class Demo:
             Part('data', 'drawing scenes of both domains', SECONDS['data'], self._data),
             Part('pretrain', 'pretraining Swin on the source domain', SECONDS['pretrain'], self._pretrain),
         ]
-        for task in TASKS:
+        for case in CASES:
             for method, title in METHODS.items():
                 self.parts.append(
                     Part(
-                        f'{task.name}/{method}',
-                        f'{task.name} on the target domain, {title}',
-                        SECONDS[task.name] * (1.5 if method == 'full' else 1),
-                        partial(adapt, root, task, method),
+                        f'{case.name}/{method}',
+                        f'{case.title} on the target domain, {title}',
+                        SECONDS[case.name] * (1.5 if method == 'full' else 1),
+                        partial(adapt, root, case, method),
                         beside=True,
                     )
                 )
-        for task in TASKS:
+        for case in CASES:
             self.parts.append(
                 Part(
-                    f'costs/{task.name}',
-                    f'memory and time of a training step, {task.name}',
+                    f'costs/{case.name}',
+                    f'memory and time of a training step, {case.title}',
                     SECONDS['costs'],
-                    partial(self._costs, task),
+                    partial(self._costs, case),
                 )
             )
         self.results: dict[str, dict] = {}
@@ -198,15 +207,15 @@ class Demo:
         with output_to(self.root / 'log.txt'):
             configs = {PRETRAIN_CONFIG: load_config(PRETRAIN_CONFIG, self.root).pretty_text}
             configs.update(
-                (task.config(method), load_config(task.config(method), self.root).pretty_text)
-                for task in TASKS
+                (case.config(method), load_config(case.config(method), self.root).pretty_text)
+                for case in CASES
                 for method in METHODS
             )
         keys['pretrain'] = cache.key_of(keys['data'], configs[PRETRAIN_CONFIG], mmest.__version__, torch.__version__)
-        for task in TASKS:
+        for case in CASES:
             for method in METHODS:
-                keys[f'{task.name}/{method}'] = cache.key_of(keys['pretrain'], configs[task.config(method)])
-            keys[f'costs/{task.name}'] = cache.key_of([keys[f'{task.name}/{method}'] for method in METHODS])
+                keys[f'{case.name}/{method}'] = cache.key_of(keys['pretrain'], configs[case.config(method)])
+            keys[f'costs/{case.name}'] = cache.key_of([keys[f'{case.name}/{method}'] for method in METHODS])
         return keys
 
     def _data(self, progress) -> dict:
@@ -220,43 +229,79 @@ class Demo:
         save_checkpoint(dict(state_dict=weights_to_cpu(state)), str(self.root / 'pretrain' / 'pretrained.pth'))
         return metrics
 
-    def _costs(self, task: Task, progress) -> dict:
-        return costs.measure({method: load_config(task.config(method), self.root) for method in METHODS}, progress)
+    def _costs(self, case: Case, progress) -> dict:
+        return costs.measure({method: load_config(case.config(method), self.root) for method in METHODS}, progress)
 
     def _headline(self, name: str) -> str:
-        task = next((task for task in TASKS if name.startswith(f'{task.name}/')), None)
-        return f'{task.label} {task.accuracy(self.results[name]):.1f}, ' if task else ''
+        adapted = any(name.startswith(f'{case.name}/') for case in CASES)
+        return f'mIoU {self.results[name]["mIoU"]:.1f}, ' if adapted else ''
 
     def _report(self) -> None:
-        rows = table_rows(self.results, {task.name: self.results[f'costs/{task.name}'] for task in TASKS})
+        rows = table_rows(self.results, {case.name: self.results[f'costs/{case.name}'] for case in CASES})
+        said = [self._verdict(case) for case in CASES]
         write_json(
             self.root / 'results.json',
             dict(
                 rows=rows,
+                said=said,
                 images=IMAGES,
                 size=SIZE,
                 pretraining=self.results['pretrain'],
+                classes={
+                    f'{case.name}/{method}': self.results[f'{case.name}/{method}']['classes']
+                    for case in CASES
+                    for method in METHODS
+                },
                 memory_attribution={
-                    task.name: {method: self.results[f'costs/{task.name}'][method]['attribution'] for method in METHODS}
-                    for task in TASKS
+                    case.name: {method: self.results[f'costs/{case.name}'][method]['attribution'] for method in METHODS}
+                    for case in CASES
                 },
                 versions=dict(mmest=mmest.__version__, torch=torch.__version__),
             ),
         )
-        target, sheets = self._data_folder / 'target', (pictures.detection_sheet, pictures.segmentation_sheet)
-        for task, sheet in zip(TASKS, sheets):
+        for case in CASES:
             predictions = {
-                title: np.load(self.root / task.name / method / 'predictions.npz') for method, title in METHODS.items()
+                title: np.load(self.root / case.name / method / 'predictions.npz')['found']
+                for method, title in METHODS.items()
             }
-            sheet(self.root / f'{task.name}.png', target, predictions, shown_pictures(self.root), task.classes)
+            shown = shown_pictures(self.root), CLASSES
+            pictures.sheet(
+                self.root / f'{case.name}.png',
+                case.title.capitalize(),
+                self._data_folder / 'target',
+                predictions,
+                *shown,
+            )
         pictures.accuracy_over_memory(self.root / 'accuracy_over_memory.png', rows)
         self.console.print(render_table(rows))
         self.console.print(
             'Live peak: bytes of live tensors at the fullest moment of a training step of 8 pictures, weights '
-            'and optimizer included. Step: median, the methods alternating on this machine.'
+            'and optimizer included. Step: median, the methods alternating on this machine.\n'
         )
-        for name in ('detection.png', 'segmentation.png', 'accuracy_over_memory.png', 'results.json'):
-            self.console.print(f'  {self.root / name}', markup=False, highlight=False, soft_wrap=True)
+        for sentence in said:
+            self.console.print(f'{sentence}\n', markup=False, highlight=False)
+        page = self._page(said)
+        names = [f'{case.name}.png' for case in CASES] + ['accuracy_over_memory.png', 'results.json']
+        for path in [*(self.root / name for name in names), page]:
+            self.console.print(f'  {path}', markup=False, highlight=False, soft_wrap=True)
+
+    def _verdict(self, case: Case) -> str:
+        runs = {method: self.results[f'{case.name}/{method}'] for method in METHODS}
+        return verdict(
+            case,
+            {method: run['mIoU'] for method, run in runs.items()},
+            {method: run['classes'] for method, run in runs.items()},
+        )
+
+    def _page(self, said: Sequence[str]) -> Path:
+        """The report page of the runs of all cases."""
+        runs, out = [], self.root / 'report.html'
+        for case in CASES:
+            for method, title in METHODS.items():
+                runs.append(replace(read_run(self.root / case.name / method), name=f'{case.title}, {title}'))
+        with output_to(self.root / 'log.txt'):
+            write_report(runs, out, lambda *_: None, 'The demo: when a side network matters', said)
+        return out
 
 
 def run_demo(root: Path, fresh: bool = False) -> None:

@@ -2,27 +2,26 @@
 
 from rich.table import Table
 
-from .parts import METHODS, TASKS
+from .parts import CASES, METHODS
 
 
 def table_rows(metrics: dict[str, dict], costs: dict[str, dict]) -> list[dict]:
-    """One row per task and method.
+    """One row per case and method.
 
     Args:
-        metrics: Per 'task/method', the metrics of the run.
-        costs: Per task, what :func:`mmest.demo.costs.measure` gave.
+        metrics: Per 'case/method', the metrics of the run.
+        costs: Per case, what :func:`mmest.demo.costs.measure` gave.
     """
     rows = []
-    for task in TASKS:
-        full = costs[task.name]['full']
+    for case in CASES:
+        full = costs[case.name]['full']
         for method, title in METHODS.items():
-            cost = costs[task.name][method]
+            cost = costs[case.name][method]
             rows.append(
                 dict(
-                    task=task.name,
+                    case=case.title,
                     method=title,
-                    metric=task.label,
-                    accuracy=task.accuracy(metrics[f'{task.name}/{method}']),
+                    miou=metrics[f'{case.name}/{method}']['mIoU'],
                     trainable_backbone=cost['trainable_backbone'],
                     trainable_neck_and_head=cost['trainable_rest'],
                     live_peak_bytes=cost['peak'],
@@ -35,19 +34,19 @@ def table_rows(metrics: dict[str, dict], costs: dict[str, dict]) -> list[dict]:
 
 
 def render_table(rows: list[dict]) -> Table:
-    """The rows as a table for the terminal; the best accuracy of each task and the least memory are bold."""
+    """The rows as a table for the terminal; the best accuracy of each case and the least memory are bold."""
     table = Table(title='Adapted to the target domain (shares are of Full)', title_justify='left')
-    for column in ('task', 'method', 'accuracy', 'trained in backbone', 'in neck, head', 'live peak', 'step'):
-        table.add_column(column, justify='left' if column in ('task', 'method') else 'right')
-    for task in TASKS:
-        mine = [row for row in rows if row['task'] == task.name]
-        best = max(row['accuracy'] for row in mine)
+    for column in ('head reads', 'method', 'mIoU', 'trained in backbone', 'in neck, head', 'live peak', 'step'):
+        table.add_column(column, justify='left' if column in ('head reads', 'method') else 'right')
+    for case in CASES:
+        mine = [row for row in rows if row['case'] == case.title]
+        best = max(row['miou'] for row in mine)
         for row in mine:
-            accuracy = f'{row["metric"]} {row["accuracy"]:.1f}'
+            miou = f'{row["miou"]:.1f}'
             table.add_row(
-                row['task'],
+                row['case'],
                 row['method'],
-                f'[bold]{accuracy}[/]' if row['accuracy'] == best else accuracy,
+                f'[bold]{miou}[/]' if row['miou'] == best else miou,
                 f'{row["trainable_backbone"]:,}',
                 f'{row["trainable_neck_and_head"]:,}',
                 f'{row["live_peak_bytes"] / 2**20:.0f} MiB {row["memory_share"]:>4.0%}',

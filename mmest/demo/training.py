@@ -58,20 +58,8 @@ def train(cfg: Config, progress: Callable[[float], None]) -> tuple[Runner, dict[
     return runner, {key: float(value) for key, value in hook.metrics.items()}
 
 
-def predict(runner: Runner, indices: list[int]) -> dict[str, np.ndarray]:
-    """Predictions for some pictures of the validation set.
-
-    Returns:
-        Arrays per picture i: ``boxes_i`` (N, 4) as corners, ``labels_i``, ``scores_i``; or ``mask_i`` (H, W).
-    """
-    found = {}
-    for index in indices:
-        sample = runner.model.test_step(pseudo_collate([runner.val_dataloader.dataset[index]]))[0]
-        if 'pred_sem_seg' in sample:
-            found[f'mask_{index}'] = sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8)
-        else:
-            instances = sample.pred_instances.cpu().numpy()
-            found[f'boxes_{index}'] = instances.bboxes
-            found[f'labels_{index}'] = instances.labels
-            found[f'scores_{index}'] = instances.scores
-    return found
+def predict(runner: Runner) -> np.ndarray:
+    """The classes of all pixels of the validation images, N×H×W."""
+    dataset = runner.val_dataloader.dataset
+    found = [runner.model.test_step(pseudo_collate([dataset[i]]))[0] for i in range(len(dataset))]
+    return np.stack([sample.pred_sem_seg.data[0].cpu().numpy().astype(np.uint8) for sample in found])

@@ -30,13 +30,17 @@ _MB = 2**20
 _MISSING = '—'
 
 
-def write_report(runs: Sequence[Run], out: Path, progress: Progress) -> None:
+def write_report(
+    runs: Sequence[Run], out: Path, progress: Progress, title: str | None = None, said: Sequence[str] = ()
+) -> None:
     """Evaluate runs on their validation data and write one self-contained HTML file.
 
     Args:
         runs: of one task, with equal classes.
         out: the file.
         progress: told how far it is.
+        title: of the page (default: the names of the runs).
+        said: what there is to say of the runs; a paragraph each, above all figures.
 
     Raises:
         ValueError: the runs are of different tasks.
@@ -54,7 +58,8 @@ def write_report(runs: Sequence[Run], out: Path, progress: Progress) -> None:
     detects = tasks == {'detection'}
     sections = ['Result', 'Curves', 'Classes', 'Confusion', *(['Precision and recall'] if detects else [])]
     content = _template().render(
-        title=f'Report: {", ".join(run.name for run in runs)}',
+        title=title or f'Report: {", ".join(run.name for run in runs)}',
+        said=said,
         subtitle=f'{"Detection" if detects else "Segmentation"} on {pages[0]["images"]} validation images.',
         sections=[*sections, 'Images', 'Memory', 'Proof'],
         metric_names=[readable(name) for name in names],

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,8 @@ import torch
 
 from mmest.configs import configs_root, open_config
 from mmest.engine import launch
+from mmest.report.page import write_report
+from mmest.report.run import read_run
 
 CONFIG = 'mmest::segmentation/custom/upernet_r50'
 
@@ -229,6 +232,11 @@ test_dataloader = dict(num_workers=0)
     assert 'Segmentation on 2 validation images' in page and 'class-1' in page
     assert page.count('data:image/jpeg') == 2 and page.count('<svg') >= 3
     assert 'src="http' not in page and 'href="http' not in page, 'the page has to be whole by itself'
+    assert '<title>Report: work</title>' in page
+    run = replace(read_run(work_dir), name='mine')
+    write_report([run], tmp_path / 'said.html', lambda *_: None, 'A story', ['First <this>.', 'Then that.'])
+    page = (tmp_path / 'said.html').read_text()
+    assert '<title>A story</title>' in page and '<p>First &lt;this&gt;.</p>\n<p>Then that.</p>' in page
     call('report', work_dir, work_dir, '--out', tmp_path / 'two.html')
     assert (tmp_path / 'two.html').read_text().count('data:image/jpeg') == 4, 'runs come one after the other'
 

@@ -7,11 +7,12 @@ from PIL import Image
 from rich.console import Console
 
 from mmest.configs import configs_root
-from mmest.datasets.synthetic import OBJECT_CLASSES, write_dataset
+from mmest.datasets.synthetic import CLASSES, write_dataset
 from mmest.demo import cache, pictures
-from mmest.demo.parts import METHODS, TASKS
+from mmest.demo.parts import CASES, METHODS
 from mmest.demo.report import render_table, table_rows
 from mmest.demo.side_by_side import run_side_by_side
+from mmest.demo.verdict import CHANCE, iou_by_class, verdict
 
 
 @pytest.fixture(scope='module')
@@ -23,19 +24,15 @@ def target(tmp_path_factory):
 
 @pytest.fixture
 def rows():
-    metrics = {
-        f'{task.name}/{method}': {task.metric: 50 / task.factor + i}
-        for task in TASKS
-        for i, method in enumerate(METHODS)
-    }
+    metrics = {f'{case.name}/{method}': dict(mIoU=50.0 + i) for case in CASES for i, method in enumerate(METHODS)}
     costs = {
-        task.name: {
+        case.name: {
             method: dict(
                 peak=(4 - i) * 2**20, step=0.1 * (3 - i), trainable_backbone=10, trainable_rest=20, attribution={}
             )
             for i, method in enumerate(METHODS)
         }
-        for task in TASKS
+        for case in CASES
     }
     return table_rows(metrics, costs)
 
@@ -56,9 +53,9 @@ def test_a_damaged_result_counts_as_none(tmp_path):
 
 
 def test_every_run_has_its_config():
-    for task in TASKS:
+    for case in CASES:
         for method in METHODS:
-            assert (configs_root() / 'demo' / f'{task.config(method)}.py').is_file()
+            assert (configs_root() / 'demo' / f'{case.config(method)}.py').is_file()
 
 
 def test_shares_are_of_full_and_the_table_has_every_row(rows):
@@ -67,25 +64,46 @@ def test_shares_are_of_full_and_the_table_has_every_row(rows):
     console = Console(width=160, record=True, quiet=True)
     console.print(render_table(rows))
     json.dumps(rows)
-    assert render_table(rows).row_count == len(TASKS) * len(METHODS)
+    assert render_table(rows).row_count == len(CASES) * len(METHODS)
 
 
 def test_pictures_are_written(target, rows, tmp_path):
-    boxes = {
-        f'{key}_{i}': value
-        for i in range(2)
-        for key, value in dict(
-            boxes=np.float32([[4, 4, 20, 20], [8, 8, 9, 9]]), labels=np.array([0, 2]), scores=np.float32([0.9, 0.1])
-        ).items()
-    }
-    masks = {f'mask_{i}': np.zeros((64, 64), np.uint8) for i in range(2)}
-    pictures.detection_sheet(tmp_path / 'detection.png', target, dict(Full=boxes, EST=boxes), [0, 1], OBJECT_CLASSES)
-    pictures.segmentation_sheet(
-        tmp_path / 'segmentation.png', target, dict(Full=masks, EST=masks), [0, 1], TASKS[1].classes
-    )
+    masks = np.zeros((2, 64, 64), np.uint8)
+    pictures.sheet(tmp_path / 'sheet.png', 'two maps', target, dict(Full=masks, EST=masks), [0, 1], CLASSES)
     pictures.accuracy_over_memory(tmp_path / 'plot.png', rows)
-    for name in ('detection.png', 'segmentation.png', 'plot.png'):
+    for name in ('sheet.png', 'plot.png'):
         assert np.asarray(Image.open(tmp_path / name)).std() > 10
+
+
+@pytest.mark.parametrize(
+    'frozen, est, full, said',
+    [
+        (20.0, 20.1 + CHANCE, 50.0, 'the side network matters'),
+        (50.0, 50.0 + CHANCE, 51.0, 'the side network does not matter'),
+        (50.0, 50.0 - CHANCE, 60.0, 'only training the backbone gives more'),
+        (50.0, 49.9 - CHANCE, 60.0, 'the side network does harm, take Frozen'),
+    ],
+)
+@pytest.mark.parametrize('case', CASES, ids=lambda case: case.name)
+def test_a_verdict_follows_from_what_was_measured(case, frozen, est, full, said):
+    miou = dict(full=full, frozen=frozen, est=est)
+    classes = {method: dict(water=80.0, road=value) for method, value in miou.items()}
+    sentence = verdict(case, miou, classes)
+    assert said in sentence and f'{est:.1f} with EST, {frozen:.1f} with Frozen, {full:.1f} with Full' in sentence
+    if est - frozen > CHANCE:
+        assert f'road: IoU {est:.0f} after {frozen:.0f}' in sentence, 'the class that gained most'
+    as_expected = (est - frozen > CHANCE) == case.gain and est - frozen >= -CHANCE
+    assert (case.why in sentence) == as_expected and ('not what was expected' in sentence) != as_expected
+
+
+def test_one_case_is_expected_to_gain_and_one_not():
+    assert sorted(case.gain for case in CASES) == [False, True]
+
+
+def test_iou_by_class_is_of_pixels():
+    """Three pixels of a, of which one is taken for b; two of b, right; c does not occur."""
+    pairs = np.array([[2, 1, 0], [0, 2, 0], [0, 0, 0]])
+    assert iou_by_class(pairs, ('a', 'b', 'c')) == pytest.approx(dict(a=200 / 3, b=200 / 3))
 
 
 def double(value, progress):

@@ -1,0 +1,2 @@
+_base_ = ['./_base_/one_map.py', './_base_/one_cycle.py']
+model = dict(backbone=dict(backbone=dict(init_cfg=_base_.pretrained), tuning=dict(type='Frozen')))
