@@ -18,7 +18,7 @@ help:  ## this list
 setup:  ## install everything into .venv
 	@$(SETUP_PYTHON) tools/setup_env.py --stack $(STACK)
 
-demo: setup  ## train on the embedded data set by Full, Frozen and EST; results in work_dirs/demo
+demo: setup  ## where a side network matters and where not, on an embedded data set; results in work_dirs/demo
 	@$(VENV)/bin/python tools/demo.py
 
 test: setup  ## run the tests

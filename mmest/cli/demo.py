@@ -13,6 +13,7 @@ examples:
   mmest demo
   mmest demo --fresh                    # forget what finished before
   mmest demo --work-dir /data/demo
+  mmest train demo/retinanet_swin_est   # afterwards: the boxes of the same images
 
 It ends with a table, a sentence on each head, pictures, and a report page in the work dir. One that was stopped goes on
 at the part where it stopped.

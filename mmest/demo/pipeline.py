@@ -34,7 +34,7 @@ from .side_by_side import Job, run_side_by_side
 from .training import load_config, predict, train
 from .verdict import iou_by_class, verdict
 
-SHOWN = 5  # pictures on a sheet
+SHOWN = 4  # pictures on a sheet
 # Rough shares of the time, for the bar that spans all parts; they need not be right, only in proportion.
 SECONDS = dict(data=30, pretrain=220, one_map=22, four_maps=32, costs=24)
 
@@ -259,19 +259,7 @@ class Demo:
                 versions=dict(mmest=mmest.__version__, torch=torch.__version__),
             ),
         )
-        for case in CASES:
-            predictions = {
-                title: np.load(self.root / case.name / method / 'predictions.npz')['found']
-                for method, title in METHODS.items()
-            }
-            shown = shown_pictures(self.root), CLASSES
-            pictures.sheet(
-                self.root / f'{case.name}.png',
-                case.title.capitalize(),
-                self._data_folder / 'target',
-                predictions,
-                *shown,
-            )
+        sheets = [self._sheet(case) for case in CASES]
         pictures.accuracy_over_memory(self.root / 'accuracy_over_memory.png', rows)
         self.console.print(render_table(rows))
         self.console.print(
@@ -280,10 +268,21 @@ class Demo:
         )
         for sentence in said:
             self.console.print(f'{sentence}\n', markup=False, highlight=False)
-        page = self._page(said)
-        names = [f'{case.name}.png' for case in CASES] + ['accuracy_over_memory.png', 'results.json']
-        for path in [*(self.root / name for name in names), page]:
+        for path in [*sheets, self.root / 'accuracy_over_memory.png', self.root / 'results.json']:
             self.console.print(f'  {path}', markup=False, highlight=False, soft_wrap=True)
+        self.console.print('Writing the page on all runs ...')
+        self.console.print(f'  {self._page(said)}', markup=False, highlight=False, soft_wrap=True)
+
+    def _sheet(self, case: Case) -> Path:
+        """Predictions of a case beside the truth."""
+        path = self.root / f'{case.name}.png'
+        predictions = {
+            METHODS[method]: np.load(self.root / case.name / method / 'predictions.npz')['found']
+            for method in ('frozen', 'est', 'full')
+        }
+        shown = shown_pictures(self.root)
+        pictures.sheet(path, case.title.capitalize(), self._data_folder / 'target', predictions, shown, CLASSES)
+        return path
 
     def _verdict(self, case: Case) -> str:
         runs = {method: self.results[f'{case.name}/{method}'] for method in METHODS}

@@ -23,7 +23,7 @@ def verdict(case: Case, miou: Mapping[str, float], classes: Mapping[str, Mapping
     gain = est - frozen
     if gain > CHANCE:
         most = max(classes['est'], key=lambda name: classes['est'][name] - classes['frozen'][name])
-        figures += f'; {most}: IoU {classes["est"][most]:.0f} after {classes["frozen"][most]:.0f} with Frozen'
+        figures += f'; IoU of {most} {classes["est"][most]:.0f} with EST, {classes["frozen"][most]:.0f} with Frozen'
         said, agrees = 'the side network matters', case.gain
     elif gain >= -CHANCE:
         said, agrees = 'the side network does not matter', not case.gain
@@ -31,8 +31,9 @@ def verdict(case: Case, miou: Mapping[str, float], classes: Mapping[str, Mapping
             figures += '; only training the backbone gives more'
     else:
         said, agrees = 'the side network does harm, take Frozen', False
-    reason = f'{case.reads}, and {case.why}' if agrees else f'{case.reads}; this is not what was expected'
-    return f'{case.title.capitalize()}: {said}. {reason[0].upper()}{reason[1:]} ({figures}).'
+    if agrees:
+        return f'{case.title.capitalize()}: {said}, as {case.reads}, and {case.why} ({figures}).'
+    return f'{case.title.capitalize()}: {said}, which was not expected where {case.reads} ({figures}).'
 
 
 def iou_by_class(pairs: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
