@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
         metrics = run_test(cfg, args.launcher, hooks)
     if not is_main_process():
         return
-    print(metrics_table(metrics))
+    print(metrics_table(metrics) if metrics else 'No score, as where a model detects nothing.')
     if args.submission:
         print(f'Wrote {", ".join(str(path) for path in sorted(args.submission.glob("*.zip")))}')
     if args.out:

@@ -146,6 +146,13 @@ def test_missing_checkpoint(run):
     assert said == 'test: There is no checkpoint "gone.pth".'
 
 
+def test_a_test_without_a_score_says_so(run, capsys, monkeypatch, tmp_path):
+    (tmp_path / 'model.pth').touch()
+    monkeypatch.setattr('mmest.cli.test.run_test', lambda *_: {})
+    run('test', CONFIG, tmp_path / 'model.pth', '--work-dir', tmp_path)
+    assert capsys.readouterr().out == 'No score, as where a model detects nothing.\n'
+
+
 def test_resume_from_a_file_that_is_not_whole(run, tmp_path):
     write_pairs(tmp_path)
     (tmp_path / 'half.pth').write_bytes(b'PK\3\4 half of a checkpoint')
