@@ -150,7 +150,7 @@ def _trial_tables(trials: Sequence[dict]) -> Iterator[str]:
         columns = [
             Column('variant'),
             *(Column(f'rate ×{factor:g}', '{:.1f}', largest_bold=True) for factor in factors),
-            Column('trained beside the backbone, M', '{:.2f}'),
+            Column('trained by the method, M', '{:.2f}'),
             Column('trials'),
         ]
         one, images = mine[0], mine[0]['images']
