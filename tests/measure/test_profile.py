@@ -1,0 +1,67 @@
+"""A profile says which part of a model an operation is of, and of what kind it is."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import MODELS
+from toy import METHODS, image, runner_cfg
+
+from mmest.measure.profile import kind_of, profile_step
+
+sys.path.insert(0, str(Path(__file__).parents[2] / 'benchmarks'))
+import profile_step as script
+
+
+def profiled(method):
+    cfg = runner_cfg('resnet', METHODS[method], 'none.pth', 'none')
+    cfg.model.backbone.backbone.pop('init_cfg')
+    model = MODELS.build(cfg.model).train()
+    batch = dict(inputs=image(), target=(image()[:, 0] > 0.5).long())
+    return profile_step(model, build_optim_wrapper(model, cfg.optim_wrapper), batch, steps=1)
+
+
+def test_each_operation_belongs_to_a_part():
+    found = {method: profiled(method) for method in ('frozen', 'est', 'full')}
+    parts = {method: set(one['parts']) for method, one in found.items()}
+    whole = {'backbone', 'neck and heads', 'neck and heads, backward', 'optimizer'}
+    assert parts['frozen'] == whole
+    assert parts['est'] == {*whole, 'method', 'method, backward'}, 'no gradient goes through the backbone'
+    assert parts['full'] == {*whole, 'backbone, backward'}
+    est, full = (found[method]['parts'] for method in ('est', 'full'))
+    convolutions = [part['backbone']['kinds']['convolutions']['operations'] for part in (est, full)]
+    assert convolutions[0] == convolutions[1] > 50
+    assert est['method']['kinds']['matrix products']['operations'] > 0
+    for one in found.values():
+        for part in one['parts'].values():
+            kinds = part['kinds'].values()
+            assert part['seconds'] == pytest.approx(sum(kind['seconds'] for kind in kinds)) and part['operations'] > 0
+
+
+@pytest.mark.parametrize(
+    'name, kind',
+    [
+        ('aten::addmm', 'matrix products'),
+        ('aten::convolution_backward', 'convolutions'),
+        ('aten::native_layer_norm', 'norms'),
+        ('aten::copy_', 'copies'),
+        ('aten::permute', 'views'),
+        ('aten::t', 'views'),
+        ('aten::add', 'elementwise'),
+        ('aten::sum', 'sums and means'),
+        ('torchvision::x', 'others'),
+    ],
+)
+def test_kinds(name, kind):
+    assert kind_of(name) == kind
+
+
+def test_the_script_writes_what_it_shows(tmp_path, capsys):
+    out = tmp_path / 'profile.json'
+    words = ['detection/custom/retinanet', '--backbone', 'r50', '--tunings', 'frozen', '--size', '32', '32']
+    script.main([*words, '--batch-size', '1', '--steps', '1', '--out', str(out)])
+    record = json.loads(out.read_text())
+    assert record['size'] == [32, 32] and not record['compile'] and record['versions']['torch']
+    assert f'frozen: a step of {record["profiles"]["frozen"]["seconds"]:.3f} s' in capsys.readouterr().out
