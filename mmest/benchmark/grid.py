@@ -47,7 +47,7 @@ class Cell:
 
 
 def read_grid(path: str) -> list[Cell]:
-    """The cells of a grid file, memory first; the docstring of ``tools/benchmark.py`` has its format.
+    """The cells of a grid file, memory first; ``mmest benchmark --help`` has its format.
 
     Raises:
         FileNotFoundError: the file, or a config that it names, is not there.

@@ -1,4 +1,4 @@
-"""Results from the JSON files of ``tools/benchmark.py``, ``measure_memory.py`` and ``measure_time.py``, and from work
+"""Results from the JSON files of ``mmest benchmark``, ``mmest memory`` and ``mmest time``, and from work
 folders.
 """
 
@@ -60,7 +60,7 @@ def read_results(sources: Sequence[Path]) -> list[Result]:
     if not results:
         raise ValueError(
             f'There are neither records nor trainings in {", ".join(map(str, sources))}. Records are the JSON files '
-            'of tools/benchmark.py, measure_memory.py and measure_time.py.'
+            'of mmest benchmark, mmest memory and mmest time.'
         )
     _refuse_doubles(results)
     return results

@@ -1,4 +1,4 @@
-"""Records of trainings that ``tools/train.py`` left in work folders."""
+"""Records of trainings that ``mmest train`` left in work folders."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -68,7 +68,7 @@ def _last_metrics(run: Path) -> dict:
 
 
 def _dataset(run: Path, model: str, cfg: Config) -> str:
-    """tools/train.py names the folder ``<dataset>_<config>``; other folders tell by the data."""
+    """``mmest train`` names the folder ``<dataset>_<config>``; other folders tell by the data."""
     before, found, _ = run.name.partition(f'_{model}')
     if found and before:
         return before
