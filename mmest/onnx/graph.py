@@ -92,10 +92,12 @@ class Detector(Graph):
         head = getattr(model, 'bbox_head', None)
         cfg = copy.deepcopy(getattr(head, 'test_cfg', None) or {})
         how = cfg.get('nms') or {}
-        if not hasattr(head, 'predict_by_feat') or how.get('type', 'nms') != 'nms' or 'iou_threshold' not in how:
+        plain = how.get('type', 'nms') == 'nms' and 'iou_threshold' in how and 'max_per_img' in cfg
+        if not (hasattr(head, 'predict_by_feat') and plain):
             raise ValueError(
                 f'{type(model).__name__} with {type(head).__name__} cannot become an ONNX graph: it should be a '
-                'segmentor, or a one-stage detector with plain NMS, such as RetinaNet. Predict from the checkpoint.'
+                'segmentor, or a one-stage detector with plain NMS and max_per_img in its test_cfg, such as RetinaNet. '
+                'Predict from the checkpoint.'
             )
         self.smallest, cfg.min_bbox_size = cfg.get('min_bbox_size', -1), -1
         self.classes, self.iou, self.most = head.num_classes, how['iou_threshold'], cfg.max_per_img

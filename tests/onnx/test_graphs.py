@@ -10,12 +10,14 @@ import numpy as np
 import official_trees as trees
 import pytest
 import torch
+from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from toy import METHODS
 
 from mmest.cli import main
 from mmest.onnx.export import export_onnx
+from mmest.onnx.graph import Detector
 from mmest.onnx.model import OnnxModel
 from mmest.onnx.suppression import suppress
 from mmest.prediction.model import Model
@@ -184,11 +186,36 @@ def test_without_the_packages_a_sentence_names_them(exported, tmp_path, monkeypa
     assert not (tmp_path / 'x.onnx').exists()
 
 
-def test_two_stage_detectors_are_refused():
-    from mmest.onnx.graph import Detector
-
+@pytest.mark.parametrize(
+    'name, said',
+    [('_base_/models/faster-rcnn_r50_fpn.py', 'FasterRCNN'), ('yolox/yolox_tiny_8xb8-300e_coco.py', 'YOLOX')],
+)
+def test_other_detectors_are_refused(name, said):
     init_default_scope('mmdet')
-    cfg = Config.fromfile(Path(mmdet.__file__).parent / '.mim/configs/_base_/models/faster-rcnn_r50_fpn.py')
+    cfg = Config.fromfile(Path(mmdet.__file__).parent / '.mim/configs' / name)
     cfg.model.backbone.init_cfg = None
-    with pytest.raises(ValueError, match='FasterRCNN .* cannot become an ONNX graph'):
+    with pytest.raises(ValueError, match=f'{said} .* cannot become an ONNX graph'):
         Detector(MODELS.build(cfg.model), 64)
+
+
+def test_a_head_with_centerness_and_without_anchors():
+    """Scores are products there, and a level has fewer places than are asked for."""
+    init_default_scope('mmdet')
+    cfg = Config.fromfile(Path(mmdet.__file__).parent / '.mim/configs/fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py')
+    cfg.model.backbone.update(depth=18, init_cfg=None)
+    cfg.model.neck.update(in_channels=[64, 128, 256, 512], out_channels=64)
+    cfg.model.bbox_head.update(in_channels=64, feat_channels=64, stacked_convs=1, num_classes=3)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = MODELS.build(cfg.model).eval()
+    model.bbox_head.test_cfg.update(score_thr=0.001, max_per_img=20)
+    picture = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    prepared = model.data_preprocessor(dict(inputs=[(picture[0].flip(0) * 255)], data_samples=None))['inputs']
+    sample = DetDataSample(metainfo=dict(img_shape=(64, 64), scale_factor=(1.0, 1.0)))
+    with torch.no_grad():
+        wanted = model.predict(prepared, [sample])[0].pred_instances
+        rows = Detector(model, 64)(picture)[0]
+    assert len(wanted) == 20
+    np.testing.assert_allclose(rows[:, 4], wanted.scores, atol=1e-6)
+    np.testing.assert_allclose(rows[:, :2] - rows[:, 2:4] / 2, wanted.bboxes[:, :2], atol=1e-3)
+    assert (rows[:, 5:].argmax(1) == wanted.labels).all()
