@@ -34,7 +34,7 @@ variants = {
     'with reduction 4': dict(reduction=4),
     'with reduction 2 and all taps': dict(reduction=2, taps=1),
     'with detail': dict(reduction=4, detail=True),
-    'with all': dict(reduction=2, taps=1, detail=True, readout=True, output_norms=True, kernel_size=7),
+    'with all': dict(reduction=2, taps=1, detail=True, output_norms=True, kernel_size=7),
 }
 more_blocks = {f'{n} blocks': {'model.backbone.tuning.blocks': n} for n in (2, 3)}
 recomputed = {'model.backbone.backbone.with_cp': True}

@@ -78,9 +78,8 @@ def test_stage_change_pools_by_two(size):
         dict(gate='channel', ratios=(2, 8), taps='stage'),
         dict(kernel_size=5, reduction=2),
         dict(output_norms=True),
-        dict(readout=True),
-        dict(stem=True),
-        dict(stem=True, readout=True, reduction=2),
+        dict(detail=True),
+        dict(detail=True, reduction=2, output_norms=True),
     ],
 )
 @pytest.mark.parametrize('name', ['swin', 'resnet', 'vit'])
@@ -92,13 +91,10 @@ def test_whole_network(name, knobs):
     outputs = tuned(image())
     features, taps, _ = seen[0]
     ratios, gate = knobs.get('ratios', (1, 2, 4)), knobs.get('gate', 'dynamic')
-    s, states, reduced = None, {}, []
-    if knobs.get('stem'):
-        s = reference_stem(method.stem, image(), taps[0].feature.shape[2:])
+    s, states = None, {}
     for i, (tap, block) in enumerate(zip(taps, method.blocks)):
         h = layer_norm(tap.feature.permute(0, 2, 3, 1))
         z = h @ block.reduce.weight.T + block.reduce.bias
-        reduced.append(z)
         if s is not None:
             if s.shape[1:3] != h.shape[1:3]:
                 s = F.avg_pool2d(s.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
@@ -113,10 +109,8 @@ def test_whole_network(name, knobs):
         if method.scales is not None:
             f = f * method.scales[k] + method.shifts[k]
         wanted = f + linear_map(method.expand[k], s)
-        if knobs.get('readout'):
-            for stage, layer in enumerate(method.readout[k]):
-                x = torch.cat([r for r, t in zip(reduced, taps) if t.stage == taps[0].stage + stage], -1)
-                wanted = wanted + bring_to(linear_map(layer, x), f)
+        if knobs.get('detail') and k == 0:
+            wanted = wanted + reference_detail(method.detail, image(), f.shape[2:])
         torch.testing.assert_close(outputs[k], wanted, rtol=1e-3, atol=1e-3)
 
 
@@ -125,29 +119,40 @@ def linear_map(layer, x):
     return (x @ layer.weight.T + layer.bias).permute(0, 3, 1, 2)
 
 
-def bring_to(x, f):
-    if x.shape[-1] > f.shape[-1]:
-        return F.avg_pool2d(x, x.shape[-1] // f.shape[-1])
-    return F.interpolate(x, f.shape[-2:], mode='bilinear')
-
-
-def reference_stem(m, x, size):
-    for layer in m.layers:
-        x = layer(x)
-    x = F.avg_pool2d(x, x.shape[-1] // size[1])
-    return linear_map(m.project, x.permute(0, 2, 3, 1)).permute(0, 2, 3, 1)
+def reference_detail(m, x, size):
+    """Position by position: each sees the finer positions inside it, channel by channel."""
+    for i in range(0, len(m.layers), 3):
+        conv, norm = m.layers[i], m.layers[i + 1]
+        x = F.conv2d(x, conv.weight, stride=2, padding=1)
+        x = F.gelu(F.group_norm(x, 8, norm.weight, norm.bias))
+    spatial, norm, up, _, down = m.local
+    y = F.conv2d(x, spatial.weight, spatial.bias, padding=3, groups=x.shape[1])
+    y = F.group_norm(y, 1, norm.weight, norm.bias)
+    y = torch.einsum('bchw,dc->bdhw', y, up.weight[:, :, 0, 0]) + up.bias[:, None, None]
+    x = x + torch.einsum('bchw,dc->bdhw', F.gelu(y), down.weight[:, :, 0, 0]) + down.bias[:, None, None]
+    ratio = x.shape[-1] // size[1]
+    inside = x.unflatten(3, (size[1], ratio)).unflatten(2, (size[0], ratio))  # B×c×H×r×W×r
+    return linear_map(m.expand, inside.permute(0, 2, 4, 1, 3, 5).flatten(3))
 
 
 @pytest.mark.parametrize('name', ['swin', 'resnet', 'vit'])
 def test_every_part_starts_at_the_frozen_outputs(name):
-    tuned = build(name, dict(type='EST', stem=True, readout=True))
+    tuned = build(name, dict(type='EST', detail=True, output_norms=True))
     for found, frozen in zip(tuned(image()), tuned.backbone(image())):
         assert torch.equal(found, frozen)
 
 
+def test_detail_takes_images_of_any_size():
+    tuned = build('vit', dict(type='EST', detail=True))
+    randomised(tuned.method)
+    x = image()[..., :-5, :-3]
+    for found, frozen in zip(tuned(x), tuned.backbone(x)):
+        assert found.shape == frozen.shape and not torch.equal(found, frozen)
+
+
 @pytest.mark.parametrize('name', ['swin', 'vit'])
 def test_every_part_trains(name):
-    tuned = build(name, dict(type='EST', stem=True, readout=True))
+    tuned = build(name, dict(type='EST', detail=True, output_norms=True))
     randomised(tuned.method)
     tuned.train()
     sum(f.square().mean() for f in tuned(image())).backward()

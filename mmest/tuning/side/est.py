@@ -17,7 +17,8 @@ from torch.utils.checkpoint import checkpoint as recompute
 from mmest.anatomy.taps import Tap
 from mmest.registry import TUNINGS
 from mmest.tuning.knobs import KernelSize, Ratios
-from mmest.tuning.side.network import ExpandingSideNetwork, pool_to, zero_linear
+from mmest.tuning.side.detail import Detail
+from mmest.tuning.side.network import ExpandingSideNetwork
 
 MULTIPLE = 8  # tensor cores want widths of this kind
 LEAST_REDUCTION = 4
@@ -106,80 +107,12 @@ class ESTBlock(nn.Module):
         self.fusion = MultiChannelAdapterFusion(channels, ratios)
         self.dwconv = nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
 
-    def forward(self, h: Tensor, s: Tensor | None) -> tuple[Tensor, Tensor]:
-        """h: B×H×W×C, normalised; s: B×H×W×d or None. Returns D h and the next state, B×H×W×d each."""
-        reduced = self.reduce(h)
-        z = reduced if self.gate is None else self.gate(reduced, s)
-        return reduced, z + self.dwconv(self.fusion(z).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
-
-
-class Stem(nn.Module):
-    """The image as a first state: 3×3 convolutions of stride 2 down to the first tap's stride, at most three of them.
-
-    Args:
-        channels: width d of the state.
-        stride: of the first tap, a power of two.
-        widths: of the convolutions; what they lack of the stride, average pooling does.
-    """
-
-    def __init__(self, channels: int, stride: int, widths: Sequence[int] = (16, 32, 64)) -> None:
-        super().__init__()
-        layers, before = [], 3
-        for width in widths[: max(1, stride.bit_length() - 1)]:
-            layers += [nn.Conv2d(before, width, 3, 2, 1, bias=False), nn.GroupNorm(8, width), nn.GELU()]
-            before = width
-        self.layers = nn.Sequential(*layers)
-        self.project = nn.Linear(before, channels)
-
-    def forward(self, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """B×3×H×W to B×H'×W'×d, (H', W') = size."""
-        return self.project(pool_to(self.layers(image).permute(0, 2, 3, 1), size))
-
-
-class Detail(nn.Module):
-    """The image at a finer stride than the first output, as a correction of that output.
-
-    3×3 convolutions of stride 2 down to a stride of at most 8, a block of ConvNeXt's kind there (depthwise 7×7, then
-    two linear layers), and the positions that lie within one of the output side by side: what a patch embedding of
-    stride 16 has lost. Zero at the start.
-
-    Args:
-        channels: of the output.
-        stride: of the output, a power of two.
-        widths: of the convolutions.
-    """
-
-    def __init__(self, channels: int, stride: int, widths: Sequence[int] = (32, 64, 64)) -> None:
-        super().__init__()
-        layers, before = [], 3
-        for width in widths[: max(1, stride.bit_length() - 1)]:
-            layers += [nn.Conv2d(before, width, 3, 2, 1, bias=False), nn.GroupNorm(8, width), nn.GELU()]
-            before = width
-        self.layers = nn.Sequential(*layers)
-        self.local = nn.Sequential(
-            nn.Conv2d(before, before, 7, padding=3, groups=before),
-            nn.GroupNorm(1, before),
-            nn.Conv2d(before, 2 * before, 1),
-            nn.GELU(),
-            nn.Conv2d(2 * before, before, 1),
-        )
-        self.ratio = max(1, stride // 2 ** (len(layers) // 3))
-        self.expand = zero_linear(before * self.ratio**2, channels)
-
-    def forward(self, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """B×3×H×W to B×C×H'×W', (H', W') = size."""
-        x = self.layers(image)
-        x = resized(x + self.local(x), (size[0] * self.ratio, size[1] * self.ratio))
-        return self.expand(F.pixel_unshuffle(x, self.ratio).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """B×C×H×W to B×C×H'×W', (H', W') = size: pooled where it is finer, interpolated where it is coarser."""
-    if tuple(x.shape[-2:]) == size:
-        return x
-    if x.shape[-2] > size[0]:
-        return F.adaptive_avg_pool2d(x, size)
-    return F.interpolate(x, size, mode='bilinear')
+    def forward(self, h: Tensor, s: Tensor | None) -> Tensor:
+        """h: B×H×W×C, normalised; s: B×H×W×d or None. Returns the next state, B×H×W×d."""
+        z = self.reduce(h)
+        if self.gate is not None:
+            z = self.gate(z, s)
+        return z + self.dwconv(self.fusion(z).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)
 
 
 @TUNINGS.register_module()
@@ -200,9 +133,7 @@ class EST(ExpandingSideNetwork):
         taps: ``block``, ``stage``, or a number n: every n-th block; see :func:`choose_taps`.
         kernel_size: of the depthwise convolutions.
         output_norms: train a scale and a shift of each output; costs one map of the output's size.
-        stem: the image, through :class:`Stem`, is the state before the first block.
-        detail: the first output also gets the image, through :class:`Detail`.
-        readout: every output gets a linear map of what all taps were reduced to, zero at the start.
+        detail: the first output also gets the image, through :class:`mmest.tuning.side.detail.Detail`.
         recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.
         lr_mult: factor on the learning rate of the side network.
 
@@ -222,9 +153,7 @@ class EST(ExpandingSideNetwork):
         taps: str | int = 2,
         kernel_size: KernelSize = 3,
         output_norms: bool = False,
-        stem: bool = False,
         detail: bool = False,
-        readout: bool = False,
         recompute: bool = False,
         lr_mult: float = 1.0,
     ) -> None:
@@ -238,71 +167,29 @@ class EST(ExpandingSideNetwork):
         for divisor in itertools.count(LEAST_REDUCTION) if reduction is None else [reduction]:
             widths = [max(1, round(block.width / divisor / MULTIPLE)) * MULTIPLE for block in self.tapped]
             self.blocks = nn.ModuleList(
-                ESTBlock(block.channels, width, i == 0 and not stem, ratios, gate, kernel_size)
+                ESTBlock(block.channels, width, i == 0, ratios, gate, kernel_size)
                 for i, (block, width) in enumerate(zip(self.tapped, widths))
             )
             self.build_state(widths)
-            self.stem = Stem(widths[0], self.stride) if stem else None
-            self.detail = self._detail() if detail else None
-            self.readout = self._readout(widths) if readout else None
+            self.detail = Detail(self.outputs[0].channels, self.stride_of(self.sources[0])) if detail else None
             if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MULTIPLE:
                 break
 
-    def _detail(self) -> Detail:
-        source = self.tapped[self.sources[0]]
-        return Detail(self.outputs[0].channels, self.stride * self.tapped[0].size[0] // source.size[0])
-
-    def _readout(self, widths: Sequence[int]) -> nn.ModuleList:
-        """Of each output, by stage: what the taps of the stage were reduced to, side by side, to the output's width."""
-        return nn.ModuleList(
-            nn.ModuleList(zero_linear(sum(widths[i] for i in taps), output.channels) for taps in self.taps_of_stages())
-            for output in self.outputs
-        )
-
-    def taps_of_stages(self) -> list[list[int]]:
-        """Indices of the taps, by stage."""
-        groups: list[list[int]] = []
-        for i in range(len(self.tapped)):
-            if not groups or self.starts_stage(i):
-                groups.append([])
-            groups[-1].append(i)
-        return groups
-
     def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
-        reduced, states = self._run(taps, image)
-        by_stage = [torch.cat([reduced[i] for i in some], -1) for some in self.taps_of_stages()] if self.readout else []
-        outputs = []
-        for k, source in enumerate(self.sources):
-            size = tuple(features[k].shape[-2:])
-            p = self.correct(k, features[k], states[source])
-            if k == 0 and self.detail is not None:
-                p = p + self.detail(image, size)
-            for x, read in zip(by_stage, self.readout[k] if self.readout else ()):
-                p = p + resized(read(pool_to(x, size)).permute(0, 3, 1, 2), size)
-            outputs.append(p)
+        outputs = super().forward(features, taps, image)
+        if self.detail is not None:
+            outputs[0] = outputs[0] + self.detail(image, tuple(features[0].shape[-2:]))
         return outputs
 
-    def _run(self, taps: Sequence[Tap], image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """What each tap was reduced to, and the state behind it, B×H×W×d each."""
-        reduced, states, state = [], [], None
-        for i, tap in enumerate(taps):
-            # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
-            h = tap.feature.permute(0, 2, 3, 1)
-            h = F.layer_norm(h, h.shape[-1:])
-            if i == 0 and self.stem is not None:
-                state = self.stem(image, tuple(h.shape[1:3]))
-            elif self.starts_stage(i):
-                state = self.change_stage(i, state, tuple(h.shape[1:3]))
-            if self.recompute and self.training:
-                kept = h if self.saved_dtype is None else h.bfloat16()
-                new, state = recompute(self._run_block, i, kept, state, use_reentrant=False)
-            else:
-                new, state = self.blocks[i](h, state)
-            reduced.append(new)
-            states.append(state)
-        return reduced, states
+    def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
+        # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
+        h = F.layer_norm(h, h.shape[-1:])
+        if self.recompute and self.training:
+            kept = h if self.saved_dtype is None else h.bfloat16()
+            return recompute(self._run_block, i, kept, state, use_reentrant=False)
+        return self.blocks[i](h, state)
 
-    def _run_block(self, i: int, h: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _run_block(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
         return self.blocks[i](h if self.saved_dtype is None else h.float(), state)
 
     def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:

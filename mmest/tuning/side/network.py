@@ -106,7 +106,7 @@ class SideNetwork(TuningMethod):
         self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, taps)}
         self.tapped: list[Block] = list(self.tapped_blocks.values())
         self.outputs = anatomy.outputs
-        self.stride = round(anatomy.image[0] / self.tapped[0].size[0])  # of the first tap
+        self._image = anatomy.image
         self._refuse_rising_resolution(anatomy, type(backbone).__name__)
         order = list(self.tapped_blocks)
         self.sources = [order.index(output.block) for output in anatomy.outputs]
@@ -122,6 +122,10 @@ class SideNetwork(TuningMethod):
                     f'{block.size[0]}×{block.size[1]} behind "{block.name}". Use a method that reads no taps, such as '
                     'Full, Partial or Frozen.'
                 )
+
+    def stride_of(self, i: int) -> int:
+        """Stride of tap i."""
+        return round(self._image[0] / self.tapped[i].size[0])
 
     def starts_stage(self, i: int) -> bool:
         """Whether tap i is the first of a stage other than the first."""
