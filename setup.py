@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parent
 
 
 def version() -> str:
-    """The version that mmest/__init__.py states, without importing it."""
-    text = (ROOT / 'mmest' / '__init__.py').read_text(encoding='utf-8')
+    """The version that mmest/version.py states, without importing it."""
+    text = (ROOT / 'mmest' / 'version.py').read_text(encoding='utf-8')
     return re.search(r"^__version__ = '([^']+)'$", text, re.MULTILINE).group(1)
 
 

@@ -4,8 +4,6 @@ Importing the package registers its backbones, tuning methods, hooks and optimiz
 registries. Neither mmdet nor mmseg is needed for that; what needs them says so when it is used.
 """
 
-__version__ = '0.1.0'
-
 import mmest.engine.optim
 import mmest.pictures.transforms  # noqa: F401 -- these register themselves
 from mmest.backbones import ESTBackbone, TunedBackbone, tuned_backbones
@@ -19,6 +17,7 @@ from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
 from mmest.tuning.insertion import InsertedMethod
 from mmest.tuning.side.network import SideNetwork
+from mmest.version import __version__
 
 __all__ = [
     'TUNINGS',
@@ -29,6 +28,7 @@ __all__ = [
     'SideNetwork',
     'TunedBackbone',
     'TuningMethod',
+    '__version__',
     'load_delta',
     'measure_training_step',
     'save_delta',

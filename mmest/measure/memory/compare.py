@@ -14,7 +14,6 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
-from mmest import __version__
 from mmest.configs import explain_build_errors, set_tuning, tuned_backbone_of
 from mmest.frameworks import framework_of
 from mmest.levers import configure, put_on
@@ -22,6 +21,7 @@ from mmest.measure.device import usable_device
 from mmest.measure.parameters import parameter_counts
 from mmest.measure.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
 from mmest.mixed_precision import operators_in_fp32
+from mmest.version import __version__
 
 from .step import MemoryReport, measure_training_step
 from .timeline import Timeline
