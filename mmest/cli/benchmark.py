@@ -25,6 +25,9 @@ examples:
   # a part of it, four cells at a time; words of one kind are alternatives. Several machines may share DIR
   mmest benchmark benchmarks/grids/accuracy.py --out benchmarks/results --only dubai,est,full --jobs 4
 
+  # small models on a large card: 12 processes with three trainings side by side in each
+  mmest benchmark benchmarks/grids/accuracy.py --out benchmarks/results --only deit-t --jobs 12 --together 3
+
   # how long that takes and what memory it needs: from records, or else from one training step of each
   mmest benchmark benchmarks/grids/accuracy.py --out benchmarks/results --only dubai,est,full --estimate
 
