@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from mmengine.logging import MMLogger
@@ -109,13 +110,19 @@ def run(args: argparse.Namespace) -> None:
     console.print(summary(todo, known, args.jobs), highlight=False)
     if args.estimate:
         return
+    work, failed, others = Path('work_dirs', 'benchmarks'), [], cells
     try:
-        work, failed = Path('work_dirs', 'benchmarks'), []
         if args.together:
             failed += run_together(cells, args.out, work, console, args.jobs, args.together)
-            cells = [cell for cell in cells if cell.kind not in TRAINS]
-        failed += run_grid(cells, args.out, work, console, args.jobs)
+            others = [cell for cell in cells if cell.kind not in TRAINS]
+        if others:
+            failed += run_grid(others, args.out, work, console, args.jobs)
     except KeyboardInterrupt:
         sys.exit('Interrupted; the same command goes on.')
+    except BrokenProcessPool as error:
+        raise Refusal(
+            'A process was killed, most likely because memory ran out. The same command goes on; take fewer --jobs, or '
+            'fewer --together.'
+        ) from error
     if failed:
         raise Refusal(f'Cells that failed: {len(failed)} of {len(cells)}; their files in {args.out} say why.')

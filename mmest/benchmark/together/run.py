@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def run_together(cells: Sequence[Cell], out: Path, work: Path, console: Console,
         Names of the cells that failed.
 
     Raises:
-        RuntimeError: a process was killed.
+        BrokenProcessPool: a process was killed.
     """
     trained = [cell for cell in cells if cell.kind in TRAINS]
     todo = [cell for cell in trained if not is_done(out / f'{cell.name}.json', cell.request)]
@@ -75,6 +74,8 @@ def _records(
             for bundle in _bundles(ready, together):
                 running.add(pool.submit(_train, bundle, out, work, sources))
                 waiting = [series for series in waiting if series not in bundle]
+            if not running:
+                time.sleep(_POLL)  # others have what these wait for
             ended, running = wait(running, timeout=_POLL, return_when=FIRST_COMPLETED)
             for name, path in list(unsettled.items()):
                 if path.is_file() and path.stat().st_mtime >= begun:
@@ -82,11 +83,6 @@ def _records(
                     yield name, json.loads(path.read_text())
             for future in ended:
                 future.result()
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            'A process was killed, most likely because memory ran out. The same command goes on; take fewer --jobs, or '
-            'fewer --together.'
-        ) from error
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         for process in multiprocessing.active_children():
