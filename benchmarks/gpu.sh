@@ -32,7 +32,7 @@ check() {
     [ "$device" = cuda ] || return 0
     "$python" benchmarks/check_operators.py
     # The allocator's peak against the count of live tensors; steps as graphs against steps without.
-    "$python" -m pytest -q tests/measure/test_memory_detail.py tests/benchmark/test_together.py -k 'not runner and not grid'
+    "$python" -m pytest -q tests/measure/test_memory_detail.py tests/benchmark/test_side_by_side.py -k 'not runner and not grid'
 }
 
 # Without MPS the card runs one process at a time, and the kernels of small models leave most of it idle.

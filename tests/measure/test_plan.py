@@ -91,7 +91,7 @@ def test_levers_on_memory_are_planned(tmp_path):
         planned[tuple(levers)] = Planner(cfg).under(tuning).peak(2, size)
     model, optim_wrapper = prepare(cfg, tuning, size)
     measured = measure_training_step(model, synthetic_batch(model, size, 2), optim_wrapper).peak
-    assert planned[('lowest',)] == pytest.approx(measured, rel=0.005)
+    assert planned[('lowest',)] == pytest.approx(measured, rel=0.02)
     assert planned[('lowest',)] < planned[()]
 
 

@@ -23,8 +23,9 @@ training ground, the same number of rates and seeds for every method. All compar
 measured.
 """
 _TRIALS = """A trial is a lead and no record: side network and head train for few steps on a finite set of views, on
-what the frozen backbone makes of them, and rates and variants are compared on the validation data itself. Every trial's
-JSON in [`benchmarks/trials`](../benchmarks/trials) says so. Differences of one seed are noise unless they are large.
+what the frozen backbone makes of them (full fine-tuning runs its backbone on the same views), and rates and variants
+are compared on the validation data itself. Every trial's JSON in [`benchmarks/trials`](../benchmarks/trials) says so.
+Differences of one seed are noise unless they are large.
 """
 
 
@@ -156,8 +157,8 @@ def _trial_tables(trials: Sequence[dict]) -> Iterator[str]:
         one, images = mine[0], mine[0]['images']
         yield (
             f'**{ground[1]} on {ground[0]}**: {main_metric(one["metrics"])[0]} on {images["val"]} validation images '
-            f'after {one["steps"]} steps of batch {one["batch_size"]}, from {one["views"]} views of each of '
-            f'{images["train"]} images.\n'
+            f'after {one["steps"]} steps of batch {one["batch_size"]}, from {one["views"]} '
+            f'view{"s" if one["views"] > 1 else ""} of each of {images["train"]} images.\n'
         )
         yield Table('', columns, rows).markdown()
 
