@@ -24,7 +24,14 @@ def build(kind: str, folder: Path) -> Path:
 @pytest.fixture
 def tree(tmp_path):
     """All that the build reads of the repository, with one module."""
-    for name in ('setup.py', 'pyproject.toml', 'mmest_command.py', 'mmest/__init__.py', 'mmest/version.py', 'tools/train.py'):
+    for name in (
+        'setup.py',
+        'pyproject.toml',
+        'mmest_command.py',
+        'mmest/__init__.py',
+        'mmest/version.py',
+        'tools/train.py',
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / 'configs').mkdir()
