@@ -138,6 +138,16 @@ def test_seeds_differ_and_equal_ones_do_not(cell, tmp_path):
     assert first['losses'] != second['losses']
 
 
+def test_a_longer_training_may_follow_a_shorter_one(cell, tmp_path):
+    swept = cell('retinanet_swin_est', kind='sweep', factor=1.0, held_out=0.3)
+    cells = [swept, cell('retinanet_swin_est')]
+    del swept.request['sweep']
+    train_bundle([cells], tmp_path / 'out', tmp_path / 'work', None)
+    short, long = (json.loads((tmp_path / 'out' / f'{one.name}.json').read_text()) for one in cells)
+    assert not short['failed'] and not long['failed'], (short, long)
+    assert len(short['losses']) < len(long['losses']) == 8
+
+
 def test_what_cannot_be_trained_side_by_side_is_told(cell, tmp_path):
     cfg, _ = training_config(cell('fpn_swin_est').request, tmp_path / 'cell', tmp_path)
     cfg.param_scheduler = [dict(type='MultiStepLR', milestones=[1])]

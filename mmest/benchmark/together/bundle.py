@@ -3,8 +3,8 @@
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from itertools import zip_longest
+from contextlib import contextmanager, suppress
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import torch
@@ -32,9 +32,21 @@ def train_bundle(series: Sequence[Sequence[Cell]], records: Path, work: Path, so
         work: folder of what is only needed meanwhile.
         sources: commit of mmest.
     """
-    bundle = _Bundle(records, work, sources, len(series))
+    bundle = _Bundle(records, work, sources, len(series), _longest(series, records, work))
     for cells in zip_longest(*series):
         bundle.train([(lane, cell) for lane, cell in enumerate(cells) if cell is not None])
+
+
+def _longest(series: Sequence[Sequence[Cell]], records: Path, work: Path) -> int:
+    """Steps of the longest training: with data held out, epochs are shorter."""
+    steps, seen = [0], set()
+    for cell in chain(*series):
+        data = (cell.request['seed'], cell.request.get('held_out'), str(cell.request['options']))
+        if data not in seen:
+            seen.add(data)
+            with suppress(Exception):  # the cell's own turn tells of it
+                steps.append(len(make_batches(cell, records, work)[1]['images']))
+    return max(steps)
 
 
 def make_batches(cell: Cell, records: Path, work: Path) -> tuple[str, Batches]:
@@ -45,10 +57,10 @@ def make_batches(cell: Cell, records: Path, work: Path) -> tuple[str, Batches]:
 
 
 class _Bundle:
-    def __init__(self, records: Path, work: Path, sources: str | None, lanes: int) -> None:
+    def __init__(self, records: Path, work: Path, sources: str | None, lanes: int, steps: int) -> None:
         self.records, self.work, self.sources = records, work, sources
         self.device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        self.batches: Batches = {}
+        self.steps, self.batches = steps, Batches()
         self.loaded: str | None = None
         evaluations = Evaluations()
         self.lanes = [Lane(self.batches, evaluations) for _ in range(lanes)]
@@ -61,8 +73,8 @@ class _Bundle:
             made: dict[str, Batches] = {}
             for lane, cell in claimed:
                 with self._recorded(cell, time.monotonic()):
-                    key, made_here = make_batches(cell, self.records, self.work)
-                    made[key] = made_here
+                    key, batches = make_batches(cell, self.records, self.work)
+                    made[key] = batches
                     by_batches.setdefault(key, []).append((lane, cell))
             for key, some in by_batches.items():
                 self._load(key, made[key])
@@ -78,14 +90,14 @@ class _Bundle:
         return not is_done(self._path(cell), cell.request) and claims.take(self._path(cell))
 
     def _load(self, key: str, batches: Batches) -> None:
-        """Into the tensors that the lanes read from, made for the longest training; the first comes first."""
+        """Into the tensors that the lanes read from, which have room for the longest training."""
         if key == self.loaded:
             return
         for name, value in batches.items():
             if name == 'epoch':
                 continue
             if name not in self.batches:
-                self.batches[name] = torch.empty_like(value, device=self.device)
+                self.batches[name] = value.new_empty((self.steps, *value.shape[1:]), device=self.device)
             self.batches[name][: len(value)].copy_(value)
         self.loaded = key
 
