@@ -16,6 +16,8 @@ def tensors_in(data: Any) -> Iterator[torch.Tensor]:
     """The tensors of nested containers: lists, tuples, dicts and what has
     ``items()`` (OpenMMLab's data elements) or a ``tensor`` (its boxes).
     """
+    if data is None or isinstance(data, (int, float, str)):
+        return
     if isinstance(data, torch.Tensor):
         yield data
     elif isinstance(data, (list, tuple)):

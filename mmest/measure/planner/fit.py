@@ -10,6 +10,7 @@ from mmest.measure.memory.live import LiveTensorCounter, tensors_in
 
 from .head import AFTER, BACKWARD, BEFORE, FORWARD, HELD, OPTIMIZER, Head
 from .meta_backbone import BackboneMemory, MetaBackbone
+from .remembered import RememberedResults
 
 
 class OptimizerMemory:
@@ -19,19 +20,23 @@ class OptimizerMemory:
         optim_wrapper: over these and others; it is used up.
         backbone: whose parameters they are.
         device_type: where they say that they are.
+        remembered: results of optimizers before this one.
 
     Attributes:
         states: bytes that it keeps.
         transient: bytes at most while it works.
     """
 
-    def __init__(self, optim_wrapper: OptimWrapper, backbone: nn.Module, device_type: str) -> None:
+    def __init__(
+        self, optim_wrapper: OptimWrapper, backbone: nn.Module, device_type: str, remembered: RememberedResults
+    ) -> None:
         optimizer, own = optim_wrapper.optimizer, [p for p in backbone.parameters() if p.requires_grad]
         for parameter in own:
             parameter.grad = torch.empty_like(parameter)
-        optimizer.step()
+        with remembered:
+            optimizer.step()
         counter = LiveTensorCounter(device_type)
-        with counter:
+        with remembered, counter:
             for tensor in tensors_in([own, [p.grad for p in own], [optimizer.state[p] for p in own]]):
                 counter.label(tensor, TRANSIENT)
             before = counter.total

@@ -14,6 +14,7 @@ from mmest.measure.memory.categories import WEIGHTS_FROZEN
 from mmest.measure.memory.live import LiveStorage, LiveTensorCounter
 
 from .attention import AttentionOfTheCPU
+from .remembered import RememberedResults
 
 
 class BackboneMemory(NamedTuple):
@@ -94,13 +95,16 @@ class MetaBackbone:
     Args:
         backbone: a TunedBackbone in training mode. It is used up: its tensors are replaced.
         accumulates: whether gradients of earlier steps are there.
+        remembered: results of others before it.
 
     Attributes:
         reads: whether each output gets a gradient from what follows; empty: all.
     """
 
-    def __init__(self, backbone: nn.Module, accumulates: bool = False) -> None:
-        self._backbone = backbone
+    def __init__(
+        self, backbone: nn.Module, accumulates: bool = False, remembered: RememberedResults | None = None
+    ) -> None:
+        self._backbone, self._remembered = backbone, remembered or RememberedResults()
         # autocast knows no meta device. Fake tensors say that they are on the CPU; they take twice the time.
         self._fake = FakeTensorMode(allow_non_fake_inputs=True) if backbone.precision.dtype else None
         self.device_type = 'cpu' if self._fake else 'meta'
@@ -116,11 +120,16 @@ class MetaBackbone:
     def _without_data(self, tensor: Tensor) -> Tensor:
         return self._fake.from_tensor(tensor) if self._fake else tensor.to('meta')
 
+    def _modes(self) -> tuple:
+        if self._fake:
+            return (self._fake,)
+        return torch.device('meta'), AttentionOfTheCPU(), self._remembered
+
     @contextmanager
     def _running(self) -> Iterator[None]:
         """Where all that is made has no data either."""
         with ExitStack() as stack:
-            for mode in (self._fake,) if self._fake else (torch.device('meta'), AttentionOfTheCPU()):
+            for mode in self._modes():
                 stack.enter_context(mode)
             yield
 

@@ -15,15 +15,20 @@ from mmest.measure.memory.compare import optim_config, prepare, with_method, wit
 from .fit import OptimizerMemory, StepFit
 from .head import SMALL_RUNS, Head
 from .meta_backbone import MetaBackbone
+from .remembered import RememberedResults
 
-_RANDOM = (Tensor.uniform_, Tensor.normal_, Tensor.erfinv_)
+# Some of torch's own come here themselves, not by what they call.
+_RANDOM = (Tensor.uniform_, Tensor.normal_, Tensor.erfinv_, nn.init.kaiming_uniform_)
 
 
 class _WithoutRandomValues(TorchFunctionMode):
     """Weights that nobody looks at keep what is in their memory."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None) -> Any:
-        return args[0] if func in _RANDOM else func(*args, **kwargs or {})
+        kwargs = kwargs or {}
+        if func in _RANDOM:
+            return args[0] if args else kwargs['tensor']
+        return func(*args, **kwargs)
 
 
 class Planner:
@@ -40,6 +45,7 @@ class Planner:
         self._optimizer = optim_config(cfg, 'fp32')
         self._model: nn.Module | None = None
         self._head: Head | None = None
+        self._remembered = RememberedResults()
 
     def under(self, tuning: dict, done: Callable[[], None] = lambda: None) -> StepFit:
         """The step under a method.
@@ -57,13 +63,13 @@ class Planner:
         alone = nn.Module()
         with _WithoutRandomValues():
             alone.backbone = MODELS.build(without_pretrained(own.model.backbone)).train()
-            alone.backbone.init_weights()
+            alone.backbone.method.init_weights()
         put_on(alone, own.get('memory') or [])
         accumulates = self._optimizer.get('accumulative_counts', 1) > 1
-        backbone = MetaBackbone(alone.backbone, accumulates)
+        backbone = MetaBackbone(alone.backbone, accumulates, self._remembered)
         self._model.backbone = alone.backbone
         of_all = build_optim_wrapper(self._model, self._optimizer)
-        optimizer = OptimizerMemory(of_all, alone.backbone, backbone.device_type)
+        optimizer = OptimizerMemory(of_all, alone.backbone, backbone.device_type, self._remembered)
         if self._head is None:
             self._model.backbone = nn.Identity()
             of_the_head = build_optim_wrapper(self._model, self._optimizer)
