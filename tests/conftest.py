@@ -14,6 +14,7 @@ warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
 import mmengine.config.config  # noqa: E402
 import mmengine.config.utils  # noqa: E402
+import mmengine.runner.runner  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
@@ -23,6 +24,10 @@ torch.set_num_threads(1)
 # pkg_resources anew: nine tenths of the time of reading it.
 mmengine.config.utils.load = functools.cache(mmengine.config.utils.load)
 mmengine.config.config.is_installed = functools.cache(mmengine.config.config.is_installed)
+# Each Runner has its config laid out anew five times by yapf, which takes seconds for a detector's and changes spaces
+# alone, and asks the compilers for their versions.
+mmengine.config.config.FormatCode = lambda text, **style: (f'{text}\n', True)
+mmengine.runner.runner.collect_env = functools.cache(mmengine.runner.runner.collect_env)
 
 
 @pytest.fixture(autouse=True)
@@ -42,3 +47,11 @@ def weights(tmp_path_factory):
     import toy
 
     return {name: toy.write_weights(name, tmp_path_factory.mktemp('weights')) for name in toy.BACKBONES}
+
+
+@pytest.fixture
+def empty_init(monkeypatch):
+    """Values are left as they come: filling large tensors with random numbers would take most of the time."""
+    names = 'uniform_ normal_ kaiming_uniform_ kaiming_normal_ trunc_normal_ constant_ xavier_uniform_ ones_ zeros_'
+    for name in names.split():
+        monkeypatch.setattr(torch.nn.init, name, lambda tensor, *args, **kwargs: tensor)

@@ -75,9 +75,9 @@ CONVNEXT, POST_NORM = dict(type='SmallConvNeXt'), dict(type='PostNormViT')
 BEIT = dict(type='mmseg.BEiT', img_size=64, embed_dims=32, num_layers=2, num_heads=2, out_indices=(0, 1))
 
 
-def build(name: str, tuning: dict = None, checkpoint: str = None) -> nn.Module:
+def build(name: str, tuning: dict = None, checkpoint: str = None, **changes) -> nn.Module:
     """A backbone by itself, or wrapped if a tuning is given."""
-    cfg = ConfigDict(copy.deepcopy(dict(BACKBONES, beit=BEIT, convnext=CONVNEXT, post_norm=POST_NORM)[name]))
+    cfg = ConfigDict(copy.deepcopy(dict(BACKBONES, beit=BEIT, convnext=CONVNEXT, post_norm=POST_NORM)[name]), **changes)
     if checkpoint:
         cfg['init_cfg'] = dict(type='Pretrained', checkpoint=str(checkpoint))
     return MODELS.build(cfg if tuning is None else dict(type='TunedBackbone', backbone=cfg, tuning=dict(tuning)))

@@ -3,6 +3,7 @@ backbones.
 """
 
 import copy
+import functools
 import shutil
 
 import pytest
@@ -24,17 +25,14 @@ def runner(*args, **kwargs):
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory, weights):
     """Trains each case once: (model, folder) by case."""
-    done = {}
 
-    def get(name, method, ema=False):
-        key = name, method, ema
-        if key not in done:
-            work_dir = tmp_path_factory.mktemp('-'.join(map(str, key)))
-            changes = dict(custom_hooks=[dict(type='ESTHook'), dict(type='EMAHook', momentum=0.3)]) if ema else {}
-            r = runner(name, METHODS[method], weights[name], work_dir, **changes)
-            r.train()
-            done[key] = r.model.eval(), work_dir
-        return done[key]
+    @functools.cache
+    def get(name, method, ema=False, epochs=1):
+        work_dir = tmp_path_factory.mktemp(f'{name}-{method}')
+        changes = dict(custom_hooks=[dict(type='ESTHook'), dict(type='EMAHook', momentum=0.3)]) if ema else {}
+        r = runner(name, METHODS[method], weights[name], work_dir, epochs=epochs, **changes)
+        r.train()
+        return r.model.eval(), work_dir
 
     return get
 
@@ -42,7 +40,7 @@ def trained(tmp_path_factory, weights):
 @pytest.mark.parametrize('name, method', CASES)
 def test_contents(name, method, trained):
     model, folder = trained(name, method)
-    file = torch.load(folder / 'epoch_2.pth', weights_only=True)  # plain types only
+    file = torch.load(folder / 'epoch_1.pth', weights_only=True)  # plain types only
     state = file['state_dict']
     frozen = {f'backbone.backbone.{key}' for key, _ in model.backbone.frozen_state()}
     assert set(state) - {f'backbone.{DELTA_KEY}'} == set(model.state_dict()) - frozen
@@ -56,7 +54,7 @@ def test_contents(name, method, trained):
 @pytest.mark.parametrize('name, method', CASES)
 def test_a_fresh_model_becomes_the_trained_one(name, method, ema, trained, weights, tmp_path):
     model, folder = trained(name, method, ema)
-    fresh = runner(name, METHODS[method], weights[name], tmp_path, load_from=str(folder / 'epoch_2.pth'))
+    fresh = runner(name, METHODS[method], weights[name], tmp_path, load_from=str(folder / 'epoch_1.pth'))
     fresh.load_or_resume()
     other = fresh.model.eval()
     with torch.no_grad():
@@ -66,7 +64,7 @@ def test_a_fresh_model_becomes_the_trained_one(name, method, ema, trained, weigh
     )
     assert digests(model.backbone.frozen_state()) == digests(other.backbone.frozen_state())
     if ema:
-        average = torch.load(folder / 'epoch_2.pth')
+        average = torch.load(folder / 'epoch_1.pth')
         raw = {key[7:]: value for key, value in average['ema_state_dict'].items() if key.startswith('module.')}
         other.load_state_dict(raw, strict=False)
         with torch.no_grad():
@@ -76,7 +74,7 @@ def test_a_fresh_model_becomes_the_trained_one(name, method, ema, trained, weigh
 @pytest.mark.parametrize('name, method', [('swin', 'est'), ('resnet', 'partial'), ('swin', 'full')])
 @pytest.mark.parametrize('ema', [False, True])
 def test_resumes_the_same_curve(name, method, ema, trained, weights, tmp_path):
-    model, folder = trained(name, method, ema)
+    model, folder = trained(name, method, ema, epochs=2)
     shutil.copy(folder / 'epoch_1.pth', tmp_path)
     hooks = [dict(type='ESTHook')] + ([dict(type='EMAHook', momentum=0.3)] if ema else [])
     again = runner(
@@ -96,7 +94,7 @@ def test_resumes_the_same_curve(name, method, ema, trained, weights, tmp_path):
 
 
 def delta_of(trained, name='swin', method='est'):
-    return trained(name, method)[1] / 'epoch_2.pth'
+    return trained(name, method)[1] / 'epoch_1.pth'
 
 
 def test_refuses_other_weights_of_the_same_backbone(trained, tmp_path):

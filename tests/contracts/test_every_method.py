@@ -1,6 +1,7 @@
 """The contracts that every tuning method keeps on every backbone. A new method is found by itself."""
 
 import copy
+import functools
 
 import pytest
 import torch
@@ -9,23 +10,77 @@ from toy import BACKBONES, METHODS, SIDE, build, image
 from mmest.checkpoints.digests import changed, digests
 from mmest.engine.optim import TrainableOptimWrapperConstructor
 
+# With a block of each kind, for torch.compile, whose time grows with their number.
+SHALLOW = dict(
+    swin=dict(depths=(2, 1, 1, 1)),
+    swin_mmseg=dict(depths=(2, 1, 1, 1)),
+    resnet=dict(depth=18),
+    vit=dict(num_layers=2, out_indices=(0, 1)),
+    pvt=dict(num_layers=[1, 1, 1, 1]),
+)
+
 every_method = pytest.mark.parametrize('method', METHODS)
 every_backbone = pytest.mark.parametrize('name', BACKBONES)
 
 
+@pytest.fixture(scope='module')
+def built(weights):
+    """Each model of the contracts, built once: a test changes a copy, which costs a quarter of building and loading."""
+
+    @functools.cache
+    def get(name, method):
+        torch.manual_seed(0)
+        return build(name, METHODS[method], weights[name])
+
+    return get
+
+
+@pytest.fixture(scope='module')
+def loaded(built):
+    @functools.cache
+    def get(name, method):
+        model = copy.deepcopy(built(name, method))
+        model.init_weights()
+        return model
+
+    return get
+
+
 @pytest.fixture
-def tuned(name, method, weights):
-    model = build(name, METHODS[method], weights[name])
-    model.init_weights()
-    return model
+def tuned(name, method, loaded):
+    return copy.deepcopy(loaded(name, method))
 
 
-def plain(name, weights):
-    model = build(name)
-    state = torch.load(weights[name])['state_dict']
-    model.load_state_dict({key[len('backbone.') :]: value for key, value in state.items()})
-    model.eval()  # mmdet's Swin returns None from it
-    return model
+@pytest.fixture(scope='module')
+def plain(weights):
+    """Each backbone by itself, with the same weights."""
+
+    @functools.cache
+    def get(name):
+        model = build(name)
+        state = torch.load(weights[name])['state_dict']
+        model.load_state_dict({key[len('backbone.') :]: value for key, value in state.items()})
+        model.eval()  # mmdet's Swin returns None from it
+        return model
+
+    return get
+
+
+@pytest.fixture(scope='module')
+def other_weights(weights, tmp_path_factory):
+    """Files of other values, for each backbone and each prefix of its keys: the path and the values."""
+
+    @functools.cache
+    def get(name, outer):
+        state = {
+            key[len('backbone.') :]: value + 1 if value.is_floating_point() else value
+            for key, value in torch.load(weights[name])['state_dict'].items()
+        }
+        path = tmp_path_factory.mktemp('layout') / 'other.pth'
+        torch.save({outer + key: value for key, value in state.items()}, path)
+        return path, state
+
+    return get
 
 
 def make_optimizer(model, **cfg):
@@ -45,9 +100,9 @@ def train(model, steps=3, amp=False):
 @every_method
 @every_backbone
 class TestEveryMethod:
-    def test_starts_where_the_frozen_backbone_is(self, name, method, tuned, weights):
+    def test_starts_where_the_frozen_backbone_is(self, name, method, tuned, plain):
         tuned.eval()
-        reference = plain(name, weights)
+        reference = copy.deepcopy(plain(name))
         for p, own in zip(reference.parameters(), tuned.backbone.parameters()):
             p.requires_grad_(own.requires_grad)  # torch takes other kernels, with other rounding, where nothing trains
         for size in ((64, 64), (75, 101), (33, 47)):
@@ -106,30 +161,26 @@ class TestEveryMethod:
             assert tap.stage == block.stage and tap.feature.shape[:2] == (2, block.channels)
 
     @pytest.mark.parametrize('outer', ['', 'backbone.', 'backbone.backbone.', 'module.backbone.'])
-    def test_pretrained_files_of_every_layout_load(self, name, method, outer, weights, tmp_path):
-        state = torch.load(weights[name])['state_dict']
-        path = tmp_path / 'other.pth'
-        torch.save({outer + key[len('backbone.') :]: value for key, value in state.items()}, path)
-        tuned = build(name, METHODS[method], path)
+    def test_pretrained_files_of_every_layout_load(self, name, method, outer, built, other_weights):
+        path, state = other_weights(name, outer)
+        tuned = copy.deepcopy(built(name, method))
+        tuned.backbone.init_cfg.checkpoint = str(path)
         tuned.init_weights()
         assert tuned.coverage.share == 1
         own = tuned.backbone.state_dict()
-        assert all(torch.equal(own[key[len('backbone.') :]], value) for key, value in state.items())
+        assert all(torch.equal(own[key], value) for key, value in state.items())
 
-    def test_ordinary_and_wrapped_checkpoints_load(self, name, method, tuned, weights):
-        state = {
-            key[len('backbone.') :]: value + 1 if value.is_floating_point() else value
-            for key, value in torch.load(weights[name])['state_dict'].items()
-        }
+    def test_ordinary_and_wrapped_checkpoints_load(self, name, method, loaded, other_weights):
+        _, state = other_weights(name, '')
         for outer in ('', 'backbone.'):
-            other = copy.deepcopy(tuned)
+            other = copy.deepcopy(loaded(name, method))
             lost = other.load_state_dict({outer + key: value for key, value in state.items()}, strict=False)
             assert not lost.unexpected_keys and all(key.startswith('method.') for key in lost.missing_keys)
             own = other.backbone.state_dict()
             assert all(torch.equal(own[key], value) for key, value in state.items())
 
-    def test_keys_of_the_backbone_are_its_own(self, name, method, tuned, weights):
-        assert list(tuned.backbone.state_dict()) == list(plain(name, weights).state_dict())
+    def test_keys_of_the_backbone_are_its_own(self, name, method, loaded, plain):
+        assert list(loaded(name, method).backbone.state_dict()) == list(plain(name).state_dict())
 
     @pytest.mark.parametrize('paramwise', [None, dict(norm_decay_mult=0.0, bias_lr_mult=2.0)])
     def test_optimizer_holds_what_trains_and_nothing_else(self, name, method, tuned, paramwise):
@@ -151,10 +202,10 @@ class TestEveryMethod:
         tuned(image())
         assert all(torch.equal(x, y) for x, y in zip(a, twin(image())))
 
-    def test_compiled_frozen_part_gives_the_same(self, name, method, tuned):
+    def test_compiled_frozen_part_gives_the_same(self, name, method):
         if method not in SIDE:
             pytest.skip('for methods beside the backbone')
-        tuned.eval()
+        tuned = build(name, METHODS[method], **SHALLOW[name]).eval()
         with torch.no_grad():
             for p in tuned.method.parameters():
                 p.add_(torch.randn_like(p) * 0.1)

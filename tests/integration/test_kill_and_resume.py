@@ -1,5 +1,6 @@
 """A training that is killed at any moment resumes from its last complete checkpoint to the same losses."""
 
+import multiprocessing
 import os
 import random
 import signal
@@ -8,7 +9,9 @@ import sys
 import time
 from pathlib import Path
 
+import processes  # noqa: F401: what takes seconds to import is imported once for all processes
 import torch
+from mmengine.config import Config
 from mmengine.runner import Runner
 from toy import METHODS, runner_cfg
 
@@ -16,28 +19,23 @@ from mmest.checkpoints.files import is_complete
 from mmest.engine.resume import latest_complete_checkpoint
 
 EPOCHS = 16
-PROGRAM = """
-import sys, torch
-sys.path[:0] = {path!r}
-torch.set_num_threads(1)
-from mmengine.config import Config
-from mmengine.runner import Runner
-import toy
-from mmest.engine.resume import latest_complete_checkpoint
-cfg = Config.fromfile(sys.argv[1])
-last = latest_complete_checkpoint(cfg.work_dir)
-if last:
-    cfg.resume, cfg.load_from = True, str(last)
-Runner.from_cfg(cfg).train()
-"""
 
 
-def start(config: Path, log: Path) -> subprocess.Popen:
-    here = Path(__file__).resolve().parents[1]
-    program = PROGRAM.format(path=[str(here), str(here.parent)])
-    return subprocess.Popen(
-        [sys.executable, '-W', 'ignore', '-c', program, str(config)], stdout=log.open('a'), stderr=subprocess.STDOUT
-    )
+def train(config: Path, log: Path) -> None:
+    """In a process of its own, from the last complete checkpoint, if there is one."""
+    os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
+    os.dup2(1, 2)
+    torch.set_num_threads(1)
+    cfg = Config.fromfile(config)
+    if last := latest_complete_checkpoint(cfg.work_dir):
+        cfg.resume, cfg.load_from = True, str(last)
+    Runner.from_cfg(cfg).train()
+
+
+def start(config: Path, log: Path) -> multiprocessing.Process:
+    process = multiprocessing.get_context('forkserver').Process(target=train, args=(config, log))
+    process.start()
+    return process
 
 
 def run(folder: Path, checkpoint: Path, kills: int = 0, epoch: float = 0) -> Path:
@@ -50,14 +48,17 @@ def run(folder: Path, checkpoint: Path, kills: int = 0, epoch: float = 0) -> Pat
     for seed in range(kills):
         process = start(config, log)
         had = latest_complete_checkpoint(work_dir)
-        while process.poll() is None and latest_complete_checkpoint(work_dir) == had:
+        while process.is_alive() and latest_complete_checkpoint(work_dir) == had:
             time.sleep(0.01)
         time.sleep(2 * epoch * random.Random(seed).random())
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, log.read_text()[-2000:]
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, log.read_text()[-2000:]
         assert not (work_dir / f'epoch_{EPOCHS}.pth').exists(), 'it was over before it was killed'
         assert all(is_complete(path) for path in work_dir.glob('*.pth'))
-    assert start(config, log).wait() == 0, log.read_text()[-2000:]
+    process = start(config, log)
+    process.join()
+    assert process.exitcode == 0, log.read_text()[-2000:]
     return work_dir
 
 

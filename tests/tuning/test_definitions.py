@@ -398,7 +398,7 @@ COUNTS = {
 
 
 @pytest.mark.parametrize('method', COUNTS)
-def test_parameter_counts_on_swin_b(method):
+def test_parameter_counts_on_swin_b(method, empty_init):
     swin_b = MODELS.build(SWIN_B)
     built = build_tuning(dict(type=method), swin_b)
     trained = [*built.parameters(), *built.trained_parameters(swin_b)]
