@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-import processes  # noqa: F401: what takes seconds to import is imported once for all processes
+import processes  # noqa: F401
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
