@@ -143,9 +143,9 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
                 backbone.init_weights()
         except OSError as error:  # FileNotFoundError and the URLErrors of a download
             raise FileNotFoundError(
-                f'The pretrained weights of {kind}, "{source}", could not be read: {error}. A frozen backbone is '
-                'nothing without them: fetch the file by other means, and name it by --weights FILE in training, or '
-                'by --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.'
+                f'The pretrained weights of {kind}, "{source}", could not be read: {error.__cause__ or error}. '
+                'A frozen backbone is nothing without them: fetch the file by other means, and name it by --weights '
+                'FILE in training, or by --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.'
             ) from error
         except (IndexError, KeyError, AssertionError):
             pass  # a backbone's own loader met keys that it does not know; the coverage below says which are missing

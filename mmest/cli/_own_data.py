@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 
 from mmengine.config import Config
-from rich.console import Console
 
 from mmest.cli._options import at_least
+from mmest.console import plain_console
 from mmest.engine.own_training import DEFAULT_BATCH, DEFAULT_MODELS, Choices, own_config
 
 _OPTIONS = ('model', 'size', 'batch', 'epochs', 'iters', 'lr')
@@ -49,9 +49,9 @@ def own_data_config(args: argparse.Namespace) -> Config:
     )  # fmt: skip
     cfg, said = own_config(args.data, choices, args.work_dir)
     if os.environ.get('LOCAL_RANK', '0') == '0':
-        console = Console(highlight=False, soft_wrap=True)
+        console = plain_console(soft_wrap=True)
         for line in said:
-            console.print(f'· {line}', markup=False)
+            console.print(f'· {line}')
     return cfg
 
 

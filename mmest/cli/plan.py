@@ -5,12 +5,12 @@ from collections import Counter
 from pathlib import Path
 
 from mmengine.logging import MMLogger
-from rich.console import Console
 from rich.progress import Progress
 
 from mmest.cli._options import add_config, add_memory, add_size, at_least
 from mmest.cli._refusal import refusing
 from mmest.configs import available_tunings, load_tuning, read_config
+from mmest.console import plain_console
 from mmest.files import write_json
 from mmest.measure.memory.compare import FULL, versions
 from mmest.measure.planner.plan import PARTS, parse_bytes, plan
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
         cfg = read_config(args.config, tuning=FULL, backbone=args.backbone)
         if args.memory:
             cfg.memory = args.memory
-        with Progress() as progress:
+        with Progress(console=plain_console()) as progress:
             task = progress.add_task('neck and head, once for all', total=PARTS * len(tunings))
             parts = Counter()
 
@@ -68,10 +68,10 @@ def run(args: argparse.Namespace) -> None:
                 if parts[name] >= PARTS - 2:  # neck and head are done
                     progress.update(task, description=name)
                 if parts[name] == PARTS and not progress.console.is_terminal:
-                    progress.console.print(f'planned {name}, {len(parts)} of {len(tunings)}', highlight=False)
+                    progress.console.print(f'planned {name}, {len(parts)} of {len(tunings)}')
 
             plans = plan(cfg, tunings, budget, size, args.batch_size, advance)
-    Console().print(plan_table(args.config, plans, budget, size, args.batch_size))
+    plain_console().print(plan_table(args.config, plans, budget, size, args.batch_size))
     if args.out:
         write_json(
             args.out,

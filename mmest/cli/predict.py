@@ -9,10 +9,11 @@ from contextlib import ExitStack, closing, redirect_stdout
 from pathlib import Path
 
 from mmengine.logging import MMLogger
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from mmest.cli._options import add_trust, at_least, between
 from mmest.cli._refusal import Refusal, refusing
+from mmest.console import plain_console
 from mmest.files import remove_leftovers
 from mmest.measure.device import usable_device
 from mmest.onnx.model import OnnxModel
@@ -232,7 +233,8 @@ def _who_took_what(tasks: list[Task]) -> str:
 def _predict(args: argparse.Namespace, tasks: list[Task], processes: Processes, images: list[Path]) -> int:
     """Predict on this process's share of the images; how many could not be used."""
     failed = 0
-    with Progress(disable=not processes.first) as bars:
+    columns = (TextColumn('{task.description}', markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not processes.first, console=plain_console()) as bars:
         for path in processes.share(images):
             mine = [task for task in tasks if task.wants(path)]
             with ExitStack() as open_files:
@@ -252,8 +254,8 @@ def _predict(args: argparse.Namespace, tasks: list[Task], processes: Processes, 
                     failed += 1
                     if getattr(error, 'errno', None):  # of the system, such as a full disk
                         error = f'The results of {path} cannot be written to {args.out}: {error.strerror}.'
-                    bars.console.print(f'predict: {error}', soft_wrap=True, markup=False)
+                    bars.console.print(f'predict: {error}', soft_wrap=True)
                     continue
             note = f'; {files[0].georeference.note}' if files[0].georeference.note else ''
-            bars.console.print(f'Wrote {", ".join(map(str, written))}{note}', soft_wrap=True, markup=False)
+            bars.console.print(f'Wrote {", ".join(map(str, written))}{note}', soft_wrap=True)
     return failed

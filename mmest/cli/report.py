@@ -3,10 +3,10 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
 from mmest.cli._refusal import refusing
+from mmest.console import plain_console
 from mmest.engine.quiet import LogFile, all_to
 from mmest.report.page import write_report
 from mmest.report.run import read_run
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     out = args.out or args.folders[0] / 'report.html'
-    console = Console()
+    console = plain_console()
     with refusing(), Progress(console=console, transient=True) as bars:
         runs = [read_run(folder) for folder in args.folders]
         tasks: dict[str, int] = {}
@@ -45,4 +45,4 @@ def run(args: argparse.Namespace) -> None:
         # What libraries say of an evaluation is worth no file: the page is the result.
         with all_to(LogFile(out.with_suffix('.log'))):
             write_report(runs, out, progress)
-    console.print(f'Wrote {out}', soft_wrap=True, highlight=False)
+    console.print(f'Wrote {out}', soft_wrap=True)

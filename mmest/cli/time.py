@@ -5,13 +5,13 @@ import statistics
 from pathlib import Path
 
 from mmengine.logging import MMLogger
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from mmest.cli._options import add_step_options, at_least
 from mmest.cli._refusal import refusing
 from mmest.configs import head_and_backbone, load_tuning, open_config
+from mmest.console import plain_console
 from mmest.files import write_json
 from mmest.measure.environment import environment
 from mmest.measure.memory.compare import FULL, prepare
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
         low, _, high = statistics.quantiles(seconds, n=4)
         share = f'{medians[name] / medians[FULL]:.2f}' if FULL in medians else 'n/a'
         table.add_row(name, f'{medians[name]:.3f}', share, f'{low:.3f}–{high:.3f}')
-    Console().print(table)
+    plain_console().print(table)
     if args.out:
         write_json(
             args.out,

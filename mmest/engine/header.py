@@ -10,6 +10,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from rich.table import Table
 
 from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.console import seen_from_here
 from mmest.datasets.checks.report import count as counted
 from mmest.engine.processes import bare
 from mmest.engine.random_numbers import untouched_random_numbers
@@ -25,6 +26,8 @@ _STATES = dict(SGD=1, Adam=2, AdamW=2)
 def header(runner: Runner, log: Path) -> Table:
     """Data, model, what trains, schedule, memory and where the files are, as rows of a grid."""
     grid = Table.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column(overflow='fold')  # a long path is still whole
     for name, text in (
         ('data', _data(runner)),
         ('model', _model(runner)),
@@ -33,7 +36,7 @@ def header(runner: Runner, log: Path) -> Table:
         ('schedule', _schedule(runner)),
         ('device', _device(runner)),
         ('memory', _memory(runner)),
-        ('files', f'{runner.work_dir} (all that is not shown here: {log.name})'),
+        ('files', f'{seen_from_here(Path(runner.work_dir).absolute())} (all that is not shown here: {log.name})'),
     ):
         if text:
             grid.add_row(name, text)
@@ -91,7 +94,7 @@ def _schedule(runner: Runner) -> str:
     batch = f'batch {_batch_size(runner)}' + (f' × {runner.world_size} processes' if runner.world_size > 1 else '')
     batch += f' × {accumulated} steps' if accumulated > 1 else ''
     rates = sorted({group.get('initial_lr', group['lr']) for group in wrapper.optimizer.param_groups})
-    text = f'{length}, {batch}, {type(wrapper.optimizer).__name__} at {", ".join(f"{rate:g}" for rate in rates)}'
+    text = f'{length}, {batch}, {type(wrapper.optimizer).__name__} at {", ".join(f"{rate:.3g}" for rate in rates)}'
     return text if runner.val_loop is None else f'{text}; validation every {every}'
 
 

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
 
+from mmest.console import plain_console
 from mmest.datasets.checks import check_data
 from mmest.engine.failures import explain, last_line
 from mmest.engine.launch import build_runner, default_launcher, training_runner
@@ -47,7 +48,7 @@ def run_training(cfg: Config, launcher: str | None = None, verbose: bool = False
         RunFailed: the training cannot start, or broke off.
         SystemExit: Ctrl-C, with the status 130.
     """
-    log, console = LogFile(Path(cfg.work_dir, 'train.log')), Console(file=sys.stdout)
+    log, console = LogFile(Path(cfg.work_dir, 'train.log')), plain_console(file=sys.stdout)
     try:
         if verbose:
             with one_sentence(cfg, log):
@@ -56,7 +57,7 @@ def run_training(cfg: Config, launcher: str | None = None, verbose: bool = False
             with all_to(log), one_sentence(cfg, log):
                 _train_quietly(cfg, launcher, console, log)
     except KeyboardInterrupt:
-        console.print(_interrupted(cfg), soft_wrap=True, markup=False, highlight=False)
+        console.print(_interrupted(cfg), soft_wrap=True)
         raise SystemExit(INTERRUPTED) from None
     finally:
         log.close()
@@ -78,7 +79,7 @@ def run_test(cfg: Config, launcher: str | None = None, hooks: Sequence[Hook] = (
     Raises:
         RunFailed: data is missing, the test cannot start, or broke off.
     """
-    log, console = LogFile(Path(cfg.work_dir, 'test.log')), Console(file=sys.stdout)
+    log, console = LogFile(Path(cfg.work_dir, 'test.log')), plain_console(file=sys.stdout)
     progress = TestProgress(console)
     try:
         with all_to(log), one_sentence(cfg, log):
@@ -97,7 +98,7 @@ def run_test(cfg: Config, launcher: str | None = None, hooks: Sequence[Hook] = (
 
 def _note(console: Console, text: str) -> None:
     if is_main_process():
-        console.print(f'note: {text}', soft_wrap=True, markup=False, highlight=False)
+        console.print(f'note: {text}', soft_wrap=True)
 
 
 def _train_quietly(cfg: Config, launcher: str | None, console: Console, log: LogFile) -> None:

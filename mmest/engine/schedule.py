@@ -50,7 +50,7 @@ class Schedule:
 
     def __str__(self) -> str:
         epochs = self.steps * self.batch / self.images
-        epochs = round(epochs, 1) if epochs >= 1 else epochs
+        epochs = round(epochs, 1 if epochs >= 1 else 3)
         warmup = f' after {self.warmup} steps of warm-up' if self.warmup else ''
         return (
             f'{count(self.steps, "step")} of {count(self.batch, "image")} ({epochs:.4g} epoch{"s" * (epochs != 1)} of '

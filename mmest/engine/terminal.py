@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.console import seen_from_here
 from mmest.engine.header import header
 from mmest.engine.processes import bare
 from mmest.engine.resume import latest_complete_checkpoint
@@ -45,7 +46,7 @@ class Terminal(Hook):
         self._scores: list[tuple[int, dict[str, float]]] = []
 
     def before_train(self, runner: Runner) -> None:
-        self._console.print(header(runner, self._log), highlight=False)
+        self._console.print(header(runner, self._log))
         if self._console.is_terminal:
             self._progress = Progress(
                 TextColumn('{task.description}', markup=False),
@@ -71,7 +72,7 @@ class Terminal(Hook):
         if self._progress is not None:
             self._progress.update(self._task, completed=done, description=where, figures=figures)
         elif done == total or done * _LINES // total > (done - 1) * _LINES // total:
-            self._console.print(f'{where} {done}/{total}  {figures}', soft_wrap=True, highlight=False)
+            self._console.print(f'{where} {done}/{total}  {figures}', soft_wrap=True)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         if self._progress is not None:
@@ -85,7 +86,7 @@ class Terminal(Hook):
             self._console.print(self._table('epoch' if _by_epoch(runner) else 'step', _loss(runner)))
         else:
             said = f'validation, loss {_loss(runner):.4g}: no score yet, as where a model detects nothing'
-            self._console.print(said, soft_wrap=True, highlight=False)
+            self._console.print(said, soft_wrap=True)
 
     def stop(self) -> None:
         """Give the terminal back, whatever has happened."""
@@ -98,19 +99,22 @@ class Terminal(Hook):
         path = path or latest_complete_checkpoint(runner.work_dir)
         # What is wrapped was guarded: the run would have ended otherwise.
         proven = '; what is frozen has not changed by a bit' if tuned_backbones(bare(runner)) else ''
-        self._console.print(f'Trained, with at most {self._memory()}{proven}.', highlight=False)
+        self._console.print(f'Trained, with at most {self._memory()}{proven}.')
         if path is None:
             self._console.print('No checkpoint was written: default_hooks.checkpoint is off, or its interval too long.')
             return
         folder = Path(runner.work_dir).absolute()
-        config, path = _short(folder / Path(runner.cfg.filename or 'config.py').name), _short(Path(path).absolute())
+        config, path = (
+            seen_from_here(folder / Path(runner.cfg.filename or 'config.py').name),
+            seen_from_here(Path(path).absolute()),
+        )
         test, predict, report = _command('test'), _command('predict'), _command('report')
         for text, line in (
-            ('a page about it', [*report, _short(folder)]),
+            ('a page about it', [*report, seen_from_here(folder)]),
             ('its predictions beside the truth', [*test, config, path, '--show-dir', 'shown']),
             ('on images of any size', [*predict, path, 'IMAGE']),
         ):
-            self._console.print(f'next, {text}:\n  {shlex.join(line)}', soft_wrap=True, highlight=False, markup=False)
+            self._console.print(f'next, {text}:\n  {shlex.join(line)}', soft_wrap=True)
 
     def _memory(self) -> str:
         """The peak on CUDA, of this process where there is none."""
@@ -160,8 +164,3 @@ def _command(name: str) -> list[str]:
     """A command of mmest, called as this one was."""
     script = Path(sys.argv[0])
     return ['python', str(script.with_name(f'{name}.py'))] if script.name == 'train.py' else ['mmest', name]
-
-
-def _short(path: Path) -> str:
-    """As seen from the current folder, where it lies below."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

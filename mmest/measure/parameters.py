@@ -3,11 +3,11 @@
 import io
 from collections.abc import Iterable
 
-from rich.console import Console
 from rich.table import Table
 from torch import nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.console import plain_console
 
 
 def count(parameters: Iterable[nn.Parameter]) -> int:
@@ -33,7 +33,7 @@ def parameter_counts(model: nn.Module) -> dict[str, int]:
 def render(table: Table) -> str:
     """A rich table as plain text, for log files."""
     stream = io.StringIO()
-    Console(file=stream, width=120).print(table)
+    plain_console(file=stream, width=120).print(table)
     return stream.getvalue().rstrip()
 
 

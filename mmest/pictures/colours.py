@@ -26,9 +26,9 @@ _GROUND = {
 _BY_NAME = {name: colour for colour, names in _GROUND.items() for name in names.split()}
 # Names whose first word tells enough, such as "water body" and "building roof".
 _FIRST = ('water', 'forest', 'tree', 'vegetation', 'grass', 'bare', 'agricultural', 'building', 'road', 'urban')
-# Okabe and Ito's, that colour-blind people tell apart, without black and in an order that is bright on imagery first.
+# Okabe and Ito's, that colour-blind people tell apart, without black: bright on imagery first, neighbours far apart.
 _OTHERS = (
-    (240, 228, 66), (230, 159, 0), (86, 180, 233), (204, 121, 167), (0, 158, 115), (213, 94, 0), (0, 114, 178),
+    (240, 228, 66), (86, 180, 233), (213, 94, 0), (204, 121, 167), (0, 158, 115), (230, 159, 0), (0, 114, 178),
 )  # fmt: skip
 
 

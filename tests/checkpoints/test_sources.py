@@ -110,6 +110,9 @@ def test_what_cannot_be_fetched_gets_a_sentence(server):
     for source in (f'{server[1]}/nowhere.pth', 'http://127.0.0.1:9/x.pth'):
         with pytest.raises(FileNotFoundError, match='could not be read'):
             load_file(source)
+        with pytest.raises(FileNotFoundError, match='pretrained weights of VisionTransformer') as said:
+            build('vit', dict(type='EST'), source).init_weights()
+        assert str(said.value).count(source) == str(said.value).count('could not be read') == 1
 
 
 @pytest.mark.parametrize(

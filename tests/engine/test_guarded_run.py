@@ -203,6 +203,18 @@ def test_the_terminal_is_quiet(cfg, validation, capsys, monkeypatch, tmp_path, c
     assert 'seen again' in capsys.readouterr().out
 
 
+def test_a_long_path_is_shown_whole(cfg, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv('COLUMNS', '80')
+    folder = tmp_path / ('folder-of-a-name-that-is-longer-than-a-line-' * 3)
+    long = cfg()
+    long.work_dir, long.optim_wrapper.optimizer.lr = str(folder), 1e-3 / 3
+    run_training(long, 'none')
+    said = capsys.readouterr().out
+    assert re.search(r'AdamW at [0.]+[1-9]\d{,2}\b', said), 'three digits of a rate tell enough'
+    rows = said[said.index('files ') + 6 :].splitlines()
+    assert ''.join(row.strip() for row in rows).startswith(str(folder))
+
+
 def test_a_live_line_on_a_terminal(cfg, validation, capsys, monkeypatch):
     monkeypatch.setenv('FORCE_COLOR', '1')
     monkeypatch.setenv('TERM', 'xterm')

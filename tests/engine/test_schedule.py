@@ -45,11 +45,11 @@ def test_rates_are_scaled_to_the_batch(optimizer, batch, rate):
 
 
 def test_what_is_asked_for_wins():
-    schedule = fit_schedule(config(), 1000, 4, iters=77, rate=0.5)
+    schedule = fit_schedule(config(), 1170, 4, iters=77, rate=0.5)
     assert (schedule.steps, schedule.rate) == (77, 0.5)
     assert fit_schedule(config(), 1000, 4, epochs=0.5).steps == 125
     said = str(schedule)
-    assert '77 steps of 4 images (0.308 epochs of 1000)' in said and 'rate 0.5 (as asked for)' in said
+    assert '77 steps of 4 images (0.263 epochs of 1170)' in said and 'rate 0.5 (as asked for)' in said
 
 
 def test_one_of_a_thing_is_said_so():

@@ -1,13 +1,15 @@
 """Show what a data set of yours holds: counts, classes, sizes, warnings, and a page of labelled images."""
 
 import argparse
+import shlex
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mmest.cli._options import seed
 from mmest.cli._refusal import refusing
+from mmest.console import plain_console
 from mmest.datasets.own.contact_sheet import contact_sheet
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.levels import find_levels
@@ -34,14 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     out = args.out or Path(f'{name_of(args.data)}_look.png')
     with refusing():
         data = read(args.data)
         facts = look(data)
         levels = find_levels(sorted({sample.image for sample in data.samples}))
         shown = contact_sheet(data, class_colours(data.classes, data.palette).tolist(), levels, out, args.seed)
-    console.print(f'[bold]{data.root}[/]: {data.format}, {_sides(facts)}')
+    console.print(Text.assemble((str(data.root), 'bold'), f': {data.format}, {_sides(facts)}'))
     console.print(_classes(data, facts))
     if len(facts.sizes):
         groups = ', '.join(f'{share:.0%} {name}' for name, share in size_groups(facts).items() if share)
@@ -52,8 +54,9 @@ def run(args: argparse.Namespace) -> None:
     for note in data.notes.lines():
         console.print(f'· {note}')
     for warning in facts.warnings:
-        console.print(f'[yellow]![/] {warning}')
-    console.print(f'Wrote {out} with {shown} of {len(data.samples)} images. Next: mmest train --data {args.data}')
+        console.print(Text.assemble(('!', 'yellow'), f' {warning}'))
+    train = ['mmest', 'train', '--data', str(args.data)]
+    console.print(f'Wrote {out} with {shown} of {len(data.samples)} images. Next: {shlex.join(train)}')
 
 
 def _middle(values) -> float:

@@ -1,12 +1,12 @@
 """Write a data set of yours as COCO JSON, or as lists of images and masks, with the images: tiles, classes, splits."""
 
 import argparse
+import shlex
 from pathlib import Path
-
-from rich.console import Console
 
 from mmest.cli._options import at_least, seed
 from mmest.cli._refusal import refusing
+from mmest.console import plain_console
 from mmest.datasets.own.prepare import prepare
 
 EPILOG = """\
@@ -34,11 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console(soft_wrap=True)
     with refusing():
         prepared = prepare(args.data, args.out, args.task, args.size, args.seed, copy=True)
     counts = ', '.join(f'{count} {split}' for split, count in prepared.counts.items())
     console.print(f'{prepared.format} as {prepared.task}, {len(prepared.classes)} classes: {counts}')
     for note in prepared.notes:
         console.print(f'· {note}')
-    console.print(f'Wrote {prepared.folder}. Next: mmest train --data {args.out}')
+    train = ['mmest', 'train', '--data', str(args.out)]
+    console.print(f'Wrote {prepared.folder}. Next: {shlex.join(train)}')

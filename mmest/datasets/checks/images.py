@@ -7,9 +7,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mmest.console import plain_console
 from mmest.datasets.checks.cache import keep, key_of, load
 from mmest.pictures import ImageFile, read_mask
 from mmest.pictures.decoders import any_size
@@ -103,7 +103,7 @@ def _look_at(kind: str, look: Callable[[Path], list], folder: Path, names: Seque
 
     chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     with (
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars,
         ThreadPoolExecutor(_cores()) as pool,

@@ -12,6 +12,7 @@ from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, image_files
 
 NAME = 'COCO JSON'
 _DEEP = 3  # folders below the one that was named
+_KEYS = ('images', 'annotations', 'categories')
 
 
 def finds(path: Path) -> bool:
@@ -36,7 +37,22 @@ def _is_coco(path: Path) -> bool:
         content = _load(path)
     except ValueError:
         return False
-    return isinstance(content, dict) and {'images', 'annotations', 'categories'} <= content.keys()
+    return isinstance(content, dict) and content.keys() >= set(_KEYS)
+
+
+def almost(path: Path) -> Iterator[str]:
+    """Why JSON files that may be COCO's are not."""
+    for file in _json(path) if path.is_dir() else [path]:
+        if file.suffix.lower() != '.json':
+            continue
+        try:
+            content = _load(file)
+        except ValueError as error:
+            yield f'{file} is not valid JSON: {error}'
+            continue
+        lacks = [key for key in _KEYS if key not in content] if isinstance(content, dict) else _KEYS
+        if 0 < len(lacks) < len(_KEYS):
+            yield f'{file} has no {" and no ".join(map(repr, lacks))}'
 
 
 def _load(path: Path) -> dict:

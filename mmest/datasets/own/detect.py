@@ -41,6 +41,8 @@ def _unknown(path: Path) -> str:
         'expected COCO JSON with its images, YOLO text files with data.yaml, Pascal VOC XML, folders "images" and '
         '"masks", or GeoTIFF with GeoPackage, GeoJSON or shapefile'
     )
+    if reasons := [*coco.almost(path), *yolo.almost(path)]:
+        return f'{"; ".join(reasons[:3])}. The labels of {path} are not known without it: {expected}.'
     if path.is_file():
         return f'{path} is no description of a data set that is known: {expected}.'
     names = [entry.relative_to(path).as_posix() for entry in sorted(visible_files(path))]

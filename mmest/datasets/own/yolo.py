@@ -1,5 +1,6 @@
 """YOLO text files with data.yaml, as Roboflow, ultralytics, CVAT and Label Studio write them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import shapely
@@ -22,6 +23,7 @@ from mmest.datasets.own.sample import (
 NAME = 'YOLO'
 _NAMES_FILES = ('classes.txt', 'obj.names', 'labels.txt')
 _YAML_SPLITS = dict(train=('train',), val=('val', 'valid', 'validation'), test=('test',))
+_SPLIT_KEYS = {key for keys in _YAML_SPLITS.values() for key in keys}
 _NO_LABELS = (*_NAMES_FILES, 'train.txt', 'val.txt', 'valid.txt', 'test.txt', 'readme')
 
 
@@ -38,12 +40,32 @@ def _yamls(folder: Path) -> list[Path]:
     return sorted([*folder.glob('*.yaml'), *folder.glob('*.yml')], key=lambda file: (file.stem != 'data', file.name))
 
 
+def almost(path: Path) -> Iterator[str]:
+    """Why YAML files that may describe images do not."""
+    for file in _yamls(path) if path.is_dir() else [path]:
+        if file.suffix.lower() not in ('.yaml', '.yml'):
+            continue
+        try:
+            content = _load(file)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            yield f'{file} is not valid YAML: {" ".join(str(error).split())}'
+            continue
+        names, splits = 'names' in content, bool(content.keys() & _SPLIT_KEYS)
+        if names != splits:
+            yield f'{file} has no {"train, val or test" if names else "names of classes"}'
+
+
+def _load(file: Path) -> dict:
+    content = yaml.safe_load(file.read_text(encoding='utf-8-sig'))
+    return content if isinstance(content, dict) else {}
+
+
 def _is_data(file: Path) -> bool:
     try:
-        content = yaml.safe_load(file.read_text(encoding='utf-8-sig'))
+        content = _load(file)
     except (yaml.YAMLError, UnicodeDecodeError):
         return False
-    return isinstance(content, dict) and 'names' in content and bool(content.keys() & {'train', 'val', 'valid', 'test'})
+    return 'names' in content and bool(content.keys() & _SPLIT_KEYS)
 
 
 def _first_labels(path: Path) -> bool:
@@ -68,7 +90,7 @@ def read(path: Path) -> OwnData:
     notes = Notes()
     file = path if path.is_file() else next((one for one in _yamls(path) if _is_data(one)), None)
     if file:
-        content = yaml.safe_load(file.read_text(encoding='utf-8-sig'))
+        content = _load(file)
         classes, images = _names(content['names'], file), _listed_images(content, file, notes)
         points = 'kpt_shape' in content
     else:
@@ -135,7 +157,8 @@ def _places(entry: str, base: str | None, file: Path) -> list[Path]:
     ends = [parts[skipped:] for skipped in range(len(parts))]
     ends = [end for end in ends if split_of(*end) == split_of(*parts)]  # "images" alone is not the training's
     home = file.parent
-    return [*([home / base / entry] if base else []), home / entry, *(home.joinpath(*end) for end in ends)]
+    places = [*([home / base / entry] if base else []), home / entry, *(home.joinpath(*end) for end in ends)]
+    return list(dict.fromkeys(places))
 
 
 def _list_file(file: Path) -> list[Path]:
@@ -174,7 +197,7 @@ def _things(file: Path, sample: Sample, classes: list[str], points: bool, notes:
             raise ValueError(f'{place} is "{line.strip()}"; expected a class and its box or outline.') from None
         if not 0 <= label < len(classes):
             raise ValueError(
-                f'{place} names the class {label}, but there are {len(classes)}, numbered 0 to {len(classes) - 1}: '
+                f'{place} names the class {label}, but classes are numbered 0 to {len(classes) - 1}: '
                 f'{some(classes)}. Correct the label or complete the names.'
             )
         thing = _thing(label, values[:4] if points else values, sample, place)

@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from mmest.console import plain_console
 from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.work import DatasetModule, Done, Job
 from mmest.files import write_bytes, write_json
@@ -41,7 +42,7 @@ def summarize(
     for job, done in results:
         counts[job.split].update(done.counts)
         classes[job.split].update(done.classes)
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(_totals(dataset, counts))
     console.print(_classes(dataset, classes))
     write_json(
@@ -109,5 +110,5 @@ def _report(
     write_bytes(out / PROBLEMS, ''.join(f'{problem}\n' for problem in problems).encode())
     console.print(f'{len(problems)} PROBLEMS, all of them in {out / PROBLEMS}:', soft_wrap=True)
     for problem in problems[:_SHOWN]:
-        console.print(f'  {problem}', soft_wrap=True, markup=False)
+        console.print(f'  {problem}', soft_wrap=True)
     console.print('The rest is prepared. Replace what is damaged and run the same command again.')

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE
-from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from mmest.configs import head_and_backbone, load_tuning, open_config
+from mmest.console import plain_console
 
 from .allocator import within_bound
 from .categories import COLUMNS
@@ -90,10 +90,10 @@ def measure_and_show(
 
 
 def _print_whole(table: Table) -> None:
-    console = Console()
+    console = plain_console()
     # Lines that the terminal wraps are better than figures cut short.
     natural = Measurement.get(console, console.options.update(max_width=1000), table).maximum
-    Console(width=max(console.width, natural)).print(table)
+    plain_console(width=max(console.width, natural)).print(table)
 
 
 def memory_table(record: dict) -> Table:

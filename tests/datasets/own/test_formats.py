@@ -10,6 +10,7 @@ from mmdet.datasets import CocoDataset
 from mmseg.datasets import BaseSegDataset
 from PIL import Image
 
+from mmest.datasets.own.detect import read
 from mmest.datasets.own.prepare import load, prepare
 
 NO_LABELS = 'train: bare\nval: valid/images\nnames: [plane, ship]'
@@ -187,6 +188,25 @@ def test_a_folder_without_labels_is_said(tmp_path):
     exports.images(tmp_path / 'own', ['a.png', 'b.png'])
     with pytest.raises(ValueError, match='holds 2 files .* and no labels that are known: expected COCO JSON'):
         prepare(tmp_path / 'own', tmp_path / 'out')
+
+
+@pytest.mark.parametrize(
+    'name, content, reason',
+    [
+        ('data.yaml', 'path: "C:\\Users\\me"\ntrain: images', 'data.yaml is not valid YAML: while scanning'),
+        ('data.yaml', 'train: images\nval: images\nnc: 2', 'data.yaml has no names of classes.'),
+        ('data.yaml', 'names: [plane]', 'data.yaml has no train, val or test.'),
+        ('labels.json', '{"images": [', 'labels.json is not valid JSON: Expecting value'),
+        ('labels.json', '{"images": [], "annotations": []}', "labels.json has no 'categories'."),
+    ],
+)
+@pytest.mark.parametrize('named', ['folder', 'file'])
+def test_a_description_that_is_not_whole_is_named(name, content, reason, named, tmp_path):
+    exports.images(tmp_path / 'images', ['a.png'])
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError) as said:
+        read(tmp_path if named == 'folder' else tmp_path / name)
+    assert str(said.value).startswith(f'{tmp_path}/{reason}') and 'expected COCO JSON' in str(said.value)
 
 
 class TestCoco:

@@ -1,7 +1,9 @@
 """What a look at data says, and its page of images."""
 
 import json
+import shlex
 import shutil
+from pathlib import Path
 
 import exports
 import numpy as np
@@ -81,3 +83,20 @@ def test_the_command_makes_a_set_that_stands_alone(tmp_path, capsys):
 def test_the_command_refuses_in_a_sentence(tmp_path):
     with pytest.raises(SystemExit, match='data look: There is no data'):
         main(['data', 'look', str(tmp_path / 'nowhere')])
+
+
+@pytest.mark.parametrize('command', ['look', 'make'])
+def test_names_are_shown_as_they_are(command, tmp_path, monkeypatch, capsys):
+    """Brackets are no markup, colons no emoji, and the command that is named can be copied."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('COLUMNS', '200')
+    folder = tmp_path / "the planes [red] of :car: 'A'"
+    exports.yolo_ultralytics(folder)
+    description = folder / 'own.yaml'
+    description.write_text("train: images/train\nval: images/val\nnames: ['plane [bold] :sun:', ship]\n")
+    named = folder if command == 'look' else Path('made [x]')
+    main(['data', command, str(folder), *([] if command == 'look' else [str(named)])])
+    said = capsys.readouterr().out
+    assert shlex.split(said[said.index('Next: ') + 6 :]) == ['mmest', 'train', '--data', str(named)]
+    if command == 'look':
+        assert said.startswith(f'{folder}: YOLO') and 'plane [bold] :sun:' in said
