@@ -84,15 +84,23 @@ def test_predicted_against_measured(name, methods, batch_size, size, tmp_path):
 
 
 def test_levers_on_memory_are_planned(tmp_path):
-    cfg, size = Config.fromfile(config('retinanet', tmp_path)), (320, 416)
-    planned = {}
-    for levers in ([], ['lowest']):
-        cfg.memory, tuning = levers, dict(type='EST')
-        planned[tuple(levers)] = Planner(cfg).under(tuning).peak(2, size)
+    cfg, size, tuning = Config.fromfile(config('retinanet', tmp_path)), (320, 416), dict(type='EST')
+    planned = []
+    for cfg.memory in ([], ['lowest']):
+        planned.append(Planner(cfg).under(tuning).peak(2, size))
+        model, optim_wrapper = prepare(cfg, tuning, size)
+        measured = measure_training_step(model, synthetic_batch(model, size, 2), optim_wrapper).peak
+        assert planned[-1] == pytest.approx(measured, rel=0.005), cfg.memory
+    assert planned[1] < planned[0]
+
+
+def test_what_a_head_keeps_until_the_next_step_is_planned(tmp_path):
+    """Samples of the step before, at a size that has been looked at: exact, though no two runs are of one size."""
+    cfg, tuning, (batch_size, size) = Config.fromfile(config('retinanet', tmp_path)), dict(type='Frozen'), SMALL_RUNS[1]
+    predicted = Planner(cfg).under(tuning).peak(batch_size, size)
     model, optim_wrapper = prepare(cfg, tuning, size)
-    measured = measure_training_step(model, synthetic_batch(model, size, 2), optim_wrapper).peak
-    assert planned[('lowest',)] == pytest.approx(measured, rel=0.02)
-    assert planned[('lowest',)] < planned[()]
+    measured = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper).peak
+    assert abs(predicted - measured) < 1000
 
 
 def test_neck_and_head_run_once_for_all_methods(tmp_path):

@@ -71,7 +71,7 @@ class StepFit:
     def _peak(self, memory: BackboneMemory, batch_size: int, size: tuple[int, int]) -> int:
         fit = self._head.fit(memory.learns)
         states, (rest, outputs) = np.array([moment.backbone for moment in fit.moments]), fit.tops(batch_size, size).T
-        freed = outputs < outputs.max()
+        freed = ~np.isclose(outputs, outputs.max())
         needed = {
             BEFORE: memory.weights,
             FORWARD: memory.forward.max(),

@@ -1,6 +1,8 @@
 """What a training step needs beyond its backbone, from small real runs."""
 
 import copy
+import functools
+import gc
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -10,7 +12,7 @@ from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from mmest.measure.memory.attribution import attribution, label_survivors, label_weights
-from mmest.measure.memory.categories import SAVED_BACKBONE
+from mmest.measure.memory.categories import SAVED_BACKBONE, SAVED_HEADS, SAVED_SIDE, TRANSIENT
 from mmest.measure.memory.live import LiveTensorCounter
 from mmest.measure.memory.step import repeatable, train_until_update
 from mmest.measure.synthetic_batch import synthetic_batch
@@ -39,6 +41,11 @@ class Run(NamedTuple):
     tops: dict[Moment, tuple[int, int]]
 
 
+def left(counter: LiveTensorCounter) -> int:
+    """Bytes that a step made and that are still there: heads keep some until the next step (samples, say)."""
+    return sum(counter.totals[category] for category in (TRANSIENT, SAVED_BACKBONE, SAVED_SIDE, SAVED_HEADS))
+
+
 class StandIn(nn.Module):
     """Stands where the backbone was: gives features of its shapes, and needs nothing but these.
 
@@ -48,6 +55,9 @@ class StandIn(nn.Module):
     Attributes:
         learns: whether each output hands its gradient on; empty: all.
         reads: whether each output got a gradient.
+        counter: of the step that runs.
+        earlier: of the step before, which knows what of it is still there.
+        tops: for each moment the most bytes beyond the backbone, those of its outputs, and those of the step before.
     """
 
     def __init__(self, shapes: Callable[[int, tuple[int, int]], list[torch.Size]]) -> None:
@@ -57,7 +67,8 @@ class StandIn(nn.Module):
         self.reads: tuple[bool, ...] = ()
         self.state = BEFORE
         self.counter = LiveTensorCounter()
-        self.tops: dict[Moment, tuple[int, int]] = {}
+        self.earlier = LiveTensorCounter()
+        self.tops: dict[Moment, tuple[int, int, int]] = {}
 
     def note(self) -> None:
         """Note what is alive, unless the stand-in itself makes it."""
@@ -67,13 +78,13 @@ class StandIn(nn.Module):
         state = OPTIMIZER if counter.phase == OPTIMIZER else self.state
         moment = Moment(state, counter.part, counter.module, counter.operator)
         outputs = counter.totals[SAVED_BACKBONE]
-        top = counter.total - outputs, outputs
-        self.tops[moment] = max(self.tops.get(moment, (0, 0)), top, key=sum)
+        top = counter.total - outputs, outputs, left(self.earlier)
+        self.tops[moment] = max(self.tops.get(moment, (0, 0, 0)), top, key=sum)
 
     def reach(self, state: str, gradients: int = 0) -> None:
         """Note the moment in which the backbone would run, without the gradients that it is handed."""
         outputs = self.counter.totals[SAVED_BACKBONE]
-        self.tops[Moment(state)] = self.counter.total - outputs - gradients, outputs
+        self.tops[Moment(state)] = self.counter.total - outputs - gradients, outputs, left(self.earlier)
 
     def made(self, shape: torch.Size) -> Tensor:
         """A feature."""
@@ -130,7 +141,7 @@ class Head:
         self._model, self._optim_wrapper, self._done = model.train(), optim_wrapper, done
         for group in optim_wrapper.optimizer.param_groups:
             group['lr'] = 0.0
-        self._stand_in = StandIn(shapes)
+        self._stand_in = StandIn(functools.cache(shapes))
         # The first makes what stays: states of the optimizer, constants.
         self._all = [self._run(*run) for run in (SMALL_RUNS[0], *SMALL_RUNS)][1:]
         self._fits: dict[tuple[bool, ...], HeadFit] = {}
@@ -148,15 +159,33 @@ class Head:
         if getattr(self._model.data_preprocessor, 'size', None):
             self._model.data_preprocessor.size = size
         batch = synthetic_batch(self._model, size, batch_size)
+        self._stand_in.shapes(batch_size, size)  # known before the counter would see the weights that they ask for
         self._model.backbone = stand_in = self._stand_in
-        stand_in.counter = counter = LiveTensorCounter()
+        stand_in.earlier, stand_in.counter = stand_in.counter, (counter := LiveTensorCounter())
         with repeatable(torch.device('cpu')), attribution(counter, self._model, self._optim_wrapper):
             label_weights(counter, self._model)
             label_survivors(counter, self._model, self._optim_wrapper)
             stand_in.state, stand_in.tops, counter.after_operator = BEFORE, {}, stand_in.note
+            at_first = left(stand_in.earlier)
             train_until_update(counter, self._model, batch, self._optim_wrapper)
+            gc.collect()
         self._done()
-        return Run(batch_size, size, stand_in.tops)
+        return Run(batch_size, size, _as_repeated(stand_in.tops, at_first, left(stand_in.earlier), left(counter)))
+
+
+def _as_repeated(
+    tops: dict[Moment, tuple[int, int, int]], at_first: int, at_last: int, leaves: int
+) -> dict[Moment, tuple[int, int]]:
+    """A step's tops as if the step before had been one of its own batch and size.
+
+    Args:
+        tops: see :class:`StandIn`.
+        at_first: bytes that the step before had left.
+        at_last: those that are there for good.
+        leaves: bytes that this step leaves.
+    """
+    share = leaves / (at_first - at_last) if at_first > at_last else 0.0
+    return {moment: (rest + round(share * (old - at_last)), own) for moment, (rest, own, old) in tops.items()}
 
 
 class HeadFit:
