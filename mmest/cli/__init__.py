@@ -12,6 +12,7 @@ command has a docstring, whose first sentence is its line in the help, and
 import argparse
 import difflib
 import importlib
+import logging
 import sys
 import warnings
 from collections.abc import Sequence
@@ -63,7 +64,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from mmengine.logging import MMLogger
 
     # What is read and loaded from where; a run has a logger of its own.
-    MMLogger.get_current_instance().setLevel('WARNING')
+    logger = MMLogger.get_current_instance()
+    logger.setLevel('WARNING')
+    for handler in logger.handlers:
+        handler.setFormatter(logging.Formatter('note: %(message)s'))
     try:
         module.run(args)
     except Refusal as refusal:

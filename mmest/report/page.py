@@ -51,7 +51,7 @@ def write_report(
         raise ValueError(
             f'A report is of one task, but {", ".join(run.name for run in runs)} are of both. Report on each.'
         )
-    pages = [_about(run, progress) for run in runs]
+    pages = [_about(run, progress if len(runs) == 1 else _named(run, progress)) for run in runs]
     names = list(dict.fromkeys(name for run in runs for name in run.scores))
     for run, page in zip(runs, pages):
         page['metrics'] = [_last(run, name) for name in names]
@@ -60,7 +60,7 @@ def write_report(
     content = _template().render(
         title=title or f'Report: {", ".join(run.name for run in runs)}',
         said=said,
-        subtitle=f'{"Detection" if detects else "Segmentation"} on {pages[0]["images"]} validation images.',
+        subtitle=_subtitle('Detection' if detects else 'Segmentation', pages),
         sections=[*sections, 'Images', 'Memory', 'Proof'],
         metric_names=[readable(name) for name in names],
         runs=pages,
@@ -88,11 +88,23 @@ def _template() -> jinja2.Template:
     return environment.get_template('page.html')
 
 
+def _named(run: Run, progress: Progress) -> Progress:
+    return lambda what, done, total: progress(f'{what}, {run.name}', done, total)
+
+
+def _subtitle(task: str, pages: list[dict]) -> str:
+    """On how many images, and whether all runs were validated on the same classes and images."""
+    if len({page['data'] for page in pages}) == 1:
+        return f'{task} on {pages[0]["images"]} validation images.'
+    each = ', '.join(f'{page["name"]} on {page["images"]}' for page in pages)
+    return f'{task}, but with validation images or classes that differ: {each}. Their scores do not compare.'
+
+
 def _about(run: Run, progress: Progress) -> dict:
     """What the template shows of one run."""
     with tempfile.TemporaryDirectory() as folder:
         predicted = predict_validation(
-            run, Path(folder), lambda done, total: progress(f'{run.name}: validation images', done, total)
+            run, Path(folder), lambda done, total: progress('validation images', done, total)
         )
     scores = score(predicted)
     cfg = run.read_config()
@@ -105,6 +117,7 @@ def _about(run: Run, progress: Progress) -> dict:
         name=run.name,
         method=run.method,
         images=len(predicted.samples),
+        data=(tuple(names), frozenset(sample.path.name for sample in predicted.samples)),
         steps=f'{max((step for curve in run.losses.values() for step, _ in curve), default=0):,}',
         seconds=f'{statistics.median(run.seconds):.2f}' if run.seconds else _MISSING,
         memory=f'{run.memory:.0f} MB' if run.memory else _MISSING,
@@ -179,14 +192,14 @@ def _trained(cfg: Config) -> str:
 
 def _memory(cfg: Config, run: Run, progress: Progress) -> tuple[int, str, str]:
     """Peak in bytes, figure and setting of a training step at the size and batch of the training."""
-    progress(f'{run.name}: memory of a training step', 0, 1)
+    progress('memory of a training step', 0, 1)
     batch = cfg.train_dataloader.batch_size
     height, width = _training_size(cfg)
     seen = []
     compare_tunings(
         cfg, {run.name: cfg.model.backbone.tuning}, (height, width), batch, done=lambda *found: seen.append(found)
     )
-    progress(f'{run.name}: memory of a training step', 1, 1)
+    progress('memory of a training step', 1, 1)
     _, report, timeline = seen[0]
     return report.peak, charts.memory(timeline), f'{batch} × {height}×{width}'
 
