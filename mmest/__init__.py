@@ -6,7 +6,7 @@ registries. Neither mmdet nor mmseg is needed for that; what needs them says so 
 
 import mmest.engine.optim
 import mmest.pictures.transforms  # noqa: F401 -- these register themselves
-from mmest.backbones import ESTBackbone, TunedBackbone, tuned_backbones
+from mmest.backbones import ESTBackbone, SharedBackbone, TunedBackbone, tuned_backbones
 from mmest.backbones.tuned_module import tune
 from mmest.engine.deltas import load_delta, save_delta, trainable_parameters
 from mmest.engine.est_hook import ESTHook
@@ -25,6 +25,7 @@ __all__ = [
     'ESTHook',
     'Fleet',
     'InsertedMethod',
+    'SharedBackbone',
     'SideNetwork',
     'TunedBackbone',
     'TuningMethod',

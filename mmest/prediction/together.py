@@ -1,61 +1,16 @@
-"""Several models on one picture: the frozen backbone that they have in common runs once for each tile."""
+"""Which models have a frozen backbone in common, which then runs once for each tile."""
 
 import json
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Hashable, Sequence
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from mmest.anatomy.hooks import Pass, override
-from mmest.anatomy.taps import Tap
+from mmest.backbones import SharedBackbone
 from mmest.backbones.tuned_backbone import TunedBackbone, tuned_backbones
 from mmest.checkpoints.digests import digest, digests
 
 from .model import Model
-
-Reading = tuple[Any, list[Tensor], list[Tap]]
-
-
-class SharedBackbone:
-    """One frozen backbone for several tuned ones, which give the same as each by itself, bit for bit.
-
-    What it read of the last picture is kept until each has had it, or another picture comes.
-
-    Args:
-        tuned: backbones of equal weights and settings, whose methods lie beside them or train nothing. All get the
-            first one's modules, so that the weights lie in memory once: never train one of them.
-
-    Attributes:
-        forwards: how often it has run.
-    """
-
-    def __init__(self, tuned: Sequence[TunedBackbone]) -> None:
-        self.forwards = 0
-        self._tuned = list(tuned)
-        self._image: Tensor | None = None
-        self._readings: dict[TunedBackbone, Reading] = {}
-        for one in tuned:
-            one.backbone = tuned[0].backbone
-            override(one, '_read', self._read)
-
-    def _read(self, inner: Callable, own: TunedBackbone, x: Tensor, run: Pass) -> Reading:
-        """In place of ``TunedBackbone._read``."""
-        if own not in self._readings or self._image is None or not torch.equal(self._image, x):
-            self._image, self._readings = x, self._run(own, x, run)
-        return self._readings.pop(own)
-
-    def _run(self, own: TunedBackbone, x: Tensor, run: Pass) -> dict[TunedBackbone, Reading]:
-        self.forwards += 1
-        with ExitStack() as passes:
-            runs = {
-                one: run if one is own else passes.enter_context(one.method.passing(one.backbone))
-                for one in self._tuned
-            }
-            outputs = own.run_backbone(x)
-            return {one: (outputs, *one.gather(outputs, x, runs[one])) for one in self._tuned}
 
 
 def share_backbones(models: Sequence[Model], tiles: Sequence[int]) -> list[list[int]]:
