@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> None:
         groups = ', '.join(f'{share:.0%} {name}' for name, share in size_groups(facts).items() if share)
         console.print(
             f'Objects: {groups}; the middle one is {_middle(facts.sizes):.0f} pixels a side, '
-            f'{_middle(facts.shares):.1%} of its image.'
+            f'{_middle(facts.shares):.1%} of its image.',
+            soft_wrap=False,
         )
     for note in data.notes.lines():
         console.print(f'· {note}')

@@ -64,7 +64,7 @@ def read(path: Path) -> OwnData:
     if rasterio is None:
         raise FileNotFoundError(
             'Georeferenced rasters with vector labels need rasterio and pyogrio, of which one is not installed: '
-            'pip install mmest[geo]'
+            "pip install 'mmest[geo]'"
         )
     root = path.parent if path.is_file() else path
     rasters, vectors = _files(path)

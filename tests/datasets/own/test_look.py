@@ -85,6 +85,16 @@ def test_the_command_refuses_in_a_sentence(tmp_path):
         main(['data', 'look', str(tmp_path / 'nowhere')])
 
 
+def test_sentences_without_a_path_are_wrapped_between_words(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('COLUMNS', '80')
+    exports.roboflow_coco(tmp_path / 'own')
+    main(['data', 'look', 'own'])
+    said = capsys.readouterr().out
+    lines = said[said.index('Objects: ') :].splitlines()
+    assert max(map(len, lines[:2])) <= 80 and 'of its image.' in ' '.join(lines[:2])
+
+
 @pytest.mark.parametrize('command', ['look', 'make'])
 def test_names_are_shown_as_they_are(command, tmp_path, monkeypatch, capsys):
     """Brackets are no markup, colons no emoji, and the command that is named can be copied."""
