@@ -92,7 +92,7 @@ def test_sentences_without_a_path_are_wrapped_between_words(tmp_path, monkeypatc
     main(['data', 'look', 'own'])
     said = capsys.readouterr().out
     lines = said[said.index('Objects: ') :].splitlines()
-    assert max(map(len, lines[:2])) <= 80 and 'of its image.' in ' '.join(lines[:2])
+    assert max(map(len, lines[:2])) <= 80 and 'of its image.' in ''.join(lines[:2])
 
 
 @pytest.mark.parametrize('command', ['look', 'make'])
