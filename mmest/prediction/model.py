@@ -12,6 +12,7 @@ from mmest.checkpoints.safe import load_file
 from mmest.configs import config_of
 from mmest.frameworks import framework_of, name_scope_of_transforms, predicts_oriented
 from mmest.pictures.colours import class_colours, object_colours
+from mmest.prediction.largest import LargestByMax
 from mmest.prediction.shapes import shape_of_mask
 from mmest.prediction.training_scale import TrainingScale, predict_at
 from mmest.tiles.geometry import ORIENTED, STRAIGHT, rotated_corners
@@ -105,5 +106,6 @@ class Model:
 
     def mask(self, tile: np.ndarray) -> np.ndarray:
         """Class numbers of an H×W×3 tile, H×W, uint8."""
-        found = self._framework.infer(self.network, np.ascontiguousarray(tile[..., ::-1])).pred_sem_seg.data
+        with LargestByMax():
+            found = self._framework.infer(self.network, np.ascontiguousarray(tile[..., ::-1])).pred_sem_seg.data
         return found.squeeze(0).cpu().numpy().astype(np.uint8)
