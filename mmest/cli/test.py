@@ -70,6 +70,8 @@ def run(args: argparse.Namespace) -> None:
     if not is_main_process():
         return
     print(metrics_table(metrics) if metrics else 'No score, as where a model detects nothing.')
+    if args.show_dir:
+        print(f'Wrote images with predictions into {args.show_dir}')
     if args.submission:
         print(f'Wrote {", ".join(str(path) for path in sorted(args.submission.glob("*.zip")))}')
     if args.out:

@@ -230,6 +230,7 @@ test_dataloader = dict(num_workers=0)
         '--show-dir',
         str(tmp_path / 'pictures'),
     )
+    assert f'Wrote images with predictions into {tmp_path}/pictures' in said.replace('\n', '')
     assert 'mIoU' in said and 'mmengine' not in said, 'libraries speak to the log'
     (log,) = tmp_path.glob('work_dirs/*/test.log')
     assert 'mmengine' in log.read_text()

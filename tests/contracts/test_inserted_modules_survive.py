@@ -14,22 +14,27 @@ from toy import BACKBONES, METHODS, build, image
 INSERTED = ('ssf', 'lora', 'adapter', 'adaptformer', 'convpass', 'lorand', 'mona')
 WITH_DROPOUT = ('adaptformer', 'convpass', 'mona')
 NOTHING: dict = {}
+BUILT: dict[str, nn.Module] = {}
 KINDS = ('swin', 'vit', 'resnet')
 every_method = pytest.mark.parametrize('method', METHODS)
 every_kind = pytest.mark.parametrize('name', KINDS)
 
 
 def tuned_model(name: str, method: str, tuning: dict = NOTHING, **changes) -> nn.Module:
-    """A model whose method does something, with the same values each time."""
+    """A model whose method does something, with the same values each time: a copy, which costs less than building."""
+    key = repr((name, method, tuning, changes))
+    if key not in BUILT:
+        torch.manual_seed(0)
+        if method in WITH_DROPOUT:
+            tuning = dict(tuning, dropout=0.0)
+        cfg = ConfigDict(copy.deepcopy(BACKBONES[name]), **changes)
+        tuned = MODELS.build(dict(type='TunedBackbone', backbone=cfg, tuning=dict(METHODS[method], **tuning)))
+        with torch.no_grad():
+            for p in tuned.method.parameters():
+                p.add_(torch.randn_like(p) * 0.1)
+        BUILT[key] = tuned
     torch.manual_seed(0)
-    if method in WITH_DROPOUT:
-        tuning = dict(tuning, dropout=0.0)
-    cfg = ConfigDict(copy.deepcopy(BACKBONES[name]), **changes)
-    tuned = MODELS.build(dict(type='TunedBackbone', backbone=cfg, tuning=dict(METHODS[method], **tuning)))
-    with torch.no_grad():
-        for p in tuned.method.parameters():
-            p.add_(torch.randn_like(p) * 0.1)
-    return tuned
+    return copy.deepcopy(BUILT[key])
 
 
 def same(a, b) -> bool:
