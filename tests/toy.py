@@ -70,6 +70,15 @@ BACKBONES = {
     'pvt': dict(type='mmdet.PyramidVisionTransformerV2', embed_dims=8, num_layers=[1, 1, 2, 1]),
 }
 
+# With a block of each kind, for torch.compile, whose time grows with their number.
+SHALLOW = dict(
+    swin=dict(depths=(2, 1, 1, 1)),
+    swin_mmseg=dict(depths=(2, 1, 1, 1)),
+    resnet=dict(depth=18),
+    vit=dict(num_layers=2, out_indices=(0, 1)),
+    pvt=dict(num_layers=[1, 1, 1, 1]),
+)
+
 CONVNEXT, POST_NORM = dict(type='SmallConvNeXt'), dict(type='PostNormViT')
 # Its attention uses the weight of a layer that it never calls.
 BEIT = dict(type='mmseg.BEiT', img_size=64, embed_dims=32, num_layers=2, num_heads=2, out_indices=(0, 1))

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from mmengine.registry import MODELS
-from toy import BACKBONES, METHODS, SIDE, build, image
+from toy import BACKBONES, METHODS, SHALLOW, SIDE, build, image
 
 from mmest.backbones.compiled import MOST_SIZES
 from mmest.measure.memory.live import LiveTensorCounter
@@ -27,7 +27,7 @@ def programs(monkeypatch):
 
 
 def compiled(name, method):
-    tuned = build(name, METHODS[method])
+    tuned = build(name, METHODS[method], **SHALLOW[name])
     for p in tuned.method.parameters():
         p.data.add_(0.1 * torch.rand_like(p))
     twin = copy.deepcopy(tuned)

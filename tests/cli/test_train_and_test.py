@@ -244,11 +244,14 @@ test_dataloader = dict(num_workers=0)
     assert 'src="http' not in page and 'href="http' not in page, 'the page has to be whole by itself'
     assert '<title>Report: work</title>' in page
     run = replace(read_run(work_dir), name='mine')
-    write_report([run], tmp_path / 'said.html', lambda *_: None, 'A story', ['First <this>.', 'Then that.'])
+    write_report([run, run], tmp_path / 'said.html', lambda *_: None, 'A story', ['First <this>.', 'Then that.'])
     page = (tmp_path / 'said.html').read_text()
     assert '<title>A story</title>' in page and '<p>First &lt;this&gt;.</p>\n<p>Then that.</p>' in page
+    assert page.count('data:image/jpeg') == 4, 'runs come one after the other'
+    asked = []
+    monkeypatch.setattr('mmest.cli.report.write_report', lambda runs, out, progress: asked.append((runs, out)))
     call('report', work_dir, work_dir, '--out', tmp_path / 'two.html')
-    assert (tmp_path / 'two.html').read_text().count('data:image/jpeg') == 4, 'runs come one after the other'
+    assert asked == [([read_run(work_dir)] * 2, tmp_path / 'two.html')]
 
 
 def test_curves_go_where_an_option_says():

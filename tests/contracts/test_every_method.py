@@ -5,19 +5,10 @@ import functools
 
 import pytest
 import torch
-from toy import BACKBONES, METHODS, SIDE, build, image
+from toy import BACKBONES, METHODS, SHALLOW, SIDE, build, image
 
 from mmest.checkpoints.digests import changed, digests
 from mmest.engine.optim import TrainableOptimWrapperConstructor
-
-# With a block of each kind, for torch.compile, whose time grows with their number.
-SHALLOW = dict(
-    swin=dict(depths=(2, 1, 1, 1)),
-    swin_mmseg=dict(depths=(2, 1, 1, 1)),
-    resnet=dict(depth=18),
-    vit=dict(num_layers=2, out_indices=(0, 1)),
-    pvt=dict(num_layers=[1, 1, 1, 1]),
-)
 
 every_method = pytest.mark.parametrize('method', METHODS)
 every_backbone = pytest.mark.parametrize('name', BACKBONES)
