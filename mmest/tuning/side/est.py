@@ -23,6 +23,7 @@ from mmest.tuning.side.network import ExpandingSideNetwork
 MULTIPLE = 8  # tensor cores want widths of this kind
 LEAST_REDUCTION = 4
 MAX_SHARE = 0.03
+COARSE = 8  # stride above which a backbone's first output has lost what small and thin objects need
 GATES = ('scalar', 'channel', 'dynamic')
 
 
@@ -127,13 +128,14 @@ class EST(ExpandingSideNetwork):
         backbone: the backbone, of any kind whose blocks can be found.
         reduction: a stage's side width d is the width at which its blocks work (C for transformers, the 3×3
             convolution's for ResNet bottlenecks) divided by this, as the nearest multiple of 8. None: the least
-            from 4 on that keeps the side network within 3 % of the backbone's parameters.
+            from 4 on that keeps the side network, less ``detail``, within 3 % of the backbone's parameters.
         ratios: bottleneck ratios of the fused adapters.
         gate: ``scalar``, ``channel`` or ``dynamic``.
         taps: ``block``, ``stage``, or a number n: every n-th block; see :func:`choose_taps`.
         kernel_size: of the depthwise convolutions.
         output_norms: train a scale and a shift of each output; costs one map of the output's size.
-        detail: the first output also gets the image, through :class:`mmest.tuning.side.detail.Detail`.
+        detail: the first output also gets the image, through :class:`mmest.tuning.side.detail.Detail`. None: where its
+            stride is above 8, as that of plain transformers.
         recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.
         lr_mult: factor on the learning rate of the side network.
 
@@ -153,7 +155,7 @@ class EST(ExpandingSideNetwork):
         taps: str | int = 2,
         kernel_size: KernelSize = 3,
         output_norms: bool = False,
-        detail: bool = False,
+        detail: bool | None = None,
         recompute: bool = False,
         lr_mult: float = 1.0,
     ) -> None:
@@ -171,14 +173,18 @@ class EST(ExpandingSideNetwork):
                 for i, (block, width) in enumerate(zip(self.tapped, widths))
             )
             self.build_state(widths)
-            self.detail = Detail(self.outputs[0].channels, self.stride_of(self.sources[0])) if detail else None
             if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MULTIPLE:
                 break
+        stride = self.stride_of(self.sources[0])
+        wanted = stride > COARSE if detail is None else detail
+        self.detail = Detail(self.outputs[0].channels, stride) if wanted else None
 
     def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
+        # Before the rest, so that its backward pass, in which its maps are made again, comes last.
+        fine = None if self.detail is None else self.detail(image, tuple(features[0].shape[-2:]))
         outputs = super().forward(features, taps, image)
-        if self.detail is not None:
-            outputs[0] = outputs[0] + self.detail(image, tuple(features[0].shape[-2:]))
+        if fine is not None:
+            outputs[0] = outputs[0] + fine
         return outputs
 
     def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
