@@ -19,15 +19,16 @@ segmentation = {
     'configs/segmentation/epfl_road/segformer_deit-t_est.py': dict(views=8, label_stride=2),
 }
 detection = {'configs/detection/hrplanes/retinanet_deit-t_est.py': dict(views=1)}
-schedule = dict(steps=400, batch_size=4, factor_of='method')
 
 
-def trials(tasks, tuning, rounds):
+def trials(tasks, tuning, rounds, steps=400):
     """Of one method on each task; a round is a variant, its options, factors on the rate of the method, and seeds."""
     return [
         dict(
-            schedule,
-            **views,
+            views,
+            steps=steps,
+            batch_size=4,
+            factor_of='method',
             configs=[config],
             tunings=[tuning],
             variant=variant,
@@ -41,7 +42,9 @@ def trials(tasks, tuning, rounds):
 
 
 # The rate of the head is ten times as high in these, and that of the method stays.
-head, base = "with ten times the head's rate", {'optim_wrapper.optimizer.lr': 3e-3}
+head, base = 'with a faster head', {'optim_wrapper.optimizer.lr': 3e-3}
+# A step of EST costs less than one of full fine-tuning, and a network from nothing wants more of them.
+longer = [('for 1200 steps', {}, [1.0], [0, 1])]
 three = [0, 1, 2]
 #: The most informative first.
 trial = [
@@ -49,6 +52,7 @@ trial = [
     *trials(segmentation, 'frozen', [(head, base, [1.0], [0])]),
     *trials({**segmentation, **detection}, 'est', [('', {}, [1.0], three)]),
     *trials(segmentation, 'est', [(head, {**base, 'model.backbone.tuning.lr_mult': 1.0}, [1.0], three)]),
+    *trials({**segmentation, **detection}, 'est', longer, steps=1200),
     *trials(detection, 'est', [('', {}, [0.3, 3.0], [0])]),
     *trials(segmentation, 'est', [('', {}, [0.3], three)]),
     *trials({**segmentation, **detection}, 'est', [('without detail', narrow, [0.3, 1.0, 3.0], three)]),

@@ -74,10 +74,13 @@ def test_trials_stand_apart_with_their_rates_and_seeds(folder, tmp_path):
     for i, args in enumerate([('', 1, 0, 50.0), ('', 1, 1, 54.0), ('', 0.3, 0, 51.0), ('with stem', 1, 0, 60.0)]):
         (trials / f'trial_{i}.json').write_text(json.dumps(trial(*args)))
     (trials / 'trial_9.json').write_text(json.dumps(dict(trial('', 1, 9, 0.0), failed=True)))
+    (trials / 'trial_10.json').write_text(json.dumps(dict(trial('longer', 1, 0, 70.0), steps=30)))
     page = study(ASKED, read_results([folder]), read_trials(trials))
     assert 'mIoU on 5 validation images after 10 steps of batch 4, from 2 views of each of 9 images' in page
     assert '| est | 51.0 | 52.0 ± 2.8 | 0.12 | 3 |' in page
     assert '| est, with stem | — | **60.0** | 0.12 | 1 |' in page
+    of_30_steps = page[page.index('after 30 steps') :]
+    assert '| est, longer | 70.0 | 0.12 | 1 |' in of_30_steps and 'with stem' not in of_30_steps
 
 
 def test_what_a_grid_asks_for_is_read_without_its_configs(tmp_path):

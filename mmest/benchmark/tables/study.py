@@ -138,8 +138,8 @@ def _seeds(*spreads: Spread) -> str:
 
 
 def _trial_tables(trials: Sequence[dict]) -> Iterator[str]:
-    for ground in unique(_ground(trial['config']) for trial in trials):
-        mine = [trial for trial in trials if _ground(trial['config']) == ground]
+    for ground, steps in unique((_ground(trial['config']), trial['steps']) for trial in trials):
+        mine = [trial for trial in trials if (_ground(trial['config']), trial['steps']) == (ground, steps)]
         factors = sorted({trial['factor'] for trial in mine})
         names = sorted({_method(trial) for trial in mine}, key=lambda name: (name.partition(',')[0], name))
         rows = []
@@ -157,7 +157,7 @@ def _trial_tables(trials: Sequence[dict]) -> Iterator[str]:
         one, images = mine[0], mine[0]['images']
         yield (
             f'**{ground[1]} on {ground[0]}**: {main_metric(one["metrics"])[0]} on {images["val"]} validation images '
-            f'after {one["steps"]} steps of batch {one["batch_size"]}, from {one["views"]} '
+            f'after {steps} steps of batch {one["batch_size"]}, from {one["views"]} '
             f'view{"s" if one["views"] > 1 else ""} of each of {images["train"]} images.\n'
         )
         yield Table('', columns, rows).markdown()
