@@ -126,7 +126,7 @@ def reference_detail(m, x, size):
     """Position by position: each sees the finer positions inside it, channel by channel."""
     for i in range(0, len(m.layers), 3):
         conv, norm = m.layers[i], m.layers[i + 1]
-        x = F.conv2d(x, conv.weight, stride=4, padding=3) if i == 0 else F.conv2d(x, conv.weight, stride=2, padding=1)
+        x = F.conv2d(x, conv.weight, stride=2, padding=1)
         x = F.gelu(F.group_norm(x, 8, norm.weight, norm.bias))
     spatial, norm, up, _, down = m.local
     y = F.conv2d(x, spatial.weight, spatial.bias, padding=3, groups=x.shape[1])

@@ -10,22 +10,22 @@ from mmest.tuning.side.network import zero_linear
 class Detail(nn.Module):
     """The image at a finer stride than an output, as a correction of that output: zero at the start.
 
-    A 7×7 convolution of stride 4, then 3×3 convolutions of stride 2 down to half the stride of the output; there a
-    block of ConvNeXt's kind (depthwise 7×7, then two linear layers); then the positions that lie within one of the
-    output, side by side, through a linear layer. What upsamples the output behind it (a pyramid on a plain transformer
-    of stride 16, say) can unfold them again.
+    3×3 convolutions of stride 2 down to a stride of at least 4 and half that of the output; there a block of ConvNeXt's
+    kind (depthwise 7×7, then two linear layers); then the positions that lie within one of the output, side by side,
+    through a linear layer. What upsamples the output behind it (a pyramid on a plain transformer of stride 16, say) can
+    unfold them again.
 
     Args:
         channels: C of the output.
         stride: of the output.
-        width: of the convolutions.
+        width: of the convolutions, but of the first, which has half.
     """
 
     def __init__(self, channels: int, stride: int, width: int = 64) -> None:
         super().__init__()
-        layers, reached = _convolution(3, width, 7, 4), 4
+        layers, reached = [*_halving(3, width // 2), *_halving(width // 2, width)], 4
         while 2 * reached < stride:
-            layers += _convolution(width, width, 3, 2)
+            layers += _halving(width, width)
             reached *= 2
         self.layers = nn.Sequential(*layers)
         self.local = nn.Sequential(
@@ -57,7 +57,5 @@ class Detail(nn.Module):
         return x + self.local(x)
 
 
-def _convolution(before: int, channels: int, kernel_size: int, stride: int) -> list[nn.Module]:
-    padding = (kernel_size - 1) // 2
-    convolution = nn.Conv2d(before, channels, kernel_size, stride, padding, bias=False)
-    return [convolution, nn.GroupNorm(8, channels), nn.GELU()]
+def _halving(before: int, channels: int) -> list[nn.Module]:
+    return [nn.Conv2d(before, channels, 3, 2, 1, bias=False), nn.GroupNorm(8, channels), nn.GELU()]
