@@ -295,10 +295,10 @@ class Demo:
     def _page(self, said: Sequence[str]) -> Path:
         """The report page of the runs of all cases."""
         runs, out = [], self.root / 'report.html'
-        for case in CASES:
-            for method, title in METHODS.items():
-                runs.append(replace(read_run(self.root / case.name / method), name=f'{case.title}, {title}'))
         with output_to(self.root / 'log.txt'):
+            for case in CASES:
+                for method, title in METHODS.items():
+                    runs.append(replace(read_run(self.root / case.name / method), name=f'{case.title}, {title}'))
             write_report(runs, out, lambda *_: None, 'The demo: when a side network matters', said)
         return out
 
