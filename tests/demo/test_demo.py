@@ -1,4 +1,5 @@
 import json
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -8,7 +9,7 @@ from rich.console import Console
 
 from mmest.configs import configs_root
 from mmest.datasets.synthetic import CLASSES, write_dataset
-from mmest.demo import cache, pictures
+from mmest.demo import cache, pictures, pipeline
 from mmest.demo.parts import CASES, METHODS
 from mmest.demo.report import render_table, table_rows
 from mmest.demo.side_by_side import run_side_by_side
@@ -125,3 +126,18 @@ def test_jobs_side_by_side_report_and_return(tmp_path):
     assert set(seen) <= {(str(i), 0.5) for i in range(3)}
     with pytest.raises(ValueError, match='-1 is below zero'):
         run_side_by_side({'bad': partial(double, -1)}, tmp_path / 'log.txt', lambda *_: None, lambda *_: None)
+
+
+def test_what_libraries_say_of_the_runs_goes_to_the_log(tmp_path, monkeypatch, capsys):
+    @dataclass
+    class Run:
+        name: str = ''
+
+    def read_run(folder):
+        print(f'Loads {folder.name}')
+        return Run()
+
+    monkeypatch.setattr(pipeline, 'read_run', read_run)
+    monkeypatch.setattr(pipeline, 'write_report', lambda *args: None)
+    pipeline.Demo(tmp_path, Console())._page([])
+    assert capsys.readouterr().out == '' and 'Loads est' in (tmp_path / 'log.txt').read_text()
