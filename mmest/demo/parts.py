@@ -40,7 +40,7 @@ CASES = (
         'one coarse map',
         'the head reads one map of stride 16',
         True,
-        'what finer blocks and the image show reaches it through the side network alone',
+        'what finer blocks see reaches it through the side network alone',
     ),
     Case(
         'four_maps',

@@ -23,7 +23,6 @@ from mmest.tuning.side.network import ExpandingSideNetwork
 MULTIPLE = 8  # tensor cores want widths of this kind
 LEAST_REDUCTION = 4
 MAX_SHARE = 0.03
-COARSE = 8  # stride above which a backbone's first output has lost what small and thin objects need
 GATES = ('scalar', 'channel', 'dynamic')
 
 
@@ -134,8 +133,7 @@ class EST(ExpandingSideNetwork):
         taps: ``block``, ``stage``, or a number n: every n-th block; see :func:`choose_taps`.
         kernel_size: of the depthwise convolutions.
         output_norms: train a scale and a shift of each output; costs one map of the output's size.
-        detail: the first output also gets the image, through :class:`mmest.tuning.side.detail.Detail`. None: where its
-            stride is above 8, as that of plain transformers.
+        detail: the first output also gets the image, through :class:`mmest.tuning.side.detail.Detail`.
         recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.
         lr_mult: factor on the learning rate of the side network.
 
@@ -155,7 +153,7 @@ class EST(ExpandingSideNetwork):
         taps: str | int = 2,
         kernel_size: KernelSize = 3,
         output_norms: bool = False,
-        detail: bool | None = None,
+        detail: bool = False,
         recompute: bool = False,
         lr_mult: float = 1.0,
     ) -> None:
@@ -175,9 +173,7 @@ class EST(ExpandingSideNetwork):
             self.build_state(widths)
             if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MULTIPLE:
                 break
-        stride = self.stride_of(self.sources[0])
-        wanted = stride > COARSE if detail is None else detail
-        self.detail = Detail(self.outputs[0].channels, stride) if wanted else None
+        self.detail = Detail(self.outputs[0].channels, self.stride_of(self.sources[0])) if detail else None
 
     def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
         # Before the rest, so that its backward pass, in which its maps are made again, comes last.
