@@ -138,8 +138,8 @@ def _seeds(*spreads: Spread) -> str:
 
 
 def _trial_tables(trials: Sequence[dict]) -> Iterator[str]:
-    for ground, steps in unique((_ground(trial['config']), trial['steps']) for trial in trials):
-        mine = [trial for trial in trials if (_ground(trial['config']), trial['steps']) == (ground, steps)]
+    for setting in unique(_setting(trial) for trial in trials):
+        mine = [trial for trial in trials if _setting(trial) == setting]
         factors = sorted({trial['factor'] for trial in mine})
         names = sorted({_method(trial) for trial in mine}, key=lambda name: (name.partition(',')[0], name))
         rows = []
@@ -154,13 +154,18 @@ def _trial_tables(trials: Sequence[dict]) -> Iterator[str]:
             Column('trained by the method, M', '{:.2f}'),
             Column('trials'),
         ]
-        one, images = mine[0], mine[0]['images']
+        (data, model, steps), one, images = setting, mine[0], mine[0]['images']
         yield (
-            f'**{ground[1]} on {ground[0]}**: {main_metric(one["metrics"])[0]} on {images["val"]} validation images '
+            f'**{model} on {data}**: {main_metric(one["metrics"])[0]} on {images["val"]} validation images '
             f'after {steps} steps of batch {one["batch_size"]}, from {one["views"]} '
             f'view{"s" if one["views"] > 1 else ""} of each of {images["train"]} images.\n'
         )
         yield Table('', columns, rows).markdown()
+
+
+def _setting(trial: dict) -> tuple[str, str, int]:
+    """Data set, head and backbone, and steps of a trial."""
+    return *_ground(trial['config']), trial['steps']
 
 
 def _method(trial: dict) -> str:

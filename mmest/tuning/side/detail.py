@@ -18,11 +18,11 @@ class Detail(nn.Module):
     Args:
         channels: C of the output.
         stride: of the output.
-        width: of the convolutions, but of the first, which has half.
     """
 
-    def __init__(self, channels: int, stride: int, width: int = 64) -> None:
+    def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
+        width = 64
         layers, reached = [*_halving(3, width // 2), *_halving(width // 2, width)], 4
         while 2 * reached < stride:
             layers += _halving(width, width)
