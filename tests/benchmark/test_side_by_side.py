@@ -1,12 +1,15 @@
 """Trainings side by side are those of a runner: the same batches, losses, weights and scores."""
 
 import json
+import traceback
+from pathlib import Path
 
 import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from rich.console import Console
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.grid import Cell
@@ -96,6 +99,37 @@ def test_a_training_is_that_of_a_runner(cell, tmp_path, name, method):
     for key, value in lane.step.model.state_dict().items():
         torch.testing.assert_close(value, runner.model.state_dict()[key], rtol=1e-3, atol=1e-4)
     assert result['metrics'] == pytest.approx({k: float(v) for k, v in log.metrics.items()}, abs=0.5, nan_ok=True)
+
+
+class Waits(TorchDispatchMode):
+    """Where a step would wait for a card, which no CUDA graph can: a tensor's value is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if any(word in str(function) for word in ('local_scalar', 'nonzero', 'masked_select', 'unique')):
+            files = {Path(frame.filename).name for frame in traceback.extract_stack()}
+            # On a card the optimizer and the focal loss are others.
+            if not files & {'optimizer.py', 'adam.py', 'focal_loss.py'}:
+                self.seen.add(f'{function}: {files}')
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
+def test_a_step_never_waits_for_the_device(cell, tmp_path, name):
+    one = cell(name)
+    cfg, _ = training_config(one.request, tmp_path / 'lane', tmp_path)
+    init_default_scope(cfg.default_scope)
+    batches = batches_of(cfg, tmp_path / 'batches')
+    epoch = int(batches.pop('epoch'))
+    lane = Lane(batches, Evaluations())
+    lane.begin(one, len(batches['images']), epoch, tmp_path / 'lane', tmp_path)
+    lane.step()
+    with Waits() as waits:
+        lane.step()
+    assert not waits.seen
 
 
 def test_cells_of_a_grid_are_trained_in_processes_and_a_sweep_comes_first(cell, tmp_path):
