@@ -32,9 +32,7 @@ methods = [
 # the held-out part of the training images.
 variants = {
     'with reduction 4': dict(reduction=4),
-    'with reduction 2 and all taps': dict(reduction=2, taps=1),
     'with detail': dict(detail=True),
-    'with all': dict(reduction=2, taps=1, detail=True, output_norms=True, kernel_size=7),
 }
 more_blocks = {f'{n} blocks': {'model.backbone.tuning.blocks': n} for n in (2, 3)}
 recomputed = {'model.backbone.backbone.with_cp': True}
