@@ -1,22 +1,29 @@
-# Few training images: every twentieth, tenth and fourth. Rates are those that the sweeps of accuracy.py chose with all of
-# them, so measure that grid first, with the same --out.
-rates = dict(factors=[0.1, 0.3, 1.0, 3.0], held_out=0.2, of='method', variant='')
-rates_of_all = dict(factors=[0.1, 0.3, 1.0, 3.0], held_out=0.2, variant='')
-images = {
-    'configs/segmentation/epfl_road/segformer_deit-t_est.py': 80,
-    'configs/segmentation/dubai/segformer_deit-t_est.py': 351,
-}
-shares = {'5 % of the images': 20, '10 % of the images': 10, '25 % of the images': 4}
-accuracy = [
-    dict(
-        configs=[config],
-        tunings=[method],
-        seeds=[0, 1, 2],
-        sweep=rates_of_all if method == 'frozen' else rates,
-        variant=share,
-        options={'train_dataloader.dataset.indices': list(range(0, count, every))},
-    )
-    for config, count in images.items()
-    for share, every in shares.items()
-    for method in ('full', 'frozen', 'est', 'lora', 'mona')
-]
+# How many training images a method needs: 5, 10, 25 and 100 per cent of them, the same for all methods, with the rate
+# that the sweep of accuracy.py chose for the method on all of them. Validation data stays whole, and so does the number
+# of steps.
+_base_ = './accuracy.py'
+methods = ['full', 'frozen', 'lora', 'mona', 'est']
+images = {'dubai': 351, 'hrplanes': 999, 'epfl_road': 80}  # of hrplanes those with airplanes
+accuracy, memory, time = [], [], []
+for backbone in ['deit-t', 'efficientnet-b0']:
+    for task in _base_.tasks:
+        total = images[task.split('/')[2]]
+        for share in (5, 10, 25, 100):
+            count = round(total * share / 100)
+            chosen = [i * total // count for i in range(count)]  # spread over all there is
+            options = {'train_dataloader.dataset.indices': chosen}
+            if task.startswith('configs/detection'):  # its schedule counts epochs
+                epochs = 100 // share
+                for key in ('train_cfg.max_epochs', 'train_cfg.val_interval', 'param_scheduler.1.end'):
+                    options[key] = epochs
+            accuracy += [
+                dict(
+                    configs=[f'{task}_{backbone}_est.py'],
+                    tunings=[method],
+                    seeds=_base_.seeds,
+                    sweep=dict(_base_.of_all if method == 'frozen' else _base_.of_method, variant=''),
+                    variant=f'{share} per cent of the images',
+                    options=options,
+                )
+                for method in methods
+            ]
