@@ -26,6 +26,7 @@ class Block:
         width: channels at which the block works inside: below C for bottleneck blocks, C for all others.
         size: height and width of the output for an input of the probe's size.
         prefix_tokens: tokens in front of the H*W spatial ones (class or register tokens).
+        channels_first: whether the output is B×C×H×W; otherwise it is B×H×W×C, or tokens B×L×C.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Block:
     width: int
     size: tuple[int, int]
     prefix_tokens: int
+    channels_first: bool
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,8 @@ def _describe_blocks(
         same_stage = last is not None and (last.channels, last.size) == (channels, grid)
         stage = 0 if last is None else last.stage + (not same_stage)
         width = _inner_width(backbone.get_submodule(name), channels)
-        blocks.append(Block(name, stage, channels, width, grid, tokens))
+        first = tuple(call.output.shape[1:]) == shape
+        blocks.append(Block(name, stage, channels, width, grid, tokens, first))
     return blocks
 
 

@@ -181,7 +181,8 @@ class Hooked:
         if torch.compiler.is_dynamo_compiling():  # which cannot trace a context variable
             return self._traced
         run = _pass.get()
-        while run is not None and run.owner is not self:
+        # By their attributes: where modules are shared, torch.export puts proxies of them in place of modules.
+        while run is not None and vars(run.owner) is not vars(self):
             run = run.outer
         return run
 

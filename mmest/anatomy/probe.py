@@ -14,6 +14,7 @@ from torch import Tensor, nn
 # Not square, so that height, width and channels can be told apart; every common stride divides both.
 PROBE_SIZE = (64, 96)
 LARGE_PROBE_SIZE = (224, 320)  # for windows that must fit into the smallest map
+_SIDE = (int, torch.SymInt)  # the second in a graph of any size
 
 
 @dataclass
@@ -62,8 +63,8 @@ def first_tensor(value: Any) -> Tensor:
 def spatial_shape(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int] | None:
     """The (H, W) that hierarchical transformers hand to their blocks beside the tokens, or None."""
     for value in (*args, *kwargs.values()):
-        if isinstance(value, (tuple, list, torch.Size)) and len(value) == 2 and all(isinstance(v, int) for v in value):
-            return int(value[0]), int(value[1])
+        if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(v, _SIDE) for v in value):
+            return value[0], value[1]
     return None
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from mmest.anatomy.blocks import Block
 from mmest.anatomy.hooks import Hooked, Pass
-from mmest.anatomy.probe import first_tensor, is_scaled, spatial_shape
+from mmest.anatomy.probe import first_tensor, spatial_shape
 
 
 class Tap(NamedTuple):
@@ -46,7 +46,7 @@ class TapReader:
             image: height and width of the backbone's input.
             features: the backbone's outputs, which tell the grid of tokens that come without one.
         """
-        sizes = {tuple(f.shape[-2:]) for f in features}
+        sizes = [tuple(f.shape[-2:]) for f in features]
         return [
             Tap(block.stage, i, self._as_map(block, *run.seen.pop(i), image, sizes)) for i, block in self.blocks.items()
         ]
@@ -54,13 +54,13 @@ class TapReader:
     @staticmethod
     def _as_map(block: Block, x: Tensor, hw: tuple[int, int] | None, image, sizes) -> Tensor:
         if x.ndim == 4:
-            return x if x.shape[1] == block.channels and is_scaled(x.shape[2:], image) else x.permute(0, 3, 1, 2)
+            return x if block.channels_first else x.permute(0, 3, 1, 2)
         tokens = x.shape[1] - block.prefix_tokens
         grids = [hw] if hw is not None else sizes
         grid = next((g for g in grids if g[0] * g[1] == tokens), None)
         if grid is None:
             raise ValueError(
                 f'Block "{block.name}" returned {tokens} spatial tokens, which fit none of the grids '
-                f'{sorted(grids)} known for an image of {image[0]}×{image[1]}.'
+                f'{sorted(set(grids))} known for an image of {image[0]}×{image[1]}.'
             )
         return x[:, block.prefix_tokens :].unflatten(1, grid).permute(0, 3, 1, 2)
