@@ -25,6 +25,9 @@ examples:
   # one ONNX graph for tiles of 512×512 pixels, of 20 cm each: for onnxruntime, mmest predict, and Deepness in QGIS
   mmest export DELTA --onnx --tile 512 --resolution 20
 
+  # one for pictures of any size
+  mmest export DELTA --onnx --dynamic
+
 Of methods without modules of their own (full, frozen, partial, bitfit, norm_tuning), and of lora and ssf with
 --merge, the result loads in plain mmdet or mmseg, without mmest; of the others it loads in the same config, and needs
 no pretrained file any more. An ONNX graph needs neither mmest nor torch to run; it is compared with torch before it is
@@ -56,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     onnx.add_argument(
         '--tile', type=at_least(32), metavar='N', help='side of its tiles in pixels (default: what training showed)'
     )
+    onnx.add_argument(
+        '--dynamic', action='store_true', help='take other heights and widths too, multiples of 32 as a rule'
+    )
     onnx.add_argument('--fp16', action='store_true', help='compute in half precision')
     onnx.add_argument(
         '--resolution',
@@ -70,7 +76,7 @@ def run(args: argparse.Namespace) -> None:
     if args.onnx:
         _export_onnx(args)
         return
-    for_onnx = [name for name in ('tile', 'fp16', 'resolution') if getattr(args, name)]
+    for_onnx = [name for name in ('tile', 'dynamic', 'fp16', 'resolution') if getattr(args, name)]
     if for_onnx:
         raise Refusal(f'--{for_onnx[0]} is for ONNX graphs; add --onnx, or leave it out.')
     out = args.out or args.delta.with_name(f'{args.delta.stem}_whole.pth')
@@ -88,8 +94,11 @@ def _export_onnx(args: argparse.Namespace) -> None:
         if out.is_dir() or out.resolve() == args.delta.resolve():
             raise ValueError(f'The graph cannot go to {out}; name a file of its own by --out.')
         with redirect_stdout(io.StringIO()):  # mmengine prints what it loads
-            made = export_onnx(args.delta, out, args.config, args.tile, args.fp16, args.resolution)
+            made = export_onnx(args.delta, out, args.config, args.tile, args.fp16, args.resolution, args.dynamic)
+    pictures = f'pictures of {made.side}×{made.side} pixels'
+    if made.multiple:
+        pictures = f'pictures with sides of multiples of {made.multiple} pixels, such as {made.side}×{made.side}'
     print(
-        f'Wrote {out}: pictures of {made.side}×{made.side} pixels, {made.nbytes / 2**20:.1f} MB. onnxruntime and torch '
-        f'differ by {made.error:.1g} at most: {made.compared} compared.'
+        f'Wrote {out}: {pictures}, {made.nbytes / 2**20:.1f} MB. onnxruntime and torch differ by {made.error:.1g} at '
+        f'most: {made.compared} compared.'
     )

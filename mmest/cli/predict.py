@@ -167,10 +167,10 @@ class Task:
         self.path, self.out, self.args = path, out, args
         self.model = OnnxModel(path, device) if graph else Model(path, args.config, device)
         self.tile: int = args.tile or self.model.tile
-        if graph and self.tile != self.model.tile:
+        if graph and self.tile != self.model.tile and not self.model.dynamic:
             raise ValueError(
                 f'{path} takes tiles of {self.model.tile} pixels, not {self.tile}: leave --tile out, or export a graph '
-                'for it.'
+                'for it, or for tiles of any size (--dynamic).'
             )
         self.overlap: int = self.tile // 5 if args.overlap is None else args.overlap
         if not 0 <= self.overlap < self.tile:

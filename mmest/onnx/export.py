@@ -24,6 +24,7 @@ from .suppression import translation
 # Of scores and probabilities, and of boxes as a share of the side.
 _TOLERANCE, _TOLERANCE_FP16 = 1e-4, 2e-2
 _TURNED_FP16 = 0.2  # of the objects
+_SIDES = ('height', 'width')
 _LOUD = ('torch.onnx', 'torch.onnx._internal.exporter', 'onnxscript', 'onnx_ir')
 
 
@@ -32,13 +33,15 @@ class Exported(NamedTuple):
 
     Attributes:
         nbytes: size of the file.
-        side: of the square pictures that it takes.
+        side: of the square pictures that it takes; of a tile, where it takes others too.
+        multiple: of which height and width are multiples where it takes others too; else None.
         error: the largest difference to torch: of probabilities, or of scores and boxes as a share of the side.
         compared: what was compared, in words.
     """
 
     nbytes: int
     side: int
+    multiple: int | None
     error: float
     compared: str
 
@@ -50,6 +53,7 @@ def export_onnx(
     tile: int | None = None,
     fp16: bool = False,
     resolution: float | None = None,
+    dynamic: bool = False,
 ) -> Exported:
     """Write a segmentor or a one-stage detector as one graph, checked in onnxruntime against torch.
 
@@ -60,19 +64,21 @@ def export_onnx(
         tile: side of a tile in pixels of the image (default: what training showed).
         fp16: compute in half precision. Boxes are decoded in full.
         resolution: ground that a pixel shows, in centimetres, for the metadata.
+        dynamic: take pictures of other sizes than the tile's too.
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: a package is missing; the checkpoint cannot be used; the model is of another kind, or has operators
-            that ONNX lacks; the graph gives something else than torch.
+        ValueError: a package is missing; the checkpoint cannot be used; the model is of another kind, has operators
+            that ONNX lacks, or is of one size only; the graph gives something else than torch.
     """
     package = onnx()
-    onnxruntime()
+    runtime = onnxruntime().capi.onnxruntime_pybind11_state
     model = Model(checkpoint, config, 'cpu')
     model.tile = tile or model.tile
     side = int(model.tile * model.factor + 0.5)
-    _refuse_windows(model, side)
-    graph = (Detector if model.detects else Segmentor)(model.network, side).eval()
+    _refuse_windows(model, side, dynamic)
+    graph = (Detector if model.detects else Segmentor)(model.network, side, dynamic).eval()
+    model.tile = int(graph.side / model.factor) if dynamic else model.tile
     proto = _written(graph)
     for name, text in metadata(model, graph, resolution).items():
         entry = proto.metadata_props.add()
@@ -83,14 +89,32 @@ def export_onnx(
         del part.metadata_props[:]  # lines of code and paths of this machine
     package.checker.check_model(proto)
     content = proto.SerializeToString()
-    error, compared = _difference(model, graph, content, _TOLERANCE_FP16 if fp16 else _TOLERANCE)
+    try:
+        compared = _compared(model, graph, OnnxModel(content, 'cpu'), _TOLERANCE_FP16 if fp16 else _TOLERANCE)
+    except (runtime.Fail, runtime.RuntimeException, runtime.InvalidArgument, runtime.NotImplemented) as error:
+        raise _unusable(
+            f'The graph of {type(model.network).__name__} cannot run in onnxruntime', error, graph
+        ) from error
     write_bytes(out, content)
-    return Exported(len(content), side, error, compared)
+    return Exported(
+        len(content),
+        graph.side,
+        graph.multiple,
+        max(error for error, _ in compared),
+        ', '.join(words for _, words in compared),
+    )
 
 
-def _refuse_windows(model: Model, side: int) -> None:
+def _refuse_windows(model: Model, side: int, dynamic: bool) -> None:
     cfg = getattr(model.network, 'test_cfg', None) or {}
-    if not model.detects and cfg.get('mode') == 'slide' and side > min(cfg['crop_size']):
+    if model.detects or cfg.get('mode') != 'slide':
+        return
+    if dynamic:
+        raise ValueError(
+            f'The segmentor looks at windows of {tuple(cfg["crop_size"])} pixels, so it has a size: leave --dynamic '
+            'out, and name a tile of at most that size by --tile.'
+        )
+    if side > min(cfg['crop_size']):
         raise ValueError(
             f'The segmentor looks at windows of {tuple(cfg["crop_size"])} pixels, but a tile has {side}: name a '
             f'smaller one, --tile {int(min(cfg["crop_size"]) / model.factor)}.'
@@ -98,10 +122,16 @@ def _refuse_windows(model: Model, side: int) -> None:
 
 
 def _written(graph: Graph):
-    picture = torch.rand(1, 3, graph.side, graph.side, generator=torch.Generator().manual_seed(0))
+    size, shapes = (graph.side, graph.side), None
+    if graph.multiple:
+        # No two numbers alike, so that none is taken for another.
+        size = graph.least + graph.multiple, graph.least + 2 * graph.multiple
+        steps = [torch.export.Dim(name, min=graph.least // graph.multiple) for name in _SIDES]
+        shapes = ({2: graph.multiple * steps[0], 3: graph.multiple * steps[1]},)
+    picture = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
     try:
         with torch.no_grad(), _quiet():
-            program = torch.export.export(graph, (picture,), strict=False)
+            program = torch.export.export(graph, (picture,), strict=False, dynamic_shapes=shapes)
             made = torch.onnx.export(
                 program,
                 (),
@@ -112,12 +142,27 @@ def _written(graph: Graph):
                 opset_version=18,
                 custom_translation_table=translation(),
             )
-            return made.model_proto
+            return _with_named_sides(made.model_proto)
     except Exception as error:  # of whatever model
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(
-            f'{type(graph.model).__name__} cannot be written as an ONNX graph by torch {torch.__version__}: {reason}'
-        ) from error
+        what = f'{type(graph.model).__name__} cannot be written as an ONNX graph by torch {torch.__version__}'
+        raise _unusable(what, error, graph) from error
+
+
+def _unusable(what: str, error: Exception, graph: Graph) -> ValueError:
+    """What happened, what another library says of it first of all, and the way out."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    reason = next((line.strip(' -') for line in lines if line.strip().startswith('- ')), lines[0])
+    way_out = '\nPerhaps it has a size of its own: leave --dynamic out, and it takes tiles of one size (--tile).'
+    return ValueError(f'{what}: {reason}{way_out if graph.multiple else ""}')
+
+
+def _with_named_sides(proto):
+    """Sides of dynamic size by their names, which the exporter gives up where they are multiples of a number."""
+    for value in (*proto.graph.input, *proto.graph.output):
+        for dim, name in zip(value.type.tensor_type.shape.dim[2:], _SIDES):
+            if dim.dim_param:
+                dim.dim_param = name
+    return proto
 
 
 @contextlib.contextmanager
@@ -152,13 +197,28 @@ def _is_of_the_network(node) -> bool:
     return "'model" in scopes
 
 
-def _difference(model: Model, graph: Graph, content: bytes, tolerance: float) -> tuple[float, str]:
-    """How far onnxruntime is from torch on a picture, and what was compared.
+def _compared(model: Model, graph: Graph, there: OnnxModel, tolerance: float) -> list[tuple[float, str]]:
+    """:func:`_difference` on a tile, and with a graph of dynamic size on another picture.
+
+    Raises:
+        ValueError: they differ by more than is tolerated.
+    """
+    sizes = [(model.tile, model.tile)]
+    if graph.multiple:  # the least, but not that which the graph was made of
+        other = graph.least, graph.least + graph.multiple
+        sizes.append((int(other[0] / model.factor), int(other[1] / model.factor)))
+    return [_difference(model, graph, there, size, tolerance) for size in sizes]
+
+
+def _difference(
+    model: Model, graph: Graph, there: OnnxModel, size: tuple[int, int], tolerance: float
+) -> tuple[float, str]:
+    """How far onnxruntime is from torch on a picture of a size, and what was compared.
 
     Raises:
         ValueError: farther than is tolerated.
     """
-    there, tile = OnnxModel(content, 'cpu'), _picture(model.tile)
+    tile = _picture(*size)
     if isinstance(graph, Detector):
         wanted, found = model.detect(tile), there.detect(tile)
         # What scores about as much as is needed may be left out by one and not by the other.
@@ -169,13 +229,13 @@ def _difference(model: Model, graph: Graph, content: bytes, tolerance: float) ->
             ]
         )
         least = float(least) + tolerance
-        apart = np.concatenate([_apart(*pair, model.tile, least) for pair in ((wanted, found), (found, wanted))])
+        apart = np.concatenate([_apart(*pair, max(size), least) for pair in ((wanted, found), (found, wanted))])
         # Rounding to half precision may turn which of two boxes suppresses the other.
         turned = apart > tolerance
         if turned.size and turned.mean() <= (_TURNED_FP16 if tolerance > _TOLERANCE else 0.0):
             apart = apart[~turned]
         error = float(apart.max(initial=0))
-        compared = f'{int((wanted.scores > least).sum())} objects on a picture'
+        compared = f'{int((wanted.scores > least).sum())} objects on {size[0]}×{size[1]} pixels'
     else:
         shown = torch.from_numpy(there.shown(tile))
         with torch.no_grad():
@@ -205,9 +265,9 @@ def _apart(some: Detections, others: Detections, side: int, least: float) -> np.
     return np.array(found, float)
 
 
-def _picture(side: int) -> np.ndarray:
+def _picture(height: int, width: int) -> np.ndarray:
     """Noise, fine and coarse."""
     random = np.random.default_rng(0)
-    coarse = random.integers(0, 256, (max(2, side // 16),) * 2 + (3,), dtype=np.uint8)
-    fine = random.integers(0, 256, (side, side, 3), dtype=np.uint8)
-    return cv2.addWeighted(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC), 0.7, fine, 0.3, 0)
+    coarse = random.integers(0, 256, (max(2, height // 16), max(2, width // 16), 3), dtype=np.uint8)
+    fine = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return cv2.addWeighted(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), 0.7, fine, 0.3, 0)

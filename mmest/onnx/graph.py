@@ -1,6 +1,7 @@
 """A trained model as one function of a picture, without control flow."""
 
 import copy
+import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 
 from .suppression import NOTHING, suppress
 
+# What the strides of backbones divide: sizes of maps are then whole shares of the picture's, whatever it is.
+_STRIDE = 32
+
 
 class Graph(nn.Module):
     """Frozen part, side network, neck and head, from a picture to what is predicted.
@@ -18,14 +22,19 @@ class Graph(nn.Module):
     Args:
         model: a detector of mmdet or a segmentor of mmseg, in eval mode.
         side: of the square picture, in pixels.
+        dynamic: take pictures of other sizes too; ``side`` is rounded up to one of them.
+
+    Attributes:
+        multiple: of a graph of dynamic size: height and width are multiples of it; else None.
+        least: the least height and width.
     """
 
     #: Name of what it returns.
     output = ''
 
-    def __init__(self, model: nn.Module, side: int) -> None:
+    def __init__(self, model: nn.Module, side: int, dynamic: bool = False) -> None:
         super().__init__()
-        self.model, self.side = model, side
+        self.model = model
         preprocessor = model.data_preprocessor
         self._flips = not getattr(
             preprocessor, 'channel_conversion', getattr(preprocessor, '_channel_conversion', False)
@@ -33,7 +42,11 @@ class Graph(nn.Module):
         self._normalizes = preprocessor._enable_normalize
         for_tests = getattr(preprocessor, 'test_cfg', None) or {}
         divisor = getattr(preprocessor, 'pad_size_divisor', None) or for_tests.get('size_divisor') or 1
-        self._padding = max(-(-side // divisor) * divisor, *(for_tests.get('size') or (0, 0))) - side
+        self._divisor, self._padded_to = divisor, max(for_tests.get('size') or (0, 0))
+        self.multiple = math.lcm(_STRIDE, divisor) if dynamic else None
+        # One position of a map says nothing of how its size depends on the picture's.
+        self.least = _up(max(2 * self.multiple, self._padded_to), self.multiple) if self.multiple else side
+        self.side = max(self.least, _up(side, self.multiple)) if self.multiple else side
         self._pad_value = getattr(preprocessor, 'pad_value', getattr(preprocessor, 'pad_val', 0))
 
     def prepared(self, image: Tensor) -> Tensor:
@@ -42,7 +55,12 @@ class Graph(nn.Module):
         x = x.flip(1) if self._flips else x
         if self._normalizes:
             x = (x - self.model.data_preprocessor.mean) / self.model.data_preprocessor.std
-        return F.pad(x, (0, self._padding, 0, self._padding), value=self._pad_value) if self._padding else x
+        below, right = (self._filled(side) - side for side in image.shape[-2:])
+        return F.pad(x, (0, right, 0, below), value=self._pad_value) if below or right else x
+
+    def _filled(self, side: int) -> int:
+        """The side that the network is shown of one of the picture."""
+        return max(_up(side, self._divisor), self._padded_to)
 
     @property
     def padding(self) -> list[float]:
@@ -53,17 +71,15 @@ class Graph(nn.Module):
         colour = colour / 255
         return (colour.flip(0) if self._flips else colour).tolist()
 
-    @property
-    def _about(self) -> dict:
+    def _about(self, image: Tensor) -> dict:
         """What heads are told of the picture."""
-        padded = self.side + self._padding
-        return dict(
-            img_shape=(self.side, self.side),
-            ori_shape=(self.side, self.side),
-            pad_shape=(padded, padded),
-            batch_input_shape=(padded, padded),
-            scale_factor=(1.0, 1.0),
-        )
+        size = tuple(image.shape[-2:])
+        padded = tuple(map(self._filled, size))
+        return dict(img_shape=size, ori_shape=size, pad_shape=padded, batch_input_shape=padded, scale_factor=(1.0, 1.0))
+
+
+def _up(side: int, multiple: int) -> int:
+    return -(-side // multiple) * multiple
 
 
 class Segmentor(Graph):
@@ -72,8 +88,8 @@ class Segmentor(Graph):
     output = 'probabilities'
 
     def forward(self, image: Tensor) -> Tensor:
-        logits = self.model.encode_decode(self.prepared(image), [self._about])
-        logits = logits[..., : self.side, : self.side]
+        logits = self.model.encode_decode(self.prepared(image), [self._about(image)])
+        logits = logits[..., : image.shape[-2], : image.shape[-1]]
         return logits.softmax(1) if logits.shape[1] > 1 else logits.sigmoid()
 
 
@@ -87,8 +103,8 @@ class Detector(Graph):
 
     output = 'detections'
 
-    def __init__(self, model: nn.Module, side: int) -> None:
-        super().__init__(model, side)
+    def __init__(self, model: nn.Module, side: int, dynamic: bool = False) -> None:
+        super().__init__(model, side, dynamic)
         head = getattr(model, 'bbox_head', None)
         cfg = copy.deepcopy(getattr(head, 'test_cfg', None) or {})
         how = cfg.get('nms') or {}
@@ -109,7 +125,7 @@ class Detector(Graph):
         head = self.model.bbox_head
         maps = head(self.model.extract_feat(self.prepared(image)))
         with _without_control_flow(head):
-            found = head.predict_by_feat(*maps, batch_img_metas=[self._about], cfg=self._cfg, with_nms=False)[0]
+            found = head.predict_by_feat(*maps, batch_img_metas=[self._about(image)], cfg=self._cfg, with_nms=False)[0]
         boxes, scores, labels = found.bboxes, found.scores, found.labels
         sides = boxes[:, 2:] - boxes[:, :2]
         scores = torch.where((sides > self.smallest).all(1), scores, NOTHING)
@@ -124,7 +140,8 @@ class Detector(Graph):
 def _best(scores: Tensor, score_thr: float, topk: int, results: dict | None = None) -> tuple:
     """As mmdet's ``filter_scores_and_topk``, but of one length whatever the scores: what is below has none."""
     flat = scores.flatten()
-    best, places = flat.topk(min(topk, len(flat)) if topk > 0 else len(flat))
+    length = flat.shape[0]  # len() would hold it to that of the picture of the export
+    best, places = flat.topk(torch.sym_min(topk, length) if topk > 0 else length)
     rows, labels = places // scores.shape[1], places % scores.shape[1]
     kept = {name: value[rows] for name, value in (results or {}).items()}
     return torch.where(best > score_thr, best, NOTHING), labels, rows, kept

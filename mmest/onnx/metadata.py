@@ -43,6 +43,8 @@ def metadata(model: 'Model', graph: Graph, resolution: float | None) -> dict[str
         palette=model.palette.tolist(),
         tile=model.tile,
         side=graph.side,
+        multiple=graph.multiple,
+        least=graph.least,
         factor=model.factor,
         image_scale=model.image_scale,
         padding=graph.padding,

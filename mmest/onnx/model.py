@@ -54,6 +54,8 @@ class OnnxModel:
         self.classes = tuple(self._about['classes'])
         self.palette = np.array(self._about['palette'], np.uint8)
         self.tile: int = self._about['tile']
+        #: Whether it takes tiles of other sizes too.
+        self.dynamic: bool = bool(self._about.get('multiple'))
         self.image_scale = self._about['image_scale']
 
     def detect(self, tile: np.ndarray) -> Detections:
@@ -78,22 +80,29 @@ class OnnxModel:
         return numbers[0].numpy().astype(np.uint8)
 
     def shown(self, tile: np.ndarray) -> np.ndarray:
-        """What the graph is given for a tile, 1×3×side×side."""
+        """What the graph is given for a tile, 1×3×H'×W', at its scale and filled up to a size that it takes."""
         return self._prepare(tile)[0]
 
     def probabilities(self, tile: np.ndarray) -> np.ndarray:
-        """What the graph of a segmentor gives for a tile, C×side×side."""
+        """What the graph of a segmentor gives for what it is shown of a tile, C×H'×W'."""
         return self._run(tile)[0]
 
     def _prepare(self, tile: np.ndarray) -> tuple[np.ndarray, tuple[int, int], tuple[float, float]]:
         resized = Resize(scale_factor=self._about['factor'], keep_ratio=True)(dict(img=tile, img_shape=tile.shape[:2]))
-        side, (height, width) = self._about['side'], resized['img'].shape[:2]
-        if max(height, width) > side:
-            raise ValueError(f'The ONNX graph takes pictures of {side}×{side} pixels, not {height}×{width}.')
-        picture = np.empty((side, side, 3), np.float32)
+        height, width = resized['img'].shape[:2]
+        picture = np.empty((*self._taken(height, width), 3), np.float32)
         picture[:] = self._about['padding']
         picture[:height, :width] = resized['img'].astype(np.float32) / 255
         return np.ascontiguousarray(picture.transpose(2, 0, 1)[None]), (height, width), resized['scale_factor']
+
+    def _taken(self, height: int, width: int) -> tuple[int, int]:
+        """The least height and width that the graph takes and that a picture fits into."""
+        side, multiple, least = self._about['side'], self._about.get('multiple'), self._about.get('least')
+        if multiple:
+            return max(least, -(-height // multiple) * multiple), max(least, -(-width // multiple) * multiple)
+        if max(height, width) > side:
+            raise ValueError(f'The ONNX graph takes pictures of {side}×{side} pixels, not {height}×{width}.')
+        return side, side
 
     def _run(self, tile: np.ndarray) -> tuple[np.ndarray, tuple[int, int], tuple[float, float]]:
         """What the graph gives for a tile, height and width of what it was shown, and their factors (width, height)."""

@@ -27,26 +27,31 @@ pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
 pytest.importorskip('onnxscript', reason='onnxscript is not installed')
 pytest.importorskip('mmseg')
 
-ONE_BLOCK = dict(embed_dims=16, depths=(1, 1), num_heads=(1, 2), window_size=4, out_indices=(0, 1))
+SWIN = dict(type='SwinTransformer', embed_dims=16, depths=(1, 1), num_heads=(1, 2), window_size=4, out_indices=(0, 1))
+RESNET = dict(
+    type='ResNet', depth=18, base_channels=16, num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1)
+)
+VIT = dict(type='mmseg.VisionTransformer', img_size=64, embed_dims=16, num_layers=2, num_heads=2, out_indices=(0, 1))
 
 
-def write_model(path: Path, task: str, tuning: dict, resize: int = 64) -> Path:
-    """A model of two blocks with random weights, as training leaves it; its method and head have moved."""
+def write_model(path: Path, task: str, tuning: dict, resize: int = 64, backbone: dict = SWIN, **changes) -> Path:
+    """A model of two stages with random weights, as training leaves it; its method and head have moved."""
     from mmest.configs import configs_root
 
+    channels = [16, 32 if backbone in (SWIN, RESNET) else 16]
     if task == 'detection':
         cfg = Config.fromfile(configs_root() / '_base_/models/light-retinanet.py')
         cfg.default_scope, pack = 'mmdet', 'PackDetInputs'
-        cfg.model.neck = dict(cfg.fpn, in_channels=[16, 32], num_outs=4, add_extra_convs='on_output')
+        cfg.model.neck = dict(cfg.fpn, in_channels=channels, num_outs=4, add_extra_convs='on_output')
         cfg.model.bbox_head.update(num_classes=3, stacked_convs=1)
         cfg.model.test_cfg.update(score_thr=0.3, max_per_img=40)
     else:
         cfg = Config.fromfile(configs_root() / '_base_/models/light-segformer.py')
         cfg.default_scope, pack = 'mmseg', 'PackSegInputs'
-        cfg.model.decode_head.update(in_channels=[16, 32], in_index=[0, 1], channels=32, num_classes=3)
+        cfg.model.decode_head.update(in_channels=channels, in_index=[0, 1], channels=32, num_classes=3)
         cfg.model.data_preprocessor.size = (64, 64)
-    backbone = dict(ONE_BLOCK, type='mmdet.SwinTransformer' if task == 'detection' else 'mmseg.SwinTransformer')
-    cfg.model.backbone = dict(type='TunedBackbone', tuning=tuning, backbone=backbone)
+    cfg.model.backbone = dict(type='TunedBackbone', tuning=tuning, backbone=dict(backbone))
+    cfg.model.update(changes)
     cfg.custom_imports = dict(imports=['mmest'], allow_failed_imports=False)
     pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(resize, resize), keep_ratio=True)]
     kind = 'CocoDataset' if task == 'detection' else 'BaseSegDataset'
@@ -75,14 +80,33 @@ def exported(request, tmp_path_factory):
     return request.param, checkpoint, folder / 'model.onnx'
 
 
+@pytest.fixture(
+    scope='module',
+    params=[('segmentation', VIT, dict(detail=True)), ('segmentation', RESNET, {}), ('detection', RESNET, {})],
+    ids=['segmentation-vit-detail', 'segmentation-resnet', 'detection-resnet'],
+)
+def dynamic(request, tmp_path_factory):
+    """The task, a checkpoint of EST, and its graph of dynamic size."""
+    task, backbone, knobs = request.param
+    folder = tmp_path_factory.mktemp('dynamic')
+    checkpoint = write_model(folder / 'model.pth', task, dict(METHODS['est'], **knobs), backbone=backbone)
+    made = export_onnx(checkpoint, folder / 'model.onnx', dynamic=True)
+    assert made.multiple == 32 and made.error < 1e-4 and '64×64' in made.compared and '64×96' in made.compared
+    return task, checkpoint, folder / 'model.onnx'
+
+
 def picture(height: int, width: int) -> np.ndarray:
     coarse = np.random.default_rng(1).integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
 def test_onnxruntime_gives_what_torch_gives(exported):
+    compare(exported, 64, 64)
+
+
+def compare(exported, height: int, width: int) -> None:
     task, checkpoint, path = exported
-    torch_model, graph, tile = Model(checkpoint, None, 'cpu'), OnnxModel(path, 'cpu'), picture(64, 64)
+    torch_model, graph, tile = Model(checkpoint, None, 'cpu'), OnnxModel(path, 'cpu'), picture(height, width)
     if task == 'segmentation':
         wanted = torch_model.mask(tile)
         assert len(np.unique(wanted)) > 1
@@ -96,11 +120,15 @@ def test_onnxruntime_gives_what_torch_gives(exported):
 
 
 def test_predict_writes_from_a_graph_what_it_writes_from_the_checkpoint(exported, tmp_path):
+    compare_predictions(exported, tmp_path)
+
+
+def compare_predictions(exported, tmp_path: Path, *options: str) -> None:
     task, checkpoint, path = exported
     image = tmp_path / 'scene.png'
     trees.write(image, picture(96, 160))
     for model in (checkpoint, path):
-        main(['predict', str(model), str(image), '--out', str(tmp_path / model.suffix[1:])])
+        main(['predict', str(model), str(image), '--out', str(tmp_path / model.suffix[1:]), *options])
     if task == 'segmentation':
         one, other = (cv2.imread(str(tmp_path / kind / 'scene_mask.png'), -1) for kind in ('pth', 'onnx'))
         assert (one != other).mean() < 1e-3
@@ -111,6 +139,37 @@ def test_predict_writes_from_a_graph_what_it_writes_from_the_checkpoint(exported
     for wanted, found in zip(one['annotations'], other['annotations']):
         assert found['category_id'] == wanted['category_id']
         np.testing.assert_allclose(found['bbox'], wanted['bbox'], atol=1e-2)
+
+
+@pytest.mark.parametrize('height, width', [(64, 64), (128, 64), (96, 160)])
+def test_a_graph_of_dynamic_size_gives_what_torch_gives(dynamic, height, width):
+    compare(dynamic, height, width)
+
+
+def test_predict_takes_tiles_of_any_size_with_a_graph_of_dynamic_size(dynamic, tmp_path):
+    """The one tile is larger than those of the export, and as large as the image."""
+    compare_predictions(dynamic, tmp_path, '--tile', '160')
+
+
+def test_a_graph_of_dynamic_size_names_its_sides_and_still_a_tile(dynamic):
+    task, _, path = dynamic
+    graph = onnx.load(path)
+    told = {entry.key: json.loads(entry.value) for entry in graph.metadata_props}
+    assert told['tile_size'] == OnnxModel(path, 'cpu').tile == 64
+    shapes = [
+        [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*graph.graph.input, *graph.graph.output)
+    ]
+    assert shapes == [[1, 3, 'height', 'width'], [1, 40, 8] if task == 'detection' else [1, 3, 'height', 'width']]
+
+
+def test_a_picture_is_filled_up_to_a_size_that_a_graph_of_dynamic_size_takes(dynamic):
+    graph, tile = OnnxModel(dynamic[2], 'cpu'), picture(80, 40)
+    assert graph.shown(tile).shape == (1, 3, 96, 64)
+    colour = [value / 255 for value in (123.675, 116.28, 103.53)]
+    np.testing.assert_allclose(
+        graph.shown(tile)[0, :, 80:].transpose(1, 2, 0), np.broadcast_to(colour, (16, 64, 3)), atol=1e-6
+    )
 
 
 def test_deepness_finds_what_it_reads(exported):
@@ -196,6 +255,26 @@ def test_other_detectors_are_refused(name, said):
     cfg.model.backbone.init_cfg = None
     with pytest.raises(ValueError, match=f'{said} .* cannot become an ONNX graph'):
         Detector(MODELS.build(cfg.model), 64)
+
+
+@pytest.mark.parametrize(
+    'backbone, changes, said',
+    [
+        # Tables of relative positions have a size.
+        (
+            dict(type='mmseg.BEiT', img_size=64, embed_dims=16, num_layers=2, num_heads=2, out_indices=(0, 1)),
+            {},
+            'size of',
+        ),
+        (VIT, dict(test_cfg=dict(mode='slide', crop_size=(64, 64), stride=(32, 32))), r'windows of \(64, 64\) pixels'),
+    ],
+    ids=['square', 'windows'],
+)
+def test_what_has_a_size_of_its_own_is_refused(tmp_path, backbone, changes, said):
+    checkpoint = write_model(tmp_path / 'model.pth', 'segmentation', METHODS['frozen'], backbone=backbone, **changes)
+    with pytest.raises(ValueError, match=f'{said}(.|\n)*leave --dynamic out'):
+        export_onnx(checkpoint, tmp_path / 'model.onnx', dynamic=True)
+    assert not (tmp_path / 'model.onnx').exists()
 
 
 def test_a_head_with_centerness_and_without_anchors():
