@@ -1,5 +1,5 @@
-# A plain transformer behind the pyramid that mmseg puts there for heads of several scales: strides 4, 8, 16 and 32, where
-# accuracy.py hands over all maps at stride 16.
+# A plain transformer behind the pyramid that mmseg puts there for heads of several scales: strides 4, 8, 16 and 32,
+# where accuracy.py hands over all maps at stride 16.
 _base_ = './accuracy.py'
 pyramid = dict(
     type='Feature2Pyramid', embed_dim=192, rescales=[4, 2, 1, 0.5], norm_cfg=dict(type='BN', requires_grad=True)

@@ -9,6 +9,8 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
+from mmest.files import write_bytes
+
 _PLACE = re.compile(r'(_+\d+){2,4}$')
 #: Files of whole pictures, which merged detections are scored on, and of the patches that were cut from them.
 _WHOLE, _PATCHES = '_images.json', '_patches.json'
@@ -39,7 +41,8 @@ def hold_out(cfg: Config, share: float, folder: Path) -> None:
     Args:
         cfg: a config with a training and a validation data set.
         share: of the images that are held out, or of the pictures that tiles were cut from, between 0 and 1.
-        folder: where the files go; the data itself is only read.
+        folder: where the files go, under a name by what they hold: trainings on the same parts may share it. The data
+            itself is only read.
 
     Raises:
         ValueError: the training data cannot be split, or one part would be empty.
@@ -107,7 +110,7 @@ def _truth_of_pictures(patches: Path, held: Path) -> Path:
     content = json.loads(patches.with_name(patches.name.replace(_PATCHES, _WHOLE)).read_text())
     images = [image for image in content['images'] if Path(image['file_name']).stem in names]
     truth = held.with_name(f'held{_WHOLE}')
-    truth.write_text(json.dumps(_of_images(content, images)))
+    write_bytes(truth, json.dumps(_of_images(content, images)).encode())
     return truth
 
 
@@ -149,10 +152,8 @@ def _names_in_folder(cfg: Config, dataset: dict) -> list[str]:
 
 
 def _write(folder: Path, suffix: str, parts: dict[str, str]) -> tuple[Path, Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for part in ('fit', 'held'):
-        path = (folder / f'{part}{suffix}').absolute()
-        path.write_text(parts[part])
-        paths.append(path)
-    return paths[0], paths[1]
+    digest = hashlib.sha256((parts['fit'] + parts['held']).encode()).hexdigest()[:16]
+    fit, held = ((folder / digest / f'{part}{suffix}').absolute() for part in ('fit', 'held'))
+    for path, part in ((fit, 'fit'), (held, 'held')):
+        write_bytes(path, parts[part].encode())
+    return fit, held

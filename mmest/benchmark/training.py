@@ -62,7 +62,8 @@ def training_config(request: dict, folder: Path, records: Path) -> tuple[Config,
     cfg.work_dir = str(folder)
     check_parts(cfg, ['train_dataloader', 'val_dataloader', 'val_evaluator'])
     if 'held_out' in request:
-        hold_out(cfg, request['held_out'], folder / 'held_out')
+        # Equal parts have equal paths, by which those who train on them tell that they can share what they read.
+        hold_out(cfg, request['held_out'], folder.parent / 'held_out')
     chosen = chosen_factor(request, records) if request.get('sweep') else dict(factor=request.get('factor'))
     if chosen['factor'] is not None:
         scale_rate(cfg, chosen['factor'], request.get('factor_of') or (request.get('sweep') or {}).get('of'))

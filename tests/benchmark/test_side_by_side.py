@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.grid import Cell
 from mmest.benchmark.together.batches import batches_of
-from mmest.benchmark.together.bundle import train_bundle
+from mmest.benchmark.together.bundle import make_batches, train_bundle
 from mmest.benchmark.together.evaluation import Evaluations
 from mmest.benchmark.together.lane import Lane
 from mmest.benchmark.together.run import run_together
@@ -161,6 +161,14 @@ def test_cells_of_a_grid_are_trained_in_processes_and_a_sweep_comes_first(cell, 
     # Of the rate of the method alone, so a method that trains nothing of its own has equal scores.
     assert len(set(chosen[1]['sweep_scores'].values())) == 1
     assert run_together(cells, tmp_path / 'out', tmp_path / 'work', Console(quiet=True), 1, 1) == []
+
+
+def test_a_sweep_has_the_same_batches_at_every_rate(cell, tmp_path):
+    sweep = [cell('fpn_swin_est', kind='sweep', held_out=0.2, factor=factor) for factor in (0.5, 2.0)]
+    sweep.append(cell('fpn_swin_est', 'full', kind='sweep', held_out=0.2, factor=1.0))
+    keys = {make_batches(one, tmp_path / 'records', tmp_path / 'work')[0] for one in sweep}
+    other = cell('fpn_swin_est', kind='sweep', held_out=0.4, factor=0.5)
+    assert len(keys) == 1 and make_batches(other, tmp_path / 'records', tmp_path / 'work')[0] not in keys
 
 
 def test_seeds_differ_and_equal_ones_do_not(cell, tmp_path):

@@ -99,7 +99,8 @@ def test_lists_of_names_are_split_and_other_data_gets_a_sentence(config, data, t
     dataset.ann_file = str(tmp_path / 'list.txt')
     cfg.train_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=dataset)
     hold_out(cfg, 0.3, tmp_path / 'parts')
-    parts = [(tmp_path / 'parts' / f'{part}.txt').read_text().split() for part in ('fit', 'held')]
+    paths = [cfg.train_dataloader.dataset.dataset.ann_file, cfg.val_dataloader.dataset.ann_file]
+    parts = [Path(path).read_text().split() for path in paths]
     assert sorted(sum(parts, [])) == names and all(parts)
     assert cfg.train_dataloader.dataset.dataset.ann_file.endswith('fit.txt')
     with pytest.raises(ValueError, match='leaves one part without any'):
