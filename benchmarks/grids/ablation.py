@@ -1,4 +1,4 @@
-# What EST's parts are worth: one change at a time on the fair ground, two tasks and two backbones, three seeds, each at
+# What EST's parts are worth: one change at a time on the fair ground, three tasks and two backbones, three seeds, each at
 # the rate that the sweep of accuracy.py chose for EST as it is.
 _base_ = './accuracy.py'
 changes = {
@@ -6,7 +6,11 @@ changes = {
     'channel gate': {'gate': 'channel'},
     'one adapter': {'ratios': [1]},
     'kernel 1': {'kernel_size': 1},
-    'kernel 5': {'kernel_size': 5},
+    'kernel 3': {'kernel_size': 3},
+    'kernel 11': {'kernel_size': 11},
+    'taps normed by position': {'tap_norm': 'layer'},
+    'the state as it is': {'state_norm': False},
+    'none of these three': {'kernel_size': 3, 'tap_norm': 'layer', 'state_norm': False},
     'reduction 2': {'reduction': 2},
     'reduction 8': {'reduction': 8},
     'taps stage': {'taps': 'stage'},
@@ -14,7 +18,7 @@ changes = {
     'output norms': {'output_norms': True},
 }
 accuracy, memory, time = [], [], []
-for task in _base_.tasks[:2]:
+for task in _base_.tasks:
     for backbone in _base_.backbones[:2]:
         for name, change in changes.items():
             changed = dict(

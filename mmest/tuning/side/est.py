@@ -24,6 +24,7 @@ MULTIPLE = 8  # tensor cores want widths of this kind
 LEAST_REDUCTION = 4
 MAX_SHARE = 0.03
 GATES = ('scalar', 'channel', 'dynamic')
+TAP_NORMS = ('batch', 'layer')
 
 
 class GateLayer(nn.Module):
@@ -119,9 +120,9 @@ class ESTBlock(nn.Module):
 class EST(ExpandingSideNetwork):
     """Efficient Side-Tuning: EST Blocks beside a frozen backbone read its blocks and correct its outputs.
 
-    Output k becomes p_k = f_k + U_k s with U_k zero at the start, so training begins at the pretrained features. With
-    ``output_norms`` it is γ_k ⊙ f_k + β_k + U_k s, γ = 1 and β = 0 at the start, which is what training the norm layer
-    in front of the output would be.
+    Output k becomes p_k = f_k + U_k LN(s) with U_k zero at the start, so training begins at the pretrained features.
+    With ``output_norms`` it is γ_k ⊙ f_k + β_k + U_k LN(s), γ = 1 and β = 0 at the start, which is what training the
+    norm layer in front of the output would be.
 
     Args:
         backbone: the backbone, of any kind whose blocks can be found.
@@ -132,6 +133,10 @@ class EST(ExpandingSideNetwork):
         gate: ``scalar``, ``channel`` or ``dynamic``.
         taps: ``block``, ``stage``, or a number n: every n-th block; see :func:`choose_taps`.
         kernel_size: of the depthwise convolutions.
+        tap_norm: ``batch``: each channel of a tap by its mean and deviation over images and positions, without which
+            the few large channels of a pretrained transformer hide the others; ``layer``: each position by those over
+            its channels.
+        state_norm: the LN of what corrects an output; False: the state as it is.
         output_norms: train a scale and a shift of each output; costs one map of the output's size.
         detail: the first output also gets the image, through :class:`mmest.tuning.side.detail.Detail`.
         recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.
@@ -151,14 +156,21 @@ class EST(ExpandingSideNetwork):
         ratios: Ratios = (1, 2, 4),
         gate: str = 'dynamic',
         taps: str | int = 2,
-        kernel_size: KernelSize = 3,
+        kernel_size: KernelSize = 7,
+        tap_norm: str = 'batch',
+        state_norm: bool = True,
         output_norms: bool = False,
         detail: bool = False,
         recompute: bool = False,
         lr_mult: float = 1.0,
     ) -> None:
         super().__init__(backbone, taps, lr_mult)
-        self.recompute = recompute
+        if tap_norm not in TAP_NORMS:
+            raise ValueError(f'tap_norm should be one of {", ".join(TAP_NORMS)}, but it is {tap_norm!r}.')
+        self.recompute, self.state_norm = recompute, state_norm
+        self.tap_norms = None
+        if tap_norm == 'batch':
+            self.tap_norms = nn.ModuleList(nn.BatchNorm1d(block.channels, affine=False) for block in self.tapped)
         self.scales = self.shifts = None
         if output_norms:
             self.scales = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in self.outputs)
@@ -185,7 +197,10 @@ class EST(ExpandingSideNetwork):
 
     def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
         # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
-        h = F.layer_norm(h, h.shape[-1:])
+        if self.tap_norms is None:
+            h = F.layer_norm(h, h.shape[-1:])
+        else:
+            h = self.tap_norms[i](h.flatten(0, 2)).view(h.shape)
         if self.recompute and self.training:
             kept = h if self.saved_dtype is None else h.bfloat16()
             return recompute(self._run_block, i, kept, state, use_reentrant=False)
@@ -197,4 +212,6 @@ class EST(ExpandingSideNetwork):
     def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
         if self.scales is not None:
             feature = feature * self.scales[k] + self.shifts[k]
+        if self.state_norm:
+            state = F.layer_norm(state, state.shape[-1:])
         return super().correct(k, feature, state)
