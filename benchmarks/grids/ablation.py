@@ -1,5 +1,5 @@
-# What EST's parts are worth: one change at a time on the fair ground, three tasks and two backbones, three seeds, each at
-# the rate that the sweep of accuracy.py chose for EST as it is.
+# What EST's parts are worth: one change at a time on the fair ground, three tasks and two backbones, three seeds, each
+# at the rate that the sweep of accuracy.py chose for EST as it is.
 _base_ = './accuracy.py'
 changes = {
     'scalar gate': {'gate': 'scalar'},
