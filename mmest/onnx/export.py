@@ -77,6 +77,8 @@ def export_onnx(
     model.tile = tile or model.tile
     side = int(model.tile * model.factor + 0.5)
     _refuse_windows(model, side, dynamic)
+    if dynamic:
+        _refuse_attention_in_windows(model.network)
     graph = (Detector if model.detects else Segmentor)(model.network, side, dynamic).eval()
     model.tile = int(graph.side / model.factor) if dynamic else model.tile
     proto = _written(graph)
@@ -119,6 +121,18 @@ def _refuse_windows(model: Model, side: int, dynamic: bool) -> None:
             f'The segmentor looks at windows of {tuple(cfg["crop_size"])} pixels, but a tile has {side}: name a '
             f'smaller one, --tile {int(min(cfg["crop_size"]) / model.factor)}.'
         )
+
+
+def _refuse_attention_in_windows(network: torch.nn.Module) -> None:
+    """Before torch is at it: what it works out of sizes padded to whole windows grows until no end is in sight."""
+    for name, module in network.named_modules():
+        window = getattr(module, 'window_size', None) or getattr(module, 'window', None)
+        if window:
+            raise ValueError(
+                f'{type(module).__name__} ("{name}") works in windows of side {window}, to which maps are padded, and '
+                f'torch {torch.__version__} does not finish a graph in which that depends on the size of the '
+                'picture: leave --dynamic out, and it takes tiles of one size (--tile).'
+            )
 
 
 def _written(graph: Graph):

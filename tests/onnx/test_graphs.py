@@ -34,7 +34,9 @@ RESNET = dict(
 VIT = dict(type='mmseg.VisionTransformer', img_size=64, embed_dims=16, num_layers=2, num_heads=2, out_indices=(0, 1))
 
 
-def write_model(path: Path, task: str, tuning: dict, resize: int = 64, backbone: dict = SWIN, **changes) -> Path:
+def write_model(
+    path: Path, task: str, tuning: dict, resize: int = 64, backbone: dict = SWIN, changes: dict = None
+) -> Path:
     """A model of two stages with random weights, as training leaves it; its method and head have moved."""
     from mmest.configs import configs_root
 
@@ -51,7 +53,7 @@ def write_model(path: Path, task: str, tuning: dict, resize: int = 64, backbone:
         cfg.model.decode_head.update(in_channels=channels, in_index=[0, 1], channels=32, num_classes=3)
         cfg.model.data_preprocessor.size = (64, 64)
     cfg.model.backbone = dict(type='TunedBackbone', tuning=tuning, backbone=dict(backbone))
-    cfg.model.update(changes)
+    cfg.merge_from_dict({f'model.{name}': value for name, value in (changes or {}).items()})
     cfg.custom_imports = dict(imports=['mmest'], allow_failed_imports=False)
     pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(resize, resize), keep_ratio=True)]
     kind = 'CocoDataset' if task == 'detection' else 'BaseSegDataset'
@@ -257,21 +259,23 @@ def test_other_detectors_are_refused(name, said):
         Detector(MODELS.build(cfg.model), 64)
 
 
+SLIDING = dict(test_cfg=dict(mode='slide', crop_size=(64, 64), stride=(32, 32)))
+
+
 @pytest.mark.parametrize(
-    'backbone, changes, said',
+    'backbone, method, changes, said',
     [
-        # Tables of relative positions have a size.
-        (
-            dict(type='mmseg.BEiT', img_size=64, embed_dims=16, num_layers=2, num_heads=2, out_indices=(0, 1)),
-            {},
-            'size of',
-        ),
-        (VIT, dict(test_cfg=dict(mode='slide', crop_size=(64, 64), stride=(32, 32))), r'windows of \(64, 64\) pixels'),
+        (VIT, 'frozen', {'decode_head.align_corners': True}, 'cannot be written as an ONNX graph'),  # asks for numbers
+        (SWIN, 'frozen', {}, r'ShiftWindowMSA \("backbone.*"\) works in windows of side 4'),
+        (VIT, 'lst', {}, r'WindowAttention \("backbone.method.*"\) works in windows of side 4'),
+        (VIT, 'frozen', SLIDING, r'windows of \(64, 64\) pixels'),
     ],
-    ids=['square', 'windows'],
+    ids=['numbers', 'windowed backbone', 'windowed method', 'sliding'],
 )
-def test_what_has_a_size_of_its_own_is_refused(tmp_path, backbone, changes, said):
-    checkpoint = write_model(tmp_path / 'model.pth', 'segmentation', METHODS['frozen'], backbone=backbone, **changes)
+def test_what_has_a_size_of_its_own_is_refused(tmp_path, backbone, method, changes, said):
+    checkpoint = write_model(
+        tmp_path / 'model.pth', 'segmentation', METHODS[method], backbone=backbone, changes=changes
+    )
     with pytest.raises(ValueError, match=f'{said}(.|\n)*leave --dynamic out'):
         export_onnx(checkpoint, tmp_path / 'model.onnx', dynamic=True)
     assert not (tmp_path / 'model.onnx').exists()
