@@ -208,11 +208,8 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
     calls, _, image = probe(backbone, names)
     branches: list[Branch] = []
     for i, block in enumerate(used):
-        parts = [
-            name
-            for name in calls
-            if name in set(_parts(backbone, block.name, calls)) and _matrices(backbone.get_submodule(name)) >= 2
-        ]
+        called = set(_parts(backbone, block.name, calls))
+        parts = [name for name in calls if name in called and _matrices(backbone.get_submodule(name)) >= 2]
         ends = {name: _end(backbone, block.name, name, calls) for name in parts}
         attention = [name for name in parts if _has_attention(calls[ends[name]], calls[name].source_fn)]
         for name in parts if attention else [block.name]:

@@ -11,18 +11,25 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from .categories import CATEGORIES, INPUTS, TRANSIENT
 
+# The commonest arguments of operators besides tensors, told by their type: isinstance takes several times as long.
+_PLAIN = {type(None), bool, int, float, str, torch.dtype, torch.layout, torch.device}
+
 
 def tensors_in(data: Any) -> Iterator[torch.Tensor]:
     """The tensors of nested containers: lists, tuples, dicts and what has
     ``items()`` (OpenMMLab's data elements) or a ``tensor`` (its boxes).
     """
-    if data is None or isinstance(data, (int, float, str)):
-        return
     if isinstance(data, torch.Tensor):
         yield data
     elif isinstance(data, (list, tuple)):
         for value in data:
-            yield from tensors_in(value)
+            kind = type(value)
+            if kind is torch.Tensor:
+                yield value
+            elif kind not in _PLAIN:
+                yield from tensors_in(value)
+    elif type(data) in _PLAIN:
+        return
     elif callable(getattr(data, 'items', None)):
         for _, value in data.items():
             yield from tensors_in(value)
@@ -91,6 +98,8 @@ class LiveTensorCounter(TorchDispatchMode):
         self.peak = Peak(0, {}, {}, '', '', '')
         #: Called when an operator has returned.
         self.after_operator: Callable[[], None] = lambda: None
+        #: What gives the result of an operator, from its arguments.
+        self.run: Callable[[Callable, tuple, dict], Any] = lambda func, args, kwargs: func(*args, **kwargs)
         self._live: dict[int, LiveStorage] = {}
         self._by_module: Counter = Counter()
 
@@ -120,9 +129,9 @@ class LiveTensorCounter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        for tensor in tensors_in((args, kwargs)):
+        for tensor in tensors_in((*args, *kwargs.values())):
             self._see(tensor, INPUTS)
-        result = func(*args, **kwargs)
+        result = self.run(func, args, kwargs)
         self.operator = str(func)
         for tensor in tensors_in(result):
             self._see(tensor, TRANSIENT)

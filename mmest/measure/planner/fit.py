@@ -36,7 +36,8 @@ class OptimizerMemory:
         with remembered:
             optimizer.step()
         counter = LiveTensorCounter(device_type)
-        with remembered, counter:
+        counter.run = remembered.result
+        with counter:
             for tensor in tensors_in([own, [p.grad for p in own], [optimizer.state[p] for p in own]]):
                 counter.label(tensor, TRANSIENT)
             before = counter.total
@@ -70,21 +71,20 @@ class StepFit:
 
     def _peak(self, memory: BackboneMemory, batch_size: int, size: tuple[int, int]) -> int:
         fit = self._head.fit(memory.learns)
-        states, (rest, outputs) = np.array([moment.backbone for moment in fit.moments]), fit.tops(batch_size, size).T
-        freed = ~np.isclose(outputs, outputs.max())
+        rest, outputs = fit.tops(batch_size, size).T
+        held = outputs[fit.at[HELD]]
+        freed = ~np.isclose(held, outputs.max())
         needed = {
             BEFORE: memory.weights,
             FORWARD: memory.forward.max(),
             # Outputs that the backbone keeps anyway are not freed when the neck lets go of them; of others, what they
             # alone keep is freed too.
-            HELD: np.where(freed, memory.kept + np.minimum(outputs, memory.held - memory.kept), memory.held)[
-                states == HELD
-            ],
+            HELD: np.where(freed, memory.kept + np.minimum(held, memory.held - memory.kept), memory.held),
             BACKWARD: memory.backward.max(),
             AFTER: memory.after,
         }
-        tops = [(rest[states == state] + more).max(initial=0) for state, more in needed.items()]
+        tops = [(rest[fit.at[state]] + more).max(initial=0) for state, more in needed.items()]
         # One parameter at a time, be it of the backbone or of the rest.
-        updates = rest[states == OPTIMIZER]
+        updates = rest[fit.at[OPTIMIZER]]
         tops.append(memory.after + updates.min() + max(np.ptp(updates), self._optimizer.transient))
         return round(max(tops) + self._optimizer.states)

@@ -11,17 +11,21 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmest.measure.garbage import only_new_garbage
 from mmest.measure.memory.attribution import attribution, label_survivors, label_weights
 from mmest.measure.memory.categories import SAVED_BACKBONE, SAVED_HEADS, SAVED_SIDE, TRANSIENT
 from mmest.measure.memory.live import LiveTensorCounter
 from mmest.measure.memory.step import repeatable, train_until_update
 from mmest.measure.synthetic_batch import synthetic_batch
 
+from .unread import UnreadGradients, coarse_samples
+
 #: Batches and sizes that run for real: small, but large enough that every level of a detector's pyramid has its
 #: proposals, and that BatchNorm behind global pooling has more than one value.
 SMALL_RUNS = ((2, (192, 192)), (2, (288, 288)), (3, (192, 192)), (3, (256, 256)))
 #: How far the backbone is.
-BEFORE, FORWARD, HELD, BACKWARD, AFTER, OPTIMIZER = 'before', 'forward', 'held', 'backward', 'after', 'optimizer'
+STATES = ('before', 'forward', 'held', 'backward', 'after', 'optimizer')
+BEFORE, FORWARD, HELD, BACKWARD, AFTER, OPTIMIZER = STATES
 
 
 class Moment(NamedTuple):
@@ -143,7 +147,8 @@ class Head:
             group['lr'] = 0.0
         self._stand_in = StandIn(functools.cache(shapes))
         # The first makes what stays: states of the optimizer, constants.
-        self._all = [self._run(*run) for run in (SMALL_RUNS[0], *SMALL_RUNS)][1:]
+        with only_new_garbage():
+            self._all = [self._run(*run) for run in (SMALL_RUNS[0], *SMALL_RUNS)][1:]
         self._fits: dict[tuple[bool, ...], HeadFit] = {}
         self.reads = self._stand_in.reads
 
@@ -162,7 +167,12 @@ class Head:
         self._stand_in.shapes(batch_size, size)  # known before the counter would see the weights that they ask for
         self._model.backbone = stand_in = self._stand_in
         stand_in.earlier, stand_in.counter = stand_in.counter, (counter := LiveTensorCounter())
-        with repeatable(torch.device('cpu')), attribution(counter, self._model, self._optim_wrapper):
+        with (
+            repeatable(torch.device('cpu')),
+            attribution(counter, self._model, self._optim_wrapper),
+            coarse_samples(self._model),
+            UnreadGradients(lambda: counter.phase == 'backward'),
+        ):
             label_weights(counter, self._model)
             label_survivors(counter, self._model, self._optim_wrapper)
             stand_in.state, stand_in.tops, counter.after_operator = BEFORE, {}, stand_in.note
@@ -195,14 +205,22 @@ class HeadFit:
 
     Args:
         runs: at least four, of two batches and two sizes.
+
+    Attributes:
+        moments: those that have a fit.
+        at: which of them are of each state of the backbone.
     """
 
     def __init__(self, runs: Sequence[Run]) -> None:
         # What did not run every time depends on the data; something like it did.
-        self.moments = [moment for moment in runs[0].tops if all(moment in run.tops for run in runs)]
+        self._keep([moment for moment in runs[0].tops if all(moment in run.tops for run in runs)])
         terms = np.array([_terms(run.batch_size, run.size) for run in runs])
         tops = np.array([self._of(run) for run in runs])
         self._coefficients = np.linalg.lstsq(terms, tops.reshape(len(runs), -1), rcond=None)[0]
+
+    def _keep(self, moments: list[Moment]) -> None:
+        states = np.array([moment.backbone for moment in moments])
+        self.moments, self.at = moments, {state: states == state for state in STATES}
 
     def _of(self, run: Run) -> np.ndarray:
         return np.array([run.tops[moment] for moment in self.moments], float)
@@ -217,7 +235,7 @@ class HeadFit:
         """
         made = copy.copy(self)
         there = [moment in other.tops for moment in self.moments]
-        made.moments = [moment for moment in self.moments if moment in other.tops]
+        made._keep([moment for moment in self.moments if moment in other.tops])
         made._coefficients = self._coefficients.reshape(len(self._coefficients), -1, 2)[:, there].copy()
         missing = made._of(other) - made._of(run)
         made._coefficients[-1] += missing / _terms(run.batch_size, run.size)[-1]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import NamedTuple
 
 import numpy as np
@@ -73,7 +73,8 @@ class _CounterPerImage(LiveTensorCounter):
 
     def _add(self, live: LiveStorage, nbytes: int) -> None:
         super()._add(live, nbytes)
-        self.each += nbytes // _IMAGES if nbytes % _IMAGES == 0 else 0
+        each, rest = divmod(nbytes, _IMAGES)
+        self.each += 0 if rest else each
 
 
 class _Losses(torch.autograd.Function):
@@ -120,22 +121,17 @@ class MetaBackbone:
     def _without_data(self, tensor: Tensor) -> Tensor:
         return self._fake.from_tensor(tensor) if self._fake else tensor.to('meta')
 
-    def _modes(self) -> tuple:
-        if self._fake:
-            return (self._fake,)
-        return torch.device('meta'), AttentionOfTheCPU(), self._remembered
-
     @contextmanager
     def _running(self) -> Iterator[None]:
         """Where all that is made has no data either."""
         with ExitStack() as stack:
-            for mode in self._modes():
+            for mode in (self._fake,) if self._fake else (torch.device('meta'), AttentionOfTheCPU()):
                 stack.enter_context(mode)
             yield
 
     def shapes(self, batch_size: int, size: tuple[int, int]) -> list[torch.Size]:
         """The shapes of its outputs."""
-        with self._running(), torch.no_grad():
+        with self._running(), nullcontext() if self._fake else self._remembered, torch.no_grad():
             return [feature.shape for feature in self._backbone(torch.empty(batch_size, 3, *size))]
 
     def memory(self, batch_size: int, size: tuple[int, int]) -> BackboneMemory:
@@ -165,6 +161,8 @@ class MetaBackbone:
 
     def _measure(self, size: tuple[int, int]) -> tuple[list[_Totals], tuple[bool, ...]]:
         counter = _CounterPerImage(self.device_type)
+        if not self._fake:
+            counter.run = self._remembered.result
         with self._running(), counter:
             for tensor in (*self._backbone.parameters(), *self._backbone.buffers()):
                 counter.label(tensor, WEIGHTS_FROZEN)

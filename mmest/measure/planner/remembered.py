@@ -22,8 +22,11 @@ class RememberedResults(TorchDispatchMode):
         self._answers: dict[Hashable, Callable[[tuple], Any] | None] = {}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        asked = func, _facts(args), _facts(tuple(kwargs.items()))
+        return self.result(func, args, kwargs or {})
+
+    def result(self, func: torch._ops.OpOverload, args: tuple, kwargs: dict) -> Any:
+        """What an operator gives for such arguments, for a mode that stands in front of this one: it is quicker."""
+        asked = func, _facts(args), _facts(tuple(kwargs.items())) if kwargs else ()
         answer = self._answers.get(asked)
         if answer is not None:
             return answer(args)
@@ -35,11 +38,14 @@ class RememberedResults(TorchDispatchMode):
 
 def _facts(value: Any) -> Hashable:
     """What an operator without data can know of an argument."""
+    kind = type(value)
+    if kind is int or kind is float or kind is bool:
+        return kind, value  # 1, 1.0 and True are equal
     if isinstance(value, Tensor):
         return value.shape, value.stride(), value.dtype, value.device
     if isinstance(value, (tuple, list)):
         return tuple([_facts(one) for one in value])
-    return type(value), value  # 1, 1.0 and True are equal
+    return kind, value
 
 
 def _answer(func: torch._ops.OpOverload, args: tuple, kwargs: dict, result: Any) -> Callable[[tuple], Any] | None:
