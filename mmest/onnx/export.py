@@ -15,11 +15,11 @@ import torch
 from mmest.files import write_bytes
 from mmest.prediction.model import Detections, Model
 
+from . import pooling, suppression
 from .graph import Detector, Graph, Segmentor
 from .installed import onnx, onnxruntime
 from .metadata import metadata
 from .model import OnnxModel
-from .suppression import translation
 
 # Of scores and probabilities, and of boxes as a share of the side.
 _TOLERANCE, _TOLERANCE_FP16 = 1e-4, 2e-2
@@ -136,11 +136,12 @@ def _refuse_attention_in_windows(network: torch.nn.Module) -> None:
 
 
 def _written(graph: Graph):
-    size, shapes = (graph.side, graph.side), None
+    size, shapes, translation = (graph.side, graph.side), None, suppression.translation()
     if graph.multiple:
         # No two numbers alike, so that none is taken for another.
         size = graph.least + graph.multiple, graph.least + 2 * graph.multiple
         steps = [torch.export.Dim(name, min=graph.least // graph.multiple) for name in _SIDES]
+        translation |= pooling.translation()
         shapes = ({2: graph.multiple * steps[0], 3: graph.multiple * steps[1]},)
     picture = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
     try:
@@ -154,7 +155,7 @@ def _written(graph: Graph):
                 input_names=['image'],
                 output_names=[graph.output],
                 opset_version=18,
-                custom_translation_table=translation(),
+                custom_translation_table=translation,
             )
             return _with_named_sides(made.model_proto)
     except Exception as error:  # of whatever model
