@@ -22,7 +22,7 @@ def losses_of(model: nn.Module, batches: Batches, at: Tensor) -> Callable[[], di
     _refuse_padding(model.data_preprocessor, tuple(batches['images'].shape[-2:]))
     detects = 'boxes' in batches
     prepare = _boxes_of(model, batches, at) if detects else _masks_of(batches, at)
-    without_waits = _no_look_at_weights if detects else _no_training_accuracy
+    without_waits = _no_looks_at_values if detects else _no_training_accuracy
     swap = _swaps_channels(model.data_preprocessor)
     mean, std = model.data_preprocessor.mean, model.data_preprocessor.std
 
@@ -90,9 +90,21 @@ def _no_training_accuracy() -> Iterator[None]:
 
 
 @contextmanager
-def _no_look_at_weights() -> Iterator[None]:
-    """An L1 loss of mmdet looks first whether all weights are zero, for which it would wait for the device. Its usual
-    way is zero then, too.
+def _no_looks_at_values() -> Iterator[None]:
+    """Losses of mmdet look at numbers for which they would wait for the device. An L1 loss asks whether all weights are
+    zero, where its usual way gives zero, too; the focal loss, for a kernel of mmcv on cards, asks for the largest label,
+    which it does not where labels are one-hot.
     """
-    with mock.patch('mmdet.models.losses.smooth_l1_loss.torch.any', lambda *_, **__: True):
+    from mmdet.models.losses import FocalLoss
+
+    forward = FocalLoss.forward
+
+    def of_one_hot(self: nn.Module, scores: Tensor, labels: Tensor, *args, **kwargs) -> Tensor:
+        classes = torch.arange(scores.shape[1], device=labels.device)
+        return forward(self, scores, (labels[:, None] == classes).long(), *args, **kwargs)
+
+    with (
+        mock.patch.object(FocalLoss, 'forward', of_one_hot),
+        mock.patch('mmdet.models.losses.smooth_l1_loss.torch.any', lambda *_, **__: True),
+    ):
         yield
