@@ -81,14 +81,19 @@ def test_stage_change_pools_by_two(size):
         dict(gate='channel', ratios=(2, 8), taps='stage'),
         dict(kernel_size=5, reduction=2),
         dict(output_norms=True),
+        dict(tap_norm='layer', state_norm=False),
         dict(detail=True),
         dict(detail=True, reduction=2, output_norms=True),
     ],
 )
+@pytest.mark.parametrize('training', [True, False])
 @pytest.mark.parametrize('name', ['swin', 'resnet', 'vit'])
-def test_whole_network(name, knobs):
-    tuned = build(name, dict(type='EST', **knobs))
+def test_whole_network(name, training, knobs):
+    tuned = build(name, dict(type='EST', **knobs)).train(training)
     method = randomised(tuned.method)
+    for norm in method.tap_norms or ():
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.5, 2)
     seen = []
     method.register_forward_pre_hook(lambda module, args: seen.append(args))
     outputs = tuned(image())
@@ -96,7 +101,14 @@ def test_whole_network(name, knobs):
     ratios, gate = knobs.get('ratios', (1, 2, 4)), knobs.get('gate', 'dynamic')
     s, states = None, {}
     for i, (tap, block) in enumerate(zip(taps, method.blocks)):
-        h = layer_norm(tap.feature.permute(0, 2, 3, 1))
+        h = tap.feature.permute(0, 2, 3, 1)
+        if knobs.get('tap_norm') == 'layer':
+            h = layer_norm(h)
+        elif training:
+            h = (h - h.mean((0, 1, 2))) / (h.var((0, 1, 2), unbiased=False) + 1e-5).sqrt()
+        else:
+            norm = method.tap_norms[i]
+            h = (h - norm.running_mean) / (norm.running_var + 1e-5).sqrt()
         z = h @ block.reduce.weight.T + block.reduce.bias
         if s is not None:
             if s.shape[1:3] != h.shape[1:3]:
@@ -111,7 +123,7 @@ def test_whole_network(name, knobs):
         f, s = features[k], states[output.block]
         if method.scales is not None:
             f = f * method.scales[k] + method.shifts[k]
-        wanted = f + linear_map(method.expand[k], s)
+        wanted = f + linear_map(method.expand[k], layer_norm(s) if knobs.get('state_norm', True) else s)
         if knobs.get('detail') and k == 0:
             wanted = wanted + reference_detail(method.detail, image(), f.shape[2:])
         torch.testing.assert_close(outputs[k], wanted, rtol=1e-3, atol=1e-3)
@@ -225,7 +237,7 @@ def test_parameter_count_in_closed_form():
     blocks = (
         sum(width * n + n for width, n in zip(c, d))
         + fusion
-        + sum(9 * n + n for n in d)
+        + sum(49 * n + n for n in d)
         + sum(2 * n * n + n for n in d[1:])
     )  # gates
     changes = sum(a * b + b for a, b in zip(d, d[1:]))
@@ -254,6 +266,7 @@ def test_default_trains_at_most_three_percent(source):
 @pytest.mark.parametrize(
     'knobs, message',
     [
+        (dict(tap_norm='group'), 'tap_norm should be one of batch, layer'),
         (dict(gate='soft'), 'gate should be one of scalar, channel, dynamic'),
         (dict(taps='all'), "taps should be 'block'"),
         (dict(taps=0), 'taps should be a text or a whole number from 1 to'),
