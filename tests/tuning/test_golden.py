@@ -91,7 +91,7 @@ def figures(name: str, method: str) -> dict:
     found = dict(start=start(tuned.method), dropout=dropout_rates(tuned) if name != 'resnet' else [])
     draw(tuned.backbone, np.random.RandomState(1))
     draw(tuned.method, np.random.RandomState(2))
-    for key, buffer in tuned.backbone.named_buffers():
+    for key, buffer in tuned.named_buffers():
         if key.endswith('running_var'):
             buffer.abs_().add_(1)
     features = tuned.eval()(image())
