@@ -9,7 +9,8 @@
 #   MMEST_DATA, MMEST_WEIGHTS  where data sets and pretrained files are, as configs have it
 #   MMEST_COMMIT               commit of the sources, where they were copied without their repository
 #   OUT        folder of the records (benchmarks/results)
-#   GRIDS      folder of accuracy.py and gpu.py (benchmarks/grids)
+#   GRIDS      folder of accuracy.py and gpu.py, and of ablation.py, few_shot.py and longer.py if they are there
+#              (benchmarks/grids)
 #   ONLY       part of the study, as --only of "mmest benchmark" has it (deit-t)
 #   SECONDS_A_PART   after which a part is interrupted (480)
 #   JOBS       processes side by side (one a core, but two, and 14 at most)
@@ -49,9 +50,15 @@ stop_sharing() {
     [ -z "${CUDA_MPS_PIPE_DIRECTORY:-}" ] || { echo quit | nvidia-cuda-mps-control; unset CUDA_MPS_PIPE_DIRECTORY; }
 }
 
+# The fair ground, and what builds on its sweeps.
 study() {
     share_card
-    benchmark "$grids/accuracy.py" --only "sweep,accuracy,${ONLY:-deit-t}" --jobs "$jobs" --together "${TOGETHER:-3}"
+    local kinds=sweep,accuracy grid
+    for grid in accuracy ablation few_shot longer; do
+        [ ! -f "$grids/$grid.py" ] ||
+            benchmark "$grids/$grid.py" --only "$kinds,${ONLY:-deit-t}" --jobs "$jobs" --together "${TOGETHER:-3}"
+        kinds=accuracy
+    done
     stop_sharing
 }
 

@@ -21,7 +21,7 @@ from mmest.files import write_json
 from . import claims
 from .grid import Cell
 
-_SHOWN = 5  # lines of an error that a record keeps
+_SHOWN = 20  # lines of an error that a record keeps: with CUDA the last ones say nothing of where it was
 _POLL = 5.0  # seconds between looks at what other runners have done
 
 

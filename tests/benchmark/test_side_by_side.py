@@ -19,6 +19,7 @@ from mmest.benchmark.together.evaluation import Evaluations
 from mmest.benchmark.together.lane import Lane
 from mmest.benchmark.together.run import run_together
 from mmest.benchmark.together.schedule import schedule_of
+from mmest.benchmark.together.step import TrainingStep
 from mmest.benchmark.training import training_config
 from mmest.engine.launch import training_runner
 
@@ -168,6 +169,22 @@ def test_a_sweep_has_the_same_batches_at_every_rate(cell, tmp_path):
     keys = {make_batches(one, tmp_path / 'records', tmp_path / 'work')[0] for one in sweep}
     other = cell('fpn_swin_est', kind='sweep', held_out=0.4, factor=0.5)
     assert len(keys) == 1 and make_batches(other, tmp_path / 'records', tmp_path / 'work')[0] not in keys
+
+
+def test_a_model_whose_training_could_not_begin_is_not_used_again(cell, tmp_path, monkeypatch):
+    first, second = (cell('fpn_swin_est', factor=factor, kind='sweep', held_out=0.2) for factor in (0.5, 2.0))
+    starts, start = [], TrainingStep.start
+
+    def broken_once(self, *args):
+        starts.append(self)
+        if len(starts) == 1:
+            raise RuntimeError('operation failed during capture')
+        start(self, *args)
+
+    monkeypatch.setattr(TrainingStep, 'start', broken_once)
+    train_bundle([[first, second]], tmp_path / 'records', tmp_path / 'work', None)
+    records = [json.loads((tmp_path / 'records' / f'{one.name}.json').read_text()) for one in (first, second)]
+    assert [record['failed'] for record in records] == [True, False] and starts[0] is not starts[1]
 
 
 def test_seeds_differ_and_equal_ones_do_not(cell, tmp_path):

@@ -34,7 +34,7 @@ class Lane:
         self.step: TrainingStep | None = None
 
     def begin(self, cell: Cell, steps: int, epoch: int, folder: Path, records: Path) -> None:
-        """Make ready for the first step of a cell's training."""
+        """Make ready for the first step of a cell's training. If that fails, the next one begins with another model."""
         self.cfg, self.chosen = config_of(cell.request, folder, records)
         set_random_seed(self.cfg.randomness.seed)
         fresh = MODELS.build(self.cfg.model)
@@ -55,7 +55,11 @@ class Lane:
         self.steps = steps
         rates = {name: group.rate for group in groups for name in group.names}
         self.rates = [rates[names[0]] for names in self.names]
-        self.step.start(self.weights, self.rates, schedule_of(self.cfg, steps, epoch))
+        try:
+            self.step.start(self.weights, self.rates, schedule_of(self.cfg, steps, epoch))
+        except Exception:
+            self.step = None  # a stream whose capture broke takes no other
+            raise
 
     def end(self) -> dict:
         """Evaluate; what the record of the training says of it.

@@ -92,8 +92,8 @@ def _no_training_accuracy() -> Iterator[None]:
 @contextmanager
 def _no_looks_at_values() -> Iterator[None]:
     """Losses of mmdet look at numbers for which they would wait for the device. An L1 loss asks whether all weights are
-    zero, where its usual way gives zero, too; the focal loss, for a kernel of mmcv on cards, asks for the largest label,
-    which it does not where labels are one-hot.
+    zero, where its usual way gives zero, too; on a card the focal loss takes a kernel of mmcv that asks for the largest
+    label, but not where labels are one-hot.
     """
     from mmdet.models.losses import FocalLoss
 
