@@ -61,7 +61,7 @@ def write_model(
     cfg.test_dataloader = cfg.train_dataloader
     init_default_scope(cfg.default_scope)
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(1)
         model = MODELS.build(cfg.model)
         for name, p in model.named_parameters():
             if p.requires_grad and 'retina_cls.bias' not in name:

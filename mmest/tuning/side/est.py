@@ -19,6 +19,7 @@ from mmest.registry import TUNINGS
 from mmest.tuning.knobs import KernelSize, Ratios
 from mmest.tuning.side.detail import Detail
 from mmest.tuning.side.network import ExpandingSideNetwork
+from mmest.tuning.side.tap_norm import TapNorm
 
 MULTIPLE = 8  # tensor cores want widths of this kind
 LEAST_REDUCTION = 4
@@ -170,7 +171,7 @@ class EST(ExpandingSideNetwork):
         self.recompute, self.state_norm = recompute, state_norm
         self.tap_norms = None
         if tap_norm == 'batch':
-            self.tap_norms = nn.ModuleList(nn.BatchNorm1d(block.channels, affine=False) for block in self.tapped)
+            self.tap_norms = nn.ModuleList(TapNorm(block.channels) for block in self.tapped)
         self.scales = self.shifts = None
         if output_norms:
             self.scales = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in self.outputs)
@@ -200,7 +201,7 @@ class EST(ExpandingSideNetwork):
         if self.tap_norms is None:
             h = F.layer_norm(h, h.shape[-1:])
         else:
-            h = self.tap_norms[i](h.flatten(0, 2)).view(h.shape)
+            h = self.tap_norms[i](h)
         if self.recompute and self.training:
             kept = h if self.saved_dtype is None else h.bfloat16()
             return recompute(self._run_block, i, kept, state, use_reentrant=False)
