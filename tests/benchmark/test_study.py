@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mmest.benchmark.grid import read_asked
-from mmest.benchmark.tables.results import read_results
+from mmest.benchmark.tables.results import Result, read_results
 from mmest.benchmark.tables.study import read_trials, study
 from mmest.cli import main
 
@@ -66,6 +66,22 @@ def test_what_is_said_and_what_is_missing(folder):
     assert '| est | **53.0** | 1.0 |' in page and '| frozen | 40.5 ± 0.7 | 3.0 |' in page
     assert 'seeds differ: full 2, frozen 2, est 1' in page
     assert 'net_small on dubai_neighbouring' in page and 'trials' not in page
+
+
+def test_memory_stands_beside_and_ranks_those_that_need_little(folder):
+    def peak(method: str, size: int, setting: str = 'small') -> Result:
+        return Result('memory', 'net_small', 'sea', method, setting, values=dict(peak=size))
+
+    peaks = [
+        peak('full', 100),
+        peak('est', 20),
+        peak('frozen', 60),
+        peak('full', 200, 'large'),
+        peak('est', 60, 'large'),
+    ]
+    page = study(ASKED, [*read_results([folder]), *peaks], [])
+    assert '| est | **53.0** | 1.0 | 25% |' in page and '| frozen | 40.5 ± 0.7 | 3.0 | 60% |' in page
+    assert "rank 1 of 3 (1 of 1 under half of full's memory)" in page
 
 
 def test_trials_stand_apart_with_their_rates_and_seeds(folder, tmp_path):

@@ -10,7 +10,7 @@ from mmest.configs import head_and_backbone
 from mmest.measure.memory.compare import FULL
 
 from .care import unequal_care
-from .comparison import methods_in_order, scores, unique, without_variants
+from .comparison import by_setting, find, methods_in_order, scores, share, unique, without_variants
 from .results import Result
 from .table import Column, Spread, Table
 
@@ -42,7 +42,7 @@ def study(asked: Sequence[dict], results: Sequence[Result], trials: Sequence[dic
     old = [r for r in results if r.kind == 'accuracy' and (r.dataset, r.model) not in ground and not r.error]
     parts = [_HEAD, '## What is measured\n', *_measured(asked, mine, old)]
     if mine:
-        parts += ['## What the records say\n', *_said(ground, mine)]
+        parts += ['## What the records say\n', *_said(ground, mine, results)]
     unequal = list(unequal_care(mine))
     if unequal:
         parts += ['## Where the care was not equal\n', '\n'.join(f'- {line}' for line in unequal) + '\n']
@@ -87,7 +87,7 @@ def _number(asked: Sequence[dict], dataset: str, model: str) -> int:
     return sum(_ground(cell['config']) == (dataset, model) for cell in asked)
 
 
-def _said(ground: Sequence[tuple], mine: Sequence[Result]) -> Iterator[str]:
+def _said(ground: Sequence[tuple], mine: Sequence[Result], results: Sequence[Result]) -> Iterator[str]:
     methods = without_variants(methods_in_order(mine))
     found = {}
     for dataset, model in ground:
@@ -96,13 +96,37 @@ def _said(ground: Sequence[tuple], mine: Sequence[Result]) -> Iterator[str]:
             found[dataset, model] = {method: scores(some, method) for method in methods}
     columns = [Column('method')]
     columns += [Column(f'{dataset}, {model}', '{:.1f}', largest_bold=True) for dataset, model in found]
-    columns.append(Column('mean rank', '{:.1f}'))
-    rows = [[method, *(by[method] for by in found.values()), _mean_rank(found, method)] for method in methods]
+    columns += [Column('mean rank', '{:.1f}'), Column('memory of full', '{:.0%}')]
+    shares = {model: _memory_of_full(results, model, methods) for _, model in found}
+    rows = [
+        [method, *(by[method] for by in found.values()), _mean_rank(found, method), _mean_share(shares, method)]
+        for method in methods
+    ]
     yield Table('', columns, rows).markdown()
-    yield 'The mean rank is that of methods with a score in every column.\n'
-    lines = [line for (dataset, model), by in found.items() for line in _sentence(dataset, model, by)]
+    yield (
+        'The mean rank is that of methods with a score in every column; the memory of a step is the mean over the '
+        'models where it was measured.\n'
+    )
+    lines = [line for (dataset, model), by in found.items() for line in _sentence(dataset, model, by, shares[model])]
     if lines:
         yield '\n'.join(f'- {line}' for line in lines) + '\n'
+
+
+def _memory_of_full(results: Sequence[Result], model: str, methods: Sequence[str]) -> dict[str, float]:
+    """The live peak of each method as a share of full fine-tuning's; the mean, where there are several settings."""
+    settings = by_setting([result for result in results if result.model == model], 'memory').values()
+    found = {}
+    for method in methods:
+        some = [share(*(find(one, name, lambda r: r.values['peak']) for name in (method, FULL))) for one in settings]
+        known = [value for value in some if isinstance(value, float)]
+        if known:
+            found[method] = statistics.mean(known)
+    return found
+
+
+def _mean_share(shares: dict[str, dict[str, float]], method: str) -> float | None:
+    known = [by[method] for by in shares.values() if method in by]
+    return statistics.mean(known) if known else None
 
 
 def _mean_rank(found: dict, method: str) -> float | None:
@@ -117,7 +141,7 @@ def _rank(found: dict, method: str) -> int | None:
     return 1 + sum(isinstance(other, Spread) and other.mean > mine.mean for other in found.values())
 
 
-def _sentence(dataset: str, model: str, found: dict) -> Iterator[str]:
+def _sentence(dataset: str, model: str, found: dict, shares: dict[str, float]) -> Iterator[str]:
     est = found.get(_EST)
     if not isinstance(est, Spread):
         return
@@ -127,9 +151,15 @@ def _sentence(dataset: str, model: str, found: dict) -> Iterator[str]:
         if isinstance(other, Spread):
             apart = 'more than' if abs(est.mean - other.mean) > max(est.std or 0, other.std or 0) else 'within'
             words.append(f'{est.mean - other.mean:+.1f} to {name}, {apart} a deviation ({_seeds(est, other)})')
-    known = sum(isinstance(score, Spread) for score in found.values())
+    known = _known(found)
+    light = {method: found[method] for method in known if shares.get(method, 1) < 0.5}
+    among = f" ({_rank(light, _EST)} of {len(light)} under half of full's memory)" if _EST in light else ''
     against = f'; {"; ".join(words)}' if words else ''
-    yield f'{model} on {dataset}: EST {est.mean:.1f}, rank {_rank(found, _EST)} of {known}{against}.'
+    yield f'{model} on {dataset}: EST {est.mean:.1f}, rank {_rank(found, _EST)} of {len(known)}{among}{against}.'
+
+
+def _known(found: dict) -> list[str]:
+    return [method for method, score in found.items() if isinstance(score, Spread)]
 
 
 def _seeds(*spreads: Spread) -> str:
