@@ -198,10 +198,7 @@ class EST(ExpandingSideNetwork):
 
     def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
         # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
-        if self.tap_norms is None:
-            h = F.layer_norm(h, h.shape[-1:])
-        else:
-            h = self.tap_norms[i](h)
+        h = F.layer_norm(h, h.shape[-1:]) if self.tap_norms is None else self.tap_norms[i](h)
         if self.recompute and self.training:
             kept = h if self.saved_dtype is None else h.bfloat16()
             return recompute(self._run_block, i, kept, state, use_reentrant=False)
