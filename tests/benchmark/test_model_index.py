@@ -10,7 +10,7 @@ import yaml
 
 from mmest.benchmark.tables.model_index import INDEX, METAFILE, index_files, write_index
 from mmest.benchmark.tables.results import read_results
-from mmest.configs import read_config
+from mmest.configs import available_tunings, read_config
 
 ROOT = Path(__file__).resolve().parents[2]
 in_repository = pytest.mark.skipif(not (ROOT / INDEX).is_file(), reason='it is beside the package, not in it')
@@ -66,7 +66,7 @@ def test_the_index_of_the_repository_names_what_is_there():
         content = yaml.safe_load((ROOT / path).read_text())
         for model in content.get('Models', ()):
             assert (ROOT / model['Config']).is_file()
-            method = model['Name'].rpartition('_')[2]
+            method = next(name for name in available_tunings() if model['Name'].endswith(f'_{name}'))
             cfg = read_config(model['Config'], tuning=method, backbone=model['Metadata']['Backbone'])
             assert cfg.model.backbone.tuning.type == model['In Collection']
 

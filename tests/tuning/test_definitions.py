@@ -393,7 +393,7 @@ COUNTS = {
     + sum(c // 8 * c + c for c in STAGES),
     'E3VA': sum(2 * lorand(c, 2, c // 2) for c in WIDTHS) + 2 * sum(STAGES),
     'DTL': sum(2 * 4 * c + c for c in WIDTHS) + 25 * sum(STAGES),
-    'EST': 2_488_748,
+    'EST': 2_548_908,
 }
 
 
