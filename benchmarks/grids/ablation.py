@@ -28,5 +28,6 @@ for task in _base_.tasks:
                 options={f'model.backbone.tuning.{knob}': value for knob, value in change.items()},
             )
             accuracy.append(dict(changed, seeds=_base_.seeds, sweep=dict(_base_.of_method, variant='')))
-            if 'dubai' not in task:  # the model of the roads
-                memory.append(dict(changed, sizes=_base_.steps[task.split('/')[2]], batch_sizes=[4]))
+            data = task.split('/')[2]
+            if data in _base_.steps:
+                memory.append(dict(changed, sizes=_base_.steps[data], batch_sizes=[4]))

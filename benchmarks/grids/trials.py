@@ -3,13 +3,12 @@
 # Parts that EST no longer has, because they did not help, are gone from here too: "late", every output's own linear map
 # of the last state; "mix", self-attention over the last state; "stem", a first state from the image; "readout", a
 # linear map of all taps in every output.
-before = dict(kernel_size=3, tap_norm='layer', state_norm=False)
 changes = {
     '': {},
     'with kernel 3': dict(kernel_size=3),
     'with taps normed by position': dict(tap_norm='layer'),
     'with the state as it is': dict(state_norm=False),
-    'with none of these three': before,
+    'with none of these three': dict(kernel_size=3, tap_norm='layer', state_norm=False),
     'with kernel 1': dict(kernel_size=1),
     'with kernel 11': dict(kernel_size=11),
     'with reduction 4': dict(reduction=4),

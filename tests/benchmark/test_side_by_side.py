@@ -59,6 +59,17 @@ def cell(config):
     return make
 
 
+def begun(one: Cell, folder: Path) -> tuple[Lane, int]:
+    """A lane before the first step of a cell's training, and the steps of an epoch."""
+    cfg, _ = training_config(one.request, folder / 'lane', folder)
+    init_default_scope(cfg.default_scope)
+    batches = batches_of(cfg, folder / 'batches')
+    epoch = int(batches.pop('epoch'))
+    lane = Lane(batches, Evaluations())
+    lane.begin(one, len(batches['images']), epoch, folder / 'lane', folder)
+    return lane, epoch
+
+
 class Log(Hook):
     def __init__(self) -> None:
         self.losses, self.metrics = [], {}
@@ -83,16 +94,10 @@ def test_a_training_is_that_of_a_runner(cell, tmp_path, name, method):
     runner.train()
 
     # From the runner's weights: they are drawn after it has begun to read data.
-    batches = {}
-    lane = Lane(batches, Evaluations())
-    cfg, _ = training_config(one.request, tmp_path / 'lane', tmp_path)
-    init_default_scope(cfg.default_scope)
-    batches.update(batches_of(cfg, tmp_path / 'batches'))
-    epoch = int(batches.pop('epoch'))
-    lane.begin(one, len(batches['images']), epoch, tmp_path / 'lane', tmp_path)
+    lane, epoch = begun(one, tmp_path)
     lane.weights = log.start
-    lane.step.start(log.start, lane.rates, schedule_of(cfg, len(batches['images']), epoch))
-    for _ in range(len(batches['images'])):
+    lane.step.start(log.start, lane.rates, schedule_of(lane.cfg, lane.steps, epoch))
+    for _ in range(lane.steps):
         lane.step()
     result = lane.end()
     assert len(log.losses) == (4 if name.startswith('fpn') else 8)
@@ -119,13 +124,7 @@ class Waits(TorchDispatchMode):
 
 @pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
 def test_a_step_never_waits_for_the_device(cell, tmp_path, name):
-    one = cell(name)
-    cfg, _ = training_config(one.request, tmp_path / 'lane', tmp_path)
-    init_default_scope(cfg.default_scope)
-    batches = batches_of(cfg, tmp_path / 'batches')
-    epoch = int(batches.pop('epoch'))
-    lane = Lane(batches, Evaluations())
-    lane.begin(one, len(batches['images']), epoch, tmp_path / 'lane', tmp_path)
+    lane, _ = begun(cell(name), tmp_path)
     lane.step()
     with Waits() as waits:
         lane.step()

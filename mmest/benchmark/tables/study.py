@@ -97,7 +97,7 @@ def _said(ground: Sequence[tuple], mine: Sequence[Result], results: Sequence[Res
     columns = [Column('method')]
     columns += [Column(f'{dataset}, {model}', '{:.1f}', largest_bold=True) for dataset, model in found]
     columns += [Column('mean rank', '{:.1f}'), Column('memory of full', '{:.0%}')]
-    shares = {model: _memory_of_full(results, model, methods) for _, model in found}
+    shares = {model: _memory_of_full(results, model, methods) for model in unique(model for _, model in found)}
     rows = [
         [method, *(by[method] for by in found.values()), _mean_rank(found, method), _mean_share(shares, method)]
         for method in methods
