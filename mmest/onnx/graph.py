@@ -45,8 +45,8 @@ class Graph(nn.Module):
         self._divisor, self._padded_to = divisor, max(for_tests.get('size') or (0, 0))
         self.multiple = math.lcm(_STRIDE, divisor) if dynamic else None
         # One position of a map says nothing of how its size depends on the picture's.
-        self.least = _up(max(2 * self.multiple, self._padded_to), self.multiple) if self.multiple else side
-        self.side = max(self.least, _up(side, self.multiple)) if self.multiple else side
+        self.least = up_to_multiple(max(2 * self.multiple, self._padded_to), self.multiple) if self.multiple else side
+        self.side = max(self.least, up_to_multiple(side, self.multiple)) if self.multiple else side
         self._pad_value = getattr(preprocessor, 'pad_value', getattr(preprocessor, 'pad_val', 0))
 
     def prepared(self, image: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class Graph(nn.Module):
 
     def _filled(self, side: int) -> int:
         """The side that the network is shown of one of the picture."""
-        return max(_up(side, self._divisor), self._padded_to)
+        return max(up_to_multiple(side, self._divisor), self._padded_to)
 
     @property
     def padding(self) -> list[float]:
@@ -78,7 +78,8 @@ class Graph(nn.Module):
         return dict(img_shape=size, ori_shape=size, pad_shape=padded, batch_input_shape=padded, scale_factor=(1.0, 1.0))
 
 
-def _up(side: int, multiple: int) -> int:
+def up_to_multiple(side: int, multiple: int) -> int:
+    """The least multiple that is not below a side."""
     return -(-side // multiple) * multiple
 
 

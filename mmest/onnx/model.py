@@ -12,6 +12,7 @@ from mmcv.transforms import Resize
 from mmest.prediction.model import Detections
 from mmest.tiles.geometry import STRAIGHT
 
+from .graph import up_to_multiple
 from .installed import onnxruntime
 from .metadata import KEY
 
@@ -99,7 +100,7 @@ class OnnxModel:
         """The least height and width that the graph takes and that a picture fits into."""
         side, multiple, least = self._about['side'], self._about.get('multiple'), self._about.get('least')
         if multiple:
-            return max(least, -(-height // multiple) * multiple), max(least, -(-width // multiple) * multiple)
+            return max(least, up_to_multiple(height, multiple)), max(least, up_to_multiple(width, multiple))
         if max(height, width) > side:
             raise ValueError(f'The ONNX graph takes pictures of {side}×{side} pixels, not {height}×{width}.')
         return side, side
