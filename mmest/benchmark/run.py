@@ -19,18 +19,11 @@ from mmest.benchmark import OUTPUT
 from mmest.files import write_json
 
 from . import claims
+from .done import is_done, is_settled
 from .grid import Cell
 
 _SHOWN = 20  # lines of an error that a record keeps: with CUDA the last ones say nothing of where it was
 _POLL = 5.0  # seconds between looks at what other runners have done
-
-
-def is_done(path: Path, request: dict) -> bool:
-    """Whether there is a record of a cell that did not fail and was asked for exactly this."""
-    if not path.is_file():
-        return False
-    record = json.loads(path.read_text())
-    return not record['failed'] and all(record.get(key) == value for key, value in request.items())
 
 
 def run_grid(cells: list[Cell], out: Path, work: Path, console: Console, jobs: int = 1) -> list[str]:
@@ -118,10 +111,11 @@ class _Grid:
                 self._report(cell.name, settled, 'another runner')
                 return True
             if len(self.running) < self.jobs and self._may_start(cell) and claims.take(path):
-                if is_done(path, cell.request):  # between the look and the claim
-                    claims.give_up(path)
-                    continue
                 self.waiting.remove(cell)
+                if is_settled(path, cell.request):  # by others since the look, or by its sweep
+                    claims.give_up(path)
+                    self._report(cell.name, json.loads(path.read_text()), 'kept')
+                    return True
                 self._start(cell, path)
                 return True
         return False

@@ -9,9 +9,10 @@ from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.progress import track
 
+from mmest.benchmark.done import is_done
 from mmest.benchmark.estimate import from_records, from_steps, summary
 from mmest.benchmark.grid import read_grid
-from mmest.benchmark.run import is_done, run_grid
+from mmest.benchmark.run import run_grid
 from mmest.benchmark.selection import select
 from mmest.benchmark.together.run import TRAINS, run_together
 from mmest.cli._options import at_least

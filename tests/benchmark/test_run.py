@@ -72,16 +72,6 @@ memory = [dict(configs=['{FPN}'], sizes=[(64, 64)], batch_sizes=[1], tunings=['f
         assert record['hardware'] and record['versions']['torch'] and record['commit'] and record['config_text']
 
 
-def test_only_the_same_request_is_done(tmp_path):
-    path, asked = tmp_path / 'cell.json', dict(kind='memory', size=[64, 64])
-    assert not run.is_done(path, asked)
-    path.write_text(json.dumps(dict(asked, failed=False, peak=1)))
-    assert run.is_done(path, asked)
-    assert not run.is_done(path, dict(asked, size=[64, 96]))
-    path.write_text(json.dumps(dict(asked, failed=True)))
-    assert not run.is_done(path, asked)
-
-
 @pytest.fixture
 def processes(monkeypatch):
     """Processes that do not run, but end as they are told to, and what has happened to them."""
@@ -143,6 +133,30 @@ def test_several_run_at_a_time_and_a_score_waits_for_its_sweep(tmp_path, process
     for what, name in log:
         (running.add if what == 'start' else running.remove)(name)
         assert len(running) <= 3 and ('times' not in running or len(running) == 1), 'times are measured alone'
+
+
+def test_a_widened_sweep_runs_the_new_rate_alone(tmp_path, processes):
+    process, log = processes
+    sweep = dict(factors=[1, 3, 10], cells=['x1', 'x3', 'x10'])
+    cells = [Cell(f'x{factor}', request(kind='sweep', factor=factor)) for factor in sweep['factors']]
+    cells.append(Cell('score', request(kind='accuracy', sweep=sweep)))
+    scores = {1: 0.5, 3: 0.6, 10: 0.4}
+
+    def does(cell, path):
+        path.parent.mkdir(exist_ok=True)
+        found = (
+            dict(factor=3) if cell.name == 'score' else dict(metrics={'coco/bbox_mAP': scores[cell.request['factor']]})
+        )
+        path.write_text(json.dumps({**cell.request, **found, 'failed': False}))
+
+    process.does = staticmethod(does)
+    for cell in cells[:2]:
+        does(cell, tmp_path / 'out' / f'{cell.name}.json')
+    narrow = request(kind='accuracy', sweep=dict(factors=[1, 3], cells=['x1', 'x3']))
+    does(Cell('score', narrow), tmp_path / 'out' / 'score.json')
+    assert run_all(cells, tmp_path) == []
+    assert log == [('start', 'x10'), ('end', 'x10')]
+    assert not list((tmp_path / 'out').glob('*.claim'))
 
 
 def test_a_cell_that_another_runner_has_is_left_to_it(tmp_path, processes):

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from mmest.benchmark import claims
+from mmest.benchmark.done import is_settled
 from mmest.benchmark.grid import Cell
-from mmest.benchmark.run import failure, is_done, write_record
+from mmest.benchmark.run import failure, write_record
 from mmest.measure.environment import environment
 
 from .batches import Batches, batches_of, key_of
@@ -87,7 +88,13 @@ class _Bundle:
         return self.records / f'{cell.name}.json'
 
     def _claim(self, cell: Cell) -> bool:
-        return not is_done(self._path(cell), cell.request) and claims.take(self._path(cell))
+        path = self._path(cell)
+        if not claims.take(path):
+            return False
+        if is_settled(path, cell.request):
+            claims.give_up(path)
+            return False
+        return True
 
     def _load(self, key: str, batches: Batches) -> None:
         """Into the tensors that the lanes read from, which have room for the longest training."""

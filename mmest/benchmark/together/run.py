@@ -13,8 +13,9 @@ from typing import Any
 from rich.console import Console
 
 from mmest.benchmark import OUTPUT
+from mmest.benchmark.done import is_done
 from mmest.benchmark.grid import Cell
-from mmest.benchmark.run import end_with_parent, grid_progress, is_done
+from mmest.benchmark.run import end_with_parent, grid_progress
 
 TRAINS = ('sweep', 'accuracy')
 _POLL = 2.0  # seconds between looks at what has been written

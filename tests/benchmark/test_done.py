@@ -1,0 +1,78 @@
+"""What need not run again."""
+
+import json
+
+import pytest
+
+from mmest.benchmark.done import is_done, is_settled
+
+
+def test_only_the_same_request_is_done(tmp_path):
+    path, asked = tmp_path / 'cell.json', dict(kind='memory', size=[64, 64])
+    assert not is_done(path, asked)
+    path.write_text(json.dumps(dict(asked, failed=False, peak=1)))
+    assert is_done(path, asked)
+    assert not is_done(path, dict(asked, size=[64, 96]))
+    path.write_text(json.dumps(dict(asked, failed=True)))
+    assert not is_done(path, asked)
+
+
+def sweep_of(*factors):
+    return dict(factors=list(factors), held_out=0.2, seeds=[0], of='method', cells=[f'x{f:g}' for f in factors])
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A training at the better of two rates, ×1, and what was asked for."""
+    for factor, score in {0.3: 0.5, 1: 0.6}.items():
+        write_score(tmp_path, factor, score)
+    asked = dict(kind='accuracy', seed=1, sweep=sweep_of(0.3, 1))
+    path = tmp_path / 'cell.json'
+    found = dict(factor=1.0, sweep_scores={'0.3': 50.0, '1': 60.0}, metrics={'coco/bbox_mAP': 0.7}, commit='abc')
+    path.write_text(json.dumps(dict(asked, **found, failed=False)))
+    return path, asked
+
+
+def write_score(folder, factor, score):
+    (folder / f'x{factor:g}.json').write_text(json.dumps(dict(failed=False, metrics={'coco/bbox_mAP': score})))
+
+
+def test_a_widened_sweep_that_chooses_the_same_rate_keeps_the_training(trained):
+    path, asked = trained
+    wider = dict(asked, sweep=sweep_of(0.3, 1, 3))
+    write_score(path.parent, 3, 0.4)
+    before = json.loads(path.read_text())
+    assert not is_done(path, wider)
+    assert is_settled(path, wider)
+    after = json.loads(path.read_text())
+    assert after == {
+        **before, 'sweep': wider['sweep'], 'sweep_scores': {'0.3': 50.0, '1': 60.0, '3': pytest.approx(40.0)}
+    }  # fmt: skip
+    assert is_done(path, wider)
+
+
+@pytest.mark.parametrize(
+    'other',
+    [
+        dict(seed=2),
+        dict(sweep=dict(sweep_of(0.3, 1, 3), held_out=0.3)),
+        dict(sweep=dict(sweep_of(0.3, 1, 3), of=None)),
+        dict(sweep=dict(sweep_of(0.3, 1, 3), seeds=[1])),
+        dict(sweep=None),
+    ],
+    ids=['another seed', 'other data', 'another rate', 'other seeds of the sweep', 'no sweep'],
+)
+def test_a_training_of_another_kind_is_not_kept(trained, other):
+    path, asked = trained
+    write_score(path.parent, 3, 0.4)
+    before = path.read_bytes()
+    assert not is_settled(path, dict(asked, **other))
+    assert path.read_bytes() == before
+
+
+def test_a_widened_sweep_that_chooses_a_new_rate_keeps_nothing(trained):
+    path, asked = trained
+    write_score(path.parent, 3, 0.9)
+    before = path.read_bytes()
+    assert not is_settled(path, dict(asked, sweep=sweep_of(0.3, 1, 3)))
+    assert path.read_bytes() == before
