@@ -21,7 +21,9 @@ DEFAULTS: dict[str, dict] = dict(
     time=dict(_STEP, steps=20),
     largest_batch=dict(_STEP, budgets_gib=[24, 80]),
     accuracy=dict(seeds=[0], sweep=None),
-    trial=dict(seeds=[0], factors=[1.0], factor_of=None, steps=500, batch_size=8, views=2, every=1, label_stride=1),
+    trial=dict(
+        seeds=[0], factors=[1.0], factor_of=None, steps=500, batch_size=8, views=2, label_stride=1, held_out=0.2
+    ),
 )
 _COMMON = dict(tunings=None, options={}, variant='')
 SWEEP = dict(factors=[0.3, 1.0, 3.0], held_out=0.2)
@@ -239,7 +241,7 @@ def _accuracy(entry: dict) -> Iterator[dict]:
 
 
 def _trial(entry: dict) -> Iterator[dict]:
-    about = {key: entry[key] for key in ('factor_of', 'steps', 'batch_size', 'views', 'every', 'label_stride')}
+    about = {key: entry[key] for key in ('factor_of', 'steps', 'batch_size', 'views', 'label_stride', 'held_out')}
     for run in _trainings(entry):
         for factor, seed in product(entry['factors'], entry['seeds']):
             name = f'trial_{_model_name(run)}_{run["method"]}_x{factor:g}_seed{seed}'

@@ -43,7 +43,7 @@ a grid file holds lists of entries, all of them optional:
   largest_batch = [dict(configs=[...], sizes=[(800, 800)], budgets_gib=[24, 80], device='cuda')]
   accuracy = [dict(configs=[...], seeds=[0, 1, 2], sweep=dict(factors=[0.3, 1, 3], held_out=0.2))]
   trial    = [dict(configs=[...], seeds=[0, 1], factors=[0.3, 1], factor_of='method', steps=500, batch_size=4, views=2,
-                   every=3)]
+                   held_out=0.2)]
 
   configs    files that use TunedBackbone; needed
   tunings    methods; all of configs/_base_/tunings if it is left out
@@ -56,9 +56,10 @@ a grid file holds lists of entries, all of them optional:
              alone, and neck and head keep theirs. With variant='' the choice is that of another variant's sweep, here
              of the entry without one. Without "sweep" the learning rate is the config's
 
-A trial trains on a few views of each training image and scores on every n-th validation image. What the frozen backbone
-makes of them is computed once and kept, so that methods beside it train in about a minute. With label_stride=2 the loss
-of a segmentor is taken at every second row and column. Trials are leads, no records: "note" in their JSON says why.
+A trial trains on a few views of each training image, but for a part of these, which scores it: validation data is not
+looked at. What the frozen backbone makes of them is computed once and kept, so that methods beside it train in about a
+minute. With label_stride=2 the loss of a segmentor is taken at every second row and column. Trials are leads, no
+records: "note" in their JSON says why.
 
 Memory and time are those of a training step on synthetic images: no data, no weights. In time cells the methods take
 turns in one process.

@@ -91,11 +91,13 @@ def test_trials_stand_apart_with_their_rates_and_seeds(folder, tmp_path):
         (trials / f'trial_{i}.json').write_text(json.dumps(trial(*args)))
     (trials / 'trial_9.json').write_text(json.dumps(dict(trial('', 1, 9, 0.0), failed=True)))
     (trials / 'trial_10.json').write_text(json.dumps(dict(trial('longer', 1, 0, 70.0), steps=30)))
+    (trials / 'trial_11.json').write_text(json.dumps(dict(trial('longer', 1, 0, 80.0), held_out=0.2)))
     page = study(ASKED, read_results([folder]), read_trials(trials))
     assert 'mIoU on 5 validation images after 10 steps of batch 4, from 2 views of each of 9 images' in page
     assert '| est | 51.0 | 52.0 ± 2.8 | 0.12 | 3 |' in page
     assert '| est, with stem | — | **60.0** | 0.12 | 1 |' in page
-    of_30_steps = page[page.index('after 30 steps') :]
+    assert 'mIoU on 5 held-out training images after 10 steps' in page and '| est, longer | 80.0 | 0.12 | 1 |' in page
+    of_30_steps = page[page.index('after 30 steps') : page.index('held-out training')]
     assert '| est, longer | 70.0 | 0.12 | 1 |' in of_30_steps and 'with stem' not in of_30_steps
 
 

@@ -33,6 +33,7 @@ def test_what_is_played_back_trains_as_the_backbone_itself(requests, tmp_path, m
     asked = requests(name, tunings=['est', 'frozen'], factor_of='method')
     found = trial.run_trial(asked['est'], tmp_path / 'one')
     assert not found['backbone_ran'] and metric in found['metrics']
+    assert found['images']['val'] and sum(found['images'].values()) == 24, 'training images alone'
     monkeypatch.setattr(trial, 'plays_back', lambda tuned: False)
     real = trial.run_trial(asked['est'], tmp_path / 'two')
     assert real['backbone_ran']
@@ -83,6 +84,6 @@ def test_a_view_depends_on_its_number_alone(requests):
 def test_another_backbone_has_another_file(requests):
     a = config_of_cell(requests('fpn_swin_est', tunings=['est'])['est'])
     b = config_of_cell(requests('fpn_swin_est', tunings=['frozen'])['frozen'])
-    assert cache.digest(a, 1, 1) == cache.digest(b, 1, 1) != cache.digest(a, 2, 1)
+    assert cache.digest(a, 1) == cache.digest(b, 1) != cache.digest(a, 2)
     b.model.backbone.backbone.depths = [2, 1, 1, 1]
-    assert cache.digest(a, 1, 1) != cache.digest(b, 1, 1)
+    assert cache.digest(a, 1) != cache.digest(b, 1)

@@ -23,9 +23,9 @@ training ground, the same number of rates and seeds for every method. All compar
 measured.
 """
 _TRIALS = """A trial is a lead and no record: side network and head train for few steps on a finite set of views, on
-what the frozen backbone makes of them (full fine-tuning runs its backbone on the same views), and rates and variants
-are compared on the validation data itself. Every trial's JSON in [`benchmarks/trials`](../benchmarks/trials) says so.
-Differences of one seed are noise unless they are large.
+what the frozen backbone makes of them (full fine-tuning runs its backbone on the same views). Older ones were scored on
+validation images, later ones on a part of the training images that is held out. Every trial's JSON in
+[`benchmarks/trials`](../benchmarks/trials) says so. Differences of one seed are noise unless they are large.
 """
 
 
@@ -184,18 +184,19 @@ def _trial_tables(trials: Sequence[dict]) -> Iterator[str]:
             Column('trained by the method, M', '{:.2f}'),
             Column('trials'),
         ]
-        (data, model, steps), one, images = setting, mine[0], mine[0]['images']
+        (data, model, steps, held_out), one, images = setting, mine[0], mine[0]['images']
         yield (
-            f'**{model} on {data}**: {main_metric(one["metrics"])[0]} on {images["val"]} validation images '
-            f'after {steps} steps of batch {one["batch_size"]}, from {one["views"]} '
-            f'view{"s" if one["views"] > 1 else ""} of each of {images["train"]} images.\n'
+            f'**{model} on {data}**: {main_metric(one["metrics"])[0]} on {images["val"]} '
+            f'{"held-out training" if held_out else "validation"} images after {steps} steps of batch '
+            f'{one["batch_size"]}, from {one["views"]} view{"s" if one["views"] > 1 else ""} of each of '
+            f'{images["train"]} images.\n'
         )
         yield Table('', columns, rows).markdown()
 
 
-def _setting(trial: dict) -> tuple[str, str, int]:
-    """Data set, head and backbone, and steps of a trial."""
-    return *_ground(trial['config']), trial['steps']
+def _setting(trial: dict) -> tuple[str, str, int, bool]:
+    """Data set, head and backbone, and steps of a trial; whether training images score it."""
+    return *_ground(trial['config']), trial['steps'], 'held_out' in trial
 
 
 def _method(trial: dict) -> str:

@@ -21,22 +21,21 @@ from .replay import Recorder
 from .views import training_views, validation_views
 
 
-def cached_views(cfg: Config, views: int, every: int, folder: Path) -> dict:
+def cached_views(cfg: Config, views: int, folder: Path) -> dict:
     """Views with what the frozen backbone makes of them, from a file in ``folder`` or, the first time, computed.
 
     Args:
         cfg: of the trial; its method plays no part.
         views: of each training image.
-        every: n for every n-th validation image.
         folder: of the files.
 
     Returns:
         ``train`` and ``val``: dicts of ``samples``, each with ``inputs`` and ``data_samples`` as a data set gives them;
         ``calls``, what the backbone made of each sample, call by call; and ``metainfo``.
     """
-    path = folder / f'{digest(cfg, views, every)}.pth'
+    path = folder / f'{digest(cfg, views)}.pth'
     if not path.is_file():
-        content = _compute(cfg, views, every)
+        content = _compute(cfg, views)
         folder.mkdir(parents=True, exist_ok=True)
         torch.save(content, beside(path))
         os.replace(beside(path), path)
@@ -47,11 +46,10 @@ def cached_views(cfg: Config, views: int, every: int, folder: Path) -> dict:
     return content
 
 
-def digest(cfg: Config, views: int, every: int) -> str:
+def digest(cfg: Config, views: int) -> str:
     """Of all that the views and the backbone's outputs depend on."""
     parts = dict(
         views=views,
-        every=every,
         backbone=cfg.model.backbone.backbone,
         preprocessor=cfg.model.data_preprocessor,
         test=cfg.model.get('test_cfg'),
@@ -61,7 +59,7 @@ def digest(cfg: Config, views: int, every: int) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def _compute(cfg: Config, views: int, every: int) -> dict:
+def _compute(cfg: Config, views: int) -> dict:
     cfg = copy.deepcopy(cfg)
     set_tuning(cfg, 'frozen')
     model = MODELS.build(cfg.model)
@@ -70,7 +68,7 @@ def _compute(cfg: Config, views: int, every: int) -> dict:
     recorder = Recorder.watch(model.backbone)
     train, metainfo = training_views(cfg, views)
     content = dict(train=dict(_recorded(model, recorder, train, True), metainfo=to_plain(metainfo)))
-    val, metainfo = validation_views(cfg, every)
+    val, metainfo = validation_views(cfg)
     content['val'] = dict(_recorded(model, recorder, val, False), metainfo=to_plain(metainfo))
     return content
 

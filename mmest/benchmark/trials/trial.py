@@ -20,14 +20,15 @@ from mmest.frameworks import framework_of
 from mmest.measure.parameters import parameter_counts
 
 from ..config_text import config_of_cell
+from ..held_out import hold_out
 from ..training import scale_rate
 from .cache import cached_views
 from .replay import Replay
 
 #: What every trial says of itself.
 NOTE = (
-    'A trial, not a record: a finite set of views, backbone outputs kept in 16 bits, rates and variants compared on '
-    'the validation data.'
+    'A trial, not a record: a finite set of views, backbone outputs kept in 16 bits, scored on a part of the training '
+    'images that is held out.'
 )
 WARM_UP = 0.1  # of the steps
 _EVERY = 20  # steps between two kept losses
@@ -43,8 +44,9 @@ def run_trial(request: dict, folder: Path) -> dict:
     cfg = config_of_cell(request)
     check_parts(cfg, ['train_dataloader', 'val_dataloader', 'val_evaluator', 'optim_wrapper'])
     init_default_scope(cfg.default_scope)
+    hold_out(cfg, request['held_out'], folder.parent / 'held_out')
     scale_rate(cfg, request['factor'], request['factor_of'])
-    views = cached_views(cfg, request['views'], request['every'], folder.parent / 'trial_views')
+    views = cached_views(cfg, request['views'], folder.parent / 'trial_views')
     _seed(request['seed'])
     model = MODELS.build(cfg.model)
     model.init_weights()

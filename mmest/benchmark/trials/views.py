@@ -29,10 +29,10 @@ def training_views(cfg: Config, views: int) -> tuple[Iterator[dict], dict]:
     return samples(), dict(dataset.metainfo)
 
 
-def validation_views(cfg: Config, every: int) -> tuple[Iterator[dict], dict]:
-    """Every n-th validation image as its pipeline gives it, and the data set's meta information."""
+def validation_views(cfg: Config) -> tuple[Iterator[dict], dict]:
+    """The validation images as their pipeline gives them, and the data set's meta information."""
     dataset = _dataset(cfg, 'val_dataloader')
-    return (dataset[i] for i in range(0, len(dataset), every)), dict(dataset.metainfo)
+    return (dataset[i] for i in range(len(dataset))), dict(dataset.metainfo)
 
 
 def _dataset(cfg: Config, loader: str):
