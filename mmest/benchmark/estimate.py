@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.registry import DATASETS, DefaultScope
 
 from mmest.frameworks import framework_of
+from mmest.measure.environment import hardware
 from mmest.measure.memory.compare import prepare
 from mmest.measure.memory.step import measure_training_step
 from mmest.measure.step_time import alternating_step_times
@@ -41,24 +43,33 @@ class Estimate:
 
 
 def from_records(cells: list[Cell], folders: list[Path]) -> dict[str, Estimate]:
-    """What records of the same method and config took, whatever the seed and the rate; cells without are left out."""
+    """What records of the same method and config took on a card or processor like this machine's, whatever the seed and
+    the rate; cells without are left out.
+    """
     took: dict[tuple, list[float]] = {}
     for folder in folders:
         for path in sorted(folder.glob('*.json')):
             record = json.loads(path.read_text())
-            if isinstance(record, dict) and {'kind', 'wall_seconds'} <= record.keys() and not record.get('failed'):
-                took.setdefault(_like(record), []).append(record['wall_seconds'])
-    return {
-        cell.name: Estimate(statistics.median(took[_like(cell.request)]))
-        for cell in cells
-        if _like(cell.request) in took
-    }
+            if (
+                isinstance(record, dict)
+                and {'kind', 'wall_seconds', 'hardware'} <= record.keys()
+                and not record.get('failed')
+            ):
+                took.setdefault(_like(record, record['hardware']), []).append(record['wall_seconds'])
+    known = {}
+    for cell in cells:
+        device = cell.request.get('device') or get_device()
+        like = _like(cell.request, hardware(device)) if device != 'cuda' or torch.cuda.is_available() else None
+        if like in took:
+            known[cell.name] = Estimate(statistics.median(took[like]))
+    return known
 
 
-def _like(request: dict) -> tuple:
+def _like(request: dict, machine: str) -> tuple:
     kind = 'trained' if request['kind'] in _TRAINED else request['kind']
     same = ('config', 'variant', 'method', 'size', 'batch_size', 'precision', 'device', 'steps')
-    return kind, *(str(request.get(key)) for key in same)
+    # Whatever the driver and the number of threads.
+    return kind, machine.partition(',')[0], *(str(request.get(key)) for key in same)
 
 
 def from_steps(cells: list[Cell]) -> Iterator[tuple[Cell, Estimate]]:

@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from mmest.benchmark.estimate import from_records, from_steps, summary, training_size, training_steps
 from mmest.benchmark.grid import Cell, read_grid
+from mmest.measure.environment import hardware
 
 
 def cell(name, **changes):
@@ -19,14 +20,17 @@ def test_records_of_other_seeds_and_rates_tell(tmp_path):
         ('b', 300, dict(kind='sweep', factor=3)),
         ('c', 9, dict(method='full')),
         ('d', 1, dict(failed=True)),
+        ('e', 2, dict(hardware='Another Processor, 2 threads')),
     ):
-        record = dict(dict(cell(name).request, failed=False, wall_seconds=seconds), **change)
+        here = f'{hardware("cpu").partition(",")[0]}, 7 threads'
+        record = dict(dict(cell(name).request, failed=False, wall_seconds=seconds, hardware=here), **change)
         (tmp_path / f'{name}.json').write_text(json.dumps(record))
     (tmp_path / 'measured_by_hand.json').write_text(json.dumps(dict(config='a/b_est.py', wall_seconds=5)))
     cells = [cell('new', seed=7), cell('lora', method='lora'), cell('other', variant='other')]
+    cells.append(cell('on_a_card', kind='memory', device='cuda'))
     known = from_records(cells, [tmp_path])
     assert {name: e.seconds for name, e in known.items()} == dict(new=200)
-    assert summary(cells, known, jobs=2) == '1 cells take about 0.0 h; of 2 it is not known.'
+    assert summary(cells, known, jobs=2) == '1 cells take about 0.0 h; of 3 it is not known.'
     assert 'not known' in summary(cells, {}, 1)
 
 
