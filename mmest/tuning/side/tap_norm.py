@@ -31,10 +31,14 @@ class TapNorm(nn.Module):
         if not self.training or get_world_size() == 1:
             running = self.running_mean, self.running_var
             return F.batch_norm(x, *running, training=self.training, momentum=MOMENTUM, eps=EPS).view(h.shape)
-        moments = torch.stack([x.float().mean(0), x.float().square().mean(0)])
-        all_reduce(moments, op='mean')
-        mean, count = moments[0], len(x) * get_world_size()
-        variance = moments[1] - mean.square()
+        # Squares of distances, not of values: a channel may be large and change little.
+        sums = torch.cat([x.sum(0, dtype=torch.float32), x.new_tensor([len(x)], dtype=torch.float32)])
+        all_reduce(sums)
+        count = sums[-1]
+        mean = sums[:-1] / count
+        squares = (x - mean).square().sum(0)
+        all_reduce(squares)
+        variance = squares / count
         self.running_mean.lerp_(mean, MOMENTUM)
         self.running_var.lerp_(variance * count / (count - 1), MOMENTUM)
         return ((x - mean) * (variance + EPS).rsqrt()).to(h.dtype).view(h.shape)
