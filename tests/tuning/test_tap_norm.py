@@ -1,5 +1,6 @@
-"""The norm of taps: what several processes compute is what one computes."""
+"""The norm of taps: by a batch's statistics in training, else by those of all that was seen, in one process or many."""
 
+import pytest
 import torch
 import torch.distributed as dist
 from processes import run_in_processes
@@ -7,29 +8,59 @@ from processes import run_in_processes
 from mmest.tuning.side.tap_norm import TapNorm
 
 
-def tap() -> torch.Tensor:
-    """Two images' tap with channels as pretrained transformers have them: small, large, large and nearly constant."""
+def tap(images: int = 2) -> torch.Tensor:
+    """Channels as pretrained transformers have them: small, large, large and nearly constant, constant."""
     torch.manual_seed(0)
-    h = torch.randn(2, 6, 4, 4)
+    h = torch.randn(images, 6, 4, 4)
     return h * torch.tensor([1.0, 40.0, 0.1, 0.0]) + torch.tensor([0.0, 5.0, 1000.0, 3000.0])
 
 
-def norm_a_share(rank, folder):
-    dist.init_process_group('gloo')
-    norm, h = TapNorm(4), tap()
-    # Of different sizes, as the images of a detector's processes are.
-    h = h.flatten(0, 1)[[slice(0, 4), slice(4, None)][rank]][None]
+def normed(h: torch.Tensor, by: torch.Tensor) -> torch.Tensor:
+    h, by = h.double(), by.double().flatten(0, 2)
+    return ((h - by.mean(0)) / (by.var(0, correction=0) + 1e-5).sqrt()).float()
+
+
+def test_training_norms_by_the_batch_and_evaluation_by_all_batches():
+    batches = tap(6).split(2)
+    norm = TapNorm(4)
+    for h in batches:
+        torch.testing.assert_close(norm(h), normed(h, h), rtol=1e-3, atol=0.05)
+    norm.eval()
+    for h in batches:
+        torch.testing.assert_close(norm(h), normed(h, torch.cat(batches)), rtol=1e-3, atol=0.05)
+    assert norm.num_batches_tracked == 3
+
+
+def test_an_image_alone_is_normed_by_all_that_were_seen():
+    images = tap(3).split(1)
+    norm = TapNorm(4)
+    for i, h in enumerate(images):
+        torch.testing.assert_close(norm(h), normed(h, torch.cat(images[: i + 1])), rtol=1e-3, atol=0.05)
+
+
+def test_half_precision_is_normed_in_full():
+    h = tap().bfloat16()
+    norm = TapNorm(4)
     found = norm(h)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), normed(h, h), rtol=0.01, atol=0.02)
+    assert norm.running_mean.dtype == torch.float32
+
+
+def norm_a_share(rank, folder, shares):
+    dist.init_process_group('gloo')
+    norm, h = TapNorm(4), tap().flatten(0, 1)
+    found = norm(h[slice(*shares[rank])][None])
     torch.save((found, norm.state_dict()), folder / f'{rank}.pth')
 
 
-def test_two_processes_norm_as_one_with_all_images(tmp_path):
-    run_in_processes(norm_a_share, 2, tmp_path / 'processes', tmp_path)
+# The second: of different sizes, as the images of a detector's processes are.
+@pytest.mark.parametrize('shares', [((0, 6), (6, 12)), ((0, 4), (4, 12))], ids=['alike', 'apart'])
+def test_two_processes_norm_as_one_with_all_images(tmp_path, shares):
+    run_in_processes(norm_a_share, 2, tmp_path / 'processes', tmp_path, shares)
     (first, state), (second, other) = (torch.load(tmp_path / f'{rank}.pth') for rank in (0, 1))
     one, h = TapNorm(4), tap()
-    expected = one(h).flatten(0, 1)
-    found = torch.cat([first, second], 1)[0]
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=0.02)
+    torch.testing.assert_close(torch.cat([first, second], 1)[0], one(h).flatten(0, 1), rtol=1e-3, atol=0.05)
     for name, value in one.state_dict().items():
         assert torch.equal(state[name], other[name])
         torch.testing.assert_close(state[name], value, rtol=1e-4, atol=1e-6)

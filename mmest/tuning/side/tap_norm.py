@@ -5,15 +5,18 @@ import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor, nn
 
-MOMENTUM, EPS = 0.1, 1e-5
+EPS = 1e-5
 
 
 class TapNorm(nn.Module):
-    """Batch normalisation of a tap, without gain and bias: by the statistics of a batch in training, by their running
-    means else.
+    """Batch normalisation of a tap, without gain and bias (Ioffe and Szegedy, ICML 2015).
+
+    In training the statistics are those of the batch, else those of all that was seen in training: a frozen backbone's
+    taps do not drift, so there is nothing to forget. A batch of one image is normed by the latter in training too: its
+    own would make all images alike.
 
     Several processes that train together norm by the statistics of all of their images, as one process with all of them
-    would. No gradient passes a tap, so an exchange of means is all that it takes; what converts a model's batch norms
+    would. No gradient passes a tap, so an exchange of sums is all that it takes; what converts a model's batch norms
     to synchronised ones leaves this one alone.
 
     Args:
@@ -24,21 +27,38 @@ class TapNorm(nn.Module):
         super().__init__()
         self.register_buffer('running_mean', torch.zeros(channels))
         self.register_buffer('running_var', torch.ones(channels))
+        self.register_buffer('num_batches_tracked', torch.tensor(0))
 
     def forward(self, h: Tensor) -> Tensor:
         """B×H×W×C to the same."""
         x = h.flatten(0, 2)
-        if not self.training or get_world_size() == 1:
-            running = self.running_mean, self.running_var
-            return F.batch_norm(x, *running, training=self.training, momentum=MOMENTUM, eps=EPS).view(h.shape)
-        # Squares of distances, not of values: a channel may be large and change little.
-        sums = torch.cat([x.sum(0, dtype=torch.float32), x.new_tensor([len(x)], dtype=torch.float32)])
-        all_reduce(sums)
-        count = sums[-1]
-        mean = sums[:-1] / count
-        squares = (x - mean).square().sum(0)
-        all_reduce(squares)
-        variance = squares / count
-        self.running_mean.lerp_(mean, MOMENTUM)
-        self.running_var.lerp_(variance * count / (count - 1), MOMENTUM)
-        return ((x - mean) * (variance + EPS).rsqrt()).to(h.dtype).view(h.shape)
+        if self.training:
+            normed, *of_batch = _normed_by_itself(x)
+            self._take_in(*of_batch)
+        if not self.training or len(h) * get_world_size() == 1:
+            normed = F.batch_norm(x, self.running_mean, self.running_var, eps=EPS)
+        return normed.view(h.shape)
+
+    def _take_in(self, mean: Tensor, variance: Tensor) -> None:
+        """Have the statistics of all batches include those of one more, as if all were one."""
+        self.num_batches_tracked += 1
+        share = 1 / self.num_batches_tracked
+        apart = mean - self.running_mean
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance + (1 - share) * apart.square(), share)
+
+
+def _normed_by_itself(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Positions×C by the mean and the variance of the positions of all processes, and these, each C."""
+    mean, variance = x.new_zeros(2, x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
+    if get_world_size() == 1:  # the operator, which takes one pass, also tells
+        normed = F.batch_norm(x, mean, variance, training=True, momentum=1.0, eps=EPS)
+        return normed, mean, variance * (1 - 1 / len(x))
+    sums = torch.cat([x.sum(0, dtype=mean.dtype), mean.new_tensor([len(x)])])
+    all_reduce(sums)
+    mean = sums[:-1] / sums[-1]
+    # Squares of distances, not of values: a channel may be large and change little.
+    variance = (x - mean).square().sum(0)
+    all_reduce(variance)
+    variance = variance / sums[-1]
+    return F.batch_norm(x, mean, variance, eps=EPS), mean, variance
