@@ -1,5 +1,6 @@
-# Whether neck and head want a higher rate than the schedule gives them. In the accuracy grid a frozen backbone sweeps this
-# rate, for it has no other; all other methods sweep their own and keep it. Trials, scored on held-out training images.
+# Whether neck and head want a higher rate than the schedule gives them. In the accuracy grid a frozen backbone sweeps
+# this rate, for it has no other; all other methods sweep their own and keep it. Trials, scored on held-out training
+# images.
 tasks = {
     'configs/segmentation/dubai/segformer_deit-t_est.py': dict(views=8),
     'configs/segmentation/epfl_road/segformer_deit-t_est.py': dict(views=24),
