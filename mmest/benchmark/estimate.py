@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from mmengine.config import Config
-from mmengine.device import get_device
+from mmengine.device import get_device, is_cuda_available
 from mmengine.registry import DATASETS, DefaultScope
 
 from mmest.frameworks import framework_of
@@ -56,10 +56,12 @@ def from_records(cells: list[Cell], folders: list[Path]) -> dict[str, Estimate]:
                 and not record.get('failed')
             ):
                 took.setdefault(_like(record, record['hardware']), []).append(record['wall_seconds'])
+    # Of each device once: a card's is asked of its driver.
+    devices = {cell.name: cell.request.get('device') or get_device() for cell in cells}
+    machines = {device: hardware(device) for device in set(devices.values()) if device != 'cuda' or is_cuda_available()}
     known = {}
     for cell in cells:
-        device = cell.request.get('device') or get_device()
-        like = _like(cell.request, hardware(device)) if device != 'cuda' or torch.cuda.is_available() else None
+        like = _like(cell.request, machines.get(devices[cell.name], ''))
         if like in took:
             known[cell.name] = Estimate(statistics.median(took[like]))
     return known

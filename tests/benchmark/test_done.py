@@ -76,3 +76,12 @@ def test_a_widened_sweep_that_chooses_a_new_rate_keeps_nothing(trained):
     before = path.read_bytes()
     assert not is_settled(path, dict(asked, sweep=sweep_of(0.3, 1, 3)))
     assert path.read_bytes() == before
+
+
+def test_a_sweep_without_a_score_is_left_to_its_cell(trained):
+    path, asked = trained
+    for factor in (0.3, 1):
+        (path.parent / f'x{factor:g}.json').write_text(json.dumps(dict(failed=True)))
+    before = path.read_bytes()
+    assert not is_settled(path, dict(asked, sweep=sweep_of(0.3, 1, 3)))
+    assert path.read_bytes() == before
