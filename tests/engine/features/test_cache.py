@@ -1,5 +1,7 @@
 """What comes from the cache is what the backbone gives, in bfloat16's precision."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -38,12 +40,15 @@ def test_first_pass_and_later_ones_give_the_same(name, method, tmp_path):
         tap[0]._replace(feature=rounded(torch.cat([t.feature for t in tap]))) for tap in zip(*(t for _, t in alone))
     ]
     expected = tuned.method(features, taps, x)
+    seen = copy.deepcopy(tuned.method.state_dict())  # a norm of taps gives an image alone by what it has seen
     of_second = tuned.method([f[1:] for f in features], [t._replace(feature=t.feature[1:]) for t in taps], x[1:])
     cache = cached(tuned, tmp_path, x)
     first = tuned(x)
     assert (cache.computed, cache.found) == (2, 0)
     tuned.backbone.forward = None  # it must not run
-    again, second = tuned(x), tuned(x[1:])
+    again = tuned(x)
+    tuned.method.load_state_dict(seen)
+    second = tuned(x[1:])
     assert (cache.computed, cache.found) == (2, 3)
     for k, output in enumerate(first):
         assert torch.equal(output, expected[k]) and torch.equal(output, again[k])
