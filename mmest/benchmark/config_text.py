@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -13,6 +14,7 @@ from mmest.configs import config_from_text, read_config, set_options, set_tuning
 from mmest.measure.memory.compare import FULL
 
 _TUNING = 'model.backbone.tuning.'  # options of the method, which the text ends with
+_VARIABLE = re.compile(r'{{\s*\$(\w+)\s*:\s*(\S*?)\s*}}')
 
 
 def config_text(path: str, options: dict[str, Any], tuning: str, parts: Sequence[str] = ()) -> tuple[str, dict]:
@@ -50,9 +52,8 @@ def _text(path: str, options: str, parts: tuple[str, ...]) -> str:
     set_options(cfg, json.loads(options))
     del cfg.model.backbone['tuning']
     text = (Config(_parts(cfg, parts)) if parts else cfg).pretty_text
-    for name, value in _read(path).env_variables.items():
-        default = re.search(rf'{{{{\s*\${name}\s*:\s*(\S*?)\s*}}}}', _read(path).text)
-        text = text.replace(f"'{value}/", f"'{{{{${name}:{default.group(1) if default else ''}}}}}/")
+    for name, default in _VARIABLE.findall(_read(path).text):  # set or not
+        text = text.replace(f"'{os.environ.get(name, default)}/", f"'{{{{${name}:{default}}}}}/")
     return text
 
 

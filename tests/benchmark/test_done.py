@@ -4,7 +4,10 @@ import json
 
 import pytest
 
+from mmest.benchmark import config_text
 from mmest.benchmark.done import is_done, is_settled
+from mmest.benchmark.grid import read_grid
+from mmest.configs import configs_root
 
 
 def test_only_the_same_request_is_done(tmp_path):
@@ -85,3 +88,38 @@ def test_a_sweep_without_a_score_is_left_to_its_cell(trained):
     before = path.read_bytes()
     assert not is_settled(path, dict(asked, sweep=sweep_of(0.3, 1, 3)))
     assert path.read_bytes() == before
+
+
+@pytest.fixture
+def request_with(tmp_path, monkeypatch):
+    """What a grid asks of a config whose data lies in a folder that the environment names, or does not."""
+    grid = tmp_path / 'grid.py'
+    grid.write_text(f"accuracy = [dict(configs=['{configs_root() / 'demo' / 'fpn_swin_est.py'}'], tunings=['est'])]")
+
+    def ask(folder: str | None) -> dict:
+        for remembered in (config_text._read, config_text._text):
+            remembered.cache_clear()
+        monkeypatch.delenv('MMEST_DEMO_DIR', raising=False)
+        if folder is not None:
+            monkeypatch.setenv('MMEST_DEMO_DIR', folder)
+        return read_grid(str(grid))[0].request
+
+    return ask
+
+
+@pytest.mark.parametrize('there', ['/a', '/a/' + 'very_long_folder_name/' * 8 + 'of/data', None])
+def test_a_record_of_another_machine_is_done(tmp_path, request_with, there):
+    path = tmp_path / 'record.json'
+    path.write_text(json.dumps(dict(request_with('/data/of/the/other/machine'), failed=False)))
+    assert is_done(path, request_with(there))
+    assert not is_done(path, dict(request_with(there), seed=7))
+
+
+def test_a_config_is_compared_by_what_it_says(tmp_path, request_with):
+    """How long the path to the data was decides where the lines of the text end."""
+    path, asked = tmp_path / 'record.json', request_with(None)
+    text = asked['config_text'].replace('dict(', 'dict(\n    ')
+    path.write_text(json.dumps(dict(asked, config_text=text, failed=False)))
+    assert is_done(path, asked)
+    path.write_text(json.dumps(dict(asked, config_text=text.replace('AdamW', 'SGD'), failed=False)))
+    assert not is_done(path, asked)
