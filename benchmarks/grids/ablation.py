@@ -27,7 +27,7 @@ for task in _base_.tasks:
                 variant=f'with {name}',
                 options={f'model.backbone.tuning.{knob}': value for knob, value in change.items()},
             )
-            accuracy.append(dict(changed, seeds=_base_.seeds, sweep=dict(_base_.of_method, variant='')))
+            accuracy.append(dict(changed, seeds=_base_.seeds, sweep=dict(_base_.of_method[task], variant='')))
             data = task.split('/')[2]
             if data in _base_.steps:
                 memory.append(dict(changed, sizes=_base_.steps[data], batch_sizes=[4]))

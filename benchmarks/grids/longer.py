@@ -21,7 +21,7 @@ for task in _base_.tasks:
                 configs=[f'{task}_deit-t_est.py'],
                 tunings=[method],
                 seeds=_base_.seeds,
-                sweep=dict(_base_.of_all if method == 'frozen' else _base_.of_method, variant=variant),
+                sweep=dict((_base_.of_all if method == 'frozen' else _base_.of_method)[task], variant=variant),
                 variant=f'{variant} for {steps} steps'.strip(),
                 options={**options, **schedule},
             )

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 
 from mmengine.config import Config
@@ -30,7 +31,7 @@ def picture_of(name: str) -> str:
     return _PLACE.sub('', name)
 
 
-def hold_out(cfg: Config, share: float, folder: Path) -> None:
+def hold_out(cfg: Config, which: float | Sequence[str], folder: Path) -> None:
     """Have a config train on one part of its training data and validate on the other, in place.
 
     Annotation files in COCO format are split by image id, lists of names and folders by name. Tiles stay with their
@@ -40,7 +41,8 @@ def hold_out(cfg: Config, share: float, folder: Path) -> None:
 
     Args:
         cfg: a config with a training and a validation data set.
-        share: of the images that are held out, or of the pictures that tiles were cut from, between 0 and 1.
+        which: the share of images that is held out, or of the pictures that tiles were cut from, between 0 and 1; or
+            patterns of their names, as a shell has them, where names tell that images lie side by side.
         folder: where the files go, under a name by what they hold: trainings on the same parts may share it. The data
             itself is only read.
 
@@ -54,7 +56,7 @@ def hold_out(cfg: Config, share: float, folder: Path) -> None:
             '(indices). Choose the rate by the sweep of a variant that trains on all.'
         )
     path = Path(train.get('data_root') or '', train.get('ann_file') or '')
-    fit, held = _split(cfg, train, share, folder)
+    fit, held = _split(cfg, train, which, folder)
     pipeline, kept = validation.pipeline, {key: validation[key] for key in ('type', 'test_mode') if key in validation}
     for key in ('filter_cfg', 'indices'):
         validation.pop(key, None)
@@ -82,20 +84,17 @@ def _innermost(dataset: dict) -> dict:
     return dataset
 
 
-def _split(cfg: Config, dataset: dict, share: float, folder: Path) -> tuple[Path, Path]:
+def _split(cfg: Config, dataset: dict, which: float | Sequence[str], folder: Path) -> tuple[Path, Path]:
     ann_file = dataset.get('ann_file') or ''
     path = Path(dataset.get('data_root') or '', ann_file)
     if path.suffix == '.json':
         content = json.loads(path.read_text())
-        parts = {
-            part: json.dumps(_of_images(content, images))
-            for part, images in _parts(
-                content['images'], [_identity(image) for image in content['images']], share
-            ).items()
-        }
-        return _write(folder, '.json', parts)
+        images = content['images']
+        names, identities = [_name(image) for image in images], [_identity(image) for image in images]
+        parts = _parts(images, names, identities, which)
+        return _write(folder, '.json', {part: json.dumps(_of_images(content, some)) for part, some in parts.items()})
     names = path.read_text().split() if ann_file and path.is_file() else _names_in_folder(cfg, dataset)
-    parts = _parts(names, [picture_of(name) for name in names], share)
+    parts = _parts(names, names, [picture_of(name) for name in names], which)
     return _write(folder, '.txt', {part: '\n'.join(some) + '\n' for part, some in parts.items()})
 
 
@@ -114,21 +113,31 @@ def _truth_of_pictures(patches: Path, held: Path) -> Path:
     return truth
 
 
+def _name(image: dict) -> str:
+    return str(Path(image['file_name']).with_suffix(''))
+
+
 def _identity(image: dict) -> object:
-    name = str(Path(image['file_name']).with_suffix(''))
+    name = _name(image)
     picture = picture_of(name)
     return image['id'] if picture == name else picture
 
 
-def _parts(items: Iterable, identities: list, share: float) -> dict[str, list]:
+def _parts(
+    items: Sequence, names: Sequence[str], identities: Sequence, which: float | Sequence[str]
+) -> dict[str, list]:
     parts: dict[str, list] = dict(fit=[], held=[])
-    for item, identity in zip(items, identities):
-        parts['held' if is_held_out(identity, share) else 'fit'].append(item)
+    for item, name, identity in zip(items, names, identities):
+        if isinstance(which, float):
+            held = is_held_out(identity, which)
+        else:
+            held = any(fnmatch(name, pattern) for pattern in which)
+        parts['held' if held else 'fit'].append(item)
     if not all(parts.values()):
+        some = f'{which:.0%}' if isinstance(which, float) else f'those named {", ".join(which)}'
         raise ValueError(
-            f'Of {len(identities)} training images from {len(set(identities))} pictures, holding out {share:.0%} '
-            'leaves '
-            'one part without any. Choose another share.'
+            f'Of {len(identities)} training images from {len(set(identities))} pictures, holding out {some} leaves one '
+            'part without any. Choose others.'
         )
     return parts
 

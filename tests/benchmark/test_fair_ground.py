@@ -23,7 +23,7 @@ def test_every_method_has_as_many_rates_and_seeds(name):
     for entry in entries(name):
         ground = tuple(entry['configs'])
         sweep = entry['sweep']
-        care = (len(sweep['factors']), sweep['held_out'], tuple(sweep['seeds']), tuple(entry['seeds']))
+        care = (len(sweep['factors']), str(sweep['held_out']), tuple(sweep['seeds']), tuple(entry['seeds']))
         grounds.setdefault(ground, {}).setdefault(care, set()).update(entry['tunings'])
         # Around 1: there is room on both sides.
         assert min(sweep['factors']) < 1 < max(sweep['factors'])

@@ -68,8 +68,9 @@ def test_the_picture_of_a_tile(name, picture):
     assert picture_of(name) == picture
 
 
+@pytest.mark.parametrize('which', [0.3, ['P0003*', 'P001?__*']])
 @pytest.mark.parametrize('kind', ['list', 'coco'])
-def test_tiles_stay_with_their_picture(config, tmp_path, kind):
+def test_tiles_stay_with_their_picture(config, tmp_path, kind, which):
     names = [f'P{picture:04d}__{x}__{y}' for picture in range(12) for x in (0, 824) for y in (0, 824)]
     if kind == 'list':
         (tmp_path / 'all.txt').write_text('\n'.join(names))
@@ -80,7 +81,7 @@ def test_tiles_stay_with_their_picture(config, tmp_path, kind):
         )
     cfg = Config.fromfile(config('fpn_swin_est' if kind == 'list' else 'retinanet_swin_est'))
     cfg.train_dataloader.dataset.ann_file = str(next(tmp_path.glob('all.*')))
-    hold_out(cfg, 0.3, tmp_path / 'parts')
+    hold_out(cfg, which, tmp_path / 'parts')
     parts = []
     for path in (cfg.train_dataloader.dataset.ann_file, cfg.val_dataloader.dataset.ann_file):
         text = Path(path).read_text()
@@ -89,6 +90,8 @@ def test_tiles_stay_with_their_picture(config, tmp_path, kind):
         )
     fit, held = ({picture_of(name) for name in part} for part in parts)
     assert fit and held and not fit & held and sorted(parts[0] + parts[1]) == names
+    if not isinstance(which, float):
+        assert held == {'P0003', 'P0010', 'P0011'}
 
 
 def test_lists_of_names_are_split_and_other_data_gets_a_sentence(config, data, tmp_path):
@@ -105,6 +108,8 @@ def test_lists_of_names_are_split_and_other_data_gets_a_sentence(config, data, t
     assert cfg.train_dataloader.dataset.dataset.ann_file.endswith('fit.txt')
     with pytest.raises(ValueError, match='leaves one part without any'):
         hold_out(Config.fromfile(config('fpn_swin_est')), 1e-9, tmp_path / 'parts')
+    with pytest.raises(ValueError, match=r'those named t1_\*, t2_\* leaves one part without any'):
+        hold_out(Config.fromfile(config('fpn_swin_est')), ['t1_*', 't2_*'], tmp_path / 'parts')
     cfg.train_dataloader.dataset = dict(type='ConcatDataset', datasets=[dataset])
     with pytest.raises(ValueError, match='cannot be held out of a ConcatDataset'):
         hold_out(cfg, 0.3, tmp_path / 'parts')

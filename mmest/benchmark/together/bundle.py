@@ -42,7 +42,7 @@ def _longest(series: Sequence[Sequence[Cell]], records: Path, work: Path) -> int
     """Steps of the longest training: with data held out, epochs are shorter."""
     steps, seen = [0], set()
     for cell in chain(*series):
-        data = (cell.request['seed'], cell.request.get('held_out'), str(cell.request['options']))
+        data = (cell.request['seed'], str(cell.request.get('held_out')), str(cell.request['options']))
         if data not in seen:
             seen.add(data)
             with suppress(Exception):  # the cell's own turn tells of it

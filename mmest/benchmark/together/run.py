@@ -122,7 +122,7 @@ def _one_of_each_data(cells: Sequence[Cell]) -> Iterator[Cell]:
     """Cells whose batches, made beforehand in all processes, are most likely those of the others."""
     seen = set()
     for cell in cells:
-        key = (_data_of(cell), cell.request['seed'], cell.request.get('held_out'))
+        key = (_data_of(cell), cell.request['seed'], str(cell.request.get('held_out')))
         if key not in seen:
             seen.add(key)
             yield cell
