@@ -2,19 +2,18 @@
 # at the rate that the sweep of accuracy.py chose for EST as it is.
 _base_ = './accuracy.py'
 changes = {
-    'scalar gate': {'gate': 'scalar'},
-    'channel gate': {'gate': 'channel'},
-    'one adapter': {'ratios': [1]},
-    'kernel 1': {'kernel_size': 1},
+    'taps 2': {'taps': 2},
+    'reduction 6 and taps 2': {'reduction': 6, 'taps': 2},
+    'three adapters': {'ratios': [1, 2, 4]},
+    'one adapter': {'ratios': [2]},
     'kernel 3': {'kernel_size': 3},
+    'scalar gate': {'gate': 'scalar'},
+    'kernel 1': {'kernel_size': 1},
     'kernel 11': {'kernel_size': 11},
     'taps normed by position': {'tap_norm': 'layer'},
     'the state as it is': {'state_norm': False},
-    'none of these three': {'kernel_size': 3, 'tap_norm': 'layer', 'state_norm': False},
-    'reduction 2': {'reduction': 2},
-    'reduction 8': {'reduction': 8},
+    'detail': {'detail': True},
     'taps stage': {'taps': 'stage'},
-    'taps 1': {'taps': 1},
     'output norms': {'output_norms': True},
 }
 accuracy, memory, time = [], [], []

@@ -33,12 +33,6 @@ methods = [
     'e3va',
     'dtl',
 ]
-# EST at other widths, and with what else it can have: which of them is best is chosen by the scores of the sweeps, on
-# the held-out part of the training images.
-variants = {
-    'with reduction 4': dict(reduction=4),
-    'with detail': dict(detail=True),
-}
 more_blocks = {f'{n} blocks': {'model.backbone.tuning.blocks': n} for n in (2, 3)}
 recomputed = {'model.backbone.backbone.with_cp': True}
 # What a step costs is measured at these sizes; dubai has the model of the roads, with four classes more.
@@ -51,17 +45,6 @@ for backbone in backbones:
         accuracy += [
             dict(configs=configs, tunings=[method], seeds=seeds, sweep=(of_all if method == 'frozen' else of_method)[task])
             for method in methods
-        ]
-        accuracy += [
-            dict(
-                configs=configs,
-                tunings=['est'],
-                seeds=seeds,
-                sweep=of_method[task],
-                variant=name,
-                options={f'model.backbone.tuning.{knob}': value for knob, value in knobs.items()},
-            )
-            for name, knobs in variants.items()
         ]
         accuracy += [
             dict(configs=configs, tunings=['partial'], seeds=seeds, sweep=of_method[task], variant=name, options=options)

@@ -32,7 +32,13 @@ def more_blocks(head, backbone, blocks):
 
 
 frcnn, upernet = 'detection/custom/faster-rcnn', 'segmentation/custom/upernet'
-rungs = ['frozen_bf16', 'side_bf16', 'side_recomputed', 'heads_recomputed', 'loss_in_rows']
+rungs = ['frozen_bf16', 'side_bf16', 'heads_recomputed', 'loss_in_rows']
+side = {
+    'not recomputed': dict(recompute=False),
+    'every second block': dict(taps=2),
+    'one tap per stage': dict(taps='stage'),
+    'reduction 8': dict(reduction=8),
+}
 # The most wanted first.
 memory = [
     levers(frcnn, 'swin-b', 'est', 'frozen_bf16'),
@@ -49,9 +55,9 @@ memory = [
     many_classes('heads_recomputed'),
     many_classes('heads_recomputed', 'loss_in_rows'),
     *(levers(head, backbone, 'full', 'lowest') for head, backbone in ((frcnn, 'swin-t'), (upernet, 'swin-t'))),
-    *(levers(frcnn, 'swin-t', 'est', *rungs[:number]) for number in (2, 3)),
+    levers(frcnn, 'swin-t', 'est', *rungs[:2]),
     *(more_blocks(frcnn, 'swin-t', blocks) for blocks in (3, 2)),
-    *(levers(upernet, 'swin-t', 'est', *rungs[:number]) for number in (1, 2, 3, 4)),
+    *(levers(upernet, 'swin-t', 'est', *rungs[:number]) for number in (1, 2, 3)),
     *(more_blocks(upernet, 'swin-t', blocks) for blocks in (3, 2)),
     levers(upernet, 'swin-t', 'full', 'blocks_recomputed'),
     levers(frcnn, 'swin-b', 'full', 'lowest'),
@@ -64,13 +70,13 @@ memory += [
     dict(configs=config, sizes=[(512, 512)], batch_sizes=[1], tunings=['full', 'frozen', 'partial', 'est']),
     dict(setting, tunings=['full'], variant='recomputed blocks', options={'model.backbone.backbone.with_cp': True}),
     dict(setting, tunings=['full', 'est'], variant='SGD', options=sgd),
-    dict(setting, tunings=['est'], variant='recomputed', options={'model.backbone.tuning.recompute': True}),
-    dict(
-        setting,
-        tunings=['est'],
-        variant='taps of every block',
-        options={'model.backbone.tuning.taps': 'block', 'model.backbone.tuning.reduction': 5},
+    *(
+        dict(
+            setting,
+            tunings=['est'],
+            variant=name,
+            options={f'model.backbone.tuning.{knob}': value for knob, value in knobs.items()},
+        )
+        for name, knobs in side.items()
     ),
-    dict(setting, tunings=['est'], variant='one tap per stage', options={'model.backbone.tuning.taps': 'stage'}),
-    dict(setting, tunings=['est'], variant='reduction 10', options={'model.backbone.tuning.reduction': 10}),
 ]

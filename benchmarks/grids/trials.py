@@ -12,10 +12,9 @@ changes = {
     'with none of these three': dict(kernel_size=3, tap_norm='layer', state_norm=False),
     'with kernel 1': dict(kernel_size=1),
     'with kernel 11': dict(kernel_size=11),
-    'with reduction 4': dict(reduction=4),
-    'with reduction 2 and all taps': dict(reduction=2, taps=1),
+    'with reduction 6 and taps 2': dict(reduction=6, taps=2),
     'with detail': dict(detail=True),
-    'with one adapter': dict(ratios=[1]),
+    'with one adapter': dict(ratios=[2]),
     'with scalar gate': dict(gate='scalar'),
 }
 tasks = {

@@ -27,7 +27,7 @@ def test_every_combination_is_one_cell(grid):
     cells = grid(f"""
 here = ['{FPN}']
 memory = [dict(configs=here, sizes=[(64, 64), (64, 96)], batch_sizes=[1, 2]),
-          dict(configs=here, tunings=['est'], options={{'model.backbone.tuning.recompute': True}}, variant='recompute')]
+          dict(configs=here, tunings=['est'], options={{'model.backbone.tuning.recompute': False}}, variant='kept')]
 time = [dict(configs=here, tunings=['full', 'est'])]
 largest_batch = [dict(configs=here, tunings=['full'], device='cuda')]
 accuracy = [dict(configs=here, tunings=['est', 'full'], seeds=[0, 1], sweep=dict(factors=[0.5, 2]))]
@@ -39,7 +39,7 @@ accuracy = [dict(configs=here, tunings=['est', 'full'], seeds=[0, 1], sweep=dict
     )
     assert len({cell.name for cell in cells}) == len(cells)
     variant = next(cell for cell in cells if cell.request['variant'])
-    assert variant.request['tuning'] == dict(type='EST', lr_mult=10.0, recompute=True)
+    assert variant.request['tuning'] == dict(type='EST', lr_mult=10.0, recompute=False)
     assert kinds.index('sweep') < kinds.index('accuracy')
     final = cells[-1].request
     assert {cell.name for cell in cells if cell.kind == 'sweep' and cell.request['method'] == 'full'} == set(

@@ -6,7 +6,6 @@ has a multichannel adapter fusion module, a gate layer and a depthwise convoluti
 the design of this package.
 """
 
-import itertools
 from collections.abc import Sequence
 
 import torch
@@ -22,10 +21,13 @@ from mmest.tuning.side.network import ExpandingSideNetwork
 from mmest.tuning.side.tap_norm import TapNorm
 
 MULTIPLE = 8  # tensor cores want widths of this kind
-LEAST_REDUCTION = 4
-MAX_SHARE = 0.03
+WIDTH = 96
 GATES = ('scalar', 'channel', 'dynamic')
 TAP_NORMS = ('batch', 'layer')
+
+
+def _multiple(width: float) -> int:
+    return max(1, round(width / MULTIPLE)) * MULTIPLE
 
 
 class GateLayer(nn.Module):
@@ -67,7 +69,7 @@ class MultiChannelAdapterFusion(nn.Module):
         ratios: bottleneck i has d / ratio_i channels, at least one.
     """
 
-    def __init__(self, channels: int, ratios: Sequence[float] = (1, 2, 4)) -> None:
+    def __init__(self, channels: int, ratios: Sequence[float] = (2, 4)) -> None:
         super().__init__()
         widths = [max(1, int(channels / ratio)) for ratio in ratios]
         self.norm = nn.LayerNorm(channels)
@@ -128,8 +130,8 @@ class EST(ExpandingSideNetwork):
     Args:
         backbone: the backbone, of any kind whose blocks can be found.
         reduction: a stage's side width d is the width at which its blocks work (C for transformers, the 3×3
-            convolution's for ResNet bottlenecks) divided by this, as the nearest multiple of 8. None: the least
-            from 4 on that keeps the side network, less ``detail``, within 3 % of the backbone's parameters.
+            convolution's for ResNet bottlenecks) divided by this, as the nearest multiple of 8. None: 96, or half of
+            that width where it is less.
         ratios: bottleneck ratios of the fused adapters.
         gate: ``scalar``, ``channel`` or ``dynamic``.
         taps: ``block``, ``stage``, or a number n: every n-th block; see :func:`choose_taps`.
@@ -141,6 +143,7 @@ class EST(ExpandingSideNetwork):
         output_norms: train a scale and a shift of each output; costs one map of the output's size.
         detail: the first output also gets the image, through :class:`mmest.tuning.side.detail.Detail`.
         recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.
+            False: keep what it made.
         lr_mult: factor on the learning rate of the side network.
 
     Raises:
@@ -154,15 +157,15 @@ class EST(ExpandingSideNetwork):
         self,
         backbone: nn.Module,
         reduction: int | None = None,
-        ratios: Ratios = (1, 2, 4),
+        ratios: Ratios = (2, 4),
         gate: str = 'dynamic',
-        taps: str | int = 2,
+        taps: str | int = 1,
         kernel_size: KernelSize = 7,
         tap_norm: str = 'batch',
         state_norm: bool = True,
         output_norms: bool = False,
         detail: bool = False,
-        recompute: bool = False,
+        recompute: bool = True,
         lr_mult: float = 1.0,
     ) -> None:
         super().__init__(backbone, taps, lr_mult)
@@ -176,16 +179,15 @@ class EST(ExpandingSideNetwork):
         if output_norms:
             self.scales = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in self.outputs)
             self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(o.channels, 1, 1)) for o in self.outputs)
-        limit = MAX_SHARE * sum(p.numel() for p in backbone.parameters())
-        for divisor in itertools.count(LEAST_REDUCTION) if reduction is None else [reduction]:
-            widths = [max(1, round(block.width / divisor / MULTIPLE)) * MULTIPLE for block in self.tapped]
-            self.blocks = nn.ModuleList(
-                ESTBlock(block.channels, width, i == 0, ratios, gate, kernel_size)
-                for i, (block, width) in enumerate(zip(self.tapped, widths))
-            )
-            self.build_state(widths)
-            if sum(p.numel() for p in self.parameters()) <= limit or max(widths) == MULTIPLE:
-                break
+        widths = [
+            _multiple(min(WIDTH, block.width / 2) if reduction is None else block.width / reduction)
+            for block in self.tapped
+        ]
+        self.blocks = nn.ModuleList(
+            ESTBlock(block.channels, width, i == 0, ratios, gate, kernel_size)
+            for i, (block, width) in enumerate(zip(self.tapped, widths))
+        )
+        self.build_state(widths)
         self.detail = Detail(self.outputs[0].channels, self.stride_of(self.sources[0])) if detail else None
 
     def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
@@ -201,7 +203,8 @@ class EST(ExpandingSideNetwork):
         h = F.layer_norm(h, h.shape[-1:]) if self.tap_norms is None else self.tap_norms[i](h)
         if self.recompute and self.training:
             kept = h if self.saved_dtype is None else h.bfloat16()
-            return recompute(self._run_block, i, kept, state, use_reentrant=False)
+            # Nothing in a block is random, so no generator's state is kept.
+            return recompute(self._run_block, i, kept, state, use_reentrant=False, preserve_rng_state=False)
         return self.blocks[i](h, state)
 
     def _run_block(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
