@@ -19,16 +19,16 @@ def is_done(path: Path, request: dict) -> bool:
 def is_settled(path: Path, request: dict) -> bool:
     """Whether :func:`is_done`, when the records of the sweep are there.
 
-    A record of the same training whose sweep had other rates is kept, and written anew with this sweep's scores, where
-    this sweep chooses the rate that it was trained with: to widen a sweep costs no more than the new rates.
+    A record of the same training whose sweep was another (other rates, another part held out) is kept, and written anew
+    with this sweep's scores, where this sweep chooses the rate that it was trained with: the training is the same.
     """
     if not path.is_file():
         return False
     record = json.loads(path.read_text())
     if _answers(record, request):
         return True
-    sweep, old = request.get('sweep'), record.get('sweep') or {}
-    if not sweep or {**old, **{key: sweep[key] for key in ('factors', 'cells')}} != sweep:
+    sweep, old = request.get('sweep'), record.get('sweep')
+    if not (sweep and old and sweep.get('of') == old.get('of') and _is_swept(sweep, path.parent)):
         return False
     if not _answers(record, {**request, 'sweep': old}):
         return False
@@ -40,6 +40,12 @@ def is_settled(path: Path, request: dict) -> bool:
         return False
     write_json(path, {**record, 'sweep': sweep, **chosen})
     return True
+
+
+def _is_swept(sweep: dict, records: Path) -> bool:
+    """Whether the records of a sweep are there, on the data that it holds out."""
+    paths = [records / f'{cell}.json' for cell in sweep['cells']]
+    return all(path.is_file() and json.loads(path.read_text())['held_out'] == sweep['held_out'] for path in paths)
 
 
 def _answers(record: dict, request: dict) -> bool:

@@ -36,8 +36,9 @@ def trained(tmp_path):
     return path, asked
 
 
-def write_score(folder, factor, score):
-    (folder / f'x{factor:g}.json').write_text(json.dumps(dict(failed=False, metrics={'coco/bbox_mAP': score})))
+def write_score(folder, factor, score, held_out=0.2):
+    record = dict(failed=False, metrics={'coco/bbox_mAP': score}, held_out=held_out)
+    (folder / f'x{factor:g}.json').write_text(json.dumps(record))
 
 
 def test_a_widened_sweep_that_chooses_the_same_rate_keeps_the_training(trained):
@@ -60,10 +61,10 @@ def test_a_widened_sweep_that_chooses_the_same_rate_keeps_the_training(trained):
         dict(seed=2),
         dict(sweep=dict(sweep_of(0.3, 1, 3), held_out=0.3)),
         dict(sweep=dict(sweep_of(0.3, 1, 3), of=None)),
-        dict(sweep=dict(sweep_of(0.3, 1, 3), seeds=[1])),
+        dict(sweep=sweep_of(0.3, 1, 3, 10)),
         dict(sweep=None),
     ],
-    ids=['another seed', 'other data', 'another rate', 'other seeds of the sweep', 'no sweep'],
+    ids=['another seed', 'a sweep not made yet', 'another rate', 'a rate not tried yet', 'no sweep'],
 )
 def test_a_training_of_another_kind_is_not_kept(trained, other):
     path, asked = trained
@@ -71,6 +72,14 @@ def test_a_training_of_another_kind_is_not_kept(trained, other):
     before = path.read_bytes()
     assert not is_settled(path, dict(asked, **other))
     assert path.read_bytes() == before
+
+
+def test_a_sweep_on_other_data_that_chooses_the_same_rate_keeps_the_training(trained):
+    path, asked = trained
+    for factor, score in {0.3: 0.4, 1: 0.45}.items():
+        write_score(path.parent, factor, score, held_out=['t1_*'])
+    assert is_settled(path, dict(asked, sweep=dict(sweep_of(0.3, 1), held_out=['t1_*'])))
+    assert json.loads(path.read_text())['sweep_scores'] == {'0.3': pytest.approx(40.0), '1': pytest.approx(45.0)}
 
 
 def test_a_widened_sweep_that_chooses_a_new_rate_keeps_nothing(trained):
@@ -84,7 +93,7 @@ def test_a_widened_sweep_that_chooses_a_new_rate_keeps_nothing(trained):
 def test_a_sweep_without_a_score_is_left_to_its_cell(trained):
     path, asked = trained
     for factor in (0.3, 1):
-        (path.parent / f'x{factor:g}.json').write_text(json.dumps(dict(failed=True)))
+        (path.parent / f'x{factor:g}.json').write_text(json.dumps(dict(failed=True, held_out=0.2)))
     before = path.read_bytes()
     assert not is_settled(path, dict(asked, sweep=sweep_of(0.3, 1, 3)))
     assert path.read_bytes() == before
