@@ -8,12 +8,13 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
 from rich.console import Console
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.grid import Cell
-from mmest.benchmark.together.batches import batches_of
+from mmest.benchmark.together.batches import _of_one_size, batches_of
 from mmest.benchmark.together.bundle import make_batches, train_bundle
 from mmest.benchmark.together.evaluation import Evaluations
 from mmest.benchmark.together.lane import Lane
@@ -218,8 +219,31 @@ def test_what_cannot_be_trained_side_by_side_is_told(cell, tmp_path):
         step for step in cfg.train_dataloader.dataset.pipeline if step['type'] != 'RandomCrop'
     ]
     cfg.train_dataloader.dataset.pipeline.insert(
-        -1, dict(type='RandomResize', scale=(64, 64), ratio_range=(0.5, 2.0), keep_ratio=True)
+        -1, dict(type='RandomResize', scale=(64, 64), ratio_range=(1.0, 2.0), keep_ratio=True)
     )
     with pytest.raises(ValueError, match='need images of one size'):
         batches_of(cfg, tmp_path / 'batches')
     assert not list(tmp_path.glob('batches/*.pt'))
+
+
+@pytest.mark.parametrize('swap', [False, True])
+def test_smaller_images_are_padded_as_the_data_preprocessor_pads_them(swap):
+    from mmseg.models import SegDataPreProcessor
+    from mmseg.structures import SegDataSample
+
+    settings = dict(mean=[104.2, 117.0, 122.7], std=[2.0, 3.0, 4.0], bgr_to_rgb=swap, size=(8, 8), seg_pad_val=255)
+
+    def batch():
+        random = torch.Generator().manual_seed(1)
+        images = [torch.randint(0, 256, (3, *size), generator=random, dtype=torch.uint8) for size in ((8, 8), (5, 7))]
+        masks = [torch.randint(0, 4, (1, *image.shape[1:]), generator=random) for image in images]
+        return dict(inputs=images, data_samples=[SegDataSample(gt_sem_seg=PixelData(data=mask)) for mask in masks])
+
+    images, samples = _of_one_size(batch(), settings)
+    assert images.dtype == torch.uint8 and images.shape == (2, 3, 8, 8)
+    wanted = SegDataPreProcessor(**settings)(batch(), training=True)
+    mean, std = (torch.tensor(settings[key])[:, None, None] for key in ('mean', 'std'))
+    found = ((images.flip(1) if swap else images) - mean) / std
+    torch.testing.assert_close(found, wanted['inputs'], rtol=0, atol=0.5 / 2)
+    for one, other in zip(samples, wanted['data_samples']):
+        assert torch.equal(one.gt_sem_seg.data, other.gt_sem_seg.data)

@@ -79,14 +79,32 @@ def _make(cfg: Config) -> Batches:
             loader.sampler.set_epoch(epoch)
         epoch += 1
         for batch in loader:
-            sizes = {tuple(image.shape) for image in batch['inputs']}
-            if len(sizes) > 1:
-                raise ValueError(f'Trainings side by side need images of one size, but the pipeline gives {sizes}.')
-            made.append(dict(images=torch.stack(list(batch['inputs'])), **truth(batch['data_samples'])))
+            images, samples = _of_one_size(batch, cfg.model.data_preprocessor)
+            made.append(dict(images=images, **truth(samples)))
             if len(made) == steps:
                 break
     whole = {key: torch.stack([one[key] for one in made]) for key in made[0]}
     return dict(whole, epoch=torch.tensor(len(loader)))
+
+
+def _of_one_size(batch: dict, preprocessor: dict) -> tuple[Tensor, list]:
+    """The images of a batch as one tensor, and their samples. Those of a segmentor that are smaller than its data
+    preprocessor makes them are padded as it pads: by what comes out as zero, to half a level of grey, and ignored pixels.
+    """
+    images, samples, size = batch['inputs'], batch['data_samples'], preprocessor.get('size')
+    sizes = {tuple(image.shape[1:]) for image in images}
+    if len(sizes) > 1 and size and all(height <= size[0] and width <= size[1] for height, width in sizes):
+        from mmseg.utils import stack_batch
+
+        mean = torch.tensor(preprocessor['mean']).round()[:, None, None]
+        zero = mean.flip(0) if preprocessor.get('bgr_to_rgb') else mean
+        padded, samples = stack_batch(
+            [image - zero for image in images], samples, size, seg_pad_val=preprocessor.get('seg_pad_val', 255)
+        )
+        return (padded + zero).to(torch.uint8), samples
+    if len(sizes) > 1:
+        raise ValueError(f'Trainings side by side need images of one size, but the pipeline gives {sizes}.')
+    return torch.stack(list(images)), samples
 
 
 def _masks(samples: list) -> Batches:
