@@ -19,7 +19,7 @@ LOWEST = dict(
     full=['blocks_recomputed', 'heads_recomputed', 'loss_in_rows'],
     lora=['blocks_recomputed', 'heads_recomputed', 'loss_in_rows'],
     frozen=['frozen_bf16', 'heads_recomputed', 'loss_in_rows'],
-    est=['frozen_bf16', 'side_bf16', 'side_recomputed', 'heads_recomputed', 'loss_in_rows'],
+    est=['frozen_bf16', 'side_bf16', 'heads_recomputed', 'loss_in_rows'],
     lst=['frozen_bf16', 'side_bf16', 'heads_recomputed', 'loss_in_rows'],
     e3va=['side_bf16', 'heads_recomputed', 'loss_in_rows'],
 )

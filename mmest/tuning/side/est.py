@@ -204,11 +204,13 @@ class EST(ExpandingSideNetwork):
         if self.recompute and self.training:
             kept = h if self.saved_dtype is None else h.bfloat16()
             # Nothing in a block is random, so no generator's state is kept.
-            return recompute(self._run_block, i, kept, state, use_reentrant=False, preserve_rng_state=False)
+            return recompute(self._run_block, i, kept, state, [h], use_reentrant=False, preserve_rng_state=False)
         return self.blocks[i](h, state)
 
-    def _run_block(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
-        return self.blocks[i](h if self.saved_dtype is None else h.float(), state)
+    def _run_block(self, i: int, kept: Tensor, state: Tensor | None, exact: list[Tensor]) -> Tensor:
+        """Run a block on a tap, the first time on the exact one, which is gone then, and later on what was kept."""
+        h = exact.pop() if exact else kept.float() if self.saved_dtype else kept
+        return self.blocks[i](h, state)
 
     def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
         if self.scales is not None:
