@@ -43,11 +43,18 @@ for backbone in backbones:
     for task in tasks:
         configs = [f'{task}_{backbone}_est.py']
         accuracy += [
-            dict(configs=configs, tunings=[method], seeds=seeds, sweep=(of_all if method == 'frozen' else of_method)[task])
+            dict(
+                configs=configs,
+                tunings=[method],
+                seeds=seeds,
+                sweep=(of_all if method == 'frozen' else of_method)[task],
+            )
             for method in methods
         ]
         accuracy += [
-            dict(configs=configs, tunings=['partial'], seeds=seeds, sweep=of_method[task], variant=name, options=options)
+            dict(
+                configs=configs, tunings=['partial'], seeds=seeds, sweep=of_method[task], variant=name, options=options
+            )
             for name, options in more_blocks.items()
         ]
         data = task.split('/')[2]

@@ -88,12 +88,14 @@ def _make(cfg: Config) -> Batches:
 
 
 def _of_one_size(batch: dict, preprocessor: dict) -> tuple[Tensor, list]:
-    """The images of a batch as one tensor, and their samples. Those of a segmentor that are smaller than its data
-    preprocessor makes them are padded as it pads: by what comes out as zero, to half a level of grey, and ignored pixels.
+    """The images of a batch as one tensor, and their samples.
+
+    Where the data preprocessor of a segmentor has a size, smaller images are padded as it pads: by what comes out as
+    zero, to half a level of grey, and by ignored pixels.
     """
     images, samples, size = batch['inputs'], batch['data_samples'], preprocessor.get('size')
     sizes = {tuple(image.shape[1:]) for image in images}
-    if len(sizes) > 1 and size and all(height <= size[0] and width <= size[1] for height, width in sizes):
+    if size and sizes != {tuple(size)} and all(height <= size[0] and width <= size[1] for height, width in sizes):
         from mmseg.utils import stack_batch
 
         mean = torch.tensor(preprocessor['mean']).round()[:, None, None]
