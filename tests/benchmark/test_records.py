@@ -20,7 +20,9 @@ def test_est_needs_at_most_two_fifths_where_the_floor_leaves_room():
     for model, setting in unique((r.model, r.setting) for r in results):
         peaks = {r.method: r.values['peak'] for r in results if (r.model, r.setting) == (model, setting)}
         if {'full', 'frozen'} <= peaks.keys() and peaks['frozen'] <= 0.34 * peaks['full']:
-            ours = {name: peak / peaks['full'] for name, peak in peaks.items() if name.partition(',')[0] == 'est'}
+            # What its blocks made is only kept by those who have memory to spare.
+            names = [name for name in peaks if name.partition(',')[0] == 'est' and 'not recomputed' not in name]
+            ours = {name: peaks[name] / peaks['full'] for name in names}
             assert all(share <= 0.4 for share in ours.values()), (model, setting, ours)
             looked_at += len(ours)
     assert looked_at > 10

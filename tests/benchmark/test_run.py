@@ -137,8 +137,8 @@ def test_several_run_at_a_time_and_a_score_waits_for_its_sweep(tmp_path, process
 
 def test_a_widened_sweep_runs_the_new_rate_alone(tmp_path, processes):
     process, log = processes
-    sweep = dict(factors=[1, 3, 10], cells=['x1', 'x3', 'x10'])
-    cells = [Cell(f'x{factor}', request(kind='sweep', factor=factor)) for factor in sweep['factors']]
+    sweep = dict(factors=[1, 3, 10], held_out=0.2, cells=['x1', 'x3', 'x10'])
+    cells = [Cell(f'x{factor}', request(kind='sweep', factor=factor, held_out=0.2)) for factor in sweep['factors']]
     cells.append(Cell('score', request(kind='accuracy', sweep=sweep)))
     scores = {1: 0.5, 3: 0.6, 10: 0.4}
 
@@ -152,7 +152,7 @@ def test_a_widened_sweep_runs_the_new_rate_alone(tmp_path, processes):
     process.does = staticmethod(does)
     for cell in cells[:2]:
         does(cell, tmp_path / 'out' / f'{cell.name}.json')
-    narrow = request(kind='accuracy', sweep=dict(factors=[1, 3], cells=['x1', 'x3']))
+    narrow = request(kind='accuracy', sweep=dict(factors=[1, 3], held_out=0.2, cells=['x1', 'x3']))
     does(Cell('score', narrow), tmp_path / 'out' / 'score.json')
     assert run_all(cells, tmp_path) == []
     assert log == [('start', 'x10'), ('end', 'x10')]

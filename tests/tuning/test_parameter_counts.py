@@ -21,6 +21,15 @@ def lorand(c: int, branches: int, hidden: int) -> int:
     return 2 * branches * (8 * c + 64 + 8 * hidden) + hidden + c
 
 
+def est_block(c: int, d: int) -> int:
+    """Values of an EST Block with its gate: D; the norm, two adapters of d/2 and d/4 channels and their mixture; the
+    depthwise convolution; the gate.
+    """
+    hidden = d // 2 + d // 4
+    return c * d + d + 2 * d + 2 * d * hidden + hidden + d + 2 + 49 * d + d + 2 * d**2 + d
+
+
+SIDE = {128: 64, 256: 96, 512: 96, 1024: 96}  # EST's width beside each stage
 # (method, closed form)
 COUNTS = {
     # patch embedding and its norm; blocks; patch merging: norm 8C and 4C × 2C; output norms
@@ -53,7 +62,11 @@ COUNTS = {
     + sum(c // 8 * c + c for c in STAGES),
     'E3VA': sum(2 * lorand(c, 2, c // 2) for c in WIDTHS) + 2 * sum(STAGES),
     'DTL': sum(2 * 4 * c + c for c in WIDTHS) + 25 * sum(STAGES),
-    'EST': 2_548_908,
+    # the first block has no gate; stage changes; outputs
+    'EST': sum(est_block(c, SIDE[c]) for c in WIDTHS)
+    - (2 * 64**2 + 64)
+    + sum(SIDE[a] * SIDE[b] + SIDE[b] for a, b in zip(STAGES, STAGES[1:]))
+    + sum(SIDE[c] * c + c for c in STAGES),
 }
 
 
