@@ -49,14 +49,16 @@ def _is_swept(sweep: dict, records: Path) -> bool:
 
 
 def _answers(record: dict, request: dict) -> bool:
-    return not record['failed'] and all(_means(key, record.get(key)) == _means(key, request[key]) for key in request)
+    return not record['failed'] and all(_agree(key, record.get(key), value) for key, value in request.items())
 
 
-def _means(key: str, value: Any) -> Any:
-    """A value by which two are compared. How the text of a config is laid out depends on how long the paths of a
-    machine are, so it is compared by what it says.
+def _agree(key: str, found: Any, asked: Any) -> bool:
+    """Whether a record has what was asked for. How the text of a config is laid out depends on how long the paths of a
+    machine are, so texts that differ are compared by what they say.
     """
-    return _said(value) if key == 'config_text' and value is not None else value
+    if found == asked or key != 'config_text' or found is None:
+        return found == asked
+    return _said(found) == _said(asked)
 
 
 @cache
