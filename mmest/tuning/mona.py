@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmest.registry import TUNINGS
+from mmest.tuning.depthwise import DepthwiseConv2d
 from mmest.tuning.insertion import InsertedMethod
 from mmest.tuning.knobs import Dropout
 
@@ -29,7 +30,7 @@ class MultiCognitiveAdapter(nn.Module):
         self.gamma = nn.Parameter(torch.full((channels,), 1e-6))
         self.gamma_x = nn.Parameter(torch.ones(channels))
         self.down = nn.Linear(channels, hidden)
-        self.filters = nn.ModuleList(nn.Conv2d(hidden, hidden, k, padding=k // 2, groups=hidden) for k in (3, 5, 7))
+        self.filters = nn.ModuleList(DepthwiseConv2d(hidden, k) for k in (3, 5, 7))
         self.mix = nn.Conv2d(hidden, hidden, 1)
         self.up = nn.Linear(hidden, channels)
         nn.init.zeros_(self.up.weight)

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
+from mmest.tuning.depthwise import DepthwiseConv2d
 from mmest.tuning.side.network import zero_linear
 
 
@@ -29,7 +30,7 @@ class Detail(nn.Module):
             reached *= 2
         self.layers = nn.Sequential(*layers)
         self.local = nn.Sequential(
-            nn.Conv2d(width, width, 7, padding=3, groups=width),
+            DepthwiseConv2d(width, 7),
             nn.GroupNorm(1, width),
             nn.Conv2d(width, 2 * width, 1),
             nn.GELU(),

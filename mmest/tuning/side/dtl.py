@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mmest.registry import TUNINGS
+from mmest.tuning.depthwise import DepthwiseConv2d
 from mmest.tuning.knobs import KernelSize
 from mmest.tuning.side.network import SideNetwork, zero_linear
 
@@ -57,14 +58,7 @@ class DTL(SideNetwork):
         )
         self.convs = nn.ModuleDict(
             {
-                str(stage): nn.Conv2d(
-                    self.tapped[i].channels,
-                    self.tapped[i].channels,
-                    kernel_size,
-                    padding=kernel_size // 2,
-                    groups=self.tapped[i].channels,
-                    bias=False,
-                )
+                str(stage): DepthwiseConv2d(self.tapped[i].channels, kernel_size, bias=False)
                 for stage, i in last.items()
             }
         )

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint as recompute
 
 from mmest.anatomy.taps import Tap
 from mmest.registry import TUNINGS
+from mmest.tuning.depthwise import DepthwiseConv2d
 from mmest.tuning.knobs import KernelSize, Ratios
 from mmest.tuning.side.detail import Detail
 from mmest.tuning.side.network import ExpandingSideNetwork
@@ -109,7 +110,7 @@ class ESTBlock(nn.Module):
         self.reduce = nn.Linear(in_channels, channels)
         self.gate = None if first else GateLayer(channels, gate)
         self.fusion = MultiChannelAdapterFusion(channels, ratios)
-        self.dwconv = nn.Conv2d(channels, channels, kernel_size, padding=kernel_size // 2, groups=channels)
+        self.dwconv = DepthwiseConv2d(channels, kernel_size)
 
     def forward(self, h: Tensor, s: Tensor | None) -> Tensor:
         """h: B×H×W×C, normalised; s: B×H×W×d or None. Returns the next state, B×H×W×d."""
