@@ -38,6 +38,15 @@ def test_an_image_alone_is_normed_by_all_that_were_seen():
         torch.testing.assert_close(norm(h), normed(h, torch.cat(images[: i + 1])), rtol=1e-3, atol=0.05)
 
 
+def test_images_of_one_position_are_taken_in_one_by_one():
+    positions = torch.tensor([[1.0, 2.0], [3.0, 2.0], [8.0, -1.0]]).view(3, 1, 1, 1, 2)
+    norm = TapNorm(2)
+    found = [norm(h) for h in positions]
+    assert torch.equal(found[0], torch.zeros(1, 1, 1, 2))
+    torch.testing.assert_close(norm.running_mean, torch.tensor([4.0, 1.0]))
+    torch.testing.assert_close(norm.running_var, positions.flatten(0, 3).var(0, correction=0))
+
+
 def test_half_precision_is_normed_in_full():
     h = tap().bfloat16()
     norm = TapNorm(4)

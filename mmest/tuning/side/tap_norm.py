@@ -51,7 +51,8 @@ class TapNorm(nn.Module):
 def _normed_by_itself(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Positions×C by the mean and the variance of the positions of all processes, and these, each C."""
     mean, variance = x.new_zeros(2, x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
-    if get_world_size() == 1:  # the operator, which takes one pass, also tells
+    # The operator, which takes one pass, also tells, but it refuses a single position.
+    if get_world_size() == 1 and len(x) > 1:
         normed = F.batch_norm(x, mean, variance, training=True, momentum=1.0, eps=EPS)
         return normed, mean, variance * (1 - 1 / len(x))
     sums = torch.cat([x.sum(0, dtype=mean.dtype), mean.new_tensor([len(x)])])
