@@ -21,6 +21,8 @@ class BlocksRecomputed(Lever):
         method = TUNINGS.get(backbone.tuning.type)
         if method.beside or not method.trains:
             return f'nothing runs backward through the blocks under {method.__name__}'
+        if method.recomputes_blocks:
+            return f'{method.__name__} runs them again by itself'
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
             kind = MODELS.get(backbone.backbone.type)
         if kind is not None and 'with_cp' not in inspect.signature(kind).parameters:

@@ -37,6 +37,9 @@ class TuningMethod(nn.Module, Hooked):
     #: Whether the method runs layers of the frozen backbone again by itself.
     reruns_backbone = False
 
+    #: Whether it runs the blocks of the backbone again in the backward pass by itself.
+    recomputes_blocks = False
+
     #: In which precision what it keeps for backward waits: None as it is, or ``bf16``. The TunedBackbone sets it, and
     #: sees to all but what the method itself hands to a recomputation.
     saved_dtype: str | None = None

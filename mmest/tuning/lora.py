@@ -47,8 +47,74 @@ class LowRankUpdate(nn.Module):
         return F.conv2d(y, self.b[:, :, None, None]) * self.scale
 
 
+class LowRankUpdates(TuningMethod):
+    """A method that updates weights of the backbone by products of low rank.
+
+    A subclass calls :meth:`update_weights` when it is built.
+    """
+
+    def update_weights(
+        self, backbone: nn.Module, rank: int, alpha: float | None, targets: None | str | Sequence[str]
+    ) -> None:
+        """Make the updates and hook them in; see :class:`LoRA` for arguments and errors."""
+        branches = find_branches(backbone, find_anatomy(backbone))
+        scale = (rank if alpha is None else alpha) / rank
+        self.updates = nn.ModuleList()
+        self._names: list[str] = []
+        for branch in branches:
+            for weight in self._chosen(backbone, branch, branches, targets):
+                self.updates.append(LowRankUpdate(backbone.get_parameter(weight.name), rank, scale))
+                self._names.append(weight.name)
+                self._attach(backbone, branch, weight)
+        if not self._names:
+            existing = sorted(
+                {_short(_target(w)) for branch in branches for w in branch.weights if _suits(backbone, w)}
+            )
+            raise ValueError(
+                f'{type(self).__name__}: the targets {targets!r} match no layer in the blocks of '
+                f'{type(backbone).__name__}. The names of its layers end in {", ".join(existing)}.'
+            )
+
+    @staticmethod
+    def _chosen(
+        backbone: nn.Module, branch: Branch, branches: Sequence[Branch], targets: None | str | Sequence[str]
+    ) -> list[Weight]:
+        suitable = [weight for weight in branch.weights if _suits(backbone, weight)]
+        if targets is None:
+            attention = any(other.kind == ATTENTION for other in branches)
+            return [
+                weight
+                for weight in suitable
+                if (
+                    branch.kind == ATTENTION and not weight.is_output and _is_pointwise(backbone, weight)
+                    if attention
+                    else branch.kind == CONV
+                )
+            ]
+        if isinstance(targets, str):
+            return [weight for weight in suitable if re.fullmatch(targets, _target(weight))]
+        return [weight for weight in suitable if f'.{_target(weight)}'.endswith(tuple(f'.{t}' for t in targets))]
+
+    def _attach(self, backbone: nn.Module, branch: Branch, weight: Weight) -> None:
+        i = len(self.updates) - 1
+        if weight.called:
+            self.hook_after(backbone, weight.layer, LowRankUpdates._add_update, i)
+        else:
+            place = Place(weight.layer[len(branch.name) + 1 :], weight.name[len(weight.layer) + 1 :])
+            self.hook_around(backbone, branch.name, LowRankUpdates._run_updated, i, {'weight': place})
+
+    def _add_update(self, i: int, layer: nn.Module, args, kwargs, output: Tensor) -> Tensor:
+        return output + self.updates[i](layer, first_tensor((*args, *kwargs.values()))).to(output.dtype)
+
+    def _run_updated(
+        self, i: int, places: dict[str, Place], inner: Callable, module: nn.Module, *args, **kwargs
+    ) -> Any:
+        weight = own_tensors(module, places)['weight'] + self.updates[i].delta()
+        return inner(with_tensors(module, places, {'weight': weight}), *args, **kwargs)
+
+
 @TUNINGS.register_module()
-class LoRA(TuningMethod):
+class LoRA(LowRankUpdates):
     """Low-rank updates of weights: W + (α / r) B A (Hu et al., 2022). Of fused queries, keys and values all three are
     updated, by one pair of factors.
 
@@ -79,60 +145,7 @@ class LoRA(TuningMethod):
         lr_mult: float = 1.0,
     ) -> None:
         super().__init__(backbone, lr_mult)
-        branches = find_branches(backbone, find_anatomy(backbone))
-        scale = (rank if alpha is None else alpha) / rank
-        self.updates = nn.ModuleList()
-        self._names: list[str] = []
-        for branch in branches:
-            for weight in self._chosen(backbone, branch, branches, targets):
-                self.updates.append(LowRankUpdate(backbone.get_parameter(weight.name), rank, scale))
-                self._names.append(weight.name)
-                self._attach(backbone, branch, weight)
-        if not self._names:
-            existing = sorted(
-                {_short(_target(w)) for branch in branches for w in branch.weights if _suits(backbone, w)}
-            )
-            raise ValueError(
-                f'LoRA: the targets {targets!r} match no layer in the blocks of {type(backbone).__name__}. '
-                f'The names of its layers end in {", ".join(existing)}.'
-            )
-
-    @staticmethod
-    def _chosen(
-        backbone: nn.Module, branch: Branch, branches: Sequence[Branch], targets: None | str | Sequence[str]
-    ) -> list[Weight]:
-        suitable = [weight for weight in branch.weights if _suits(backbone, weight)]
-        if targets is None:
-            attention = any(other.kind == ATTENTION for other in branches)
-            return [
-                weight
-                for weight in suitable
-                if (
-                    branch.kind == ATTENTION and not weight.is_output and _is_pointwise(backbone, weight)
-                    if attention
-                    else branch.kind == CONV
-                )
-            ]
-        if isinstance(targets, str):
-            return [weight for weight in suitable if re.fullmatch(targets, _target(weight))]
-        return [weight for weight in suitable if f'.{_target(weight)}'.endswith(tuple(f'.{t}' for t in targets))]
-
-    def _attach(self, backbone: nn.Module, branch: Branch, weight: Weight) -> None:
-        i = len(self.updates) - 1
-        if weight.called:
-            self.hook_after(backbone, weight.layer, LoRA._add_update, i)
-        else:
-            place = Place(weight.layer[len(branch.name) + 1 :], weight.name[len(weight.layer) + 1 :])
-            self.hook_around(backbone, branch.name, LoRA._run_updated, i, {'weight': place})
-
-    def _add_update(self, i: int, layer: nn.Module, args, kwargs, output: Tensor) -> Tensor:
-        return output + self.updates[i](layer, first_tensor((*args, *kwargs.values()))).to(output.dtype)
-
-    def _run_updated(
-        self, i: int, places: dict[str, Place], inner: Callable, module: nn.Module, *args, **kwargs
-    ) -> Any:
-        weight = own_tensors(module, places)['weight'] + self.updates[i].delta()
-        return inner(with_tensors(module, places, {'weight': weight}), *args, **kwargs)
+        self.update_weights(backbone, rank, alpha, targets)
 
     def merge(self, backbone: nn.Module) -> None:
         with torch.no_grad():

@@ -68,6 +68,7 @@ COUNTS = {
     + sum(SIDE[a] * SIDE[b] + SIDE[b] for a, b in zip(STAGES, STAGES[1:]))
     + sum(SIDE[c] * c + c for c in STAGES),
 }
+COUNTS['SteeredEST'] = COUNTS['EST'] + COUNTS['LoRA']
 
 
 @pytest.mark.parametrize('method', COUNTS)

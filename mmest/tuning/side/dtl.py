@@ -57,10 +57,7 @@ class DTL(SideNetwork):
             {str(i): zero_linear(rank, block.channels) for i, block in enumerate(self.tapped) if self._used[i]}
         )
         self.convs = nn.ModuleDict(
-            {
-                str(stage): DepthwiseConv2d(self.tapped[i].channels, kernel_size, bias=False)
-                for stage, i in last.items()
-            }
+            {str(stage): DepthwiseConv2d(self.tapped[i].channels, kernel_size, bias=False) for stage, i in last.items()}
         )
 
     def change_stage(self, i: int, state: Tensor | None, size: tuple[int, int]) -> None:

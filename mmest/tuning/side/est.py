@@ -154,6 +154,9 @@ class EST(ExpandingSideNetwork):
     acts_on = 'beside the backbone'
     source = 'Yu et al., IEEE JSTARS 2025'
 
+    #: Whether what it reads changes while it trains.
+    taps_drift = False
+
     def __init__(
         self,
         backbone: nn.Module,
@@ -175,7 +178,7 @@ class EST(ExpandingSideNetwork):
         self.recompute, self.state_norm = recompute, state_norm
         self.tap_norms = None
         if tap_norm == 'batch':
-            self.tap_norms = nn.ModuleList(TapNorm(block.channels) for block in self.tapped)
+            self.tap_norms = nn.ModuleList(TapNorm(block.channels, self.taps_drift) for block in self.tapped)
         self.scales = self.shifts = None
         if output_norms:
             self.scales = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in self.outputs)

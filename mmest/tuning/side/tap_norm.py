@@ -21,10 +21,13 @@ class TapNorm(nn.Module):
 
     Args:
         channels: C of the tap.
+        drifts: whether what comes before the tap trains too. Then the latest batch has a tenth in the statistics at
+            least, so that they forget.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, drifts: bool = False) -> None:
         super().__init__()
+        self.least_share = 0.1 if drifts else 0.0
         self.register_buffer('running_mean', torch.zeros(channels))
         self.register_buffer('running_var', torch.ones(channels))
         self.register_buffer('num_batches_tracked', torch.tensor(0))
@@ -40,9 +43,9 @@ class TapNorm(nn.Module):
         return normed.view(h.shape)
 
     def _take_in(self, mean: Tensor, variance: Tensor) -> None:
-        """Have the statistics of all batches include those of one more, as if all were one."""
+        """Have the statistics of all batches include those of one more, as if all were one, or with the least share."""
         self.num_batches_tracked += 1
-        share = 1 / self.num_batches_tracked
+        share = (1 / self.num_batches_tracked).clamp(min=self.least_share)
         apart = mean - self.running_mean
         self.running_mean.lerp_(mean, share)
         self.running_var.lerp_(variance + (1 - share) * apart.square(), share)

@@ -1,0 +1,66 @@
+"""EST that also steers the backbone that it reads."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint as recompute
+
+from mmest.anatomy.blocks import find_anatomy
+from mmest.anatomy.taps import Tap
+from mmest.registry import TUNINGS
+from mmest.tuning.lora import LowRankUpdates
+from mmest.tuning.side.est import EST
+
+
+@TUNINGS.register_module()
+class SteeredEST(LowRankUpdates, EST):
+    """EST beside a backbone whose frozen weights get low-rank updates (LoRA), and whose blocks run again in the backward
+    pass.
+
+    What a small convolutional network has lost in its first blocks no network beside it finds again: there the blocks
+    themselves have to compute something else. The graph runs through the backbone then, of which only what goes into a
+    block is kept: more memory and time than EST, less memory than any method that keeps the graph. The side network
+    reads what the steered blocks give; no gradient passes its taps.
+
+    Args:
+        backbone: the backbone, of any kind whose blocks can be found.
+        rank: of the updates.
+        targets: the layers that are updated; see :class:`mmest.tuning.lora.LoRA`.
+        reduction: see :class:`mmest.tuning.side.est.EST`.
+        taps: see :func:`mmest.tuning.side.network.choose_taps`.
+        lr_mult: factor on the learning rate of all that trains in and beside the backbone.
+
+    Raises:
+        ValueError: as EST and LoRA do.
+    """
+
+    acts_on = 'beside the backbone, and on its weights'
+    source = 'this package: EST with LoRA'
+    beside = False
+    recomputes_blocks = True
+    taps_drift = True
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        rank: int = 16,
+        targets: None | str | Sequence[str] = None,
+        reduction: int | None = None,
+        taps: str | int = 1,
+        lr_mult: float = 1.0,
+    ) -> None:
+        super().__init__(backbone, reduction=reduction, taps=taps, lr_mult=lr_mult)
+        for block in find_anatomy(backbone).blocks:
+            self.hook_around(backbone, block.name, SteeredEST._rerun_in_backward)
+        self.update_weights(backbone, rank, None, targets)
+
+    def _rerun_in_backward(self, inner: Callable, block: nn.Module, *args, **kwargs) -> Any:
+        if not torch.is_grad_enabled():
+            return inner(block, *args, **kwargs)
+        # Frozen modules are in eval mode, so nothing in a block is random.
+        return recompute(inner, block, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+
+    def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
+        return super().forward(features, [tap._replace(feature=tap.feature.detach()) for tap in taps], image)

@@ -1,0 +1,68 @@
+"""EST that steers: what it computes, and that running blocks again changes nothing."""
+
+import pytest
+import torch
+from torch import nn
+from toy import build, image
+
+from mmest.tuning.side.steered_est import SteeredEST
+
+BACKBONES = ['swin', 'vit', 'resnet']
+CFG = dict(type='SteeredEST', rank=2)
+
+
+def moved(name: str) -> nn.Module:
+    """A tuned backbone in which nothing that trains is zero."""
+    torch.manual_seed(1)
+    tuned = build(name, CFG)
+    for p in tuned.method.parameters():
+        nn.init.normal_(p, std=0.05)
+    return tuned
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+def test_it_is_est_beside_a_backbone_with_the_updated_weights(name):
+    steered = moved(name).eval()
+    with torch.no_grad():
+        expected = steered(image())
+    est = build(name, dict(type='EST')).eval()
+    weights = steered.backbone.state_dict()
+    for weight, update in zip(steered.method._names, steered.method.updates, strict=True):
+        weights[weight] = weights[weight] + update.delta()
+    est.backbone.load_state_dict(weights)
+    est.method.load_state_dict({k: v for k, v in steered.method.state_dict().items() if not k.startswith('updates.')})
+    with torch.no_grad():
+        for a, b in zip(est(image()), expected, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+def test_blocks_that_run_again_give_the_same_gradients(name, monkeypatch):
+    gradients = []
+    for again in (True, False):
+        with monkeypatch.context() as patch:
+            if not again:
+                patch.setattr(
+                    SteeredEST, '_rerun_in_backward', lambda self, inner, block, *args, **kw: inner(block, *args, **kw)
+                )
+            tuned = moved(name).train()
+            sum(out.square().mean() for out in tuned(image())).backward()
+            gradients.append({n: p.grad for n, p in tuned.named_parameters() if p.requires_grad})
+    assert gradients[0].keys() == gradients[1].keys()
+    for key, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][key], rtol=1e-5, atol=1e-7, msg=key)
+
+
+def test_no_gradient_passes_a_tap():
+    tuned = moved('swin').train()
+    for layer in tuned.method.expand:  # then the state reaches no output
+        nn.init.zeros_(layer.weight)
+    out = tuned(image())
+    sum(o.square().mean() for o in out).backward()
+    of_updates = [u.b.grad.clone() for u in tuned.method.updates]
+    for block in tuned.method.blocks:
+        nn.init.normal_(block.reduce.weight)
+    tuned.zero_grad()
+    sum(o.square().mean() for o in tuned(image())).backward()
+    for before, u in zip(of_updates, tuned.method.updates, strict=True):
+        assert torch.equal(before, u.b.grad)
