@@ -16,8 +16,7 @@ from mmest.tuning.side.est import EST
 
 @TUNINGS.register_module()
 class SteeredEST(LowRankUpdates, EST):
-    """EST beside a backbone whose frozen weights get low-rank updates (LoRA), and whose blocks run again in the backward
-    pass.
+    """EST beside a backbone whose frozen weights get low-rank updates (LoRA) and whose blocks run again in backward.
 
     What a small convolutional network has lost in its first blocks no network beside it finds again: there the blocks
     themselves have to compute something else. The graph runs through the backbone then, of which only what goes into a
