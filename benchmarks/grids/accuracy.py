@@ -23,6 +23,7 @@ methods = [
     'full',
     'frozen',
     'est',
+    'steered_est',
     'partial',
     'mona',
     'lora',
