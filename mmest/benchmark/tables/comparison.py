@@ -11,9 +11,9 @@ from mmest.measure.memory.compare import FULL
 from .results import Result
 from .table import FAILED, Column, Spread, Table
 
-#: The order that papers have; other methods follow by name.
+#: The order that papers have; other methods stand between them by name.
 _FIRST = (FULL, 'frozen', 'partial')
-_LAST = ('est',)
+_LAST = ('est', 'steered_est')
 _MB = 2**20
 
 
@@ -23,13 +23,13 @@ def unique(values: Iterable[Any]) -> list[Any]:
 
 
 def methods_in_order(results: Sequence[Result]) -> list[str]:
-    """All methods: those that give the frame first, EST last, variants behind their method."""
+    """All methods: those that give the frame first, EST and its kin last, variants behind their method."""
 
     def rank(method: str) -> tuple[int, str]:
         name = method.partition(',')[0].partition(' ')[0]
         if name in _FIRST:
             return _FIRST.index(name), method
-        return (len(_FIRST) + (name in _LAST), method)
+        return len(_FIRST) + (1 + _LAST.index(name) if name in _LAST else 0), method
 
     return sorted({result.method for result in results}, key=rank)
 

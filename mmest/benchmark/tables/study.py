@@ -14,7 +14,8 @@ from .comparison import by_setting, find, methods_in_order, scores, share, uniqu
 from .results import Result
 from .table import Column, Spread, Table
 
-_EST, _FROZEN = 'est', 'frozen'
+_OURS = {'est': 'EST', 'steered_est': 'SteeredEST'}
+_FROZEN = 'frozen'
 _HEAD = """# Study: side-tuning on a fair ground
 
 Made by `mmest tables --study` from the JSON files in the repository; nobody types a figure. The fair ground is
@@ -107,7 +108,12 @@ def _said(ground: Sequence[tuple], mine: Sequence[Result], results: Sequence[Res
         'The mean rank is that of methods with a score in every column; the memory of a step is the mean over the '
         'models where it was measured.\n'
     )
-    lines = [line for (dataset, model), by in found.items() for line in _sentence(dataset, model, by, shares[model])]
+    lines = [
+        line
+        for (dataset, model), by in found.items()
+        for method in _OURS
+        for line in _sentence(method, dataset, model, by, shares[model])
+    ]
     if lines:
         yield '\n'.join(f'- {line}' for line in lines) + '\n'
 
@@ -141,21 +147,22 @@ def _rank(found: dict, method: str) -> int | None:
     return 1 + sum(isinstance(other, Spread) and other.mean > mine.mean for other in found.values())
 
 
-def _sentence(dataset: str, model: str, found: dict, shares: dict[str, float]) -> Iterator[str]:
-    est = found.get(_EST)
-    if not isinstance(est, Spread):
+def _sentence(method: str, dataset: str, model: str, found: dict, shares: dict[str, float]) -> Iterator[str]:
+    ours = found.get(method)
+    if not isinstance(ours, Spread):
         return
     words = []
     for name in (FULL, _FROZEN):
         other = found.get(name)
         if isinstance(other, Spread):
-            apart = 'more than' if abs(est.mean - other.mean) > max(est.std or 0, other.std or 0) else 'within'
-            words.append(f'{est.mean - other.mean:+.1f} to {name}, {apart} a deviation ({_seeds(est, other)})')
+            apart = 'more than' if abs(ours.mean - other.mean) > max(ours.std or 0, other.std or 0) else 'within'
+            words.append(f'{ours.mean - other.mean:+.1f} to {name}, {apart} a deviation ({_seeds(ours, other)})')
     known = _known(found)
-    light = {method: found[method] for method in known if shares.get(method, 1) < 0.5}
-    among = f" ({_rank(light, _EST)} of {len(light)} under half of full's memory)" if _EST in light else ''
+    light = {name: found[name] for name in known if shares.get(name, 1) < 0.5}
+    among = f" ({_rank(light, method)} of {len(light)} under half of full's memory)" if method in light else ''
     against = f'; {"; ".join(words)}' if words else ''
-    yield f'{model} on {dataset}: EST {est.mean:.1f}, rank {_rank(found, _EST)} of {len(known)}{among}{against}.'
+    place = f'rank {_rank(found, method)} of {len(known)}{among}'
+    yield f'{model} on {dataset}: {_OURS[method]} {ours.mean:.1f}, {place}{against}.'
 
 
 def _known(found: dict) -> list[str]:
