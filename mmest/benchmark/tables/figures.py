@@ -17,6 +17,7 @@ from .results import Result
 from .table import Table
 
 _MB = 2**20
+_RECOMPUTED = ', recomputed'
 
 
 @contextmanager
@@ -76,7 +77,8 @@ def accuracy_over_memory(path: Path, results: Sequence[Result], model: str, data
     """Accuracy of each method over its live peak, and the Pareto front; False, and no file, where fewer than two have
     both.
 
-    Variants, many and close together, are in the tables alone.
+    Methods with recomputed blocks, which score as without, are hollow. Other variants, many and close together, are in
+    the tables alone.
     """
     mine = [r for r in results if r.model == model and not r.error]
     peaks = {r.method: r.values['peak'] / _MB for r in mine if r.kind == 'memory' and r.setting == setting}
@@ -85,6 +87,8 @@ def accuracy_over_memory(path: Path, results: Sequence[Result], model: str, data
     if len(spreads) < 2:
         return False
     points = {method: (peaks[method], spread.mean) for method, spread in spreads.items()}
+    again = {f'{method}{_RECOMPUTED}': method for method in spreads if f'{method}{_RECOMPUTED}' in peaks}
+    points |= {name: (peaks[name], spreads[method].mean) for name, method in again.items()}
     metric = main_metric(runs[0].values['metrics'])[0]
     with _figure(path, 7.4, 4.4) as figure:
         axes = figure.subplots()
@@ -92,11 +96,17 @@ def accuracy_over_memory(path: Path, results: Sequence[Result], model: str, data
         axes.plot(
             *zip(*(points[method] for method in front)), color='#999999', linestyle=':', zorder=1, label='Pareto front'
         )
-        for method, colour in _colours(points).items():
+        colours = _colours(spreads)
+        for method, colour in colours.items():
             memory, accuracy = points[method]
             axes.errorbar(memory, accuracy, yerr=spreads[method].std, fmt='o', color=colour, capsize=3, label=method)
-            if method in front:
-                axes.annotate(method, (memory, accuracy), xytext=(6, 6), textcoords='offset points', color=colour)
+        for name, method in again.items():
+            axes.plot(*points[name], 'o', color=colours[method], markerfacecolor='none')
+        for name in front:
+            colour = colours[again.get(name, name)]
+            axes.annotate(name, points[name], xytext=(6, 6), textcoords='offset points', color=colour)
+        if again:
+            axes.plot([], [], 'o', color='#999999', markerfacecolor='none', label='with recomputed blocks')
         axes.margins(0.15, 0.2)
         axes.set(
             title=f'{model} on {dataset}', xlabel=f'live peak of a training step, MB ({setting})', ylabel=f'{metric}, %'
