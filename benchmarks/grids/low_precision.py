@@ -1,0 +1,15 @@
+# Whether EST scores the same beside a backbone in bf16: a detection and a segmentation, at the rates that the sweeps of
+# accuracy.py chose for EST as it is.
+_base_ = './accuracy.py'
+accuracy = [
+    dict(
+        configs=[f'{task}_deit-t_est.py'],
+        tunings=['est'],
+        seeds=_base_.seeds,
+        sweep=dict(_base_.of_method[task], variant=''),
+        variant='frozen bf16',
+        options={'memory': ['frozen_bf16']},
+    )
+    for task in ('configs/detection/hrplanes/retinanet', 'configs/segmentation/epfl_road/segformer')
+]
+memory, time = [], []
