@@ -66,7 +66,7 @@ def test_the_index_of_the_repository_names_what_is_there():
         content = yaml.safe_load((ROOT / path).read_text())
         for model in content.get('Models', ()):
             assert (ROOT / model['Config']).is_file()
-            method = next(name for name in available_tunings() if model['Name'].endswith(f'_{name}'))
+            method = max((name for name in available_tunings() if model['Name'].endswith(f'_{name}')), key=len)
             cfg = read_config(model['Config'], tuning=method, backbone=model['Metadata']['Backbone'])
             assert cfg.model.backbone.tuning.type == model['In Collection']
 
