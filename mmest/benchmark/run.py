@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -23,6 +24,7 @@ from .done import is_done, is_settled
 from .grid import Cell
 
 _SHOWN = 20  # lines of an error that a record keeps: with CUDA the last ones say nothing of where it was
+_ROOT = str(Path(__file__).resolve().parents[2])
 _POLL = 5.0  # seconds between looks at what other runners have done
 
 
@@ -293,9 +295,13 @@ def measure(cell: Cell, path: Path, folder: Path, sources: str | None) -> None:
 
 
 def failure(error: Exception) -> dict:
-    """What a record says of a cell that failed."""
-    lines = traceback.format_exception(error)
-    return dict(failed=True, error=''.join(lines).strip().splitlines()[-_SHOWN:])
+    """What a record says of a cell that failed. Files are named as from the folder they were imported from: where that
+    lies says something of the machine and nothing of the failure.
+    """
+    text = ''.join(traceback.format_exception(error)).strip()
+    for folder in sorted({*filter(None, sys.path), _ROOT}, key=len, reverse=True):
+        text = text.replace(f'File "{folder.rstrip(os.sep)}{os.sep}', 'File "')
+    return dict(failed=True, error=text.splitlines()[-_SHOWN:])
 
 
 def _training_device() -> str:

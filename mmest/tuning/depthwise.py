@@ -11,7 +11,7 @@ from torch.amp import custom_bwd, custom_fwd
 class DepthwiseConv2d(nn.Conv2d):
     """A convolution of each channel by itself: stride 1, zero padding, outputs as large as inputs.
 
-    On a CPU the backward pass of torch's own takes twice as long as this one's; elsewhere this is ``nn.Conv2d``.
+    On a CPU torch is slow at the gradient of the kernel, which is a convolution too; elsewhere this is ``nn.Conv2d``.
 
     Args:
         channels: of input and output.

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmest.anatomy.blocks import find_anatomy
+from mmest.anatomy.blocks import Anatomy, find_anatomy
 from mmest.anatomy.branches import ATTENTION, CONV, Branch, Weight, find_branches
 from mmest.anatomy.probe import first_tensor
 from mmest.registry import TUNINGS
@@ -54,10 +54,15 @@ class LowRankUpdates(TuningMethod):
     """
 
     def update_weights(
-        self, backbone: nn.Module, rank: int, alpha: float | None, targets: None | str | Sequence[str]
+        self,
+        backbone: nn.Module,
+        anatomy: Anatomy,
+        rank: int,
+        alpha: float | None,
+        targets: None | str | Sequence[str],
     ) -> None:
         """Make the updates and hook them in; see :class:`LoRA` for arguments and errors."""
-        branches = find_branches(backbone, find_anatomy(backbone))
+        branches = find_branches(backbone, anatomy)
         scale = (rank if alpha is None else alpha) / rank
         self.updates = nn.ModuleList()
         self._names: list[str] = []
@@ -145,7 +150,7 @@ class LoRA(LowRankUpdates):
         lr_mult: float = 1.0,
     ) -> None:
         super().__init__(backbone, lr_mult)
-        self.update_weights(backbone, rank, alpha, targets)
+        self.update_weights(backbone, find_anatomy(backbone), rank, alpha, targets)
 
     def merge(self, backbone: nn.Module) -> None:
         with torch.no_grad():

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mmengine.config import Config
 from rich.console import Console
 
 from mmest.benchmark import claims, run
@@ -133,6 +134,16 @@ def test_several_run_at_a_time_and_a_score_waits_for_its_sweep(tmp_path, process
     for what, name in log:
         (running.add if what == 'start' else running.remove)(name)
         assert len(running) <= 3 and ('times' not in running or len(running) == 1), 'times are measured alone'
+
+
+def test_a_failure_names_files_without_the_folders_of_the_machine():
+    try:
+        Config.fromfile('nowhere.py')  # fails inside of a library
+    except FileNotFoundError as error:
+        lines = run.failure(error)['error']
+    files = [line.split('"')[1] for line in lines if line.startswith('  File "')]
+    assert any(file.startswith(f'mmengine{os.sep}') for file in files)
+    assert not any(os.path.isabs(file) for file in files), files
 
 
 def test_a_widened_sweep_runs_the_new_rate_alone(tmp_path, processes):

@@ -102,11 +102,10 @@ class SideNetwork(TuningMethod):
 
     def __init__(self, backbone: nn.Module, taps: str | int, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, lr_mult)
-        anatomy = find_anatomy(backbone)
+        self.anatomy = anatomy = find_anatomy(backbone)
         self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, taps)}
         self.tapped: list[Block] = list(self.tapped_blocks.values())
         self.outputs = anatomy.outputs
-        self._image = anatomy.image
         self._refuse_rising_resolution(anatomy, type(backbone).__name__)
         order = list(self.tapped_blocks)
         self.sources = [order.index(output.block) for output in anatomy.outputs]
@@ -125,7 +124,7 @@ class SideNetwork(TuningMethod):
 
     def stride_of(self, i: int) -> int:
         """Stride of tap i."""
-        return round(self._image[0] / self.tapped[i].size[0])
+        return round(self.anatomy.image[0] / self.tapped[i].size[0])
 
     def starts_stage(self, i: int) -> bool:
         """Whether tap i is the first of a stage other than the first."""

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
-from mmest.anatomy.blocks import find_anatomy
 from mmest.anatomy.taps import Tap
 from mmest.registry import TUNINGS
 from mmest.tuning.lora import LowRankUpdates
@@ -51,9 +50,9 @@ class SteeredEST(LowRankUpdates, EST):
         lr_mult: float = 1.0,
     ) -> None:
         super().__init__(backbone, reduction=reduction, taps=taps, lr_mult=lr_mult)
-        for block in find_anatomy(backbone).blocks:
+        for block in self.anatomy.blocks:
             self.hook_around(backbone, block.name, SteeredEST._rerun_in_backward)
-        self.update_weights(backbone, rank, None, targets)
+        self.update_weights(backbone, self.anatomy, rank, None, targets)
 
     def _rerun_in_backward(self, inner: Callable, block: nn.Module, *args, **kwargs) -> Any:
         if not torch.is_grad_enabled():
