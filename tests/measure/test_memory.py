@@ -1,6 +1,7 @@
 """The live peak of a training step: exact, additive, the same every time."""
 
 import gc
+import itertools
 import json
 
 import pytest
@@ -8,9 +9,11 @@ import torch
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.checkpoint import checkpoint
 
 from mmest.measure.memory import CATEGORIES, LiveTensorCounter, RunningPeak, measure_training_step
+from mmest.measure.memory.timeline import Timeline
 
 FLOAT = 4
 BATCH, WIDTH = 64, 32
@@ -243,6 +246,66 @@ def test_resized_and_earlier_storages():
         assert counter.totals['optimizer'] == 0
         counter.label(earlier, 'optimizer')
         assert counter.totals['optimizer'] == 5 * FLOAT
+
+
+def of_the_profiler(step) -> int:
+    """Bytes that a step allocates at most at a time, by what torch's allocator says of a run without the counter."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as run:
+        step()
+    events = [event for event in run.profiler.kineto_results.events() if event.name() == '[memory]']
+    changes = [event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]
+    return max(itertools.accumulate(changes))
+
+
+BRANCHES = {
+    'two': [torch.sin, torch.cos],
+    'four': [torch.sin, torch.cos, torch.tanh, torch.sigmoid],
+    'one gradient for two': [torch.sin, lambda x: x + x.cos()],
+    'a part': [lambda x: x[:100].sin().sum(), torch.cos],
+    'an expanded gradient': [torch.sum, torch.sin],
+}
+
+
+@pytest.mark.parametrize('name', BRANCHES)
+def test_gradients_that_meet_are_added_in_place_as_without_the_counter(name):
+    weight = torch.randn(256, 256, requires_grad=True)
+
+    def step() -> None:
+        weight.grad = None
+        x = weight.exp()
+        sum(branch(x) for branch in BRANCHES[name]).sum().backward()
+
+    step()
+    expected = of_the_profiler(step)
+    counter = LiveTensorCounter()
+    timeline = Timeline()
+    timeline.follow(counter)
+    with counter:
+        step()
+    assert counter.peak.total - weight.nbytes == pytest.approx(expected, abs=1000)  # scalars, in blocks of 64 bytes
+    assert max(moment.total for moment in timeline.moments) == counter.peak.total
+
+
+def test_a_sum_that_python_code_makes_in_backward_is_a_new_tensor():
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.kept = x * 1
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, gradient):
+            kept = ctx.kept
+            return gradient + kept
+
+    x = torch.zeros(1000, requires_grad=True)
+    with LiveTensorCounter() as counter:
+        y = Doubled.apply(x)
+        loss = y.exp().sum()
+        counter.restart_peak()
+        loss.backward()
+    # x, what it keeps, y and its exponential, which goes with its node, then two gradients
+    assert counter.peak.total // (1000 * FLOAT) == 5
 
 
 def test_other_devices_do_not_count():

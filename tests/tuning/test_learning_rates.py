@@ -18,9 +18,18 @@ def rates(tuned) -> dict:
 
 @pytest.mark.parametrize('method', METHODS)
 def test_the_factor_of_a_method_is_on_all_that_it_trains(method):
-    found = rates(build('swin', dict(METHODS[method], lr_mult=5.0)))
+    once, found = (rates(build('swin', dict(METHODS[method], lr_mult=factor))) for factor in (1.0, 5.0))
     assert found.pop('head.weight') == found.pop('head.bias') == 1
-    assert set(found.values()) == ({5.0} if method != 'frozen' else set())
+    for name, rate in found.items():
+        assert rate == pytest.approx(5 * once[name]), name
+        assert once[name] == 1 or (method == 'steered_est' and name.startswith('method.updates.')), name
+
+
+def test_updates_of_steered_est_learn_more_slowly_than_its_side_network():
+    found = rates(build('swin', dict(METHODS['steered_est'], lr_mult=10.0)))
+    of_updates = {rate for name, rate in found.items() if name.startswith('method.updates.')}
+    assert of_updates == {pytest.approx(3)}
+    assert found['method.blocks.0.reduce.weight'] == 10
 
 
 def test_layerwise_decay_of_full_fine_tuning():

@@ -4,7 +4,7 @@ import copy
 import gc
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -98,15 +98,21 @@ def measure_training_step(
         gc.collect()
         label_survivors(counter, model, optim_wrapper)
         counter.restart_peak()
-        if device.type == 'cuda':
-            torch.cuda.empty_cache()  # else "reserved" is of all before
-            torch.cuda.reset_peak_memory_stats(device)
         if timeline is not None:
             timeline.follow(counter)
         train_until_update(counter, model, data_batch, optim_wrapper)
     peak = counter.peak
-    allocator = allocator_figures(device) if device.type == 'cuda' else None
+    allocator = _allocated(model, data_batch, optim_wrapper, device) if device.type == 'cuda' else None
     return MemoryReport(peak.total, peak.by_category, peak.phase, peak.part, peak.operator, by_module(peak), allocator)
+
+
+def _allocated(model: nn.Module, data_batch: Any, optim_wrapper: OptimWrapper, device: torch.device) -> dict:
+    """The allocator's figures of a step that nothing watches: within a mode autograd adds no gradients in place."""
+    with repeatable(device):
+        torch.cuda.empty_cache()  # else "reserved" is of all before
+        torch.cuda.reset_peak_memory_stats(device)
+        train_until_update(None, model, data_batch, optim_wrapper)
+    return allocator_figures(device)
 
 
 @contextmanager
@@ -133,19 +139,20 @@ def repeatable(device: torch.device) -> Iterator[None]:
 
 
 def train_until_update(
-    counter: LiveTensorCounter, model: nn.Module, data_batch: Any, optim_wrapper: OptimWrapper
+    counter: LiveTensorCounter | None, model: nn.Module, data_batch: Any, optim_wrapper: OptimWrapper
 ) -> None:
+    """Train steps, counted if there is a counter, until the optimizer has worked.
+
+    Raises:
+        RuntimeError: it does not come to work.
+    """
     updates = []
     hook = optim_wrapper.optimizer.register_step_post_hook(lambda *_: updates.append(1))
     try:
         for _ in range(_MOST_STEPS_TO_AN_UPDATE):
             # Preprocessors pad and convert the samples in place.
             batch = copy.deepcopy(data_batch)
-            counter.phase, counter.part = 'forward', 'heads'
-            counter.module = ''
-            with counter:
-                for tensor in tensors_in(batch):
-                    counter.label(tensor, INPUTS)
+            with nullcontext() if counter is None else _counting(counter, batch):
                 model.train_step(batch, optim_wrapper)  # type: ignore[operator]
             if updates:
                 return
@@ -157,3 +164,12 @@ def train_until_update(
         'for accumulative_counts in optim_wrapper, and for losses that are '
         'infinite under mixed precision.'
     )
+
+
+@contextmanager
+def _counting(counter: LiveTensorCounter, batch: Any) -> Iterator[None]:
+    counter.phase, counter.part, counter.module = 'forward', 'heads', ''
+    with counter:
+        for tensor in tensors_in(batch):
+            counter.label(tensor, INPUTS)
+        yield

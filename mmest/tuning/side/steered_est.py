@@ -12,6 +12,9 @@ from mmest.registry import TUNINGS
 from mmest.tuning.lora import LowRankUpdates
 from mmest.tuning.side.est import EST
 
+#: The rate of the updates, where that of the side network is 1: they change what the side network learns to read.
+UPDATES_RATE = 0.3
+
 
 @TUNINGS.register_module()
 class SteeredEST(LowRankUpdates, EST):
@@ -20,7 +23,7 @@ class SteeredEST(LowRankUpdates, EST):
     What a small convolutional network has lost in its first blocks no network beside it finds again: there the blocks
     themselves have to compute something else. The graph runs through the backbone then, of which only what goes into a
     block is kept: more memory and time than EST, less memory than any method that keeps the graph. The side network
-    reads what the steered blocks give; no gradient passes its taps.
+    reads what the steered blocks give; no gradient passes its taps. The updates learn at :data:`UPDATES_RATE` of its rate.
 
     Args:
         backbone: the backbone, of any kind whose blocks can be found.
@@ -53,6 +56,10 @@ class SteeredEST(LowRankUpdates, EST):
         for block in self.anatomy.blocks:
             self.hook_around(backbone, block.name, SteeredEST._rerun_in_backward)
         self.update_weights(backbone, self.anatomy, rank, None, targets)
+
+    def lr_factor(self, name: str) -> float:
+        rate = super().lr_factor(name)
+        return rate * UPDATES_RATE if name.startswith('method.updates.') else rate
 
     def _rerun_in_backward(self, inner: Callable, block: nn.Module, *args, **kwargs) -> Any:
         if not torch.is_grad_enabled():
