@@ -23,7 +23,8 @@ class SteeredEST(LowRankUpdates, EST):
     What a small convolutional network has lost in its first blocks no network beside it finds again: there the blocks
     themselves have to compute something else. The graph runs through the backbone then, of which only what goes into a
     block is kept: more memory and time than EST, less memory than any method that keeps the graph. The side network
-    reads what the steered blocks give; no gradient passes its taps. The updates learn at :data:`UPDATES_RATE` of its rate.
+    reads what the steered blocks give; no gradient passes its taps. The updates learn at :data:`UPDATES_RATE` of its
+    rate.
 
     Args:
         backbone: the backbone, of any kind whose blocks can be found.
