@@ -16,6 +16,7 @@ from mmest.anatomy.hooks import Pass, override
 from mmest.anatomy.probe import maps_of
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones.compiled import CompiledForward
+from mmest.backbones.frozen_norm import is_frozen_norm, normed_by_constants
 from mmest.backbones.frozen_precision import PRECISIONS, FrozenPrecision
 from mmest.backbones.saved_precision import saving
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
@@ -156,6 +157,8 @@ class TunedBackbone(BaseModule):
             if module not in trained_modules or not module.training:
                 self._in_eval_mode.add(name)
                 override(module, 'train', _stay_in_eval_mode)
+                if is_frozen_norm(module) and not self.method.beside:
+                    override(module, 'forward', normed_by_constants)
         self.train(self.training)
 
     def train(self, mode: bool = True) -> 'TunedBackbone':
