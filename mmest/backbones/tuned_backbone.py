@@ -109,9 +109,14 @@ class TunedBackbone(BaseModule):
         self._freeze()
         self.precision.narrow(self.backbone)
 
+    @property
+    def _trains_inside(self) -> bool:
+        """Whether gradients pass through the backbone, or parts of it."""
+        return self.method.trains and not self.method.beside
+
     def _refuse_to_train_in(self, dtype: str | None) -> None:
         kind = type(self.method).__name__
-        if dtype and self.method.trains and not self.method.beside:
+        if dtype and self._trains_inside:
             raise ValueError(
                 f"frozen_dtype='{dtype}' is for backbones frozen whole, but {kind} trains inside the backbone, and "
                 'its gradients would pass through rounded weights. Leave frozen_dtype out, or take a method beside the '
@@ -124,7 +129,7 @@ class TunedBackbone(BaseModule):
             )
 
     def _refuse_to_compile(self, wanted: bool) -> None:
-        if wanted and self.method.trains and not self.method.beside:
+        if wanted and self._trains_inside:
             raise ValueError(
                 f'compile=True is for backbones frozen whole, but {type(self.method).__name__} trains inside the '
                 'backbone. Leave it out, or take a method beside the backbone, such as EST.'
@@ -157,7 +162,7 @@ class TunedBackbone(BaseModule):
             if module not in trained_modules or not module.training:
                 self._in_eval_mode.add(name)
                 override(module, 'train', _stay_in_eval_mode)
-                if is_frozen_norm(module) and not self.method.beside:
+                if self._trains_inside and is_frozen_norm(module):
                     override(module, 'forward', normed_by_constants)
         self.train(self.training)
 

@@ -20,6 +20,7 @@ def rates(tuned) -> dict:
 def test_the_factor_of_a_method_is_on_all_that_it_trains(method):
     once, found = (rates(build('swin', dict(METHODS[method], lr_mult=factor))) for factor in (1.0, 5.0))
     assert found.pop('head.weight') == found.pop('head.bias') == 1
+    assert bool(found) == (method != 'frozen')
     for name, rate in found.items():
         assert rate == pytest.approx(5 * once[name]), name
         assert once[name] == 1 or (method == 'steered_est' and name.startswith('method.updates.')), name

@@ -179,10 +179,11 @@ class LiveTensorCounter(TorchDispatchMode):
             return False
         live = self._live.get(id(waited.untyped_storage()))
         return (
-            _called_by_autograd()
+            live is not None
             # A sum within the formula of one node makes a new tensor.
-            and (live is None or live.node != self._node)
+            and live.node != self._node
             and any(tensor.untyped_storage().nbytes() == tensor.nbytes for tensor in (waited, new))
+            and _called_by_autograd()
         )
 
     def _settle(self) -> None:

@@ -63,7 +63,7 @@ class MemoryReport:
 def measure_training_step(
     model: nn.Module, data_batch: Any, optim_wrapper: OptimWrapper, timeline: Timeline | None = None
 ) -> MemoryReport:
-    """Train one step to warm up, then measure one.
+    """Train one step to warm up, then measure one; on a card, train a third for the allocator's figures.
 
     A step is ``model.train_step``: data preprocessor, losses, backward,
     optimizer. Where gradients are accumulated, or mixed precision skips an
