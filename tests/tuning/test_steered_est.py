@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from toy import build, image
 
-from mmest.tuning.side.steered_est import SteeredEST
+from mmest.tuning.side.steered_est import SteeredEST, blocks_to_run_again
 
 BACKBONES = ['swin', 'vit', 'resnet']
 CFG = dict(type='SteeredEST', rank=2)
@@ -51,6 +51,22 @@ def test_blocks_that_run_again_give_the_same_gradients(name, monkeypatch):
     assert gradients[0].keys() == gradients[1].keys()
     for key, gradient in gradients[0].items():
         torch.testing.assert_close(gradient, gradients[1][key], rtol=1e-5, atol=1e-7, msg=key)
+
+
+@pytest.mark.parametrize(
+    'kept, again',
+    [
+        ([1, 1, 1], [0, 1, 2]),
+        ([2, 1], [0]),
+        ([4, 10, 3, 2, 2, 1], [0, 1, 2]),
+        ([1, 10, 3, 2, 3], [0, 1, 2]),
+        ([1, 2, 10], [0, 1, 2]),
+        ([7], [0]),
+    ],
+)
+def test_the_last_blocks_that_keep_half_of_the_largest_do_not_run_again(kept, again):
+    found = blocks_to_run_again({f'block {i}': size for i, size in enumerate(kept)})
+    assert found == [f'block {i}' for i in again]
 
 
 def test_no_gradient_passes_a_tap():

@@ -1,0 +1,43 @@
+"""What blocks keep for backward, against sums by hand."""
+
+import pytest
+import torch
+from mmengine.registry import MODELS
+from test_blocks import KNOWN
+from torch import nn
+
+from mmest.anatomy.blocks import find_block_names
+from mmest.anatomy.kept import bytes_kept
+
+
+class Convolutions(nn.Module):
+    """Block i: a convolution to 4 channels and a ReLU, whose result is what both of them keep beside what comes in."""
+
+    def __init__(self, strides) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(3 if i == 0 else 4, 4, 3, stride, 1), nn.ReLU()) for i, stride in enumerate(strides)
+        )
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return (x,)
+
+
+def test_it_counts_each_map_once_and_no_weight():
+    kept = bytes_kept(Convolutions([2, 2, 1]), ['blocks.0', 'blocks.1', 'blocks.2'])
+    image, half, quarter = 3 * 64 * 96, 4 * 32 * 48, 4 * 16 * 24
+    assert kept == {'blocks.0': 4 * (image + half), 'blocks.1': 4 * (half + quarter), 'blocks.2': 4 * 2 * quarter}
+
+
+@pytest.mark.parametrize('kind', ['swin', 'vit', 'resnet', 'mit'])
+def test_it_leaves_a_backbone_as_it_was(kind):
+    backbone = MODELS.build(KNOWN[kind][0])
+    before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
+    names = find_block_names(backbone)
+    kept = bytes_kept(backbone, names)
+    assert list(kept) == names and min(kept.values()) > 0
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in backbone.modules())
+    for name, tensor in backbone.state_dict().items():
+        assert torch.equal(tensor, before[name])
