@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint as recompute
 
 from mmest.anatomy.taps import Tap
 from mmest.registry import TUNINGS
@@ -19,6 +18,7 @@ from mmest.tuning.depthwise import DepthwiseConv2d
 from mmest.tuning.knobs import KernelSize, Ratios
 from mmest.tuning.side.detail import Detail
 from mmest.tuning.side.network import ExpandingSideNetwork
+from mmest.tuning.side.run_again import run_again
 from mmest.tuning.side.tap_norm import TapNorm
 
 MULTIPLE = 8  # tensor cores want widths of this kind
@@ -205,16 +205,10 @@ class EST(ExpandingSideNetwork):
     def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
         # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
         h = F.layer_norm(h, h.shape[-1:]) if self.tap_norms is None else self.tap_norms[i](h)
+        block = self.blocks[i]
         if self.recompute and self.training:
-            kept = h if self.saved_dtype is None else h.bfloat16()
-            # Nothing in a block is random, so no generator's state is kept.
-            return recompute(self._run_block, i, kept, state, [h], use_reentrant=False, preserve_rng_state=False)
-        return self.blocks[i](h, state)
-
-    def _run_block(self, i: int, kept: Tensor, state: Tensor | None, exact: list[Tensor]) -> Tensor:
-        """Run a block on a tap, the first time on the exact one, which is gone then, and later on what was kept."""
-        h = exact.pop() if exact else kept.float() if self.saved_dtype else kept
-        return self.blocks[i](h, state)
+            return run_again(block, h, state)
+        return block(h, state)
 
     def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
         if self.scales is not None:
