@@ -98,7 +98,7 @@ class TunedBackbone(BaseModule):
         self._warned = False
         self.precision = FrozenPrecision(frozen_dtype)
         self._refuse_to_train_in(frozen_dtype)
-        self.method.saved_dtype = self._checked_for_saving(saved_dtype)
+        self.saved_dtype = self._checked_for_saving(saved_dtype)
         self._refuse_to_compile(compile)
         self.compiled = CompiledForward(compile)
         #: In training, what gives the backbone's maps and taps of a batch in place of the backbone.
@@ -109,14 +109,9 @@ class TunedBackbone(BaseModule):
         self._freeze()
         self.precision.narrow(self.backbone)
 
-    @property
-    def _trains_inside(self) -> bool:
-        """Whether gradients pass through the backbone, or parts of it."""
-        return self.method.trains and not self.method.beside
-
     def _refuse_to_train_in(self, dtype: str | None) -> None:
         kind = type(self.method).__name__
-        if dtype and self._trains_inside:
+        if dtype and self.method.trains_inside():
             raise ValueError(
                 f"frozen_dtype='{dtype}' is for backbones frozen whole, but {kind} trains inside the backbone, and "
                 'its gradients would pass through rounded weights. Leave frozen_dtype out, or take a method beside the '
@@ -129,7 +124,7 @@ class TunedBackbone(BaseModule):
             )
 
     def _refuse_to_compile(self, wanted: bool) -> None:
-        if wanted and self._trains_inside:
+        if wanted and self.method.trains_inside():
             raise ValueError(
                 f'compile=True is for backbones frozen whole, but {type(self.method).__name__} trains inside the '
                 'backbone. Leave it out, or take a method beside the backbone, such as EST.'
@@ -162,7 +157,7 @@ class TunedBackbone(BaseModule):
             if module not in trained_modules or not module.training:
                 self._in_eval_mode.add(name)
                 override(module, 'train', _stay_in_eval_mode)
-                if self._trains_inside and is_frozen_norm(module):
+                if self.method.trains_inside() and is_frozen_norm(module):
                     override(module, 'forward', normed_by_constants)
         self.train(self.training)
 
@@ -287,7 +282,7 @@ class TunedBackbone(BaseModule):
                 features, taps = self.cache(x, lambda part: self._read(part, run)[1:])
             else:
                 outputs, features, taps = self._read(x, run)
-            with saving(self.method, self.method.saved_dtype):
+            with saving(self.method, self.saved_dtype):
                 tuned = self.method(features, taps, x)
             # Under autocast too, necks get what the plain backbone would give them.
             return outputs, [y.to(f.dtype) for y, f in zip(tuned, features)]

@@ -19,7 +19,7 @@ class BlocksRecomputed(Lever):
     def unsuited(self, cfg: Config) -> str | None:
         backbone = cfg.model.backbone
         method = TUNINGS.get(backbone.tuning.type)
-        if method.beside or not method.trains:
+        if not method.trains_inside():
             return f'nothing runs backward through the blocks under {method.__name__}'
         if method.recomputes_blocks:
             return f'{method.__name__} runs them again by itself'

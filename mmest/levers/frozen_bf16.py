@@ -16,7 +16,7 @@ class FrozenBF16(Lever):
 
     def unsuited(self, cfg: Config) -> str | None:
         method = TUNINGS.get(cfg.model.backbone.tuning.type)
-        if method.trains and not method.beside:
+        if method.trains_inside():
             return f'{method.__name__} trains inside the backbone'
         return f'{method.__name__} runs layers of the frozen backbone again' if method.reruns_backbone else None
 

@@ -40,10 +40,6 @@ class TuningMethod(nn.Module, Hooked):
     #: Whether it runs the blocks of the backbone again in the backward pass by itself.
     recomputes_blocks = False
 
-    #: In which precision what it keeps for backward waits: None as it is, or ``bf16``. The TunedBackbone sets it, and
-    #: sees to all but what the method itself hands to a recomputation.
-    saved_dtype: str | None = None
-
     #: Arguments that change how it trains, not what it computes from given weights.
     training_arguments = frozenset(('lr_mult', 'layer_decay', 'dropout', 'recompute'))
 
@@ -54,6 +50,11 @@ class TuningMethod(nn.Module, Hooked):
         nn.Module.__init__(self)
         Hooked.__init__(self)
         self.lr_mult = lr_mult
+
+    @classmethod
+    def trains_inside(cls) -> bool:
+        """Whether gradients pass through the backbone, or parts of it."""
+        return cls.trains and not cls.beside
 
     def trained_modules(self, backbone: nn.Module) -> list[nn.Module]:
         """The modules of the backbone that train as they are: parameters, buffers and training mode."""
