@@ -1,5 +1,6 @@
 """How much each block of a backbone keeps for its backward pass."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from torch import Tensor, nn
@@ -8,34 +9,39 @@ from torch.autograd.graph import saved_tensors_hooks
 from mmest.anatomy.probe import probe
 
 
-def bytes_kept(backbone: nn.Module, names: list[str]) -> dict[str, int]:
+def bytes_kept(backbone: nn.Module, names: Sequence[str]) -> dict[str, int]:
     """What each of these modules keeps for backward where all of the backbone trains, for one image of the probe's
-    size; weights, which are there anyway, do not count.
+    size, in the order of the names; weights, which are there anyway, do not count.
     """
     weights = {p.untyped_storage().data_ptr() for p in backbone.parameters()}
-    kept: dict[str, dict[int, int]] = {}
-    running: list[str] = []
+    kept: dict[str, dict[int, int]] = {name: {} for name in names}
+    running: str | None = None
 
-    def enter(name: str, module: nn.Module, args) -> None:
-        kept[name] = {}
-        running[:] = [name]  # whatever a pass that failed has left there
+    def start(*_) -> None:  # the probe tries another size where one fails
+        nonlocal running
+        running = None
+        for storages in kept.values():
+            storages.clear()
 
-    def leave(module: nn.Module, args, output) -> None:
-        running.clear()
+    def enter(name: str, *_) -> None:
+        nonlocal running
+        running = name
+
+    def leave(*_) -> None:
+        nonlocal running
+        running = None
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if running and storage.data_ptr() not in weights:
-            kept[running[0]][storage.data_ptr()] = storage.nbytes()
+        if running is not None and storage.data_ptr() not in weights:
+            kept[running][storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    handles = []
+    handles = [backbone.register_forward_pre_hook(start)]
     for name in names:
         module = backbone.get_submodule(name)
-        handles += [
-            module.register_forward_pre_hook(partial(enter, name)),
-            module.register_forward_hook(leave),
-        ]
+        handles.append(module.register_forward_pre_hook(partial(enter, name)))
+        handles.append(module.register_forward_hook(leave))
     try:
         with saved_tensors_hooks(keep, lambda tensor: tensor):
             probe(backbone, [])

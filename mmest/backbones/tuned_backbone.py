@@ -58,7 +58,8 @@ class TunedBackbone(BaseModule):
 
     Raises:
         ValueError: weights were given to the wrapper; the method is unknown; the backbone does not suit the method;
-            the method trains inside the backbone, and ``frozen_dtype``, ``saved_dtype`` or ``compile`` is set.
+            the method trains inside the backbone, and ``frozen_dtype`` or ``compile`` is set; it lies not beside the
+            backbone, and ``saved_dtype`` is set.
     """
 
     def __init__(
@@ -135,12 +136,13 @@ class TunedBackbone(BaseModule):
             raise ValueError(f"saved_dtype should be None or 'bf16', but it is {dtype!r}.")
         if dtype and not self.method.beside:
             raise ValueError(
-                f"saved_dtype='{dtype}' is for what a method beside the backbone keeps for backward, but "
-                f'{type(self.method).__name__} lies inside it. Leave saved_dtype out.'
+                f"saved_dtype='{dtype}' is for what a method beside the backbone keeps for backward, and "
+                f'{type(self.method).__name__} is none. Leave saved_dtype out.'
             )
         return dtype
 
     def _freeze(self) -> None:
+        self.backbone.train()  # which leaves some modules in eval mode by its own choice (norm_eval), and freezes some
         trained = {id(p) for p in self.method.trained_parameters(self.backbone)}
         for name, p in self.backbone.named_parameters():
             p.requires_grad_(id(p) in trained)
@@ -151,7 +153,6 @@ class TunedBackbone(BaseModule):
                     'fine-tuning. A method beside the backbone must train nothing of it.'
                 )
         trained_modules = {m for root in self.method.trained_modules(self.backbone) for m in root.modules()}
-        self.backbone.train()  # which leaves some in eval mode by its own choice, such as norm_eval
         self._in_eval_mode = set()
         for name, module in self.backbone.named_modules():
             if module not in trained_modules or not module.training:
@@ -165,7 +166,10 @@ class TunedBackbone(BaseModule):
         """Set the mode of all that trains; what is frozen stays in eval mode (no drop path, no BatchNorm
         statistics), and so does what the backbone itself keeps there (``norm_eval``).
         """
+        flags = [(p, p.requires_grad) for p in self.backbone.parameters()]
         super().train(mode)
+        for p, trains in flags:
+            p.requires_grad_(trains)  # some backbones freeze here (frozen_stages), but the method says what trains
         self._keep_in_eval_mode()
         return self
 

@@ -63,8 +63,6 @@ def tuned_backbone_of(cfg: Config) -> dict:
     if is_wrapped(backbone):
         return backbone
     inner = ConfigDict(backbone)
-    if inner.get('frozen_stages', -1) >= 0:
-        inner.frozen_stages = -1  # the method says what trains
     if model.get('pretrained'):  # mmseg's older way to name the weights
         inner.init_cfg = dict(type='Pretrained', checkpoint=model.pretrained)
     return ConfigDict(type='TunedBackbone', backbone=inner)

@@ -10,7 +10,7 @@ from mmest.registry import TUNINGS
 
 
 class BlocksRecomputed(Lever):
-    """``with_cp=True`` of the backbone."""
+    """``with_cp=True`` of the backbone, or ``recompute_all=True`` of a method that runs blocks again by itself."""
 
     name = 'blocks_recomputed'
     does = 'run the blocks of a backbone that trains again in backward'
@@ -22,7 +22,7 @@ class BlocksRecomputed(Lever):
         if not method.trains_inside():
             return f'nothing runs backward through the blocks under {method.__name__}'
         if method.recomputes_blocks:
-            return f'{method.__name__} runs them again by itself'
+            return None
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope')):
             kind = MODELS.get(backbone.backbone.type)
         if kind is not None and 'with_cp' not in inspect.signature(kind).parameters:
@@ -30,4 +30,7 @@ class BlocksRecomputed(Lever):
         return None
 
     def configure(self, cfg: Config) -> None:
-        cfg.model.backbone.backbone.with_cp = True
+        if TUNINGS.get(cfg.model.backbone.tuning.type).recomputes_blocks:
+            cfg.model.backbone.tuning.recompute_all = True
+        else:
+            cfg.model.backbone.backbone.with_cp = True

@@ -164,8 +164,11 @@ def _forward_part(event: Any) -> str:
 
 
 def _backward_node(event: Any) -> Any:
-    """The step of the backward pass that an event is of, or None."""
-    return next((one for one in _above(event) if one.name.startswith('autograd::engine::evaluate_function')), None)
+    """The step of the backward pass that an event is of, or None. Of steps within steps, where a module runs again and
+    has a backward pass of its own, the outermost.
+    """
+    nodes = [one for one in _above(event) if one.name.startswith('autograd::engine::evaluate_function')]
+    return nodes[-1] if nodes else None
 
 
 def _synchronise() -> None:

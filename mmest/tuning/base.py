@@ -37,11 +37,11 @@ class TuningMethod(nn.Module, Hooked):
     #: Whether the method runs layers of the frozen backbone again by itself.
     reruns_backbone = False
 
-    #: Whether it runs the blocks of the backbone again in the backward pass by itself.
+    #: Whether it runs blocks of the backbone again in the backward pass by itself, and all with ``recompute_all``.
     recomputes_blocks = False
 
     #: Arguments that change how it trains, not what it computes from given weights.
-    training_arguments = frozenset(('lr_mult', 'layer_decay', 'dropout', 'recompute'))
+    training_arguments = frozenset(('lr_mult', 'layer_decay', 'dropout', 'recompute', 'recompute_all'))
 
     #: The blocks whose outputs ``forward`` wants to see, by index and ascending; empty for methods that read no taps.
     tapped_blocks: Mapping[int, Block] = {}
@@ -51,7 +51,7 @@ class TuningMethod(nn.Module, Hooked):
         Hooked.__init__(self)
         self.lr_mult = lr_mult
 
-    @classmethod
+    @classmethod  # for what knows the config alone
     def trains_inside(cls) -> bool:
         """Whether gradients pass through the backbone, or parts of it."""
         return cls.trains and not cls.beside

@@ -31,6 +31,19 @@ def test_it_counts_each_map_once_and_no_weight():
     assert kept == {'blocks.0': 4 * (image + half), 'blocks.1': 4 * (half + quarter), 'blocks.2': 4 * 2 * quarter}
 
 
+def test_all_calls_of_a_block_count_in_the_order_of_the_names():
+    class Twice(Convolutions):
+        def forward(self, x):
+            (x,) = super().forward(x)
+            return (self.blocks[1](x),)
+
+    once = bytes_kept(Convolutions([2, 1]), ['blocks.1', 'blocks.0'])
+    twice = bytes_kept(Twice([2, 1]), ['blocks.1', 'blocks.0'])
+    half = 4 * 4 * 32 * 48
+    assert list(twice) == ['blocks.1', 'blocks.0'] and once['blocks.1'] == 2 * half
+    assert twice == {'blocks.1': once['blocks.1'] + half, 'blocks.0': once['blocks.0']}
+
+
 @pytest.mark.parametrize('kind', ['swin', 'vit', 'resnet', 'mit'])
 def test_it_leaves_a_backbone_as_it_was(kind):
     backbone = MODELS.build(KNOWN[kind][0])

@@ -63,9 +63,10 @@ def test_without_gradients_nothing_is_rounded():
         assert all(torch.equal(a, b) for a, b in zip(tuned(image()), plain(image())))
 
 
-def test_methods_inside_the_backbone_are_refused():
-    with pytest.raises(ValueError, match='is for what a method beside the backbone keeps for backward, but LoRA lies'):
-        trained('lora', 'bf16')
+@pytest.mark.parametrize('method, name', [('lora', 'LoRA'), ('frozen', 'Frozen')])
+def test_methods_that_are_not_beside_the_backbone_are_refused(method, name):
+    with pytest.raises(ValueError, match=f'a method beside the backbone keeps for backward, and {name} is none'):
+        trained(method, 'bf16')
 
 
 def test_an_unknown_precision_is_refused():

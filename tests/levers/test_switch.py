@@ -18,6 +18,7 @@ DEMO = 'mmest::demo/fpn_swin_est'
 LOWEST = dict(
     full=['blocks_recomputed', 'heads_recomputed', 'loss_in_rows'],
     lora=['blocks_recomputed', 'heads_recomputed', 'loss_in_rows'],
+    steered_est=['blocks_recomputed', 'heads_recomputed', 'loss_in_rows'],
     frozen=['frozen_bf16', 'heads_recomputed', 'loss_in_rows'],
     est=['frozen_bf16', 'side_bf16', 'heads_recomputed', 'loss_in_rows'],
     lst=['frozen_bf16', 'side_bf16', 'heads_recomputed', 'loss_in_rows'],

@@ -34,6 +34,10 @@ def test_each_operation_belongs_to_a_part():
     convolutions = [part['backbone']['kinds']['convolutions']['operations'] for part in (est, full)]
     assert convolutions[0] == convolutions[1] > 50
     assert est['method']['kinds']['matrix products']['operations'] > 0
+    heads = [found[method]['parts']['neck and heads, backward']['operations'] for method in ('frozen', 'est')]
+    of_method = est['method, backward']['operations']
+    assert of_method > est['method']['operations'], 'blocks that run again are of the method'
+    assert heads[1] < of_method
     for one in found.values():
         for part in one['parts'].values():
             kinds = part['kinds'].values()

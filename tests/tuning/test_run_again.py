@@ -46,6 +46,41 @@ def test_what_does_not_train_gets_no_gradient():
     assert fixed.grad is None
 
 
+def test_both_inputs_get_gradients_where_they_want_some():
+    found = []
+    for run in (lambda module, *args: module(*args), run_again):
+        module, fixed, state = inputs(True)
+        fixed.requires_grad_()
+        run(module, fixed, state).square().sum().backward()
+        found.append((fixed.grad, state.grad))
+    assert all(torch.equal(a, b) for a, b in zip(*found))
+
+
+def test_hooks_of_a_parameter_run_once():
+    seen = []
+    for run in (lambda module, *args: module(*args), run_again):
+        module, fixed, state = inputs(True)
+        module.read.weight.register_hook(lambda gradient: gradient / 2)
+        run(module, fixed, state).sum().backward()
+        seen.append(module.read.weight.grad)
+    assert torch.equal(*seen)
+
+
+def test_what_takes_no_part_gets_no_gradient():
+    module, fixed, state = inputs(True)
+    module.unused = nn.Parameter(torch.ones(3))
+    run_again(module, fixed, state).sum().backward()
+    assert module.unused.grad is None and module.read.weight.grad is not None
+
+
+def test_what_stops_to_train_before_the_backward_pass_changes_nothing():
+    module, fixed, state = inputs(True)
+    result = run_again(module, fixed, state)
+    module.read.requires_grad_(False)
+    result.sum().backward()
+    assert module.mix.weight.grad is not None and state.grad is not None
+
+
 def test_it_keeps_its_inputs_alone():
     module, fixed, state = inputs(True)
     kept = []

@@ -62,11 +62,26 @@ def test_blocks_that_run_again_give_the_same_gradients(name, monkeypatch):
         ([1, 10, 3, 2, 3], [0, 1, 2]),
         ([1, 2, 10], [0, 1, 2]),
         ([7], [0]),
+        ([0, 0], [0, 1]),
+        ([], []),
     ],
 )
 def test_the_last_blocks_that_keep_half_of_the_largest_do_not_run_again(kept, again):
     found = blocks_to_run_again({f'block {i}': size for i, size in enumerate(kept)})
     assert found == [f'block {i}' for i in again]
+
+
+def test_all_blocks_run_again_where_memory_counts_most():
+    around = [
+        [
+            place.name
+            for place in build('swin', dict(CFG, recompute_all=all_of_them)).method._hook_places
+            if place.function is SteeredEST._rerun_in_backward
+        ]
+        for all_of_them in (False, True)
+    ]
+    names = [block.name for block in build('swin', CFG).method.anatomy.blocks]
+    assert around[1] == names and around[0] == names[: len(around[0])] and 0 < len(around[0]) < len(names)
 
 
 def test_no_gradient_passes_a_tap():

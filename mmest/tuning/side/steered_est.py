@@ -16,19 +16,19 @@ from mmest.tuning.side.est import EST
 #: The rate of the updates, where that of the side network is 1: they change what the side network learns to read.
 UPDATES_RATE = 0.3
 
-#: What blocks that do not run again may keep, of what the largest block would. At 1 the peak rises by 7 points of full
-#: fine-tuning's (EfficientNet-B0 with a light head); at this it stays.
+#: What blocks that do not run again may keep, of what the largest block would.
 SPARED = 0.5
 
 
 def blocks_to_run_again(kept: dict[str, int]) -> list[str]:
     """Which blocks run again in the backward pass, of what each keeps if it does not, in the order in which they run.
 
-    All but the last ones that together keep no more than :data:`SPARED` of the largest: those have been through their
-    backward pass when it comes to the largest, so that the peak, which is there, rises little or not at all.
+    All but the last ones that together keep no more than :data:`SPARED` of the largest. Beside a light head the peak is
+    where the largest block runs again, and those have been through their backward pass then, so that it stays. Beside a
+    heavy head the peak is there, and rises by what they keep.
     """
-    names, spared = list(kept), 0
-    while spared + kept[names[-1]] <= SPARED * max(kept.values()):
+    names, spared, largest = list(kept), 0, max(kept.values(), default=0)
+    while largest and spared + kept[names[-1]] <= SPARED * largest:
         spared += kept[names.pop()]
     return names
 
@@ -49,6 +49,7 @@ class SteeredEST(LowRankUpdates, EST):
         targets: the layers that are updated; see :class:`mmest.tuning.lora.LoRA`.
         reduction: see :class:`mmest.tuning.side.est.EST`.
         taps: see :func:`mmest.tuning.side.network.choose_taps`.
+        recompute_all: run all blocks again, the last and small ones too: less memory beside a heavy head, more time.
         lr_mult: factor on the learning rate of all that trains in and beside the backbone.
 
     Raises:
@@ -68,11 +69,12 @@ class SteeredEST(LowRankUpdates, EST):
         targets: None | str | Sequence[str] = None,
         reduction: int | None = None,
         taps: str | int = 1,
+        recompute_all: bool = False,
         lr_mult: float = 1.0,
     ) -> None:
         super().__init__(backbone, reduction=reduction, taps=taps, lr_mult=lr_mult)
-        kept = bytes_kept(backbone, [block.name for block in self.anatomy.blocks])
-        for name in blocks_to_run_again(kept):
+        names = [block.name for block in self.anatomy.blocks]
+        for name in names if recompute_all else blocks_to_run_again(bytes_kept(backbone, names)):
             self.hook_around(backbone, name, SteeredEST._rerun_in_backward)
         self.update_weights(backbone, self.anatomy, rank, None, targets)
 
