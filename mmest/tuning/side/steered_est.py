@@ -25,7 +25,7 @@ def blocks_to_run_again(kept: dict[str, int]) -> list[str]:
 
     All but the last ones that together keep no more than :data:`SPARED` of the largest. Beside a light head the peak is
     where the largest block runs again, and those have been through their backward pass then, so that it stays. Beside a
-    heavy head the peak is there, and rises by what they keep.
+    heavy head the peak is in the head, and rises by what they keep.
     """
     names, spared, largest = list(kept), 0, max(kept.values(), default=0)
     while largest and spared + kept[names[-1]] <= SPARED * largest:
