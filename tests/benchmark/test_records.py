@@ -14,8 +14,8 @@ FOLDER = Path(__file__).resolve().parents[2] / 'benchmarks'
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason='the records are beside the package, not in it')
 
 
-# Where EST misses the bound; the tables show by how much. Beside half a ResNet-50 the peak is in the side network, which
-# reads maps of up to 1024 channels from blocks that work on a quarter of them.
+# Where EST misses the bound; the tables show by how much. Beside half a ResNet-50 the peak is in the side network,
+# which reads maps of up to 1024 channels from blocks that work on a quarter of them.
 OVER = {'retinanet_r50-half'}
 
 
