@@ -13,7 +13,8 @@ def bytes_kept(backbone: nn.Module, names: Sequence[str]) -> dict[str, int]:
     """What each of these modules keeps for backward where all of the backbone trains, for one image of the probe's
     size, in the order of the names; weights, which are there anyway, do not count.
     """
-    weights = {p.untyped_storage().data_ptr() for p in backbone.parameters()}
+    # By identity, not by address: on the meta device all addresses are 0.
+    weights = {id(p.untyped_storage()) for p in backbone.parameters()}
     kept: dict[str, dict[int, int]] = {name: {} for name in names}
     running: str | None = None
 
@@ -33,8 +34,8 @@ def bytes_kept(backbone: nn.Module, names: Sequence[str]) -> dict[str, int]:
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if running is not None and storage.data_ptr() not in weights:
-            kept[running][storage.data_ptr()] = storage.nbytes()
+        if running is not None and id(storage) not in weights:
+            kept[running][id(storage)] = storage.nbytes()
         return tensor
 
     handles = [backbone.register_forward_pre_hook(start)]

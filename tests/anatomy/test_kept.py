@@ -31,6 +31,11 @@ def test_it_counts_each_map_once_and_no_weight():
     assert kept == {'blocks.0': 4 * (image + half), 'blocks.1': 4 * (half + quarter), 'blocks.2': 4 * 2 * quarter}
 
 
+def test_on_the_meta_device_it_is_the_same():
+    plain, names = Convolutions([2, 1]), ['blocks.0', 'blocks.1']
+    assert bytes_kept(plain, names) == bytes_kept(Convolutions([2, 1]).to('meta'), names)
+
+
 def test_all_calls_of_a_block_count_in_the_order_of_the_names():
     class Twice(Convolutions):
         def forward(self, x):

@@ -14,9 +14,10 @@ FOLDER = Path(__file__).resolve().parents[2] / 'benchmarks'
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason='the records are beside the package, not in it')
 
 
-# Where EST misses the bound; the tables show by how much. Beside half a ResNet-50 the peak is in the side network,
-# which reads maps of up to 1024 channels from blocks that work on a quarter of them.
-OVER = {'retinanet_r50-half'}
+BOUND = 0.4
+# Where EST misses it, and what it stays under there. Beside half a ResNet-50 the peak is in the side network, which
+# reads maps of up to 1024 channels from blocks that work on a quarter of them.
+OVER = {('retinanet_r50-half', '4 × 192², fp32'): 0.43}
 
 
 def test_est_needs_at_most_two_fifths_where_the_floor_leaves_room():
@@ -28,10 +29,13 @@ def test_est_needs_at_most_two_fifths_where_the_floor_leaves_room():
             # What its blocks made is only kept by those who have memory to spare.
             names = [name for name in peaks if name.partition(',')[0] == 'est' and 'not recomputed' not in name]
             ours = {name: peaks[name] / peaks['full'] for name in names}
-            if max(ours.values()) > 0.4:
-                over.add(model)
+            bound = OVER.get((model, setting), BOUND)
+            assert all(share <= bound for share in ours.values()), (model, setting, ours)
+            if any(share > BOUND for share in ours.values()):
+                over.add((model, setting))
             looked_at += len(ours)
-    assert over == OVER and looked_at > 10
+    assert over == OVER.keys(), 'a setting that meets the bound needs no other'
+    assert looked_at > 10
 
 
 def test_trials_say_that_they_are_none_of_these():

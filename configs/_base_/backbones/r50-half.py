@@ -1,6 +1,6 @@
 # ResNet-50 at half width, ImageNet-1k, from a file of your own. Its four stages have strides 4, 8, 16 and 32; its input
-# is BGR in 0..255 with the mean taken off. Its first convolution, whose weights are 0.0003 large for that, stays as it
-# is: a step of AdamW at 0.0002 would change most of it.
+# is BGR in 0..255 with the mean taken off. Its first convolution, whose weights are small for that, stays as it is: a
+# step of AdamW would change most of it.
 backbone = dict(
     type='mmdet.ResNet',
     depth=50,

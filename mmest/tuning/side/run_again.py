@@ -39,7 +39,8 @@ def _precision(device: str) -> AbstractContextManager:
 class _RunAgain(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, module: nn.Module, names: list[str], *tensors: Tensor | None) -> Tensor:
-        inputs, parameters = tensors[: len(tensors) - len(names)], tensors[len(tensors) - len(names) :]
+        first = len(tensors) - len(names)
+        inputs, parameters = tensors[:first], tensors[first:]
         ctx.module, ctx.parameters = module, dict(zip(names, parameters))
         ctx.precision = _precision(next(x for x in tensors if x is not None).device.type)
         ctx.save_for_backward(*inputs)

@@ -23,9 +23,9 @@ SPARED = 0.5
 def blocks_to_run_again(kept: dict[str, int]) -> list[str]:
     """Which blocks run again in the backward pass, of what each keeps if it does not, in the order in which they run.
 
-    All but the last ones that together keep no more than :data:`SPARED` of the largest. Beside a light head the peak is
-    where the largest block runs again, and those have been through their backward pass then, so that it stays. Beside a
-    heavy head the peak is in the head, and rises by what they keep.
+    All but the last ones that together keep no more than :data:`SPARED` of the largest. Where the peak is the largest
+    block's, running again, those have been through their backward pass, so that it stays; where it is in the head, it
+    rises by what they keep.
     """
     names, spared, largest = list(kept), 0, max(kept.values(), default=0)
     while largest and spared + kept[names[-1]] <= SPARED * largest:
@@ -49,7 +49,8 @@ class SteeredEST(LowRankUpdates, EST):
         targets: the layers that are updated; see :class:`mmest.tuning.lora.LoRA`.
         reduction: see :class:`mmest.tuning.side.est.EST`.
         taps: see :func:`mmest.tuning.side.network.choose_taps`.
-        recompute_all: run all blocks again, the last and small ones too: less memory beside a heavy head, more time.
+        recompute_all: run all blocks again, the last and small ones too: more time, and less memory where the peak is
+            in the head.
         lr_mult: factor on the learning rate of all that trains in and beside the backbone.
 
     Raises:
