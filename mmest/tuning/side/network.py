@@ -175,4 +175,4 @@ class ExpandingSideNetwork(SideNetwork):
         return self.changes[str(i)](state, size)
 
     def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
-        return feature + projected(state, self.expand[k]).to(feature.dtype)
+        return feature + projected(state, self.expand[k]).to(feature.dtype)  # type: ignore[arg-type]
