@@ -77,13 +77,14 @@ def _parts(backbone: nn.Module, name: str, calls: dict[str, ModuleCall]) -> Iter
             yield full
 
 
-def _parameter_operands(node: Any) -> Iterator[nn.Parameter]:
-    """The parameters, or parameters behind a view, that an operation takes."""
+def _parameter_operands(node: Any, source: Any) -> Iterator[int]:
+    """The parameters, by id, that an operation takes, as they are or as what a layer makes of its one weight (a view, a
+    standardised weight), and not with the features, which come from ``source``.
+    """
     for fn, _ in node.next_functions:
-        while fn is not None and len(fn.next_functions) == 1:
-            fn = fn.next_functions[0][0]
-        if hasattr(fn, 'variable'):
-            yield fn.variable
+        met, parameters = walk_back(fn, (source,))
+        if not met and len(parameters) == 1:
+            yield from parameters
 
 
 def _nodes(start: Any, goal: Any, stops: Callable[[Any], bool] = lambda node: False) -> Iterator[Any]:
@@ -101,7 +102,7 @@ def _nodes(start: Any, goal: Any, stops: Callable[[Any], bool] = lambda node: Fa
 
 def _identity_between(start: Any, goal: Any) -> bool:
     """Whether a way without parameters leads from a node back to another."""
-    return goal in set(_nodes(start, goal, lambda node: any(True for _ in _parameter_operands(node))))
+    return goal in set(_nodes(start, goal, lambda node: any(_parameter_operands(node, goal))))
 
 
 def _has_attention(result: ModuleCall, source: Any) -> bool:
@@ -163,18 +164,19 @@ def _norm_before(backbone: nn.Module, block: str, name: str, calls: dict[str, Mo
 
 def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCall]) -> tuple[Weight, ...]:
     source, result = calls[name].source_fn, calls[end].output_fn
+    matrices = {id(p) for p in backbone.get_submodule(name).parameters() if p.ndim >= 2}
     # Tables of positions go through layers too, but not the features.
     used = {
-        id(p)
+        p
         for node in _nodes(result, source)
-        for p in _parameter_operands(node)
-        if p.ndim >= 2 and source in set(_nodes(node, source))
+        for p in matrices.intersection(_parameter_operands(node, source))
+        if source in set(_nodes(node, source))
     }
 
     def takes_matrix(node: Any) -> bool:
-        return any(p.ndim >= 2 for p in _parameter_operands(node))
+        return not matrices.isdisjoint(_parameter_operands(node, source))
 
-    last = {id(p) for node in _nodes(result, source, takes_matrix) for p in _parameter_operands(node)}
+    last = {p for node in _nodes(result, source, takes_matrix) for p in _parameter_operands(node, source)}
     weights = []
     for layer, module in backbone.get_submodule(name).named_modules(prefix=name):
         attribute = 'in_proj_weight' if isinstance(module, nn.MultiheadAttention) else 'weight'

@@ -39,6 +39,18 @@ class LowRankUpdate(nn.Module):
         """ΔW, of the weight's shape."""
         return (self.b @ self.a.flatten(1)).view(-1, *self.a.shape[1:]) * self.scale
 
+    def pays_beside(self, layer: nn.Module) -> bool:
+        """Whether ΔW x is right, and computed for less beside the layer than in it, as (W + ΔW) x.
+
+        In it, a training step has the gradient of a whole weight to compute; beside it, three passes of A and B over
+        the same positions, which costs more where a convolution has few channels. A convolution of a class of its own
+        may pad its input or norm its weight, so there ΔW has to be in it.
+        """
+        if isinstance(layer, nn.Linear):
+            return True
+        plain = type(layer).forward is nn.Conv2d.forward and layer.padding_mode == 'zeros'
+        return plain and 3 * (self.a.numel() + self.b.numel()) < layer.weight.numel()
+
     def forward(self, layer: nn.Module, x: Tensor) -> Tensor:
         """ΔW applied to the layer's input, without making ΔW."""
         if isinstance(layer, nn.Linear):
@@ -102,11 +114,12 @@ class LowRankUpdates(TuningMethod):
 
     def _attach(self, backbone: nn.Module, branch: Branch, weight: Weight) -> None:
         i = len(self.updates) - 1
-        if weight.called:
+        if weight.called and self.updates[i].pays_beside(backbone.get_submodule(weight.layer)):
             self.hook_after(backbone, weight.layer, LowRankUpdates._add_update, i)
         else:
-            place = Place(weight.layer[len(branch.name) + 1 :], weight.name[len(weight.layer) + 1 :])
-            self.hook_around(backbone, branch.name, LowRankUpdates._run_updated, i, {'weight': place})
+            outer = weight.layer if weight.called else branch.name
+            place = Place(weight.layer[len(outer) + 1 :], weight.name[len(weight.layer) + 1 :])
+            self.hook_around(backbone, outer, LowRankUpdates._run_updated, i, {'weight': place})
 
     def _add_update(self, i: int, layer: nn.Module, args, kwargs, output: Tensor) -> Tensor:
         return output + self.updates[i](layer, first_tensor((*args, *kwargs.values()))).to(output.dtype)

@@ -84,6 +84,25 @@ def test_memory_stands_beside_and_ranks_those_that_need_little(folder):
     assert "rank 1 of 3 (1 of 1 under half of full's memory)" in page
 
 
+def test_few_images_stand_beside_all_of_them(folder):
+    for method, variant, values in [
+        ('full', '25 per cent of the images', [30, 34]),
+        ('full', '5 per cent of the images', [20, 20]),
+        ('est', '5 per cent of the images', [45, 45]),
+        ('frozen', 'with something else', [1, 1]),
+    ]:
+        for seed, value in enumerate(values):
+            record = accuracy('sea', method, seed, value, variant=variant)
+            (folder / f'{method} {variant} {seed}.json').write_text(json.dumps(record))
+    page = study(ASKED, read_results([folder]), [])
+    _, _, few = page.partition('## With few training images')
+    assert '| method | 5 % | 25 % | 100 % |' in few
+    assert '| full | 20.0 ± 0.0 | 32.0 ± 2.8 | 51.0 ± 1.4 |' in few
+    assert '| est | **45.0 ± 0.0** | — | **53.0** |' in few and '| frozen' not in few
+    # What a part of the images gives is no score of the method, nor of its care.
+    assert 'EST 53.0, rank 1 of 3' in page and 'seeds differ: full 2, frozen 2, est 1.' in page
+
+
 def test_trials_stand_apart_with_their_rates_and_seeds(folder, tmp_path):
     trials = tmp_path / 'trials'
     trials.mkdir()

@@ -110,6 +110,28 @@ def test_lora_is_a_change_of_the_weight(layer):
     torch.testing.assert_close(found, layer(x))
 
 
+def test_lora_changes_a_convolution_where_that_costs_less():
+    """Of 3 channels with rank 16 A and B are larger than the weight; with rank 1 they are far smaller than one of 512."""
+    narrow, wide = nn.Conv2d(3, 8, 1), nn.Conv2d(512, 512, 3)
+    assert not LowRankUpdate(narrow.weight, 16, 1).pays_beside(narrow)
+    assert LowRankUpdate(wide.weight, 16, 1).pays_beside(wide)
+
+
+@pytest.mark.parametrize('rank', [1, 16])
+def test_lora_learns_the_same_either_way(rank, monkeypatch):
+    """Inside the convolutions or beside them: outputs and gradients."""
+
+    def run(beside: bool):
+        monkeypatch.setattr(LowRankUpdate, 'pays_beside', lambda *_: beside)
+        torch.manual_seed(0)
+        tuned = randomised(build('resnet', dict(type='LoRA', rank=rank))).train().double()
+        outputs = tuned(image().double())
+        sum(x.square().mean() for x in outputs).backward()
+        return [*outputs, *(p.grad for p in tuned.method.parameters())]
+
+    torch.testing.assert_close(run(True), run(False))
+
+
 @pytest.mark.parametrize('dim', [1, -1])
 def test_ssf(dim):
     m = randomised(ScaleShift(12, dim, True))

@@ -2,17 +2,40 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
+from mmengine.registry import MODELS
+from torch import nn
 from toy import BACKBONES, METHODS, build, image
 
 MERGING = ['full', 'frozen', 'partial', 'bitfit', 'norm_tuning', 'ssf', 'lora', 'lora everywhere']
 TUNINGS = dict(METHODS, **{'lora everywhere': dict(type='LoRA', rank=2, alpha=3, targets='.*')})
 
 
+@MODELS.register_module()
+class CenteredConv(nn.Conv2d):
+    """Uses its weight less the mean of each output, as weight standardisation does, and pads its input itself."""
+
+    def forward(self, x):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return F.conv2d(F.pad(x, self._reversed_padding_repeated_twice), weight, self.bias, self.stride)
+
+
 @pytest.mark.parametrize('method', MERGING)
 @pytest.mark.parametrize('name', [*BACKBONES, 'beit', 'convnext'])
 def test_merged_backbones_compute_the_same(name, method):
+    assert_merges(name, method)
+
+
+# What is trained beside a convolution has to be what a change of its weight would be, whatever it does with the weight.
+@pytest.mark.parametrize('conv', [dict(type='Conv2d', padding_mode='circular'), dict(type='CenteredConv')])
+@pytest.mark.parametrize('method', ['lora', 'lora everywhere', 'ssf'])
+def test_convolutions_of_their_own_kind_merge_too(method, conv):
+    assert_merges('resnet', method, conv_cfg=conv)
+
+
+def assert_merges(name, method, **changes):
     torch.manual_seed(0)
-    tuned = build(name, TUNINGS[method]).eval()
+    tuned = build(name, TUNINGS[method], **changes).eval()
     with torch.no_grad():
         for p in tuned.parameters():
             if p.requires_grad:
@@ -23,7 +46,7 @@ def test_merged_backbones_compute_the_same(name, method):
         tuned.method.merge(tuned.backbone)
         adds = any(True for _ in tuned.method.parameters())
         assert adds != all(torch.equal(a, b) for a, b in zip(before, tuned.backbone.parameters()))
-        plain = build(name)
+        plain = build(name, **changes)
         plain.load_state_dict(tuned.backbone.state_dict())
         plain.eval()
         found = plain(image())

@@ -11,6 +11,7 @@ from mmest.measure.memory.compare import FULL
 
 from .care import unequal_care
 from .comparison import by_setting, find, methods_in_order, scores, share, unique, without_variants
+from .few_images import few_images
 from .results import Result
 from .table import Column, Spread, Table
 
@@ -22,6 +23,9 @@ Made by `mmest tables --study` from the JSON files in the repository; nobody typ
 [`benchmarks/grids/accuracy.py`](../benchmarks/grids/accuracy.py): data sets whose validation ground is apart from the
 training ground, the same number of rates and seeds for every method. All compare at equal steps; equal time is not
 measured.
+"""
+_FEW = """A part of the training images, the same for all methods, for as many steps as with all of them and at the rate
+that the method chose on all of them ([`few_shot.py`](../benchmarks/grids/few_shot.py)).
 """
 _TRIALS = """A trial is a lead and no record: side network and head train for few steps on a finite set of views, on
 what the frozen backbone makes of them (full fine-tuning runs its backbone on the same views). Older ones were scored on
@@ -44,6 +48,10 @@ def study(asked: Sequence[dict], results: Sequence[Result], trials: Sequence[dic
     parts = [_HEAD, '## What is measured\n', *_measured(asked, mine, old)]
     if mine:
         parts += ['## What the records say\n', *_said(ground, mine, results)]
+    few = list(few_images(mine))
+    if few:
+        parts += ['## With few training images\n', _FEW]
+        parts += [part for table in few for part in (f'**{table.title}**\n', table.markdown())]
     unequal = list(unequal_care(mine))
     if unequal:
         parts += ['## Where the care was not equal\n', '\n'.join(f'- {line}' for line in unequal) + '\n']
