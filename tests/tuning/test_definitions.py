@@ -111,7 +111,7 @@ def test_lora_is_a_change_of_the_weight(layer):
 
 
 def test_lora_changes_a_convolution_where_that_costs_less():
-    """Of 3 channels with rank 16 A and B are larger than the weight; with rank 1 they are far smaller than one of 512."""
+    """Of 3 channels with rank 16, A and B are larger than the weight; of 512 they are far smaller."""
     narrow, wide = nn.Conv2d(3, 8, 1), nn.Conv2d(512, 512, 3)
     assert not LowRankUpdate(narrow.weight, 16, 1).pays_beside(narrow)
     assert LowRankUpdate(wide.weight, 16, 1).pays_beside(wide)
