@@ -27,6 +27,7 @@ class Block:
         size: height and width of the output for an input of the probe's size.
         prefix_tokens: tokens in front of the H*W spatial ones (class or register tokens).
         channels_first: whether the output is B×C×H×W; otherwise it is B×H×W×C, or tokens B×L×C.
+        read_before: the layer inside whose input a tap reads; None: the output. ``channels`` are those of what is read.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Block:
     size: tuple[int, int]
     prefix_tokens: int
     channels_first: bool
+    read_before: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Reading the outputs of a backbone's blocks while it runs."""
+"""Reading the blocks of a backbone while it runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from mmest.anatomy.probe import first_tensor, spatial_shape
 
 
 class Tap(NamedTuple):
-    """The output of one block: stage index, block index (both from 0 over the whole backbone), B×C×H×W feature."""
+    """What was read of one block: stage index, block index (both from 0 over the whole backbone), B×C×H×W feature."""
 
     stage: int
     block: int
@@ -24,8 +24,12 @@ def _see(hooked: Hooked, index: int, module, args, kwargs, output) -> None:
         run.seen[index] = (first_tensor(output), spatial_shape(args, kwargs))
 
 
+def _see_input(hooked: Hooked, index: int, module, args, kwargs) -> None:
+    _see(hooked, index, module, args, kwargs, args)
+
+
 class TapReader:
-    """Reads what the chosen blocks of a backbone return.
+    """Reads what the chosen blocks of a backbone return, or what goes into a layer inside.
 
     Args:
         hooked: whose hooks see the blocks.
@@ -36,7 +40,10 @@ class TapReader:
     def __init__(self, hooked: Hooked, backbone: nn.Module, blocks: Mapping[int, Block]) -> None:
         self.blocks = dict(blocks)
         for i, block in self.blocks.items():
-            hooked.hook_after(backbone, block.name, _see, i)
+            if block.read_before is None:
+                hooked.hook_after(backbone, block.name, _see, i)
+            else:
+                hooked.hook_before(backbone, block.read_before, _see_input, i)
 
     def take(self, run: Pass, image: tuple[int, int], features: Sequence[Tensor]) -> list[Tap]:
         """Taps of a forward pass, which keeps no reference to them.

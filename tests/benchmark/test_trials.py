@@ -47,6 +47,19 @@ def test_a_method_inside_the_backbone_runs_it(requests, tmp_path):
     assert found['backbone_ran'] and found['metrics']['mIoU'] >= 0
 
 
+def test_bottlenecks_are_kept_where_they_are_narrow_too():
+    tuned = TunedBackbone(dict(BACKBONES['resnet']), dict(type='EST')).eval()
+    for layer in tuned.method.expand:
+        torch.nn.init.normal_(layer.weight)
+    wanted, replay = tuned(image()), Replay(copy.deepcopy(tuned))
+    recorder = Recorder.watch(tuned)
+    for one in image():
+        tuned(one[None])
+    replay.give([recorder.calls])
+    for a, b in zip(replay(image()), wanted, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-2, rtol=1e-2)  # kept in 16 bits
+
+
 def test_a_tap_that_is_not_kept_gets_a_sentence():
     tuned = TunedBackbone(dict(BACKBONES['swin'], out_indices=(2, 3)), dict(type='EST', taps='block'))
     replay = Replay(copy.deepcopy(tuned))

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmest.anatomy.blocks import find_anatomy
+from mmest.anatomy.blocks import Block, find_anatomy
+from mmest.anatomy.bottlenecks import narrow_blocks
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones import TunedBackbone
 from mmest.tuning.base import TuningMethod
@@ -34,7 +35,9 @@ class Recorder(TuningMethod):
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__(backbone)
         anatomy = find_anatomy(backbone)
-        self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, DENSITY)}
+        wide = {i: anatomy.blocks[i] for i in choose_taps(anatomy, DENSITY)}
+        narrow = {i: block for i, block in narrow_blocks(backbone, anatomy).items() if i in wide}
+        self.tapped_blocks = {_key(i, block): block for some in (wide, narrow) for i, block in some.items()}
         self.calls: list[dict[str, Any]] = []
 
     @classmethod
@@ -79,19 +82,25 @@ class Replay(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         calls = self.queue.popleft()
-        stages = {i: block.stage for i, block in self.tuned.method.tapped_blocks.items()}
-        missing = stages.keys() - calls[0]['taps'].keys()
+        tapped = self.tuned.method.tapped_blocks
+        keys = {i: _key(i, block) for i, block in tapped.items()}
+        missing = [i for i, key in keys.items() if key not in calls[0]['taps']]
         if missing:
             raise ValueError(
                 f'Trials keep no blocks finer than every output, but {type(self.tuned.method).__name__} reads block '
                 f"{min(missing)}. Use another value of taps than 'block'."
             )
-        kept = {i: torch.stack([c['taps'][i] for c in calls]).float() for i in {*stages, *_shared(calls[0])}}
+        kept = {i: torch.stack([c['taps'][i] for c in calls]).float() for i in {*keys.values(), *_shared(calls[0])}}
         outputs = [
             kept[f] if isinstance(f, int) else torch.stack([c['outputs'][k] for c in calls]).float()
             for k, f in enumerate(calls[0]['outputs'])
         ]
-        return tuple(self.tuned.method(outputs, [Tap(stage, i, kept[i]) for i, stage in stages.items()], x))
+        return tuple(self.tuned.method(outputs, [Tap(tapped[i].stage, i, kept[key]) for i, key in keys.items()], x))
+
+
+def _key(i: int, block: Block) -> int:
+    """Of what is read of block i: at its output, or before that where it is narrow."""
+    return i if block.read_before is None else -1 - i
 
 
 def _shared(call: dict) -> list[int]:

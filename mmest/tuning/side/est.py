@@ -137,6 +137,8 @@ class EST(ExpandingSideNetwork):
         gate: ``scalar``, ``channel`` or ``dynamic``.
         taps: ``block``, ``stage``, or a number n: every n-th block; see :func:`choose_taps`.
         kernel_size: of the depthwise convolutions.
+        narrow_taps: read bottleneck blocks (ResNet) where they are narrow, in front of the convolution that widens
+            them, but for the last of each stage: a quarter of the bytes. False: read all at their outputs.
         tap_norm: ``batch``: each channel of a tap by its mean and deviation over images and positions, without which
             the few large channels of a pretrained transformer hide the others; ``layer``: each position by those over
             its channels.
@@ -165,6 +167,7 @@ class EST(ExpandingSideNetwork):
         gate: str = 'dynamic',
         taps: str | int = 1,
         kernel_size: KernelSize = 7,
+        narrow_taps: bool = True,
         tap_norm: str = 'batch',
         state_norm: bool = True,
         output_norms: bool = False,
@@ -172,7 +175,7 @@ class EST(ExpandingSideNetwork):
         recompute: bool = True,
         lr_mult: float = 1.0,
     ) -> None:
-        super().__init__(backbone, taps, lr_mult)
+        super().__init__(backbone, taps, lr_mult, narrow_taps)
         if tap_norm not in TAP_NORMS:
             raise ValueError(f'tap_norm should be one of {", ".join(TAP_NORMS)}, but it is {tap_norm!r}.')
         self.recompute, self.state_norm = recompute, state_norm

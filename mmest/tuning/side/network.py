@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmest.anatomy.blocks import Anatomy, Block, find_anatomy
+from mmest.anatomy.bottlenecks import narrow_blocks
 from mmest.anatomy.taps import Tap
 from mmest.tuning.base import TuningMethod
 
@@ -93,6 +94,7 @@ class SideNetwork(TuningMethod):
         backbone: the backbone to tune.
         taps: see :func:`choose_taps`.
         lr_mult: factor on the learning rate of the side network.
+        narrow_taps: read bottlenecks where they are narrow, but for those that end a stage or feed an output.
 
     Raises:
         ValueError: the blocks of the backbone cannot be found, or their resolution rises.
@@ -100,10 +102,14 @@ class SideNetwork(TuningMethod):
 
     beside = True
 
-    def __init__(self, backbone: nn.Module, taps: str | int, lr_mult: float = 1.0) -> None:
+    def __init__(self, backbone: nn.Module, taps: str | int, lr_mult: float = 1.0, narrow_taps: bool = False) -> None:
         super().__init__(backbone, lr_mult)
         self.anatomy = anatomy = find_anatomy(backbone)
         self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, taps)}
+        if narrow_taps:
+            ends = choose_taps(anatomy, 'stage')
+            narrow = narrow_blocks(backbone, anatomy).items()
+            self.tapped_blocks |= {i: block for i, block in narrow if i in self.tapped_blocks and i not in ends}
         self.tapped: list[Block] = list(self.tapped_blocks.values())
         self.outputs = anatomy.outputs
         self._refuse_rising_resolution(anatomy, type(backbone).__name__)
