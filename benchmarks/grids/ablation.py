@@ -1,5 +1,5 @@
 # What EST's parts are worth: one change at a time on the fair ground, three tasks and two backbones, three seeds, each
-# at the rate that the sweep of accuracy.py chose for EST as it is.
+# at the rate that the sweep of accuracy.py chose for EST as it is. What concerns bottlenecks alone is on a ResNet.
 _base_ = './accuracy.py'
 changes = {
     'taps 2': {'taps': 2},
@@ -16,10 +16,11 @@ changes = {
     'taps stage': {'taps': 'stage'},
     'output norms': {'output_norms': True},
 }
+of_bottlenecks = {'all taps at outputs': {'narrow_taps': False}}
 accuracy, memory, time = [], [], []
 for task in _base_.tasks:
-    for backbone in _base_.backbones[:2]:
-        for name, change in changes.items():
+    for backbone in _base_.backbones[:3]:
+        for name, change in (of_bottlenecks if backbone == 'r50-half' else changes).items():
             changed = dict(
                 configs=[f'{task}_{backbone}_est.py'],
                 tunings=['est'],

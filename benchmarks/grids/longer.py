@@ -3,26 +3,31 @@
 _base_ = './accuracy.py'
 methods = ['full', 'frozen', 'est', 'partial']
 accuracy, memory, time = [], [], []
-for task in _base_.tasks:
-    if task.startswith('configs/detection'):  # its schedule counts epochs
-        continue
-    for steps in (900, 1200):
-        schedule = {
-            'train_cfg.max_iters': steps,
-            'train_cfg.val_interval': steps,
-            'param_scheduler.0.end': steps // 10,
-            'param_scheduler.1.begin': steps // 10,
-            'param_scheduler.1.end': steps,
-            'default_hooks.checkpoint.interval': steps // 2,
-        }
-        accuracy += [
-            dict(
-                configs=[f'{task}_deit-t_est.py'],
-                tunings=[method],
-                seeds=_base_.seeds,
-                sweep=dict((_base_.of_all if method == 'frozen' else _base_.of_method)[task], variant=''),
-                variant=f'for {steps} steps',
-                options=schedule,
-            )
-            for method in methods
-        ]
+for backbone in _base_.backbones[:2]:
+    for task in _base_.tasks:
+        for times in (1.5, 2):
+            if task.startswith('configs/detection'):  # its schedule counts epochs, of which it has one
+                if times != 2:
+                    continue
+                schedule = {'train_cfg.max_epochs': 2, 'train_cfg.val_interval': 2, 'param_scheduler.1.end': 2}
+            else:
+                steps = round(600 * times)
+                schedule = {
+                    'train_cfg.max_iters': steps,
+                    'train_cfg.val_interval': steps,
+                    'param_scheduler.0.end': steps // 10,
+                    'param_scheduler.1.begin': steps // 10,
+                    'param_scheduler.1.end': steps,
+                    'default_hooks.checkpoint.interval': steps // 2,
+                }
+            accuracy += [
+                dict(
+                    configs=[f'{task}_{backbone}_est.py'],
+                    tunings=[method],
+                    seeds=_base_.seeds,
+                    sweep=dict((_base_.of_all if method == 'frozen' else _base_.of_method)[task], variant=''),
+                    variant=f'for {times:g} times the steps',
+                    options=schedule,
+                )
+                for method in methods
+            ]
