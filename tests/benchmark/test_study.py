@@ -103,6 +103,20 @@ def test_few_images_stand_beside_all_of_them(folder):
     assert 'EST 53.0, rank 1 of 3' in page and 'seeds differ: full 2, frozen 2, est 1.' in page
 
 
+def test_longer_trainings_stand_beside_their_time(folder):
+    for method, times, values in [('est', '1.5', [60, 62]), ('est', '2', [64, 64])]:
+        for seed, value in enumerate(values):
+            record = accuracy('sea', method, seed, value, variant=f'for {times} times the steps')
+            (folder / f'{method} {times} {seed}.json').write_text(json.dumps(record))
+    steps = [
+        Result('time', 'net_small', 'sea', name, 's', values=dict(median=t)) for name, t in (('full', 4), ('est', 2))
+    ]
+    _, _, longer = study(ASKED, [*read_results([folder]), *steps], []).partition('## With more steps')
+    assert '| full | ×1 | 100% | 51.0 ± 1.4 |' in longer and '| est | ×1 | 50% | 53.0 |' in longer
+    assert '| est | ×1.5 | 75% | 61.0 ± 1.4 |' in longer and '| est | ×2 | 100% | **64.0 ± 0.0** |' in longer
+    assert '| frozen' not in longer.partition('## Where')[0]
+
+
 def test_trials_stand_apart_with_their_rates_and_seeds(folder, tmp_path):
     trials = tmp_path / 'trials'
     trials.mkdir()

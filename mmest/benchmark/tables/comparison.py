@@ -85,6 +85,21 @@ def by_setting(results: Sequence[Result], kind: str) -> dict[str, list[Result]]:
     return {setting: [r for r in results if r.kind == kind and r.setting == setting] for setting in settings}
 
 
+def mean_shares(results: Sequence[Result], kind: str, model: str, methods: Sequence[str]) -> dict[str, float]:
+    """What methods need of full fine-tuning's memory or time for a step of one model: the mean over the settings in
+    which both were measured; methods without any are left out.
+    """
+    key = dict(memory='peak', time='median')[kind]
+    settings = by_setting([result for result in results if result.model == model], kind).values()
+    found = {}
+    for method in methods:
+        some = [share(*(find(one, name, lambda r: r.values[key]) for name in (method, FULL))) for one in settings]
+        known = [value for value in some if isinstance(value, float)]
+        if known:
+            found[method] = statistics.mean(known)
+    return found
+
+
 def _parameter_columns(results, methods) -> Iterable[tuple[Column, list]]:
     known = [result for result in results if 'parameters' in result.values]
 

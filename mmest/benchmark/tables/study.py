@@ -10,8 +10,9 @@ from mmest.configs import head_and_backbone
 from mmest.measure.memory.compare import FULL
 
 from .care import unequal_care
-from .comparison import by_setting, find, methods_in_order, scores, share, unique, without_variants
+from .comparison import mean_shares, methods_in_order, scores, unique, without_variants
 from .few_images import few_images
+from .more_steps import more_steps
 from .results import Result
 from .table import Column, Spread, Table
 
@@ -21,11 +22,15 @@ _HEAD = """# Study: side-tuning on a fair ground
 
 Made by `mmest tables --study` from the JSON files in the repository; nobody types a figure. The fair ground is
 [`benchmarks/grids/accuracy.py`](../benchmarks/grids/accuracy.py): data sets whose validation ground is apart from the
-training ground, the same number of rates and seeds for every method. All compare at equal steps; equal time is not
-measured.
+training ground, the same number of rates and seeds for every method. All compare at equal steps, unless a table says
+otherwise.
 """
 _FEW = """A part of the training images, the same for all methods, for as many steps as with all of them and at the rate
 that the method chose on all of them ([`few_shot.py`](../benchmarks/grids/few_shot.py)).
+"""
+_LONGER = """A step beside a frozen backbone takes less time, so a method there can take more of them. The time is that of
+all steps, by the records of step times, as a share of full fine-tuning's at the usual length; rates are those of the
+usual length ([`longer.py`](../benchmarks/grids/longer.py)).
 """
 _TRIALS = """A trial is a lead and no record: side network and head train for few steps on a finite set of views, on
 what the frozen backbone makes of them (full fine-tuning runs its backbone on the same views). Older ones were scored on
@@ -48,10 +53,13 @@ def study(asked: Sequence[dict], results: Sequence[Result], trials: Sequence[dic
     parts = [_HEAD, '## What is measured\n', *_measured(asked, mine, old)]
     if mine:
         parts += ['## What the records say\n', *_said(ground, mine, results)]
-    few = list(few_images(mine))
-    if few:
-        parts += ['## With few training images\n', _FEW]
-        parts += [part for table in few for part in (f'**{table.title}**\n', table.markdown())]
+    for heading, text, tables in (
+        ('With few training images', _FEW, few_images(mine)),
+        ('With more steps', _LONGER, more_steps(mine, results)),
+    ):
+        found = [part for table in tables for part in (f'**{table.title}**\n', table.markdown())]
+        if found:
+            parts += [f'## {heading}\n', text, *found]
     unequal = list(unequal_care(mine))
     if unequal:
         parts += ['## Where the care was not equal\n', '\n'.join(f'- {line}' for line in unequal) + '\n']
@@ -106,7 +114,7 @@ def _said(ground: Sequence[tuple], mine: Sequence[Result], results: Sequence[Res
     columns = [Column('method')]
     columns += [Column(f'{dataset}, {model}', '{:.1f}', largest_bold=True) for dataset, model in found]
     columns += [Column('mean rank', '{:.1f}'), Column('memory of full', '{:.0%}')]
-    shares = {model: _memory_of_full(results, model, methods) for model in unique(model for _, model in found)}
+    shares = {model: mean_shares(results, 'memory', model, methods) for model in unique(model for _, model in found)}
     rows = [
         [method, *(by[method] for by in found.values()), _mean_rank(found, method), _mean_share(shares, method)]
         for method in methods
@@ -124,18 +132,6 @@ def _said(ground: Sequence[tuple], mine: Sequence[Result], results: Sequence[Res
     ]
     if lines:
         yield '\n'.join(f'- {line}' for line in lines) + '\n'
-
-
-def _memory_of_full(results: Sequence[Result], model: str, methods: Sequence[str]) -> dict[str, float]:
-    """The live peak of each method as a share of full fine-tuning's; the mean, where there are several settings."""
-    settings = by_setting([result for result in results if result.model == model], 'memory').values()
-    found = {}
-    for method in methods:
-        some = [share(*(find(one, name, lambda r: r.values['peak']) for name in (method, FULL))) for one in settings]
-        known = [value for value in some if isinstance(value, float)]
-        if known:
-            found[method] = statistics.mean(known)
-    return found
 
 
 def _mean_share(shares: dict[str, dict[str, float]], method: str) -> float | None:
