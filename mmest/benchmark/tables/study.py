@@ -28,7 +28,7 @@ otherwise.
 _FEW = """A part of the training images, the same for all methods, for as many steps as with all of them and at the rate
 that the method chose on all of them ([`few_shot.py`](../benchmarks/grids/few_shot.py)).
 """
-_LONGER = """A step beside a frozen backbone takes less time, so a method there can take more of them. The time is that of
+_LONGER = """A step beside a frozen backbone takes less time, so a method there can take more of them. The time is of
 all steps, by the records of step times, as a share of full fine-tuning's at the usual length; rates are those of the
 usual length ([`longer.py`](../benchmarks/grids/longer.py)).
 """
