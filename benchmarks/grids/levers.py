@@ -32,7 +32,7 @@ def more_blocks(head, backbone, blocks):
 
 
 frcnn, upernet = 'detection/custom/faster-rcnn', 'segmentation/custom/upernet'
-rungs = ['frozen_bf16', 'side_bf16', 'heads_recomputed', 'loss_in_rows']
+rungs = ['frozen_bf16', 'side_int8', 'heads_recomputed', 'loss_in_rows']
 side = {
     'not recomputed': dict(recompute=False),
     'every second block': dict(taps=2),
@@ -49,6 +49,7 @@ memory = [
     levers(upernet, 'swin-t', 'est', 'loss_in_rows'),
     levers(frcnn, 'swin-t', 'est', 'frozen_bf16'),
     levers(frcnn, 'swin-t', 'est', 'side_bf16'),
+    levers(frcnn, 'swin-t', 'est', 'side_int8'),
     levers(frcnn, 'swin-t', 'est', 'heads_recomputed'),
     levers(upernet, 'swin-b', 'est', 'lowest'),
     levers(upernet, 'vit-b', 'est', 'lowest'),

@@ -1,5 +1,5 @@
-# Whether EST scores the same beside a backbone in bf16: a detection and a segmentation, at the rates that the sweeps of
-# accuracy.py chose for EST as it is.
+# Whether EST scores the same beside a backbone in bf16, and with what it keeps for backward in 8 bits: a detection and
+# a segmentation, at the rates that the sweeps of accuracy.py chose for EST as it is.
 _base_ = './accuracy.py'
 accuracy = [
     dict(
@@ -7,9 +7,10 @@ accuracy = [
         tunings=['est'],
         seeds=_base_.seeds,
         sweep=dict(_base_.of_method[task], variant=''),
-        variant='frozen bf16',
-        options={'memory': ['frozen_bf16']},
+        variant=lever.replace('_', ' '),
+        options={'memory': [lever]},
     )
+    for lever in ('frozen_bf16', 'side_int8')
     for task in ('configs/detection/hrplanes/retinanet', 'configs/segmentation/epfl_road/segformer')
 ]
 memory, time = [], []

@@ -1,35 +1,83 @@
 """The precision in which maps wait for the backward pass."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+SAVED = (None, 'bf16', 'int8')
+
+#: How many values of a map, as they lie in memory, share a scale in 8 bits.
+BLOCK = 64
+
+
+class Int8(NamedTuple):
+    """A map in 8 bits, by blocks: each value is a multiple of a 127th of the largest of its block (blockwise
+    quantisation; Dettmers et al., "8-bit Optimizers via Block-wise Quantization", ICLR 2022, with even steps).
+    """
+
+    values: Tensor
+    scales: Tensor
+    shape: torch.Size
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, x: Tensor) -> 'Int8':
+        flat = x.detach().flatten()
+        blocks = F.pad(flat, (0, -len(flat) % BLOCK)).view(-1, BLOCK).float()
+        scales = blocks.abs().amax(1, keepdim=True) / 127
+        # A block of zeros has no scale to divide by.
+        values = (blocks / scales.clamp(min=torch.finfo(torch.float32).tiny)).round().to(torch.int8)
+        return cls(values, scales, x.shape, x.dtype)
+
+    def restored(self) -> Tensor:
+        flat = (self.values * self.scales).flatten()
+        return flat[: self.shape.numel()].view(self.shape).to(self.dtype)
+
+
+class BF16(NamedTuple):
+    """A map in bfloat16."""
+
+    values: Tensor
+
+    @classmethod
+    def of(cls, x: Tensor) -> 'BF16':
+        # Without history: a saved result must not own its own graph.
+        return cls(x.detach().bfloat16())
+
+    def restored(self) -> Tensor:
+        return self.values.float()
+
 
 def saving(module: nn.Module, dtype: str | None) -> AbstractContextManager:
-    """What a module's forward pass runs in, so that backward keeps float32 maps in half the bytes.
+    """What a module's forward pass runs in, so that backward keeps maps in fewer bytes.
 
     The forward pass is as without; gradients are those of rounded maps. Weights are kept as they are.
 
     Args:
         module: whose weights these are.
-        dtype: ``bf16``, or None: as they are.
+        dtype: ``bf16``: float32 maps in half the bytes; ``int8``: all maps in one byte a value, and a sixteenth of one
+            more; None: as they are.
     """
     if dtype is None or not torch.is_grad_enabled():
         return nullcontext()
+    kind, narrower, size = {
+        'bf16': (BF16, (torch.float32,), 2),
+        'int8': (Int8, (torch.float32, torch.bfloat16, torch.float16), 1 + 4 / BLOCK),
+    }[dtype]
     # The storage's Python object lives exactly as long as the storage, and fake tensors have one too.
     weights = {id(p.untyped_storage()) for p in module.parameters()}
 
-    def pack(x: Tensor) -> tuple[Tensor, bool]:
+    def pack(x: Tensor) -> Tensor | BF16 | Int8:
         storage = x.untyped_storage()
         # Of a view of a larger map, or of a few values seen as many, a copy would add bytes.
-        rounds = x.dtype == torch.float32 and id(storage) not in weights and 2 * x.numel() < storage.nbytes()
-        # Without history: a saved result must not own its own graph.
-        return (x.detach().bfloat16() if rounds else x.detach()), rounds
+        rounds = x.dtype in narrower and id(storage) not in weights and size * x.numel() < storage.nbytes()
+        return kind.of(x) if rounds else x.detach()
 
-    def unpack(packed: tuple[Tensor, bool]) -> Tensor:
-        x, rounded = packed
-        return x.float() if rounded else x
+    def unpack(packed: Tensor | BF16 | Int8) -> Tensor:
+        return packed if isinstance(packed, Tensor) else packed.restored()
 
     return saved_tensors_hooks(pack, unpack)

@@ -17,8 +17,8 @@ from mmest.anatomy.probe import maps_of
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones.compiled import CompiledForward
 from mmest.backbones.frozen_norm import is_frozen_norm, normed_by_constants
-from mmest.backbones.frozen_precision import PRECISIONS, FrozenPrecision
-from mmest.backbones.saved_precision import saving
+from mmest.backbones.frozen_precision import FrozenPrecision
+from mmest.backbones.saved_precision import SAVED, saving
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.digests import digests
 from mmest.checkpoints.pretrained import MIN_COVERAGE, Coverage, load_pretrained, pretrained_source
@@ -50,8 +50,8 @@ class TunedBackbone(BaseModule):
         allow_random: let a frozen backbone train beside others though no file gave it weights.
         frozen_dtype: ``bf16`` keeps the frozen weights in bfloat16, half the bytes, and runs the backbone in mixed
             precision; neck and side network get its maps as without. For methods beside the backbone, and Frozen.
-        saved_dtype: ``bf16`` keeps what a method beside the backbone needs for backward in bfloat16: half the bytes,
-            and gradients of maps that are rounded.
+        saved_dtype: ``bf16`` or ``int8``: in what a method beside the backbone keeps its maps for backward: half or
+            little more than a quarter of the bytes, and gradients of maps that are rounded.
         compile: run the backbone by ``torch.compile`` in training. For methods beside the backbone, and Frozen.
         init_cfg: must be None; checkpoints of the backbone belong to its own config, where inference finds them too.
         pretrained: must be None, for the same reason.
@@ -132,8 +132,8 @@ class TunedBackbone(BaseModule):
             )
 
     def _checked_for_saving(self, dtype: str | None) -> str | None:
-        if dtype not in PRECISIONS:
-            raise ValueError(f"saved_dtype should be None or 'bf16', but it is {dtype!r}.")
+        if dtype not in SAVED:
+            raise ValueError(f"saved_dtype should be None, 'bf16' or 'int8', but it is {dtype!r}.")
         if dtype and not self.method.beside:
             raise ValueError(
                 f"saved_dtype='{dtype}' is for what a method beside the backbone keeps for backward, and "

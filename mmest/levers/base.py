@@ -26,6 +26,9 @@ class Lever:
     #: Whether ``lowest`` turns it on.
     safe = True
 
+    #: The lever that does the same further, and takes its place in ``lowest`` where both suit.
+    outdone_by: str | None = None
+
     def unsuited(self, cfg: Config) -> str | None:
         """Why it can do nothing for a config's method or model; None where it can."""
         return None

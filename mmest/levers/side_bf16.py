@@ -13,6 +13,7 @@ class SideBF16(Lever):
     does = 'keep what the side network needs for backward in bfloat16'
     order = 15
     exact = False
+    outdone_by = 'side_int8'
 
     def unsuited(self, cfg: Config) -> str | None:
         method = TUNINGS.get(cfg.model.backbone.tuning.type)

@@ -44,7 +44,8 @@ def named(cfg: Config) -> list[Lever]:
         reason = known[name].unsuited(cfg) if name in known else None
         if reason:
             raise ValueError(f'The lever {name} does not suit this training: {reason}. Leave it out, or say {LOWEST}.')
-    lowest = [lever for lever in known.values() if LOWEST in asked and lever.safe and not lever.unsuited(cfg)]
+    suited = {name: lever for name, lever in known.items() if lever.safe and not lever.unsuited(cfg)}
+    lowest = [lever for lever in suited.values() if LOWEST in asked and lever.outdone_by not in suited]
     return [lever for lever in known.values() if lever.name in asked or lever in lowest]
 
 

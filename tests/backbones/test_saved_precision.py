@@ -1,10 +1,12 @@
-"""What a side network keeps for backward in bfloat16: half the bytes, and gradients that are nearly the exact ones."""
+"""What a side network keeps for backward in fewer bytes, and gradients that are nearly the exact ones."""
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.registry import MODELS
 from toy import BACKBONES, METHODS, SIDE, image
 
+from mmest.backbones.saved_precision import BLOCK, Int8
 from mmest.measure.memory import LiveTensorCounter
 
 # Largest distance of all gradients together from the exact ones, as a share of these.
@@ -37,23 +39,49 @@ def test_gradients_are_nearly_exact(method):
     assert 0 < (rounded - wanted).norm() / wanted.norm() < ERROR
 
 
-def test_gradients_of_blocks_that_are_not_recomputed_are_nearly_exact():
-    (_, wanted), (_, rounded) = (gradients(trained('est', saved, recompute=False)) for saved in (None, 'bf16'))
+@pytest.mark.parametrize('name', BACKBONES)
+@pytest.mark.parametrize('saved', ['bf16', 'int8'])
+@pytest.mark.parametrize('more', [{}, dict(recompute=False)])
+def test_gradients_of_est_are_nearly_exact(name, saved, more):
+    (exact, wanted), (found, rounded) = (gradients(trained('est', kept, name, **more)) for kept in (None, saved))
+    assert all(torch.equal(a, b) for a, b in zip(exact, found, strict=True))
     assert 0 < (rounded - wanted).norm() / wanted.norm() < ERROR
 
 
+@pytest.mark.parametrize('shape', [(3, 5, 7), (64,), (2, 128), (1, 1)])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_eight_bits_are_right_to_half_a_step(shape, dtype):
+    x = (torch.randn(shape) * 10 ** torch.randn(shape)).to(dtype)
+    found = Int8.of(x).restored()
+    assert found.shape == x.shape and found.dtype == dtype
+    flat, back = (F.pad(y.flatten().double(), (0, -y.numel() % BLOCK)).view(-1, BLOCK) for y in (x, found))
+    step = flat.abs().amax(1, keepdim=True) / 127
+    # Half a step, and what the type itself cannot hold.
+    assert ((flat - back).abs() <= step * 0.501 + torch.finfo(dtype).eps * flat.abs()).all()
+    assert Int8.of(torch.zeros(3, 70)).restored().eq(0).all()
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_what_is_no_number_stays_none(value):
+    x = torch.ones(2, 64)
+    x[1, 3] = value
+    found = Int8.of(x).restored()
+    assert torch.equal(found[0], x[0]) and not found[1, 3].isfinite()
+
+
 @pytest.mark.parametrize('more', [{}, dict(recompute=False)])
-def test_half_of_the_bytes_wait(more):
+@pytest.mark.parametrize('saved, share', [('bf16', 0.65), ('int8', 0.45)])
+def test_fewer_bytes_wait(more, saved, share):
     held = []
-    for saved in (None, 'bf16'):
-        tuned, x = trained('est', saved, **more), image(128, 128)
+    for dtype in (None, saved):
+        tuned, x = trained('est', dtype, **more), image(128, 128)
         with LiveTensorCounter() as counter:
             before = counter.total
             features = tuned(x)
             held.append(counter.total - before - sum(f.nbytes for f in features))
             kept = [p.nbytes for p in (*tuned.parameters(), *tuned.buffers())] + [x.nbytes]
         held[-1] -= sum(kept)
-    assert held[1] < 0.65 * held[0]
+    assert held[1] < share * held[0]
 
 
 def test_without_gradients_nothing_is_rounded():
@@ -70,5 +98,5 @@ def test_methods_that_are_not_beside_the_backbone_are_refused(method, name):
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match="saved_dtype should be None or 'bf16', but it is 'fp8'"):
+    with pytest.raises(ValueError, match="saved_dtype should be None, 'bf16' or 'int8', but it is 'fp8'"):
         trained('est', 'fp8')

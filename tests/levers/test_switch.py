@@ -20,7 +20,7 @@ LOWEST = dict(
     lora=['blocks_recomputed', 'heads_recomputed', 'loss_in_rows'],
     steered_est=['blocks_recomputed', 'heads_recomputed', 'loss_in_rows'],
     frozen=['frozen_bf16', 'heads_recomputed', 'loss_in_rows'],
-    est=['frozen_bf16', 'side_bf16', 'heads_recomputed', 'loss_in_rows'],
+    est=['frozen_bf16', 'side_int8', 'heads_recomputed', 'loss_in_rows'],
     lst=['frozen_bf16', 'side_bf16', 'heads_recomputed', 'loss_in_rows'],
     e3va=['side_bf16', 'heads_recomputed', 'loss_in_rows'],
 )
@@ -65,6 +65,8 @@ def test_levers_have_names_and_words_of_their_own():
         ('full', ['frozen_bf16'], 'frozen_bf16 does not suit this training: Full trains inside the backbone. Leave'),
         ('e3va', ['frozen_bf16'], 'E3VA runs layers of the frozen backbone again'),
         ('lora', ['side_bf16'], 'LoRA is no network beside the backbone'),
+        ('lst', ['side_int8'], 'what LST keeps for backward, if anything, does not stand 8 bits; side_bf16 may do'),
+        ('steered_est', ['side_int8'], 'what SteeredEST keeps for backward'),
         ('est', ['blocks_recomputed'], 'nothing runs backward through the blocks under EST'),
     ],
 )
@@ -135,9 +137,9 @@ def test_the_ladder_goes_down(tmp_path):
     rows = json.loads((tmp_path / 'ladder.json').read_text())['tunings']
     assert list(rows) == [
         'full', 'full, blocks_recomputed', 'partial, 3 blocks', 'partial, 2 blocks', 'frozen', 'est', '+ frozen_bf16',
-        '+ side_bf16', '+ heads_recomputed', '+ loss_in_rows', 'full, lowest',
+        '+ side_int8', '+ heads_recomputed', '+ loss_in_rows', 'full, lowest',
     ]  # fmt: skip
-    assert rows['+ side_bf16']['memory'] == ['frozen_bf16', 'side_bf16']
+    assert rows['+ side_int8']['memory'] == ['frozen_bf16', 'side_int8']
     peaks = [row['peak'] for row in list(rows.values())[5:10]]
     assert peaks == sorted(peaks, reverse=True) and peaks[-1] < 0.8 * peaks[0]
     assert rows['full, lowest']['peak'] < rows['full']['peak']

@@ -156,6 +156,8 @@ class EST(ExpandingSideNetwork):
     acts_on = 'beside the backbone'
     source = 'Yu et al., IEEE JSTARS 2025'
 
+    keeps_in_8_bits = True
+
     #: Whether what it reads changes while it trains.
     taps_drift = False
 
