@@ -1,7 +1,8 @@
 """The precision in which maps wait for the backward pass."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,8 @@ SAVED = (None, 'bf16', 'int8')
 BLOCK = 64
 
 
-class Int8(NamedTuple):
+@dataclass(frozen=True)
+class Int8:
     """A map in 8 bits, by blocks: each value is a multiple of a 127th of the largest of its block (blockwise
     quantisation; Dettmers et al., "8-bit Optimizers via Block-wise Quantization", ICLR 2022, with even steps).
     """
@@ -23,6 +25,9 @@ class Int8(NamedTuple):
     scales: Tensor
     shape: torch.Size
     dtype: torch.dtype
+
+    narrows: ClassVar = (torch.float32, torch.bfloat16, torch.float16)
+    bytes_each: ClassVar = 1 + 4 / BLOCK
 
     @classmethod
     def of(cls, x: Tensor) -> 'Int8':
@@ -38,10 +43,14 @@ class Int8(NamedTuple):
         return flat[: self.shape.numel()].view(self.shape).to(self.dtype)
 
 
-class BF16(NamedTuple):
+@dataclass(frozen=True)
+class BF16:
     """A map in bfloat16."""
 
     values: Tensor
+
+    narrows: ClassVar = (torch.float32,)
+    bytes_each: ClassVar = 2
 
     @classmethod
     def of(cls, x: Tensor) -> 'BF16':
@@ -64,17 +73,15 @@ def saving(module: nn.Module, dtype: str | None) -> AbstractContextManager:
     """
     if dtype is None or not torch.is_grad_enabled():
         return nullcontext()
-    kind, narrower, size = {
-        'bf16': (BF16, (torch.float32,), 2),
-        'int8': (Int8, (torch.float32, torch.bfloat16, torch.float16), 1 + 4 / BLOCK),
-    }[dtype]
+    kind: type[BF16 | Int8] = BF16 if dtype == 'bf16' else Int8
     # The storage's Python object lives exactly as long as the storage, and fake tensors have one too.
     weights = {id(p.untyped_storage()) for p in module.parameters()}
 
     def pack(x: Tensor) -> Tensor | BF16 | Int8:
         storage = x.untyped_storage()
         # Of a view of a larger map, or of a few values seen as many, a copy would add bytes.
-        rounds = x.dtype in narrower and id(storage) not in weights and size * x.numel() < storage.nbytes()
+        fewer = x.dtype in kind.narrows and kind.bytes_each * x.numel() < storage.nbytes()
+        rounds = fewer and id(storage) not in weights
         return kind.of(x) if rounds else x.detach()
 
     def unpack(packed: Tensor | BF16 | Int8) -> Tensor:
