@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
+from torch.autograd.graph import saved_tensors_hooks
 from toy import BACKBONES, build, image
 
 from mmest.anatomy.blocks import find_anatomy
@@ -203,6 +204,24 @@ def test_recomputation_gives_the_same_gradients():
     tuned.method.recompute = False
     for a, b in zip(recomputed, gradients()):
         torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize('name', BACKBONES)
+def test_mixed_precision_keeps_taps_in_half_the_bytes(name):
+    """The stream of a transformer is float32 there, but what EST computes from it is not."""
+    found = []
+    for recompute in (True, False):
+        torch.manual_seed(0)
+        tuned, kept = build(name, dict(type='EST', recompute=recompute)).train(), []
+        randomised(tuned.method)
+        see = saved_tensors_hooks(lambda x, kept=kept: kept.append(x) or x, lambda x: x)
+        with torch.autocast('cpu', torch.bfloat16), see:
+            outputs = tuned(image())
+        taps = [x for x in kept if x.ndim == 4 and x.shape[-1] in {block.channels for block in tuned.method.tapped}]
+        assert (taps or not recompute) and all(x.dtype == torch.bfloat16 for x in taps)
+        sum(x.float().square().mean() for x in outputs).backward()
+        found.append([p.grad for p in tuned.method.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 def test_tap_density():

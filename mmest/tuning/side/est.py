@@ -210,6 +210,9 @@ class EST(ExpandingSideNetwork):
     def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
         # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
         h = F.layer_norm(h, h.shape[-1:]) if self.tap_norms is None else self.tap_norms[i](h)
+        # In mixed precision the projection takes it so anyway, and what is kept is half as large.
+        if torch.amp.is_autocast_available(h.device.type) and torch.is_autocast_enabled(h.device.type):
+            h = h.to(torch.get_autocast_dtype(h.device.type))
         block = self.blocks[i]
         if self.recompute and self.training:
             return run_again(block, h, state)
