@@ -9,8 +9,8 @@ from mmest.anatomy.probe import probe, walk_back
 
 
 def narrow_blocks(backbone: nn.Module, anatomy: Anatomy) -> dict[int, Block]:
-    """The bottlenecks among the blocks, by index, each as what goes into the convolution that widens it: that has the
-    block's resolution and half of its channels or fewer, a quarter in a ResNet.
+    """The bottlenecks among the blocks, by index, each as what goes into the 1×1 convolution that widens it: that has
+    the block's resolution and half of its channels or fewer, a quarter in a ResNet.
 
     Runs one forward pass like :func:`mmest.anatomy.blocks.find_anatomy`, if there is anything to look for.
     """
@@ -18,7 +18,9 @@ def narrow_blocks(backbone: nn.Module, anatomy: Anatomy) -> dict[int, Block]:
         i: [
             f'{block.name}.{name}'
             for name, layer in backbone.get_submodule(block.name).named_modules()
-            if isinstance(layer, nn.Conv2d) and 2 * layer.in_channels <= block.channels == layer.out_channels
+            if isinstance(layer, nn.Conv2d)
+            and max(layer.kernel_size) == 1
+            and 2 * layer.in_channels <= block.channels == layer.out_channels
         ]
         for i, block in enumerate(anatomy.blocks)
     }
@@ -34,5 +36,7 @@ def narrow_blocks(backbone: nn.Module, anatomy: Anatomy) -> dict[int, Block]:
                 continue
             # A shortcut widens too, but the block's own input, which no parameter has changed.
             if walk_back(call.source_fn, (calls[block.name].source_fn,))[1]:
-                found[i] = replace(block, channels=call.source.shape[1], read_before=name)
+                channels = call.source.shape[1]
+                found[i] = replace(block, channels=channels, read_before=name, channels_first=True, prefix_tokens=0)
+                break  # what follows, such as attention, takes less from it
     return found

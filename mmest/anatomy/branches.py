@@ -77,14 +77,15 @@ def _parts(backbone: nn.Module, name: str, calls: dict[str, ModuleCall]) -> Iter
             yield full
 
 
-def _parameter_operands(node: Any, source: Any) -> Iterator[int]:
-    """The parameters, by id, that an operation takes, as they are or as what a layer makes of its one weight (a view, a
-    standardised weight), and not with the features, which come from ``source``.
+def _parameter_operands(node: Any, source: Any) -> Iterator[set[int]]:
+    """Of each operand of an operation that is made of parameters alone and not of the features, which come from
+    ``source``, the ids of these parameters: one as it is, or what a layer makes of its weight (a view, a standardised
+    weight, which may have a gain).
     """
     for fn, _ in node.next_functions:
         met, parameters = walk_back(fn, (source,))
-        if not met and len(parameters) == 1:
-            yield from parameters
+        if parameters and not met:
+            yield parameters
 
 
 def _nodes(start: Any, goal: Any, stops: Callable[[Any], bool] = lambda node: False) -> Iterator[Any]:
@@ -164,27 +165,25 @@ def _norm_before(backbone: nn.Module, block: str, name: str, calls: dict[str, Mo
 
 def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCall]) -> tuple[Weight, ...]:
     source, result = calls[name].source_fn, calls[end].output_fn
-    matrices = {id(p) for p in backbone.get_submodule(name).parameters() if p.ndim >= 2}
-    # Tables of positions go through layers too, but not the features.
-    used = {
-        p
-        for node in _nodes(result, source)
-        for p in matrices.intersection(_parameter_operands(node, source))
-        if source in set(_nodes(node, source))
-    }
+    # The gain of a standardised weight has as many dimensions, but one value for each output.
+    matrices = {id(p) for p in backbone.get_submodule(name).parameters() if p.ndim >= 2 and p.numel() > len(p)}
 
-    def takes_matrix(node: Any) -> bool:
-        return not matrices.isdisjoint(_parameter_operands(node, source))
+    def taken(node: Any) -> set[int]:
+        operands = (matrices & parameters for parameters in _parameter_operands(node, source))
+        return {p for weights in operands if len(weights) == 1 for p in weights}
 
-    last = {p for node in _nodes(result, source, takes_matrix) for p in _parameter_operands(node, source)}
+    used = {p for node in _nodes(result, source) if source in set(_nodes(node, source)) for p in taken(node)}
+    last = {p for node in _nodes(result, source, lambda node: bool(taken(node))) for p in taken(node)}
     weights = []
     for layer, module in backbone.get_submodule(name).named_modules(prefix=name):
         attribute = 'in_proj_weight' if isinstance(module, nn.MultiheadAttention) else 'weight'
         p = getattr(module, attribute, None)
-        if isinstance(module, (nn.Linear, nn.Conv2d, nn.MultiheadAttention)) and id(p) in used:
-            weights.append(
-                Weight(f'{layer}.{attribute}', layer, layer in calls and attribute == 'weight', id(p) in last)
-            )
+        if not isinstance(module, (nn.Linear, nn.Conv2d, nn.MultiheadAttention)) or id(p) not in used:
+            continue
+        # Tables of positions go through layers too, but not the features.
+        if layer in calls and source not in set(_nodes(calls[layer].output_fn, source)):
+            continue
+        weights.append(Weight(f'{layer}.{attribute}', layer, layer in calls and attribute == 'weight', id(p) in last))
     return tuple(weights)
 
 

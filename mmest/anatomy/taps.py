@@ -25,7 +25,7 @@ def _see(hooked: Hooked, index: int, module, args, kwargs, output) -> None:
 
 
 def _see_input(hooked: Hooked, index: int, module, args, kwargs) -> None:
-    _see(hooked, index, module, args, kwargs, args)
+    _see(hooked, index, module, args, kwargs, (*args, *kwargs.values()))
 
 
 class TapReader:

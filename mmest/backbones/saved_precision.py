@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 SAVED = (None, 'bf16', 'int8')
 
-#: How many values of a map, as they lie in memory, share a scale in 8 bits.
+#: How many values share a scale in 8 bits, at most.
 BLOCK = 64
 
 
@@ -19,6 +18,8 @@ BLOCK = 64
 class Int8:
     """A map in 8 bits, by blocks: each value is a multiple of a 127th of the largest of its block (blockwise
     quantisation; Dettmers et al., "8-bit Optimizers via Block-wise Quantization", ICLR 2022, with even steps).
+
+    Blocks are parts of an image, of equal size and in the order of the dimensions, so that nothing is padded.
     """
 
     values: Tensor
@@ -27,20 +28,25 @@ class Int8:
     dtype: torch.dtype
 
     narrows: ClassVar = (torch.float32, torch.bfloat16, torch.float16)
-    bytes_each: ClassVar = 1 + 4 / BLOCK
+
+    @staticmethod
+    def _block(x: Tensor) -> int:
+        return max(size for size in range(1, BLOCK + 1) if x.shape[1:].numel() % size == 0)
+
+    @classmethod
+    def bytes_of(cls, x: Tensor) -> float:
+        return x.numel() * (1 + 4 / cls._block(x))
 
     @classmethod
     def of(cls, x: Tensor) -> 'Int8':
-        flat = x.detach().flatten()
-        blocks = F.pad(flat, (0, -len(flat) % BLOCK)).view(-1, BLOCK).float()
-        scales = blocks.abs().amax(1, keepdim=True) / 127
+        blocks = x.detach().reshape(-1, cls._block(x))
+        scales = torch.linalg.vector_norm(blocks, torch.inf, 1, keepdim=True, dtype=torch.float32) / 127
         # A block of zeros has no scale to divide by.
-        values = (blocks / scales.clamp(min=torch.finfo(torch.float32).tiny)).round().to(torch.int8)
+        values = (blocks / scales.clamp(min=torch.finfo(torch.float32).tiny)).round_().to(torch.int8)
         return cls(values, scales, x.shape, x.dtype)
 
     def restored(self) -> Tensor:
-        flat = (self.values * self.scales).flatten()
-        return flat[: self.shape.numel()].view(self.shape).to(self.dtype)
+        return (self.values * self.scales).view(self.shape).to(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,10 @@ class BF16:
     values: Tensor
 
     narrows: ClassVar = (torch.float32,)
-    bytes_each: ClassVar = 2
+
+    @staticmethod
+    def bytes_of(x: Tensor) -> float:
+        return 2 * x.numel()
 
     @classmethod
     def of(cls, x: Tensor) -> 'BF16':
@@ -68,8 +77,8 @@ def saving(module: nn.Module, dtype: str | None) -> AbstractContextManager:
 
     Args:
         module: whose weights these are.
-        dtype: ``bf16``: float32 maps in half the bytes; ``int8``: all maps in one byte a value, and a sixteenth of one
-            more; None: as they are.
+        dtype: ``bf16``: float32 maps in half the bytes; ``int8``: all maps in little more than one byte a
+            value; None: as they are.
     """
     if dtype is None or not torch.is_grad_enabled():
         return nullcontext()
@@ -79,9 +88,9 @@ def saving(module: nn.Module, dtype: str | None) -> AbstractContextManager:
 
     def pack(x: Tensor) -> Tensor | BF16 | Int8:
         storage = x.untyped_storage()
-        # Of a view of a larger map, or of a few values seen as many, a copy would add bytes.
-        fewer = x.dtype in kind.narrows and kind.bytes_each * x.numel() < storage.nbytes()
-        rounds = fewer and id(storage) not in weights
+        # Of a few values seen as many a copy would add bytes.
+        fewer = x.dtype in kind.narrows and kind.bytes_of(x) < storage.nbytes()
+        rounds = fewer and x.ndim > 1 and id(storage) not in weights
         return kind.of(x) if rounds else x.detach()
 
     def unpack(packed: Tensor | BF16 | Int8) -> Tensor:

@@ -219,11 +219,13 @@ def check_and_complete(tuned: Tuned, state_dict: dict[str, Tensor], prefix: str)
     wrong = [key for key in own if key not in frozen and (key not in given or given[key].shape != own[key].shape)]
     wrong += [key for key in given if key not in own]
     if wrong or len(left_out) != info['tensors'] or info.get('method') not in (None, type(tuned.method).__name__):
+        younger = [name for name in tuned.arguments if name not in info['arguments']]
+        before = f' It is older than {", ".join(younger)}: the changelog says what it needs there.' if younger else ''
         raise ValueError(
             f'This delta checkpoint belongs to {info["belongs_to"]}; here is {describe(tuned)}. '
             f'{len(wrong)} tensors do not fit{", first " + wrong[0] if wrong else ""}; '
             f'{info["tensors"]} frozen ones were left out, {len(left_out)} are wanted. '
-            'Use the config that it was trained with.'
+            f'Use the config that it was trained with.{before}'
         )
     names = [key[len(prefix) + len('backbone.') :] for key in left_out]
     _find_weights(info, tuned, set(names))

@@ -44,7 +44,12 @@ def named(cfg: Config) -> list[Lever]:
         reason = known[name].unsuited(cfg) if name in known else None
         if reason:
             raise ValueError(f'The lever {name} does not suit this training: {reason}. Leave it out, or say {LOWEST}.')
+    for name in asked:
+        if name in known and known[name].outdone_by in asked:
+            raise ValueError(f'The levers {name} and {known[name].outdone_by} do the same. Name one of them.')
     suited = {name: lever for name, lever in known.items() if lever.safe and not lever.unsuited(cfg)}
+    for name in asked:  # a choice of two that do the same is kept
+        suited.pop(known[name].outdone_by if name in known else '', None)
     lowest = [lever for lever in suited.values() if LOWEST in asked and lever.outdone_by not in suited]
     return [lever for lever in known.values() if lever.name in asked or lever in lowest]
 

@@ -40,7 +40,7 @@ class TuningMethod(nn.Module, Hooked):
     #: Whether it runs blocks of the backbone again in the backward pass by itself, and all with ``recompute_all``.
     recomputes_blocks = False
 
-    #: Whether its gradients stay within 1 % of the exact ones if what it keeps for backward is rounded to 8 bits.
+    #: Whether its gradients, all together, stay within 1 % of the exact ones if what it keeps is rounded to 8 bits.
     keeps_in_8_bits = False
 
     #: Arguments that change how it trains, not what it computes from given weights.

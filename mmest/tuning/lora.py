@@ -48,7 +48,8 @@ class LowRankUpdate(nn.Module):
         """
         if isinstance(layer, nn.Linear):
             return True
-        plain = type(layer).forward is nn.Conv2d.forward and layer.padding_mode == 'zeros'
+        own = [getattr(type(layer), name) is getattr(nn.Conv2d, name) for name in ('forward', '_conv_forward')]
+        plain = all(own) and layer.padding_mode == 'zeros'
         return plain and 3 * (self.a.numel() + self.b.numel()) < layer.weight.numel()
 
     def forward(self, layer: nn.Module, x: Tensor) -> Tensor:

@@ -15,6 +15,12 @@ BOTTLENECKS = {
     'shortcuts that pool': dict(type='mmdet.ResNet', depth=50, avg_down=True, **SMALL),
     'groups': dict(type='mmdet.ResNeXt', depth=50, groups=4, base_width=4, base_channels=8),
     'scales': dict(type='mmdet.Res2Net', depth=50, scales=4, base_width=26),
+    'attention behind': dict(
+        type='mmdet.ResNet',
+        depth=50,
+        plugins=[dict(cfg=dict(type='NonLocal2d'), stages=(False, True, True, True), position='after_conv3')],
+        **SMALL,
+    ),
     'split attention': dict(type='mmdet.ResNeSt', depth=50, base_channels=8, stem_channels=8),
 }
 OTHERS = {
@@ -22,6 +28,7 @@ OTHERS = {
     'convnext': CONVNEXT,
     'two equal convolutions': dict(type='mmdet.ResNet', depth=18, **SMALL),
     'wide inside': dict(type='mmdet.MobileNetV2'),
+    'widened by its spatial convolution': dict(type='mmdet.Darknet', depth=53),
     'squeeze and excitation': dict(type='mmdet.EfficientNet', arch='b0', out_indices=(3, 4, 5)),
 }
 
@@ -45,18 +52,19 @@ def test_others_have_no_narrow_place(name):
     assert narrow_blocks(backbone, find_anatomy(backbone)) == {}
 
 
-@pytest.mark.parametrize('taps', [1, 2, 'block'])
-def test_the_last_block_of_a_stage_is_read_at_its_output(taps):
-    tuned = build('resnet', dict(type='EST', taps=taps)).eval()
-    widening = {}
+@pytest.mark.parametrize('out_indices', [(0, 1, 2, 3), (2, 3)])
+@pytest.mark.parametrize('taps', [1, 2, 'block', 'stage'])
+def test_the_last_block_of_a_stage_is_read_at_its_output(taps, out_indices):
+    tuned = build('resnet', dict(type='EST', taps=taps), out_indices=out_indices).eval()
+    seen = {}
     for name, module in tuned.backbone.named_modules():
         if name.endswith('conv3'):
-            module.register_forward_pre_hook(lambda _, args, name=name: widening.update({name: args[0].clone()}))
+            module.register_forward_pre_hook(lambda _, args, name=name: seen.update({name: args[0].clone()}))
+        elif name.count('.') == 1 and name.startswith('layer'):
+            module.register_forward_hook(lambda _, args, output, name=name: seen.update({name: output.clone()}))
     features, read = tuned.read(image())
-    outputs = {output.block: features[k] for k, output in enumerate(tuned.method.outputs)}
-    assert set(outputs) <= {tap.block for tap in read}
-    for tap, block in zip(read, tuned.method.tapped):
-        wanted = outputs[tap.block] if tap.block in outputs else widening[f'{block.name}.conv3']
-        assert torch.equal(tap.feature, wanted)
-    wide = build('resnet', dict(type='EST', taps=taps, narrow_taps=False))
+    last = {'layer1.2', 'layer2.3', 'layer3.5', 'layer4.2'}
+    for tap, block in zip(read, tuned.method.tapped, strict=True):
+        assert torch.equal(tap.feature, seen[block.name if block.name in last else f'{block.name}.conv3'])
+    wide = build('resnet', dict(type='EST', taps=taps, narrow_taps=False), out_indices=out_indices)
     assert all(block.read_before is None for block in wide.method.tapped)

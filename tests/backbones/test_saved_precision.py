@@ -2,11 +2,10 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from mmengine.registry import MODELS
 from toy import BACKBONES, METHODS, SIDE, image
 
-from mmest.backbones.saved_precision import BLOCK, Int8
+from mmest.backbones.saved_precision import Int8
 from mmest.measure.memory import LiveTensorCounter
 
 # Largest distance of all gradients together from the exact ones, as a share of these.
@@ -48,16 +47,17 @@ def test_gradients_of_est_are_nearly_exact(name, saved, more):
     assert 0 < (rounded - wanted).norm() / wanted.norm() < ERROR
 
 
-@pytest.mark.parametrize('shape', [(3, 5, 7), (64,), (2, 128), (1, 1)])
+@pytest.mark.parametrize('shape, block', [((3, 5, 7), 35), ((4, 8, 8, 48), 64), ((2, 130), 26), ((9, 1), 1)])
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
-def test_eight_bits_are_right_to_half_a_step(shape, dtype):
+def test_eight_bits_are_right_to_half_a_step(shape, block, dtype):
     x = (torch.randn(shape) * 10 ** torch.randn(shape)).to(dtype)
     found = Int8.of(x).restored()
-    assert found.shape == x.shape and found.dtype == dtype
-    flat, back = (F.pad(y.flatten().double(), (0, -y.numel() % BLOCK)).view(-1, BLOCK) for y in (x, found))
-    step = flat.abs().amax(1, keepdim=True) / 127
+    assert found.shape == x.shape and found.dtype == dtype and found.is_contiguous()
+    values, back = x.double().view(-1, block), found.double().view(-1, block)
+    step = values.abs().amax(1, keepdim=True) / 127
     # Half a step, and what the type itself cannot hold.
-    assert ((flat - back).abs() <= step * 0.501 + torch.finfo(dtype).eps * flat.abs()).all()
+    assert ((values - back).abs() <= step * 0.501 + torch.finfo(dtype).eps * values.abs()).all()
+    assert Int8.bytes_of(x) == Int8.of(x).values.nbytes + Int8.of(x).scales.nbytes
     assert Int8.of(torch.zeros(3, 70)).restored().eq(0).all()
 
 

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason='the records are bes
 
 
 BOUND = 0.4
-# Where EST misses it, and what it stays under there. Beside half a ResNet-50 the peak is in the side network, which
-# reads maps of up to 1024 channels from blocks that work on a quarter of them.
-OVER = {('retinanet_r50-half', '4 × 192², fp32'): 0.43}
+# Where EST misses it, and what it stays under there. Beside half a ResNet-50 whose head takes all four stages, the side
+# network keeps a third as much as a frozen backbone needs in all: the outputs that end the stages are wide.
+OVER = {('segformer_r50-half', '4 × 256², fp32'): 0.46}
 
 
 def test_est_needs_at_most_two_fifths_where_the_floor_leaves_room():

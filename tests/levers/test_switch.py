@@ -45,6 +45,14 @@ def test_lowest_is_all_that_suits(method):
     assert cfg.to_dict() == once and cfg.memory == LOWEST[method]
 
 
+def test_a_choice_of_two_that_do_the_same_is_kept():
+    cfg = open_config(DEMO)
+    cfg.memory = ['lowest', 'side_bf16']
+    assert [lever.name for lever in named(cfg)] == [
+        'side_bf16' if name == 'side_int8' else name for name in LOWEST['est']
+    ]
+
+
 def test_a_detector_has_no_loss_over_pixels():
     cfg = open_config('mmest::demo/retinanet_swin_est')
     cfg.memory = 'lowest'
@@ -67,6 +75,7 @@ def test_levers_have_names_and_words_of_their_own():
         ('lora', ['side_bf16'], 'LoRA is no network beside the backbone'),
         ('lst', ['side_int8'], 'what LST keeps for backward, if anything, does not stand 8 bits; side_bf16 may do'),
         ('steered_est', ['side_int8'], 'what SteeredEST keeps for backward'),
+        ('est', ['side_bf16', 'side_int8'], 'The levers side_bf16 and side_int8 do the same. Name one of them.'),
         ('est', ['blocks_recomputed'], 'nothing runs backward through the blocks under EST'),
     ],
 )

@@ -20,6 +20,18 @@ class CenteredConv(nn.Conv2d):
         return F.conv2d(F.pad(x, self._reversed_padding_repeated_twice), weight, self.bias, self.stride)
 
 
+@MODELS.register_module()
+class ScaledConv(nn.Conv2d):
+    """Uses its weight with a trained gain, in what a convolution calls inside."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.gain = nn.Parameter(torch.rand(self.out_channels, 1, 1, 1) + 0.5)
+
+    def _conv_forward(self, x, weight, bias):
+        return super()._conv_forward(x, weight * self.gain, bias)
+
+
 @pytest.mark.parametrize('method', MERGING)
 @pytest.mark.parametrize('name', [*BACKBONES, 'beit', 'convnext'])
 def test_merged_backbones_compute_the_same(name, method):
@@ -27,7 +39,9 @@ def test_merged_backbones_compute_the_same(name, method):
 
 
 # What is trained beside a convolution has to be what a change of its weight would be, whatever it does with the weight.
-@pytest.mark.parametrize('conv', [dict(type='Conv2d', padding_mode='circular'), dict(type='CenteredConv')])
+@pytest.mark.parametrize(
+    'conv', [dict(type='Conv2d', padding_mode='circular'), dict(type='CenteredConv'), dict(type='ScaledConv')]
+)
 @pytest.mark.parametrize('method', ['lora', 'lora everywhere', 'ssf'])
 def test_convolutions_of_their_own_kind_merge_too(method, conv):
     assert_merges('resnet', method, conv_cfg=conv)

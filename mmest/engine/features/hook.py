@@ -150,9 +150,12 @@ def _first_image(runner: Runner) -> torch.Tensor:
 
 
 def _untuned(backbone: dict) -> Any:
-    """The config of a TunedBackbone without its method, and without the place of the weights, which have a digest."""
+    """The config of a TunedBackbone without its method and what that keeps, and without the place of the weights, which
+    have a digest.
+    """
     inner = {key: value for key, value in backbone['backbone'].items() if key != 'init_cfg'}
-    return _plain({key: value for key, value in backbone.items() if key != 'tuning'} | dict(backbone=inner))
+    outer = {key: value for key, value in backbone.items() if key not in ('tuning', 'saved_dtype')}
+    return _plain(outer | dict(backbone=inner))
 
 
 def _plain(part: Any) -> Any:

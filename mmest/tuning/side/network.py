@@ -12,6 +12,13 @@ from mmest.anatomy.taps import Tap
 from mmest.tuning.base import TuningMethod
 
 
+def stage_ends(anatomy: Anatomy) -> set[int]:
+    """Indices of the blocks that feed an output, and of the last block of every stage in front of them."""
+    feeding = {output.block for output in anatomy.outputs}
+    stages = [block.stage for block in anatomy.blocks[: max(feeding) + 1]]
+    return feeding | {i for i, (stage, following) in enumerate(zip(stages, stages[1:])) if stage != following}
+
+
 def choose_taps(anatomy: Anatomy, density: str | int) -> list[int]:
     """Indices of the blocks to tap.
 
@@ -33,7 +40,7 @@ def choose_taps(anatomy: Anatomy, density: str | int) -> list[int]:
     finest = max(anatomy.blocks[i].size for i in feeding)
     used = [i for i in used if anatomy.blocks[i].size <= finest]
     step = density if isinstance(density, int) else len(used)
-    ends = [i for i in used if i in feeding or i == used[-1] or anatomy.blocks[i].stage != anatomy.blocks[i + 1].stage]
+    ends = sorted(stage_ends(anatomy))
     return [i for i in used if (next(end for end in ends if end >= i) - i) % step == 0]
 
 
@@ -107,9 +114,8 @@ class SideNetwork(TuningMethod):
         self.anatomy = anatomy = find_anatomy(backbone)
         self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, taps)}
         if narrow_taps:
-            ends = choose_taps(anatomy, 'stage')
-            narrow = narrow_blocks(backbone, anatomy).items()
-            self.tapped_blocks |= {i: block for i, block in narrow if i in self.tapped_blocks and i not in ends}
+            inside = self.tapped_blocks.keys() - stage_ends(anatomy)
+            self.tapped_blocks |= {i: b for i, b in narrow_blocks(backbone, anatomy).items() if i in inside}
         self.tapped: list[Block] = list(self.tapped_blocks.values())
         self.outputs = anatomy.outputs
         self._refuse_rising_resolution(anatomy, type(backbone).__name__)

@@ -49,6 +49,7 @@ class SteeredEST(LowRankUpdates, EST):
         targets: the layers that are updated; see :class:`mmest.tuning.lora.LoRA`.
         reduction: see :class:`mmest.tuning.side.est.EST`.
         taps: see :func:`mmest.tuning.side.network.choose_taps`.
+        narrow_taps: see :class:`mmest.tuning.side.est.EST`.
         recompute_all: run all blocks again, the last and small ones too: more time, and less memory where the peak is
             in the head.
         lr_mult: factor on the learning rate of all that trains in and beside the backbone.
@@ -70,10 +71,11 @@ class SteeredEST(LowRankUpdates, EST):
         targets: None | str | Sequence[str] = None,
         reduction: int | None = None,
         taps: str | int = 1,
+        narrow_taps: bool = True,
         recompute_all: bool = False,
         lr_mult: float = 1.0,
     ) -> None:
-        super().__init__(backbone, reduction=reduction, taps=taps, lr_mult=lr_mult)
+        super().__init__(backbone, reduction=reduction, taps=taps, narrow_taps=narrow_taps, lr_mult=lr_mult)
         names = [block.name for block in self.anatomy.blocks]
         for name in names if recompute_all else blocks_to_run_again(bytes_kept(backbone, names)):
             self.hook_around(backbone, name, SteeredEST._rerun_in_backward)
