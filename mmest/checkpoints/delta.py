@@ -219,7 +219,8 @@ def check_and_complete(tuned: Tuned, state_dict: dict[str, Tensor], prefix: str)
     wrong = [key for key in own if key not in frozen and (key not in given or given[key].shape != own[key].shape)]
     wrong += [key for key in given if key not in own]
     if wrong or len(left_out) != info['tensors'] or info.get('method') not in (None, type(tuned.method).__name__):
-        younger = [name for name in tuned.arguments if name not in info['arguments']]
+        same = info.get('method') == type(tuned.method).__name__
+        younger = [name for name in tuned.arguments if same and name not in info['arguments']]
         before = f' It is older than {", ".join(younger)}: the changelog says what it needs there.' if younger else ''
         raise ValueError(
             f'This delta checkpoint belongs to {info["belongs_to"]}; here is {describe(tuned)}. '

@@ -121,6 +121,19 @@ def test_refuses_another_method(trained, weights, tmp_path, tuning):
         load_checkpoint(model, str(delta_of(trained)))
 
 
+def test_an_older_delta_that_does_not_fit_names_what_it_does_not_know(trained, weights, tmp_path):
+    _, folder = trained('resnet', 'est')
+    file, key = torch.load(folder / 'epoch_1.pth', weights_only=True), f'backbone.{DELTA_KEY}'
+    info = decode_info(file['state_dict'][key])
+    del info['arguments']['narrow_taps']
+    file['state_dict'][key] = encode_info(info)
+    torch.save(file, tmp_path / 'older.pth')
+    for tuning, said in ((dict(METHODS['est'], narrow_taps=False), True), (dict(type='LST'), False)):
+        with pytest.raises(ValueError, match='tensors do not fit') as error:
+            load_checkpoint(runner('resnet', tuning, weights['resnet'], tmp_path).model, str(tmp_path / 'older.pth'))
+        assert ('It is older than narrow_taps: the changelog says' in str(error.value)) is said
+
+
 def test_refuses_a_missing_pretrained_file(trained, tmp_path):
     model = runner('swin', METHODS['est'], tmp_path / 'nowhere.pth', tmp_path).model
     with pytest.raises(
