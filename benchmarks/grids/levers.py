@@ -65,6 +65,8 @@ memory = [
     # The largest that a card of 8 GiB is asked for.
     dict(levers('detection/custom/cascade-rcnn', 'swin-l', 'est', 'lowest'), sizes=[(1024, 1024)]),
     *(levers(upernet, backbone, 'full', 'lowest') for backbone in ('swin-b', 'vit-b')),
+    *(levers(frcnn, 'r50', method, 'lowest') for method in ('est', 'full')),
+    levers(frcnn, 'r50', 'est', 'frozen_bf16'),
 ]
 memory += [
     dict(configs=config, sizes=[(512, 512), (384, 384)], batch_sizes=[2], tunings=['full', 'frozen', 'partial', 'est']),
