@@ -34,6 +34,8 @@ methods = [
     'e3va',
     'dtl',
 ]
+# Which of the two a method has, by method and task.
+sweeps = {method: of_all if method == 'frozen' else of_method for method in methods}
 more_blocks = {f'{n} blocks': {'model.backbone.tuning.blocks': n} for n in (2, 3)}
 recomputed = {'model.backbone.backbone.with_cp': True}
 # Methods whose gradient crosses the backbone, which keeps its maps for it.
@@ -50,7 +52,7 @@ for backbone in backbones:
                 configs=configs,
                 tunings=[method],
                 seeds=seeds,
-                sweep=(of_all if method == 'frozen' else of_method)[task],
+                sweep=sweeps[method][task],
             )
             for method in methods
         ]

@@ -21,7 +21,7 @@ for backbone in ['deit-t', 'efficientnet-b0']:
                     configs=[f'{task}_{backbone}_est.py'],
                     tunings=[method],
                     seeds=_base_.seeds,
-                    sweep=dict((_base_.of_all if method == 'frozen' else _base_.of_method)[task], variant=''),
+                    sweep=dict(_base_.sweeps[method][task], variant=''),
                     variant=f'{share} per cent of the images',
                     options=options,
                 )

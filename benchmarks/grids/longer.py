@@ -25,7 +25,7 @@ for backbone in _base_.backbones[:2]:
                     configs=[f'{task}_{backbone}_est.py'],
                     tunings=[method],
                     seeds=_base_.seeds,
-                    sweep=dict((_base_.of_all if method == 'frozen' else _base_.of_method)[task], variant=''),
+                    sweep=dict(_base_.sweeps[method][task], variant=''),
                     variant=f'for {times:g} times the steps',
                     options=schedule,
                 )

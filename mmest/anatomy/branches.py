@@ -172,7 +172,7 @@ def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCa
         operands = (matrices & parameters for parameters in _parameter_operands(node, source))
         return {p for weights in operands if len(weights) == 1 for p in weights}
 
-    used = {p for node in _nodes(result, source) if source in set(_nodes(node, source)) for p in taken(node)}
+    used = {p for node in _nodes(result, source) for p in taken(node) if source in _nodes(node, source)}
     last = {p for node in _nodes(result, source, lambda node: bool(taken(node))) for p in taken(node)}
     weights = []
     for layer, module in backbone.get_submodule(name).named_modules(prefix=name):
@@ -181,7 +181,7 @@ def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCa
         if not isinstance(module, (nn.Linear, nn.Conv2d, nn.MultiheadAttention)) or id(p) not in used:
             continue
         # Tables of positions go through layers too, but not the features.
-        if layer in calls and source not in set(_nodes(calls[layer].output_fn, source)):
+        if layer in calls and source not in _nodes(calls[layer].output_fn, source):
             continue
         weights.append(Weight(f'{layer}.{attribute}', layer, layer in calls and attribute == 'weight', id(p) in last))
     return tuple(weights)

@@ -44,14 +44,17 @@ def named(cfg: Config) -> list[Lever]:
         reason = known[name].unsuited(cfg) if name in known else None
         if reason:
             raise ValueError(f'The lever {name} does not suit this training: {reason}. Leave it out, or say {LOWEST}.')
+    outdone = {lever.outdone_by: lever.name for lever in known.values() if lever.name in asked}
     for name in asked:
-        if name in known and known[name].outdone_by in asked:
-            raise ValueError(f'The levers {name} and {known[name].outdone_by} do the same. Name one of them.')
-    suited = {name: lever for name, lever in known.items() if lever.safe and not lever.unsuited(cfg)}
-    for name in asked:  # a choice of two that do the same is kept
-        suited.pop(known[name].outdone_by if name in known else '', None)
-    lowest = [lever for lever in suited.values() if LOWEST in asked and lever.outdone_by not in suited]
-    return [lever for lever in known.values() if lever.name in asked or lever in lowest]
+        if name in outdone:
+            raise ValueError(f'The levers {outdone[name]} and {name} do the same. Name one of them.')
+    lowest: dict[str, Lever] = {}
+    if LOWEST in asked:  # but for what was asked for in another way
+        suited = {lever.name: lever for lever in known.values() if lever.safe and not lever.unsuited(cfg)}
+        lowest = {
+            name: lever for name, lever in suited.items() if name not in outdone and lever.outdone_by not in suited
+        }
+    return [lever for name, lever in known.items() if name in asked or name in lowest]
 
 
 def configure(cfg: Config) -> None:

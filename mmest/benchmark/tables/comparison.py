@@ -1,7 +1,8 @@
 """The tables of a paper: methods in rows; parameters, memory, time and accuracy in columns."""
 
+import re
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from mmest.benchmark.metrics import in_percent, main_metric
@@ -85,19 +86,50 @@ def by_setting(results: Sequence[Result], kind: str) -> dict[str, list[Result]]:
     return {setting: [r for r in results if r.kind == kind and r.setting == setting] for setting in settings}
 
 
-def mean_shares(results: Sequence[Result], kind: str, model: str, methods: Sequence[str]) -> dict[str, float]:
-    """What methods need of full fine-tuning's memory or time for a step of one model: the mean over the settings in
-    which both were measured; methods without any are left out.
+def shares_of_full(results: Sequence[Result], kind: str, methods: Sequence[str]) -> dict[str, list[float]]:
+    """What methods need of full fine-tuning's memory or time for a step, in each model and setting in which both were
+    measured.
     """
     key = dict(memory='peak', time='median')[kind]
-    settings = by_setting([result for result in results if result.model == model], kind).values()
-    found = {}
-    for method in methods:
-        some = [share(*(find(one, name, lambda r: r.values[key]) for name in (method, FULL))) for one in settings]
-        known = [value for value in some if isinstance(value, float)]
-        if known:
-            found[method] = statistics.mean(known)
+    found: dict[str, list[float]] = {method: [] for method in methods}
+    for model in unique(r.model for r in results if r.kind == kind):
+        for mine in by_setting([r for r in results if r.model == model], kind).values():
+            full = find(mine, FULL, lambda r: r.values[key])
+            for method in methods:
+                value = share(find(mine, method, lambda r: r.values[key]), full)
+                if isinstance(value, float):
+                    found[method].append(value)
     return found
+
+
+def mean_shares(results: Sequence[Result], kind: str, model: str, methods: Sequence[str]) -> dict[str, float]:
+    """The mean of :func:`shares_of_full` over the settings of one model; methods without any are left out."""
+    shares = shares_of_full([result for result in results if result.model == model], kind, methods)
+    return {method: statistics.mean(known) for method, known in shares.items() if known}
+
+
+def trained_otherwise(
+    runs: Sequence[Result], variant: re.Pattern
+) -> Iterator[tuple[str, str, list[Result], dict[str, set[float]]]]:
+    """Data sets and models on which methods have variants of one kind: data set, model, all accuracies there, and the
+    numbers of the variants by method.
+
+    Args:
+        runs: the accuracies.
+        variant: what the variants are called, with one group, the number.
+    """
+    found = [
+        (r, method, match)
+        for r in runs
+        for method, _, name in [r.method.partition(', ')]
+        if (match := variant.fullmatch(name))
+    ]
+    for ground in unique((r.dataset, r.model) for r, _, _ in found):
+        numbers: dict[str, set[float]] = {}
+        for r, method, match in found:
+            if (r.dataset, r.model) == ground:
+                numbers.setdefault(method, set()).add(float(match[1]))
+        yield *ground, [r for r in runs if (r.dataset, r.model) == ground], numbers
 
 
 def _parameter_columns(results, methods) -> Iterable[tuple[Column, list]]:

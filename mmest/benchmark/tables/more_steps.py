@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 
 from mmest.measure.memory.compare import FULL
 
-from .comparison import mean_shares, methods_in_order, scores, unique
+from .comparison import mean_shares, methods_in_order, scores, trained_otherwise
 from .results import Result
 from .table import Column, Table
 
 #: How `benchmarks/grids/longer.py` calls longer trainings; one of the usual length has no variant.
-_LONGER = re.compile(r'(?P<method>[^,]+), for (?P<times>[\d.]+) times the steps')
+_LONGER = re.compile(r'for ([\d.]+) times the steps')
 
 
 def more_steps(runs: Sequence[Result], results: Sequence[Result]) -> Iterator[Table]:
@@ -20,13 +20,8 @@ def more_steps(runs: Sequence[Result], results: Sequence[Result]) -> Iterator[Ta
         runs: the accuracies.
         results: that have the times of a step.
     """
-    longer = [(r, found) for r in runs if (found := _LONGER.fullmatch(r.method))]
-    for dataset, model in unique((r.dataset, r.model) for r, _ in longer):
-        mine = [r for r in runs if (r.dataset, r.model) == (dataset, model)]
-        lengths: dict[str, set[float]] = {FULL: set()}
-        for r, found in longer:
-            if (r.dataset, r.model) == (dataset, model):
-                lengths.setdefault(found['method'], set()).add(float(found['times']))
+    for dataset, model, mine, by_method in trained_otherwise(runs, _LONGER):
+        lengths = {FULL: set(), **by_method}
         methods = [method for method in methods_in_order(mine) if method in lengths]
         times = mean_shares([r for r in results if r.dataset == dataset], 'time', model, methods)
         yield Table(

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmest.measure.memory.compare import FULL
 
-from .comparison import by_setting, find, methods_in_order, scores, share, unique, without_variants
+from .comparison import by_setting, find, methods_in_order, scores, share, shares_of_full, unique, without_variants
 from .results import Result
 from .table import Column, Spread, Table
 
@@ -26,17 +26,7 @@ def costs_and_gains(results: Sequence[Result]) -> Table:
             score = scores(mine, method)
             if isinstance(full, Spread) and isinstance(score, Spread):
                 gains[method].append(score.mean - full.mean)
-    costs = [gains]
-    for kind, key in (('memory', 'peak'), ('time', 'median')):
-        shares: dict[str, list[float]] = {method: [] for method in methods}
-        for model, setting in unique((r.model, r.setting) for r in results if r.kind == kind):
-            mine = [r for r in results if (r.kind, r.model, r.setting) == (kind, model, setting)]
-            full = find(mine, FULL, lambda r: r.values[key])
-            for method in methods:
-                value = share(find(mine, method, lambda r: r.values[key]), full)
-                if isinstance(value, float):
-                    shares[method].append(value)
-        costs.append(shares)
+    costs = [gains, *(shares_of_full(results, kind, methods) for kind in ('memory', 'time'))]
     columns = [Column('method')]
     for heading, form, where in (
         ('accuracy against full, points', '{:+.1f}', 'in'),
