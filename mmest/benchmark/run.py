@@ -25,6 +25,7 @@ from .grid import Cell
 
 _SHOWN = 20  # lines of an error that a record keeps: with CUDA the last ones say nothing of where it was
 _ROOT = str(Path(__file__).resolve().parents[2])
+_RECORDED = 'recorded'  # in the work folder of a cell that has its record
 _POLL = 5.0  # seconds between looks at what other runners have done
 
 
@@ -282,6 +283,7 @@ def measure(cell: Cell, path: Path, folder: Path, sources: str | None) -> None:
 
     measures = dict(memory=measure_memory, time=measure_time, largest_batch=measure_largest_batch, trial=run_trial)
     started = time.monotonic()
+    _forget_recorded(folder)
     try:
         if cell.kind in measures:
             result = measures[cell.kind](cell.request, folder)
@@ -292,6 +294,17 @@ def measure(cell: Cell, path: Path, folder: Path, sources: str | None) -> None:
         traceback.print_exc()
         result = failure(error)
     write_record(path, cell, sources, started, **result)
+    if not result['failed']:
+        (folder / _RECORDED).touch()
+
+
+def _forget_recorded(folder: Path) -> None:
+    """Have a cell begin anew whose record was there and is gone: a training that went on from its last checkpoint would
+    only be scored once more.
+    """
+    if (folder / _RECORDED).exists():
+        for path in (folder / _RECORDED, *folder.glob('*.pth')):
+            path.unlink()
 
 
 def failure(error: Exception) -> dict:

@@ -7,13 +7,17 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.progress import track
 
+from mmest.benchmark.again import AGAIN, draw_again
 from mmest.benchmark.done import is_done
 from mmest.benchmark.estimate import from_records, from_steps, summary
 from mmest.benchmark.grid import read_grid
 from mmest.benchmark.run import run_grid
 from mmest.benchmark.selection import select
+from mmest.benchmark.tables.repeated import read_again, repeated
+from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.together.run import TRAINS, run_together
 from mmest.cli._options import at_least
 from mmest.cli._refusal import Refusal, refusing
@@ -32,6 +36,9 @@ examples:
 
   # how long that takes and what memory it needs: from records, or else from one training step of each
   mmest benchmark benchmarks/grids/accuracy.py --out benchmarks/results --only dubai,est,full --estimate
+
+  # can it be repeated? Ten of its trainings once more, drawn at random, each beside its record
+  mmest benchmark benchmarks/grids/accuracy.py --out benchmarks/results --again 10
 
   # tables and figures from what it wrote
   mmest tables benchmarks/results --out tables/
@@ -66,7 +73,8 @@ turns in one process.
 
 what is written: NAME.json per cell, with the request (config text, method, seed, ...), commit, versions, hardware and
 what was found. A cell that fails has "failed": true and its error, and is tried again by the next run. A cell whose
-request has changed since is measured again. Checkpoints and output are in work_dirs/benchmarks.
+request has changed since is measured again. Checkpoints and output are in work_dirs/benchmarks. What --again trains
+goes to DIR/again; the same command goes on after an interruption, another --draw takes others.
 """
 
 
@@ -87,6 +95,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--estimate', action='store_true', help='say how long it takes and what memory it needs, and stop'
     )
+    parser.add_argument(
+        '--again',
+        type=at_least(1),
+        metavar='N',
+        help='train N of those that have a record in DIR once more, drawn at random, and compare',
+    )
+    parser.add_argument('--draw', type=int, default=0, metavar='SEED', help='of the random draw of --again (0)')
 
 
 def run(args: argparse.Namespace) -> None:
@@ -101,7 +116,10 @@ def run(args: argparse.Namespace) -> None:
         cells = read_grid(args.grid)
         if args.only:
             cells = select(cells, args.only.split(','))
-    todo = [cell for cell in cells if not is_done(args.out / f'{cell.name}.json', cell.request)]
+        out = args.out
+        if args.again:
+            cells, out = draw_again(cells, args.out, args.again, args.draw), args.out / AGAIN
+    todo = [cell for cell in cells if not is_done(out / f'{cell.name}.json', cell.request)]
     known = from_records(todo, [args.out])
     if args.estimate:
         unknown = [cell for cell in todo if cell.name not in known]
@@ -115,10 +133,10 @@ def run(args: argparse.Namespace) -> None:
     work, failed, others = Path('work_dirs', 'benchmarks'), [], cells
     try:
         if args.together:
-            failed += run_together(cells, args.out, work, console, args.jobs, args.together)
+            failed += run_together(cells, out, work, console, args.jobs, args.together)
             others = [cell for cell in cells if cell.kind not in TRAINS]
         if others:
-            failed += run_grid(others, args.out, work, console, args.jobs)
+            failed += run_grid(others, out, work, console, args.jobs)
     except KeyboardInterrupt:
         sys.exit('Interrupted; the same command goes on.')
     except BrokenProcessPool as error:
@@ -127,4 +145,7 @@ def run(args: argparse.Namespace) -> None:
             'fewer --together.'
         ) from error
     if failed:
-        raise Refusal(f'Cells that failed: {len(failed)} of {len(cells)}; their files in {args.out} say why.')
+        raise Refusal(f'Cells that failed: {len(failed)} of {len(cells)}; their files in {out} say why.')
+    if args.again:
+        table, verdict = repeated(read_results([args.out]), read_again([args.out]))
+        console.print(Markdown(table.markdown()), verdict)

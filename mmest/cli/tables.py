@@ -8,6 +8,7 @@ from mmengine.logging import MMLogger
 from mmest.benchmark.grid import read_asked
 from mmest.benchmark.tables.model_index import write_index
 from mmest.benchmark.tables.page import PAGE, Page
+from mmest.benchmark.tables.repeated import read_again
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.study import read_trials, study
 from mmest.benchmark.tables.texts import fill, with_overview
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
         texts |= {path: with_overview(path.read_text(), results) for path in args.into}
         if args.study:
             trials = read_trials(args.trials) if args.trials else []
-            texts[args.out / 'study.md'] = study(read_asked(args.study), results, trials)
+            texts[args.out / 'study.md'] = study(read_asked(args.study), results, trials, read_again(args.sources))
     Page(results, notes).write(args.out)
     if args.model_index:
         write_index(results, args.model_index)

@@ -13,6 +13,7 @@ from .care import unequal_care
 from .comparison import mean_shares, methods_in_order, scores, unique, without_variants
 from .few_images import few_images
 from .more_steps import more_steps
+from .repeated import repeated
 from .results import Result
 from .table import Column, Spread, Table
 
@@ -32,6 +33,10 @@ _LONGER = """A step beside a frozen backbone takes less time, so a method there 
 all steps, by the records of step times, as a share of full fine-tuning's at the usual length; rates are those of the
 usual length ([`longer.py`](../benchmarks/grids/longer.py)).
 """
+_AGAIN = """Trainings drawn at random from those that have a record, run once more with the same seed and rate:
+`mmest benchmark benchmarks/grids/accuracy.py --out benchmarks/results --again 10`. The deviation is that of seeds,
+pooled over the methods of a column above.
+"""
 _TRIALS = """A trial is a lead and no record: side network and head train for few steps on a finite set of views, on
 what the frozen backbone makes of them (full fine-tuning runs its backbone on the same views). Older ones were scored on
 validation images, later ones on a part of the training images that is held out. Every trial's JSON in
@@ -39,13 +44,16 @@ validation images, later ones on a part of the training images that is held out.
 """
 
 
-def study(asked: Sequence[dict], results: Sequence[Result], trials: Sequence[dict]) -> str:
+def study(
+    asked: Sequence[dict], results: Sequence[Result], trials: Sequence[dict], again: Sequence[Result] = ()
+) -> str:
     """The page.
 
     Args:
         asked: of the grid of the fair ground, by :func:`mmest.benchmark.grid.read_asked`.
         results: of all records.
         trials: records of trials that did not fail.
+        again: trainings that were run again, of :func:`mmest.benchmark.tables.repeated.read_again`.
     """
     ground = unique(_ground(cell['config']) for cell in asked)
     mine = [r for r in results if r.kind == 'accuracy' and (r.dataset, r.model) in ground]
@@ -60,6 +68,9 @@ def study(asked: Sequence[dict], results: Sequence[Result], trials: Sequence[dic
         found = [part for table in tables for part in (f'**{table.title}**\n', table.markdown())]
         if found:
             parts += [f'## {heading}\n', text, *found]
+    if again:
+        table, verdict = repeated(mine, again)
+        parts += ['## Run again\n', _AGAIN, table.markdown(), f'{verdict}\n']
     unequal = list(unequal_care(mine))
     if unequal:
         parts += ['## Where the care was not equal\n', '\n'.join(f'- {line}' for line in unequal) + '\n']

@@ -1,0 +1,114 @@
+"""Trainings that have a record are drawn, trained once more, and compared."""
+
+import json
+
+import pytest
+
+from mmest.benchmark import run
+from mmest.benchmark.again import AGAIN, draw_again
+from mmest.benchmark.grid import Cell
+from mmest.benchmark.tables.repeated import read_again, repeated
+from mmest.benchmark.tables.results import read_results
+from mmest.cli import main
+
+SWEEP = dict(of='method', factors=[1.0, 3.0], cells=['sweep_x1', 'sweep_x3'])
+
+
+def cell(name: str, kind: str = 'accuracy', **request) -> Cell:
+    return Cell(name, dict(kind=kind, sweep=SWEEP, **request))
+
+
+@pytest.fixture
+def cells(tmp_path):
+    """Eight trainings, six of them with a record, a failure and one of another request."""
+    cells = [cell(f'accuracy_{i}', seed=i) for i in range(8)]
+    for i, one in enumerate(cells[:7]):
+        asked = dict(one.request, seed=99) if i == 5 else one.request
+        record = dict(asked, factor=3.0, failed=i == 6)
+        (tmp_path / f'{one.name}.json').write_text(json.dumps(record))
+    return [*cells, cell('memory_0', 'memory')]
+
+
+def test_the_drawn_have_a_record_and_train_at_its_rate(cells, tmp_path):
+    drawn = draw_again(cells, tmp_path, 99, 0)
+    assert sorted(one.name for one in drawn) == [f'accuracy_{i}' for i in range(5)]
+    for one in drawn:
+        assert (one.request['sweep'], one.request['factor'], one.request['factor_of']) == (None, 3.0, 'method')
+        assert one.request['seed'] == int(one.name[-1])
+
+
+def test_a_draw_can_be_repeated_and_another_is_another(cells, tmp_path):
+    names = [[one.name for one in draw_again(cells, tmp_path, 3, draw)] for draw in (0, 0, 1, 2)]
+    assert names[0] == names[1] and len({tuple(sorted(some)) for some in names}) > 1
+
+
+def test_without_records_there_is_nothing_to_draw(cells, tmp_path):
+    with pytest.raises(ValueError, match='no record of a training that this grid asks for'):
+        draw_again(cells, tmp_path / AGAIN, 3, 0)
+
+
+def write(folder, method: str, seed: int, score: float) -> None:
+    folder.mkdir(exist_ok=True)
+    record = dict(
+        kind='accuracy',
+        config='configs/detection/sea/net_small_est.py',
+        method=method,
+        seed=seed,
+        failed=False,
+        metrics={'mIoU': score},
+    )
+    (folder / f'{method}{seed}.json').write_text(json.dumps(record))
+
+
+def test_the_deviation_is_pooled_over_methods(tmp_path):
+    for method, values in dict(full=[50, 52], est=[60, 64, 62], lora=[7]).items():
+        for seed, value in enumerate(values):
+            write(tmp_path, method, seed, value)
+    write(tmp_path / AGAIN, 'full', 0, 53.7)
+    write(tmp_path / AGAIN, 'est', 2, 58.0)
+    table, verdict = repeated(read_results([tmp_path]), read_again([tmp_path]))
+    # Squares of distances from the means: 1 + 1 of Full, 4 + 4 + 0 of EST; three degrees of freedom.
+    deviation = (10 / 3) ** 0.5
+    assert [row[1:] for row in table.rows] == [
+        [62.0, 58.0, -4.0, pytest.approx(deviation)],
+        [50.0, 53.7, pytest.approx(3.7), pytest.approx(deviation)],
+    ]
+    assert verdict == '0 of 2 are within 2 deviations of their record.'
+
+
+def test_one_seed_of_each_gives_no_verdict(tmp_path):
+    write(tmp_path, 'full', 0, 50)
+    write(tmp_path / AGAIN, 'full', 0, 51)
+    table, verdict = repeated(read_results([tmp_path]), read_again([tmp_path]))
+    assert table.rows[0][-1] is None and 'no deviation is known' in verdict
+
+
+def test_a_cell_whose_record_is_gone_begins_anew(tmp_path, monkeypatch):
+    asked = cell('memory_0', 'memory')
+    seen = []
+    monkeypatch.setattr(
+        'mmest.benchmark.training_step.measure_memory',
+        lambda request, folder: seen.append(sorted(path.name for path in folder.glob('*.pth'))) or {},
+    )
+    work = tmp_path / 'work'
+    work.mkdir()
+    (work / 'iter_1.pth').touch()  # of a run that was cut off: there is no record yet
+    for _ in range(2):
+        run.measure(asked, tmp_path / 'record.json', work, None)
+    assert seen == [['iter_1.pth'], []]
+
+
+def test_trained_and_trained_again(config, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'grid.py').write_text(
+        f"accuracy = [dict(configs=['{config('fpn_swin_est')}'], tunings=['frozen'], seeds=[0, 1])]"
+    )
+    command = ['benchmark', 'grid.py', '--out', 'out']
+    main(command)
+    main([*command, '--again', '1'])
+    said = ' '.join(capsys.readouterr().out.split())
+    records = list((tmp_path / 'out' / AGAIN).glob('*.json'))
+    assert len(records) == 1
+    first, second = (json.loads(path.read_text()) for path in (tmp_path / 'out' / records[0].name, records[0]))
+    assert second['metrics'] == first['metrics'] and second['losses'] == first['losses']
+    assert '1 of 1 are within 2 deviations' in said and 'fpn_swin on' in said
