@@ -56,7 +56,8 @@ class Anatomy:
     """Blocks in the order in which they run, outputs in the order in which they are returned.
 
     ``output_norms`` names the modules that lie between a block and an output and feed no later block, ``parameters``
-    the parameters that an output depends on, ``image`` is the height and width of the probe's image.
+    the parameters that an output depends on, ``image`` is the height and width of the probe's image, and
+    ``image_channels`` are the channels of every image.
     """
 
     blocks: tuple[Block, ...]
@@ -64,6 +65,7 @@ class Anatomy:
     output_norms: tuple[str, ...]
     parameters: tuple[str, ...]
     image: tuple[int, int]
+    image_channels: int
 
 
 def _weight_layers(module: nn.Module) -> list[nn.Module]:
@@ -188,7 +190,7 @@ def find_anatomy(backbone: nn.Module) -> Anatomy:
             f'{kind}: no blocks were found. A block is a member of an nn.ModuleList or nn.Sequential of modules of one '
             'class with at least two weight layers each. Use a method that needs no blocks, such as Full or Frozen.'
         )
-    calls, outputs, image = probe(backbone, names)
+    calls, outputs, image, image_channels = probe(backbone, names)
     blocks = _describe_blocks(backbone, calls, outputs, image)
     order = [calls[b.name] for b in blocks]
     stops = {call.output_fn: i for i, call in enumerate(order)}
@@ -212,4 +214,4 @@ def find_anatomy(backbone: nn.Module) -> Anatomy:
         if is_norm(module) and any(id(p) in after for p in module.parameters(recurse=False))
     )
     parameters = tuple(name for name, p in backbone.named_parameters() if id(p) in used)
-    return Anatomy(tuple(blocks), tuple(found), norms, parameters, image)
+    return Anatomy(tuple(blocks), tuple(found), norms, parameters, image, image_channels)

@@ -206,7 +206,7 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
     used = anatomy.blocks[: max(output.block for output in anatomy.outputs) + 1]
     prefixes = tuple(f'{block.name}.' for block in used)
     names = [name for name, _ in backbone.named_modules() if f'{name}.'.startswith(prefixes)]
-    calls, _, image = probe(backbone, names)
+    calls, _, image, _ = probe(backbone, names)
     branches: list[Branch] = []
     for i, block in enumerate(used):
         called = set(_parts(backbone, block.name, calls))

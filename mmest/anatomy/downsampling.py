@@ -20,7 +20,7 @@ def find_downsampling(backbone: nn.Module, anatomy: Anatomy) -> dict[int, str]:
     """
     blocks = anatomy.blocks
     names = [name for name, _ in backbone.named_modules() if name]
-    calls, _, _ = probe(backbone, names)
+    calls = probe(backbone, names).calls
     order = {name: i for i, name in enumerate(calls)}
     found: dict[int, str] = {}
     for i in range(1, len(blocks)):

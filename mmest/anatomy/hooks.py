@@ -67,6 +67,26 @@ def override(module: nn.Module, name: str, function: Callable) -> int:
     return key
 
 
+def restore(module: nn.Module) -> None:
+    """Take every override off a module, which has its class's methods again."""
+    for name in [name for name, value in module.__dict__.items() if isinstance(value, Override)]:
+        del module.__dict__[name]
+
+
+def is_hooked(module: nn.Module) -> bool:
+    """Whether an override or a hook of a :class:`Hooked` is on a module."""
+    hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+    return any(isinstance(value, Override) for value in module.__dict__.values()) or any(
+        isinstance(hook, partial) and isinstance(getattr(hook.func, '__self__', None), Hooked) for hook in hooks
+    )
+
+
+def _seen_to_run(module: nn.Module, args: tuple) -> None:
+    """A hook that does nothing: torch's transformer layers in eval mode compute without calling their parts, but not
+    where one of these has a hook.
+    """
+
+
 class Pass:
     """One forward pass of one backbone in one thread.
 
@@ -148,6 +168,8 @@ class Hooked:
         run, kind = partial(self._run_hook, i), self._hook_places[i].kind
         if kind == 'around':
             self._hook_places[i].key = override(module, 'forward', run)
+            if _seen_to_run not in module._forward_pre_hooks.values():
+                module.register_forward_pre_hook(_seen_to_run)
         elif kind == 'before':
             self._hook_places[i].key = module.register_forward_pre_hook(run, with_kwargs=True).id
         else:
@@ -161,6 +183,8 @@ class Hooked:
                 continue
             if place.kind == 'around':
                 module.__dict__['forward'].functions.pop(place.key)
+                for key in [k for k, hook in module._forward_pre_hooks.items() if hook is _seen_to_run]:
+                    module._forward_pre_hooks.pop(key)
             elif place.kind == 'before':
                 module._forward_pre_hooks.pop(place.key)
                 module._forward_pre_hooks_with_kwargs.pop(place.key, None)
@@ -220,9 +244,15 @@ class Hooked:
             RuntimeError: naming the first such module.
         """
         idle = [place.name for i, place in enumerate(self._hook_places) if i not in run.ran]
+        if idle and getattr(self, '_is_replica', False):
+            raise RuntimeError(
+                f'{type(self).__name__} does not run in the replicas of nn.DataParallel. Take '
+                'DistributedDataParallel: torchrun with mmest train, or one process per card.'
+            )
         if idle:
             raise RuntimeError(
                 f'{type(self).__name__}: {len(idle)} of its {len(self._hook_places)} places in '
                 f'{type(backbone).__name__} did not run in this forward pass, first "{idle[0]}", so what was trained '
-                'there would be missing: give the module back its place, or build the model anew.'
+                'there would be missing: give the module back its place, or build the model anew. torch.compile around '
+                'the model has this effect too; TunedBackbone(compile=True) compiles the frozen part.'
             )

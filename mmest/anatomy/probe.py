@@ -1,5 +1,6 @@
 """One small forward pass through a backbone, whose calls and autograd graph tell what the backbone is made of."""
 
+import copy
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,11 +35,14 @@ class ModuleCall:
 
 
 class Probe(NamedTuple):
-    """A forward pass: calls by module name in the order in which they ended, outputs, height and width of the image."""
+    """A forward pass: calls by module name in the order in which they ended, outputs, and height, width and channels of
+    the image.
+    """
 
     calls: dict[str, ModuleCall]
     outputs: list[Tensor]
     image: tuple[int, int]
+    image_channels: int
 
 
 def find_tensor(value: Any) -> Tensor | None:
@@ -147,7 +151,7 @@ def _run(backbone: nn.Module, names: Sequence[str], shape: tuple[int, int, int])
     finally:
         for handle in handles:
             handle.remove()
-    return Probe(calls, maps_of(outputs, image), shape[1:])
+    return Probe(calls, maps_of(outputs, image), shape[1:], shape[0])
 
 
 def maps_of(outputs: Any, image: Tensor) -> list[Tensor]:
@@ -166,9 +170,14 @@ def with_maps(outputs: Any, image: Tensor, maps: Sequence[Tensor]) -> Any:
         return maps[0]
     left = iter(maps)
     if isinstance(outputs, Mapping):
-        return {key: value if value is image else next(left) for key, value in outputs.items()}
-    kind = tuple if isinstance(outputs, tuple) else list
-    return kind(value if value is image else next(left) for value in outputs)
+        found = copy.copy(outputs) if isinstance(outputs, dict) else dict(outputs)
+        for key, value in outputs.items():
+            found[key] = value if value is image else next(left)
+        return found
+    values = [value if value is image else next(left) for value in outputs]
+    if hasattr(outputs, '_make'):
+        return outputs._make(values)
+    return tuple(values) if isinstance(outputs, tuple) else values
 
 
 def probe(backbone: nn.Module, names: Sequence[str]) -> Probe:

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmest.anatomy.plain import is_plain
+
 
 def normed_by_constants(inner: Callable, module: nn.Module, x: Tensor) -> Tensor:
     """What ``inner(module, x)`` gives, for an override of a batch norm's forward method.
@@ -21,8 +23,9 @@ def normed_by_constants(inner: Callable, module: nn.Module, x: Tensor) -> Tensor
 
 
 def is_frozen_norm(module: nn.Module) -> bool:
-    """Whether a module is a batch norm of which nothing trains."""
-    return isinstance(module, _BatchNorm) and module.running_var is not None and not _learns(module)
+    """Whether a module is a batch norm, with nothing behind it, of which nothing trains."""
+    known = isinstance(module, _BatchNorm) and is_plain(module) and module.running_var is not None
+    return known and not _learns(module)
 
 
 def _learns(module: nn.Module) -> bool:

@@ -12,7 +12,7 @@ from mmengine.registry import HOOKS, MODELS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmest.anatomy.hooks import Pass, override
+from mmest.anatomy.hooks import Pass, is_hooked, override
 from mmest.anatomy.probe import maps_of
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones.compiled import CompiledForward
@@ -57,9 +57,9 @@ class TunedBackbone(BaseModule):
         pretrained: must be None, for the same reason.
 
     Raises:
-        ValueError: weights were given to the wrapper; the method is unknown; the backbone does not suit the method;
-            the method trains inside the backbone, and ``frozen_dtype`` or ``compile`` is set; it lies not beside the
-            backbone, and ``saved_dtype`` is set.
+        ValueError: weights were given to the wrapper; the method is unknown; the backbone does not suit the method, or
+            is tuned already; the method trains inside the backbone, and ``frozen_dtype`` or ``compile`` is set; it lies
+            not beside the backbone, and ``saved_dtype`` is set.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class TunedBackbone(BaseModule):
         hold_models_to_the_rule(TunedBackbone)
         # mmdet's Swin reads its init_cfg by attribute.
         self.backbone = backbone if isinstance(backbone, nn.Module) else MODELS.build(ConfigDict(backbone))
+        self._refuse_tuned()
         # Without touching the random numbers that neck and head start from: methods are compared from the same start.
         with torch.random.fork_rng():
             self.method = build_tuning(tuning, self.backbone)
@@ -109,6 +110,13 @@ class TunedBackbone(BaseModule):
             self.taps = TapReader(self.method, self.backbone, self.method.tapped_blocks)
         self._freeze()
         self.precision.narrow(self.backbone)
+
+    def _refuse_tuned(self) -> None:
+        if any(is_hooked(module) for module in self.backbone.modules()):
+            raise ValueError(
+                f'{type(self.backbone).__name__} is tuned already: what was added to it would run, unseen, inside of '
+                'what is added now. Build the module anew for every method, or have the first one merge() into it.'
+            )
 
     def _refuse_to_train_in(self, dtype: str | None) -> None:
         kind = type(self.method).__name__

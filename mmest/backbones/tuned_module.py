@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mmest.anatomy.hooks import restore
 from mmest.anatomy.probe import with_maps
 from mmest.backbones.tuned_backbone import TunedBackbone
 from mmest.checkpoints.digests import digests
@@ -45,7 +46,7 @@ class TunedModule(TunedBackbone):
         self.method.merge(self.backbone)
         self.method.release(self.backbone)
         for module in self.backbone.modules():
-            module.__dict__.pop('train', None)  # what kept frozen parts in eval mode
+            restore(module)  # what kept frozen parts in eval mode, and norms from keeping maps
         return self.backbone
 
 

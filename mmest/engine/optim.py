@@ -1,12 +1,13 @@
 """An optimizer over what trains, and nothing else."""
 
+import inspect
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor
-from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from torch import Tensor, nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
@@ -83,6 +84,9 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
         # mmengine hands model.parameters() to the optimizer, frozen ones too, where no option is set.
         self.paramwise_cfg = self.paramwise_cfg or dict(custom_keys={})
+        if self.base_lr is None:
+            kind = OPTIMIZERS.get(self.optimizer_cfg['type'])
+            self.base_lr = inspect.signature(kind).parameters['lr'].default
 
     def add_params(
         self, params: list[dict], module: nn.Module, prefix: str = '', is_dcn_module: int | float | None = None

@@ -85,7 +85,7 @@ class TrainingGuard(Hook):
                     f'{len(names)} frozen tensors of {path}.backbone have changed during training, first '
                     f'{names[0]}. Something outside mmest writes to the backbone; the run is not valid.'
                 )
-        wrong = [name for name, tensor in _trained(model) if not bool(torch.isfinite(tensor).all())]
+        wrong = [name for name, tensor in _written(model) if not bool(torch.isfinite(tensor).all())]
         if wrong:
             raise InvalidTraining(
                 f'{len(wrong)} trained tensors hold values that are not finite, first {wrong[0]}: the training '
@@ -138,6 +138,12 @@ _REMEDY = (
 
 def _trained(model: nn.Module) -> list[tuple[str, Tensor]]:
     return [(name, p.detach()) for name, p in model.named_parameters() if p.requires_grad]
+
+
+def _written(model: nn.Module) -> list[tuple[str, Tensor]]:
+    """What trains, and the statistics that norms gathered."""
+    statistics = ('running_mean', 'running_var')
+    return _trained(model) + [(name, b) for name, b in model.named_buffers() if name.endswith(statistics)]
 
 
 def _losses(outputs: dict | None) -> dict[str, float]:

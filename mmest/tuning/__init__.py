@@ -43,6 +43,11 @@ def build_tuning(cfg: dict, backbone: nn.Module) -> TuningMethod:
     check_knobs(kind, arguments)
     method = kind(backbone, **arguments)
     if method.trains and not any(True for _ in (*method.parameters(), *method.trained_parameters(backbone))):
+        if not any(p.requires_grad for p in backbone.parameters()):
+            raise ValueError(
+                f'{cfg["type"]} finds nothing to train in {type(backbone).__name__}: all of its parameters have '
+                'requires_grad=False. Set it to True for those that may train.'
+            )
         raise ValueError(
             f'{cfg["type"]} finds no place to act in {type(backbone).__name__}: it acts {method.acts_on}, where no '
             'block has a branch that keeps its shape. Use another method.'

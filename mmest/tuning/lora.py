@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmest.anatomy.blocks import Anatomy, find_anatomy
 from mmest.anatomy.branches import ATTENTION, CONV, Branch, Weight, find_branches
+from mmest.anatomy.plain import is_plain
 from mmest.anatomy.probe import first_tensor
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
@@ -48,8 +49,7 @@ class LowRankUpdate(nn.Module):
         """
         if isinstance(layer, nn.Linear):
             return True
-        own = [getattr(type(layer), name) is getattr(nn.Conv2d, name) for name in ('forward', '_conv_forward')]
-        plain = all(own) and layer.padding_mode == 'zeros'
+        plain = is_plain(layer) and layer.padding_mode == 'zeros'
         return plain and 3 * (self.a.numel() + self.b.numel()) < layer.weight.numel()
 
     def forward(self, layer: nn.Module, x: Tensor) -> Tensor:

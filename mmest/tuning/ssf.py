@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmest.anatomy.blocks import find_anatomy, is_norm
 from mmest.anatomy.branches import find_branches
+from mmest.anatomy.plain import is_plain
 from mmest.anatomy.probe import is_scaled, probe
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
@@ -45,13 +46,57 @@ class _Layer(NamedTuple):
     bias: str | None
 
 
+_BEHIND, _INSIDE = 'behind', 'inside'
+
+
+def _where(layer: nn.Module, x: Tensor | None, dim: int) -> str | None:
+    """Where a scale and a shift belong: behind a layer, if they are the same there as in its weight and bias, into
+    which they are merged; else in these, as with a norm that has its activation inside. None where the scale would do
+    nothing, as in a convolution that standardises its weight.
+
+    Args:
+        layer: a linear layer, a convolution or a norm.
+        x: what it takes, for its shape.
+        dim: of its output's channels.
+    """
+    if is_plain(layer) or x is None:
+        return _BEHIND
+    random = torch.Generator().manual_seed(0)
+    bias = layer.bias if isinstance(getattr(layer, 'bias', None), Tensor) else None
+    change = ScaleShift(len(layer.weight), dim, bias is not None)
+    places = {name: Place('', name) for name in (('weight',) if bias is None else ('weight', 'bias'))}
+
+    def run(tensors: dict[str, Tensor | None]) -> Tensor:
+        twin = with_tensors(layer, places, {name: tensors[name] for name in places})
+        twin.training = False
+        return twin.forward(some)
+
+    with torch.no_grad():
+        some = torch.randn(x.shape, generator=random).to(x)
+        for p in change.parameters():
+            p.uniform_(0.5, 1.5, generator=random)
+        change.to(layer.weight)
+        before, after = run(dict(weight=layer.weight, bias=bias)), run(change.of(layer.weight, bias))
+        if _close(after, change(before)):
+            return _BEHIND
+        only_shifted = (
+            before if bias is None else run(dict(weight=layer.weight, bias=change.of(layer.weight, bias)['bias']))
+        )
+        return None if _close(after, only_shifted) else _INSIDE
+
+
+def _close(x: Tensor, y: Tensor) -> bool:
+    return bool((x - y).abs().max() <= 1e-3 * y.abs().max())
+
+
 @TUNINGS.register_module()
 class SSF(TuningMethod):
     """A scale and a shift behind every linear layer, convolution and normalisation (Lian et al., 2022).
 
     Where a layer has no bias there is a scale only: a shift there could not be merged. What follows such a layer is a
-    normalisation in most backbones, whose own shift does the same. The published code draws γ from N(1, 0.02²) and β
-    from N(0, 0.02²); both start at the identity here.
+    normalisation in most backbones, whose own shift does the same. A norm that has its activation inside gets them
+    inside, in front of it; a convolution that standardises its weight, which no scale changes, gets none. The published
+    code draws γ from N(1, 0.02²) and β from N(0, 0.02²); both start at the identity here.
 
     Args:
         backbone: the backbone to tune.
@@ -70,7 +115,7 @@ class SSF(TuningMethod):
             for name, module in backbone.named_modules()
             if f'{name}.weight' in used and (isinstance(module, (nn.Linear, nn.Conv2d)) or is_norm(module))
         ]
-        calls, _, image = probe(backbone, names)
+        calls, _, image, _ = probe(backbone, names)
         self.changes = nn.ModuleList()
         self._layers: list[_Layer] = []
         for name in names:
@@ -80,8 +125,13 @@ class SSF(TuningMethod):
                 first = (
                     output.ndim == 4 and output.shape[1] == layer.weight.shape[0] and is_scaled(output.shape[2:], image)
                 )
-                self._add(backbone, f'{name}.weight', f'{name}.bias', 1 if first else -1)
-                self.hook_after(backbone, name, SSF._change, len(self.changes) - 1)
+                dim = 1 if first else -1
+                place = _where(layer, calls[name].source, dim)
+                if place == _BEHIND:
+                    self._add(backbone, f'{name}.weight', f'{name}.bias', dim)
+                    self.hook_after(backbone, name, SSF._change, len(self.changes) - 1)
+                elif place == _INSIDE:
+                    self._substitute(backbone, name, name, f'{name}.weight')
         for branch in find_branches(backbone, anatomy):
             for weight in branch.weights:
                 if not weight.called:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.registry import MODELS
 from torch import nn
 from torch.autograd.graph import saved_tensors_hooks
 from toy import METHODS, build, image
@@ -53,15 +54,24 @@ def test_in_bfloat16():
     assert y.dtype == x.grad.dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize('method', ['lora', 'adapter', 'steered_est', 'partial', 'norm_tuning', 'full'])
-def test_methods_get_the_same_gradients(method, monkeypatch):
+@MODELS.register_module()
+class NormTwice(nn.BatchNorm2d):
+    """Does more than norm, as timm's norms with an activation do."""
+
+    def forward(self, x):
+        return super().forward(x).sin()
+
+
+@pytest.mark.parametrize('kind', ['BN', 'NormTwice'])
+@pytest.mark.parametrize('method', ['lora', 'adapter', 'ssf', 'steered_est', 'partial', 'norm_tuning', 'full'])
+def test_methods_get_the_same_gradients(method, kind, monkeypatch):
     gradients = []
     for constants in (True, False):
         with monkeypatch.context() as patch:
             if not constants:
                 patch.setattr(tuned_backbone, 'is_frozen_norm', lambda module: False)
             torch.manual_seed(0)
-            tuned = build('resnet', METHODS[method]).train()
+            tuned = build('resnet', METHODS[method], norm_cfg=dict(type=kind)).train()
             for p in tuned.method.parameters():
                 torch.manual_seed(p.numel())
                 nn.init.normal_(p, std=0.05)

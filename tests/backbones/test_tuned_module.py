@@ -2,15 +2,16 @@
 
 import copy
 import runpy
-from collections import OrderedDict
+from collections import OrderedDict, namedtuple
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
-from toy import METHODS, image
+from toy import METHODS, SIDE, image
 
 import mmest
+from mmest.anatomy.hooks import Override
 from mmest.checkpoints.digests import digests
 
 EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / 'docs' / 'examples' / 'plain_pytorch.py'))
@@ -27,9 +28,12 @@ class As(nn.Module):
         return self.form(x, self.backbone(x))
 
 
+Maps = namedtuple('Maps', 'fine coarse')
+
 FORMS = {
     'list': lambda x, maps: maps,
     'tuple': lambda x, maps: tuple(maps),
+    'named tuple': lambda x, maps: Maps(*maps),
     'map': lambda x, maps: maps[-1],
     'dict': lambda x, maps: OrderedDict(zip(('fine', 'coarse'), maps)),
     'the image among them': lambda x, maps: [x, *maps],
@@ -49,7 +53,7 @@ def test_the_module_returns_what_it_did(form, method):
     module = As(FORMS[form]).eval()
     expected = copy.deepcopy(module)(image())
     found = mmest.tune(module, method).eval()(image())
-    assert isinstance(found, dict) if form == 'dict' else type(found) is type(expected)
+    assert type(found) is type(expected)
     if form == 'dict':
         assert list(found) == ['fine', 'coarse']
     assert all(torch.equal(a, b) for a, b in zip(leaves(found), leaves(expected), strict=True))
@@ -100,6 +104,100 @@ def test_merging_gives_the_module_back():
     assert tuned.merge() is module
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(module(image()), expected))
     assert module.train().training
+    assert not any(isinstance(value, Override) for m in module.modules() for value in vars(m).values())
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
+    mmest.tune(module, 'EST')
+
+
+@pytest.mark.parametrize('first', ['EST', 'LoRA', 'Partial', 'Frozen'])
+@pytest.mark.parametrize('second', ['EST', 'Full'])
+def test_a_module_is_tuned_once(first, second):
+    module = EXAMPLE['Backbone']()
+    mmest.tune(module, first)
+    with pytest.raises(ValueError, match='Backbone is tuned already: what was added'):
+        mmest.tune(module, second)
+
+
+class Pooling(nn.Module):
+    """Hands over what it has made coarser, and finer, behind its blocks."""
+
+    def __init__(self):
+        super().__init__()
+        self.backbone = EXAMPLE['Backbone']()
+
+    def forward(self, x):
+        fine, coarse = self.backbone(x)
+        return [nn.functional.interpolate(fine, scale_factor=2), nn.functional.adaptive_avg_pool2d(coarse, 1)]
+
+
+@pytest.mark.parametrize('method', SIDE)
+def test_outputs_of_another_size_than_their_blocks_keep_it(method):
+    torch.manual_seed(0)
+    module = Pooling().eval()
+    expected = module(image())
+    tuned = mmest.tune(module, method).eval()
+    for p in tuned.method.parameters():
+        nn.init.normal_(p, std=0.1)
+    for found, frozen in zip(tuned(image()), expected, strict=True):
+        assert found.shape == frozen.shape and not torch.equal(found, frozen)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize('method', ['EST', 'SteeredEST', 'LST', 'LoRA'])
+def test_models_of_other_precisions_train_and_predict(method, dtype):
+    tuned = mmest.tune(EXAMPLE['Backbone'](), method).to(dtype)
+    for mode in (True, False):
+        found = tuned.train(mode)(image().to(dtype))
+        assert all(y.dtype == dtype and y.isfinite().all() for y in found)
+
+
+def test_images_of_other_channels():
+    module = nn.Sequential(nn.Conv2d(5, 3, 1), EXAMPLE['Backbone']())
+    x = torch.cat([image(), image()[:, :2]], 1)
+    for method, knobs in (('EST', dict(detail=True)), ('SideTuning', dict(width=20))):
+        tuned = mmest.tune(copy.deepcopy(module), method, **knobs)
+        assert len(tuned(x)) == 2
+
+
+class Transformer(nn.Module):
+    """Of torch's own layers, which in eval mode compute without calling their parts."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 8, 8)
+        layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        self.layers = nn.ModuleList(copy.deepcopy(layer) for _ in range(2))
+
+    def forward(self, x):
+        x = self.stem(x)
+        tokens = x.flatten(2).transpose(1, 2)
+        for layer in self.layers:
+            tokens = layer(tokens)
+        return [tokens.transpose(1, 2).unflatten(2, x.shape[2:])]
+
+
+@pytest.mark.parametrize('method', ['EST', 'LoRA', 'SSF', 'SteeredEST'])
+def test_torchs_own_transformer_layers(method):
+    tuned = mmest.tune(Transformer(), method)
+    for p in tuned.method.parameters():
+        nn.init.normal_(p, std=0.1)
+    plain = copy.deepcopy(tuned.backbone)
+    with torch.no_grad():
+        found = tuned.eval()(image())[0]
+    assert not torch.equal(found, Transformer.forward(plain, image())[0])
+
+
+def test_replicas_of_data_parallel_get_a_sentence():
+    tuned = mmest.tune(EXAMPLE['Backbone'](), 'EST')
+
+    def replica(module):
+        found = module._replicate_for_data_parallel()
+        found._modules = {name: child and replica(child) for name, child in module._modules.items()}
+        found._parameters = dict(module._parameters)
+        return found
+
+    with pytest.raises(RuntimeError, match='Take DistributedDataParallel'):
+        replica(tuned)(image())
 
 
 def test_groups_have_what_trains_and_the_methods_rates():
@@ -117,6 +215,8 @@ def test_bad_input_gets_a_sentence(tmp_path):
         mmest.tune('resnet50')
     with pytest.raises(ValueError, match='NAME one of'):
         mmest.tune(EXAMPLE['Backbone'](), 'ESTT')
+    with pytest.raises(ValueError, match='all of its parameters have requires_grad=False'):
+        mmest.tune(EXAMPLE['Backbone']().requires_grad_(False), 'Full')
     with pytest.raises(ValueError, match='should be a B×C×H×W map'):
         mmest.tune(As(lambda x, maps: [m.flatten(1) for m in maps]), 'EST')
     with pytest.raises(ValueError, match='Nothing in this Conv2d is tuned'):

@@ -62,3 +62,9 @@ def test_norms_and_biases_of_the_backbone_decay_as_paramwise_cfg_says():
         assert moved['backbone.backbone.norm0.weight'] == norms
         assert moved['backbone.backbone.stages.0.blocks.0.attn.w_msa.qkv.bias'] == biases
         assert moved['backbone.backbone.stages.0.blocks.0.attn.w_msa.qkv.weight']
+
+
+def test_a_rate_that_is_left_out_is_the_optimizers_own():
+    tuned = build('swin', dict(METHODS['est'], lr_mult=10.0))
+    wrapper = TrainableOptimWrapperConstructor(dict(optimizer=dict(type='AdamW')))(nn.ModuleDict(dict(backbone=tuned)))
+    assert {group['lr'] for group in wrapper.optimizer.param_groups} == {1e-2}

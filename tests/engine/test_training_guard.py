@@ -64,6 +64,15 @@ def test_weights_that_are_not_finite_are_never_written(swin, tmp_path, method):
     assert not list(tmp_path.glob('*.pth'))
 
 
+def test_statistics_that_are_not_finite_are_never_written(swin, tmp_path):
+    def spoil(runner, outputs):
+        runner.model.backbone.method.tap_norms[0].running_mean.view(-1)[-1] = float('nan')
+
+    with pytest.raises(InvalidTraining, match='hold values that are not finite, first backbone.*running_mean'):
+        train(tmp_path, swin, Act(spoil, iteration=2))
+    assert not list(tmp_path.glob('*.pth'))
+
+
 def test_a_run_in_which_nothing_moves(swin, tmp_path):
     with pytest.raises(InvalidTraining, match='None of the .* tensors that train has moved'):
         train(tmp_path, swin, optim_wrapper=dict(optimizer=dict(lr=0.0)))

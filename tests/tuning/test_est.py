@@ -160,13 +160,13 @@ def test_every_part_starts_at_the_frozen_outputs(name):
 
 @pytest.mark.parametrize('stride, ratio', [(2, 1), (4, 1), (8, 2), (14, 2), (16, 2), (32, 2)])
 def test_detail_sees_half_the_stride_at_most(stride, ratio):
-    detail = Detail(8, stride)
+    detail = Detail(8, stride, 3)
     size = (224 // stride, 224 // stride)
     assert detail.ratio == ratio and detail(torch.zeros(1, 3, 224, 224), size).shape == (1, 8, *size)
 
 
 def test_detail_keeps_no_map_for_the_backward_pass():
-    detail, kept = Detail(8, 16), []
+    detail, kept = Detail(8, 16, 3), []
     with torch.autograd.graph.saved_tensors_hooks(lambda x: kept.append(x.shape) or x, lambda x: x):
         detail(torch.zeros(1, 3, 64, 64), (4, 4))
     assert all(math.prod(shape) <= 3 * 64 * 64 for shape in kept)

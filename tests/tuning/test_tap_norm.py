@@ -31,6 +31,17 @@ def test_training_norms_by_the_batch_and_evaluation_by_all_batches():
     assert norm.num_batches_tracked == 3
 
 
+def test_a_batch_that_overflowed_is_left_out():
+    h, norm = tap(), TapNorm(4)
+    for value in (float('inf'), float('nan')):
+        spoilt = h.clone()
+        spoilt[0, 0, 0, 0] = value
+        norm(spoilt)
+        norm(h)
+    torch.testing.assert_close(norm.eval()(h), normed(h, h), rtol=1e-3, atol=0.05)
+    assert norm.num_batches_tracked == 2
+
+
 def test_an_image_alone_is_normed_by_all_that_were_seen():
     images = tap(3).split(1)
     norm = TapNorm(4)

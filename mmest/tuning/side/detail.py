@@ -19,12 +19,13 @@ class Detail(nn.Module):
     Args:
         channels: C of the output.
         stride: of the output.
+        image_channels: of the image.
     """
 
-    def __init__(self, channels: int, stride: int) -> None:
+    def __init__(self, channels: int, stride: int, image_channels: int) -> None:
         super().__init__()
         width = 64
-        layers, reached = [*_halving(3, width // 2), *_halving(width // 2, width)], 4
+        layers, reached = [*_halving(image_channels, width // 2), *_halving(width // 2, width)], 4
         while 2 * reached < stride:
             layers += _halving(width, width)
             reached *= 2
@@ -40,7 +41,7 @@ class Detail(nn.Module):
         self.expand = zero_linear(width * self.ratio**2, channels)
 
     def forward(self, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """B×3×H×W to B×C×H'×W', (H', W') = size."""
+        """The image, B×·×H×W, to B×C×H'×W', (H', W') = size."""
         # Its maps are the largest of a side network, and its backward pass comes when those of neck and head are gone:
         # made again there, they add little to the peak. Nothing in it is random, so no generator's state is kept.
         if self.training:
@@ -53,7 +54,7 @@ class Detail(nn.Module):
         return self.expand(F.pixel_unshuffle(x, self.ratio).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def _fine(self, image: Tensor) -> Tensor:
-        """B×3×H×W to the maps at the finer stride."""
+        """B×·×H×W to the maps at the finer stride."""
         x = self.layers(image)
         return x + self.local(x)
 

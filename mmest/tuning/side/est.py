@@ -197,7 +197,10 @@ class EST(ExpandingSideNetwork):
             for i, (block, width) in enumerate(zip(self.tapped, widths))
         )
         self.build_state(widths)
-        self.detail = Detail(self.outputs[0].channels, self.stride_of(self.sources[0])) if detail else None
+        self.detail = None
+        if detail:
+            stride = self.stride_of(self.sources[0])
+            self.detail = Detail(self.outputs[0].channels, stride, self.anatomy.image_channels)
 
     def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
         # Before the rest, so that its backward pass, in which its maps are made again, comes last.

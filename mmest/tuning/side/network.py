@@ -121,6 +121,8 @@ class SideNetwork(TuningMethod):
         self._refuse_rising_resolution(anatomy, type(backbone).__name__)
         order = list(self.tapped_blocks)
         self.sources = [order.index(output.block) for output in anatomy.outputs]
+        #: Whether the backbone pools or upsamples between a block and the output that it feeds.
+        self._resized = [output.size != self.tapped[i].size for output, i in zip(self.outputs, self.sources)]
 
     def _refuse_rising_resolution(self, anatomy: Anatomy, kind: str) -> None:
         used = anatomy.blocks[: max(self.tapped_blocks) + 1]  # those that are not tapped tell too
@@ -152,8 +154,16 @@ class SideNetwork(TuningMethod):
             state = self.advance(i, h, state)
             for k, source in enumerate(self.sources):
                 if source == i:
-                    outputs[k] = self.correct(k, features[k], state)
+                    outputs[k] = self.correct(k, features[k], self._at_output(k, state, features[k]))
         return outputs
+
+    def _at_output(self, k: int, state: Tensor, feature: Tensor) -> Tensor:
+        """A state B×H×W×d at the height and width of output k, B×C×H'×W'."""
+        if not self._resized[k]:
+            return state
+        # To a finer output it repeats itself.
+        size = (feature.shape[-2], feature.shape[-1])
+        return F.adaptive_avg_pool2d(state.permute(0, 3, 1, 2), size).permute(0, 2, 3, 1)
 
     def change_stage(self, i: int, state: Tensor, size: tuple[int, int]) -> Tensor | None:
         """The state B×H×W×d of the last stage as the first state of tap i's stage, B×H'×W'×d', (H', W') = size."""

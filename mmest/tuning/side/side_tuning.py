@@ -38,14 +38,15 @@ class SideTuning(TuningMethod):
     def __init__(self, backbone: nn.Module, width: int = 16, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, lr_mult)
         anatomy = find_anatomy(backbone)
-        stem = next(m for m in backbone.modules() if isinstance(m, nn.Conv2d))
         self.levels = [max(1, round(math.log2(anatomy.image[0] / output.size[0]))) for output in anatomy.outputs]
         widths = [width * min(8, 2**level) for level in range(max(self.levels))]
         self.pyramid = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.GroupNorm(8, after), nn.ReLU()
+                nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False),
+                nn.GroupNorm(math.gcd(8, after), after),
+                nn.ReLU(),
             )
-            for before, after in zip([stem.in_channels] + widths, widths)
+            for before, after in zip([anatomy.image_channels] + widths, widths)
         )
         self.project = nn.ModuleList(
             nn.Conv2d(widths[level - 1], output.channels, 1) for level, output in zip(self.levels, anatomy.outputs)

@@ -43,9 +43,14 @@ class TapNorm(nn.Module):
         return normed.view(h.shape)
 
     def _take_in(self, mean: Tensor, variance: Tensor) -> None:
-        """Have the statistics of all batches include those of one more, as if all were one, or with the least share."""
-        self.num_batches_tracked += 1
-        share = (1 / self.num_batches_tracked).clamp(min=self.least_share)
+        """Have the statistics of all batches include those of one more, as if all were one, or with the least share. A
+        batch that overflowed in the backbone is left out: it would spoil them for good.
+        """
+        mean, variance = mean.to(self.running_mean.dtype), variance.to(self.running_var.dtype)
+        fine = (mean + variance).isfinite().all()
+        mean, variance = torch.where(fine, mean, self.running_mean), torch.where(fine, variance, self.running_var)
+        self.num_batches_tracked += fine
+        share = (1 / self.num_batches_tracked.clamp(min=1)).clamp(min=self.least_share).to(mean.dtype)
         apart = mean - self.running_mean
         self.running_mean.lerp_(mean, share)
         self.running_var.lerp_(variance + (1 - share) * apart.square(), share)
