@@ -223,7 +223,7 @@ def check_and_complete(tuned: Tuned, state_dict: dict[str, Tensor], prefix: str)
         younger = [name for name in tuned.arguments if same and name not in info['arguments']]
         before = f' It is older than {", ".join(younger)}: the changelog says what it needs there.' if younger else ''
         raise ValueError(
-            f'This delta checkpoint belongs to {info["belongs_to"]}; here is {describe(tuned)}. '
+            f'This delta checkpoint belongs to {info["belongs_to"]}; here is {_unlike(info, tuned)}. '
             f'{len(wrong)} tensors do not fit{", first " + wrong[0] if wrong else ""}; '
             f'{info["tensors"]} frozen ones were left out, {len(left_out)} are wanted. '
             f'Use the config that it was trained with.{before}'
@@ -233,6 +233,11 @@ def check_and_complete(tuned: Tuned, state_dict: dict[str, Tensor], prefix: str)
     current = dict(tuned.frozen_state())
     for key, name in zip(left_out, names):
         state_dict[key] = current[name].clone()
+
+
+def _unlike(info: dict, tuned: Tuned) -> str:
+    here = describe(tuned)
+    return 'the same, but in another model' if here == info['belongs_to'] else here
 
 
 def _find_weights(info: dict, tuned: Tuned, names: set[str]) -> None:

@@ -34,6 +34,7 @@ class Coverage:
     total: int
     missing: tuple[str, ...]
     prefix: str = ''
+    misshapen: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
@@ -46,9 +47,11 @@ class Coverage:
         )
         if self.prefix:
             text += f', found under the prefix "{self.prefix}"'
-        if self.missing:
-            more = f' and {len(self.missing) - 5} more' if len(self.missing) > 5 else ''
-            text += f'; not in it: {", ".join(self.missing[:5])}{more}'
+        absent = [name for name in self.missing if name not in self.misshapen]
+        for said, names in (('of another shape in it', self.misshapen), ('not in it', absent)):
+            if names:
+                more = f' and {len(names) - 5} more' if len(names) > 5 else ''
+                text += f'; {said}: {", ".join(names[:5])}{more}'
         return text
 
 
@@ -67,12 +70,14 @@ def pretrained_source(backbone: nn.Module) -> str | None:
 
 
 @contextmanager
-def _record_loaded(backbone: nn.Module) -> Iterator[set[str]]:
-    """Collect the names of the parameters and buffers that a state dict gives values of the right shape.
+def _record_loaded(backbone: nn.Module) -> Iterator[tuple[set[str], set[str]]]:
+    """Collect the names of the parameters and buffers that a state dict gives values of the right shape, and of those
+    that it gives others.
 
     Watches the modules, not the file, so it counts what arrives after any conversion that the backbone does itself.
     """
     loaded: set[str] = set()
+    misshapen: set[str] = set()
     handles = []
     for module_name, module in backbone.named_modules():
         own = {**dict(module.named_parameters(recurse=False)), **dict(module.named_buffers(recurse=False))}
@@ -80,12 +85,13 @@ def _record_loaded(backbone: nn.Module) -> Iterator[set[str]]:
         def see(module, state_dict, prefix, *_, own=own, module_name=module_name):
             for name, tensor in own.items():
                 value = state_dict.get(prefix + name)
-                if value is not None and value.shape == tensor.shape:
-                    loaded.add(f'{module_name}.{name}' if module_name else name)
+                if value is not None:
+                    found = loaded if value.shape == tensor.shape else misshapen
+                    found.add(f'{module_name}.{name}' if module_name else name)
 
         handles.append(module.register_load_state_dict_pre_hook(see))
     try:
-        yield loaded
+        yield loaded, misshapen
     finally:
         for handle in handles:
             handle.remove()
@@ -135,7 +141,7 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
         return None
     kind, source = type(backbone).__name__, cfg['checkpoint']
     prefix = None
-    with _record_loaded(backbone) as loaded, safe_loading():
+    with _record_loaded(backbone) as (loaded, misshapen), safe_loading():
         try:
             prefix = _load_directly(backbone, cfg)
             if prefix is None:
@@ -153,7 +159,8 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
     missing = [name for name in parameters if name not in loaded]
     total = sum(parameters.values())
     covered = total - sum(parameters[name] for name in missing)
-    coverage = Coverage(kind, source, covered, total, tuple(missing), prefix or '')
+    misshapen_too = tuple(name for name in missing if name in misshapen)
+    coverage = Coverage(kind, source, covered, total, tuple(missing), prefix or '', misshapen_too)
     if coverage.share < MIN_COVERAGE:
         raise ValueError(
             f'{coverage}. At least {MIN_COVERAGE:.0%} is needed: the file belongs to another backbone or '

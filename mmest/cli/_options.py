@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 import argparse
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +31,17 @@ def at_least(smallest: int, largest: int | None = None) -> Callable[[str], int]:
 
     number.__name__ = 'whole number'  # argparse names the type where the text is none
     return number
+
+
+def above_zero(text: str) -> float:
+    """A positive number, as the type of an argument."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f'{text} is not above 0')
+    return number
+
+
+above_zero.__name__ = 'number'  # argparse names the type where the text is none
 
 
 def between(smallest: float, largest: float) -> Callable[[str], float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmest.cli._options import at_least
+from mmest.cli._options import above_zero, at_least
 from mmest.console import plain_console
 from mmest.engine.own_training import DEFAULT_BATCH, DEFAULT_MODELS, Choices, own_config
 
@@ -23,9 +23,9 @@ def add_own_data(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         '--batch', type=_batch, metavar='N', help=f'images in a step; auto: what fits (default: {DEFAULT_BATCH})'
     )
-    group.add_argument('--epochs', type=float, metavar='N', help='how often each image is seen')
+    group.add_argument('--epochs', type=above_zero, metavar='N', help='how often each image is seen')
     group.add_argument('--iters', type=at_least(1), metavar='N', help='steps, in place of --epochs')
-    group.add_argument('--lr', type=float, metavar='R', help='rate of the optimizer')
+    group.add_argument('--lr', type=above_zero, metavar='R', help='rate of the optimizer')
 
 
 def _batch(text: str) -> int | str:

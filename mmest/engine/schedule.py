@@ -122,5 +122,6 @@ def use_schedule(cfg: Config, schedule: Schedule) -> None:
     cfg.log_processor = ConfigDict(type='LogProcessor', window_size=50, by_epoch=False)
     cfg.custom_hooks = [
         *(hook for hook in cfg.get('custom_hooks', []) if hook['type'] != 'EarlyStoppingHook'),
-        ConfigDict(type='EarlyStoppingHook', monitor=metric, rule='greater', min_delta=0.0, patience=_PATIENCE),
+        # With a min_delta of zero an equal score would count as a better one.
+        ConfigDict(type='EarlyStoppingHook', monitor=metric, rule='greater', min_delta=1e-9, patience=_PATIENCE),
     ]

@@ -5,6 +5,10 @@ import pytest
 CASES = [
     ('train', ['c.py', '--seed', '-1'], '--seed: it should be from 0 to 4294967295, but it is -1'),
     ('train', ['c.py', '--seed', '1.5'], "--seed: invalid whole number value: '1.5'"),
+    ('train', ['--data', 'd', '--epochs', '0'], '--epochs: 0 is not above 0'),
+    ('train', ['--data', 'd', '--lr', '-0.1'], '--lr: -0.1 is not above 0'),
+    ('train', ['--data', 'd', '--lr', 'nan'], '--lr: nan is not above 0'),
+    ('train', ['--data', 'd', '--epochs', 'few'], "--epochs: invalid number value: 'few'"),
     ('memory', ['c.py', '--size', '64', '16'], '--size: it should be from 32 to 32768, but it is 16'),
     ('memory', ['c.py', '--batch-size', '0'], '--batch-size: it should be at least 1, but it is 0'),
     ('time', ['c.py', '--steps', '1'], '--steps: it should be at least 2, but it is 1'),

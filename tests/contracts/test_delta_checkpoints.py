@@ -132,6 +132,7 @@ def test_an_older_delta_that_does_not_fit_names_what_it_does_not_know(trained, w
         with pytest.raises(ValueError, match='tensors do not fit') as error:
             load_checkpoint(runner('resnet', tuning, weights['resnet'], tmp_path).model, str(tmp_path / 'older.pth'))
         assert ('It is older than narrow_taps: the changelog says' in str(error.value)) is said
+        assert ('here is the same, but in another model' in str(error.value)) is said
 
 
 def test_refuses_a_missing_pretrained_file(trained, tmp_path):
@@ -217,6 +218,14 @@ def test_coverage_below_95_percent_is_an_error(name, weights, tmp_path):
     tuned = build(name, METHODS['est'], tmp_path / 'half.pth')
     with pytest.raises(ValueError, match=r'half.pth covers .*; not in it: .* and \d+ more. At least 95% is needed'):
         tuned.init_weights()
+
+
+def test_weights_of_another_width_are_of_another_shape(weights, tmp_path):
+    torch.save(dict(state_dict=build('resnet', None, base_channels=16).state_dict()), tmp_path / 'wide.pth')
+    tuned = build('resnet', METHODS['est'], tmp_path / 'wide.pth')
+    with pytest.raises(ValueError, match=r'wide.pth covers .*; of another shape in it: .*layer1') as error:
+        tuned.init_weights()
+    assert 'not in it' not in str(error.value)
 
 
 def test_wrapper_takes_no_weights():

@@ -72,6 +72,19 @@ def test_the_config_trains_by_it(scope, metric):
     assert [hook.type for hook in cfg.custom_hooks] == ['ESTHook', 'EarlyStoppingHook']
 
 
+@pytest.mark.parametrize(
+    'scores, ends', [([0.3, 0.3, 0.3, 0.3, 0.3], False), ([0.3] * 6, True), ([0.3] * 5 + [0.31], False)]
+)
+def test_equal_scores_bring_nothing(scores, ends):
+    from mmengine.registry import HOOKS
+
+    cfg = config()
+    use_schedule(cfg, fit_schedule(cfg, 24, 4))
+    hook = HOOKS.build(cfg.custom_hooks[-1])
+    ended = [hook._check_stop_condition(score)[0] for score in scores]
+    assert (True in ended) is ends
+
+
 @pytest.mark.parametrize('steps', [1, 2, 19])
 def test_a_few_steps_have_no_warmup(steps):
     cfg = config()

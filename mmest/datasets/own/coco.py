@@ -234,6 +234,8 @@ def _thing(file: Path, one: dict, labels: dict, sample: Sample, notes: Notes) ->
     if corners is None:
         notes.count('boxes without area, or outside of their image, left out', place)
         return None
+    if one.get('iscrowd'):
+        notes.count('crowd regions (iscrowd), neither object nor background', place)
     return Thing(labels[one['category_id']], corners, outline, bool(one.get('iscrowd')))
 
 

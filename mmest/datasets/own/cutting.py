@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import shapely
 
-from mmest.datasets.own.sample import OwnData, Sample, Thing
+from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing
 from mmest.datasets.own.splits import SHARE, choose, pixels_of, split
 from mmest.tiles.grid import Box, tiles
 
@@ -36,19 +36,20 @@ def cut(data: OwnData, size: int, seed: int = 0) -> str:
         ValueError: there is too little to split.
     """
     scenes = [sample for sample in data.samples if sample.split != 'test']
-    undecided = not any(sample.split == 'val' for sample in scenes)
-    by_blocks = undecided and len(scenes) < _FEWEST_SCENES and any(map(_larger_than(size), scenes))
+    by_blocks = few_scenes(data) and any(map(_larger_than(size), scenes))
     said = '' if by_blocks else split(data, seed)
     kept, regions = [], []
     for sample in data.samples:
         if by_blocks and sample.split != 'test' and _larger_than(size)(sample):
             regions += [(sample, box, chosen) for box, chosen in _blocks(sample, data, size, seed)]
-        elif _larger_than(size)(sample):
+        elif _larger_than(size)(sample) or data.rasters:  # which become images of 8 bits and three channels, whole too
             regions.append((sample, (0, 0, sample.width, sample.height), sample.split))
         else:
             kept.append(sample)
     pieces = [piece for sample, box, chosen in regions for piece in _tiles(sample, box, chosen, size)]
-    data.samples = kept + (_without_most_empty(pieces, seed) if data.labels != 'masks' else pieces)
+    if data.labels != 'masks':
+        pieces = _without_most_empty(pieces, seed, data.notes)
+    data.samples = kept + pieces
     if by_blocks:
         split(data, seed)  # gives those that were not cut to the training
         count = sum(chosen == 'val' for _, _, chosen in regions)
@@ -57,6 +58,12 @@ def cut(data: OwnData, size: int, seed: int = 0) -> str:
             f'tile away from what trains, chosen with seed {seed}'
         )
     return said
+
+
+def few_scenes(data: OwnData) -> bool:
+    """Whether so few images have no split that parts of them validate, and not whole ones."""
+    scenes = [sample for sample in data.samples if sample.split != 'test']
+    return len(scenes) < _FEWEST_SCENES and not any(sample.split == 'val' for sample in scenes)
 
 
 def _larger_than(size: int) -> Callable[[Sample], bool]:
@@ -146,10 +153,15 @@ def _part(one: Thing, window: Box) -> Thing | None:
     return Thing(one.label, part.bounds, shape, one.ignore, part.area < _VISIBLE * whole.area)
 
 
-def _without_most_empty(pieces: list[Sample], seed: int) -> list[Sample]:
+def _without_most_empty(pieces: list[Sample], seed: int, notes: Notes) -> list[Sample]:
     """All tiles but most of the training ones without an object."""
     empty = [index for index, piece in enumerate(pieces) if not piece.objects and piece.split == 'train']
     held = sum(bool(piece.objects) for piece in pieces if piece.split == 'train')
     kept = np.random.default_rng(seed).permutation(empty)[: max(1, held // _EMPTY)].tolist()
     left_out = set(empty) - set(kept)
+    if left_out:
+        notes.say(
+            f'of {len(empty)} training tiles without an object {len(kept)} are kept, one for {_EMPTY} of the {held} '
+            'with objects; all that validate are'
+        )
     return [piece for index, piece in enumerate(pieces) if index not in left_out]

@@ -122,23 +122,32 @@ def _layers(file: Path, notes: Notes) -> list[_Layer]:
             column, values = _class_values(dict(zip(meta['fields'], columns)), named_by, len(wkb))
             said = f'classes from the column "{column}" of {place}' if column else f'{place} is one class: {values[0]}'
             notes.say(said)
-            named = [str(value) for value, is_polygon in zip(values, polygons) if is_polygon]
-            layers.append(_Layer(file, name, shapely.make_valid(shapes[polygons]), named, meta['crs']))
+            nameless = np.array([_is_empty(value) for value in values])
+            for _ in range(int((polygons & nameless).sum())):
+                notes.count(f'polygons with nothing in the column "{column}", left out', place)
+            chosen = polygons & ~nameless
+            named = [str(value) for value, is_chosen in zip(values, chosen) if is_chosen]
+            if named:
+                layers.append(_Layer(file, name, shapely.make_valid(shapes[chosen]), named, meta['crs']))
     return layers
 
 
 def _class_values(columns: dict[str, np.ndarray], layer: str, count: int) -> tuple[str | None, list]:
-    """The column that names classes and its values; without one, the layer's name for all."""
+    """The column that names classes and its values, of which some may be empty; without one, the layer's name for
+    all.
+    """
     by_name = {name.lower(): name for name in columns}
     for wanted in _CLASS_COLUMNS:
         name = by_name.get(wanted)
-        if (
-            name
-            and 0 < len(set(map(str, columns[name]))) <= _MOST_CLASSES
-            and all(value not in (None, '') for value in columns[name].tolist())
-        ):
-            return name, columns[name].tolist()
+        values = columns[name].tolist() if name else []
+        if 0 < len({str(value) for value in values if not _is_empty(value)}) <= _MOST_CLASSES:
+            return name, values
     return None, [layer] * count
+
+
+def _is_empty(value: object) -> bool:
+    """Whether a cell holds nothing; where numbers are missing they are NaN."""
+    return value is None or value != value or not str(value).strip()
 
 
 def _sample(file: Path, root: Path, layers: list[_Layer], classes: list[str], notes: Notes) -> Sample | None:

@@ -13,7 +13,7 @@ import numpy as np
 import shapely
 
 from mmest.datasets.own import georaster
-from mmest.datasets.own.cutting import cut
+from mmest.datasets.own.cutting import cut, few_scenes
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.levels import find_levels
 from mmest.datasets.own.sample import SPLITS, OwnData, Sample, visible_files
@@ -24,7 +24,7 @@ from mmest.pictures.colours import class_colours
 
 DESCRIPTION = 'mmest_data.json'
 UNLABELLED = 255
-_VERSION = 2
+_VERSION = 3
 _WHOLE = 1.25  # images up to this many times the size are not cut
 _LARGEST_IN_TILES = 3  # objects of up to this part of a tile's side are mostly whole on one
 #: Of training and prediction, where none is asked for: usual patches of overhead images.
@@ -195,8 +195,12 @@ def _cut_or_scale(data: OwnData, task: str, size: int | None, seed: int) -> tupl
     sides = sorted(max(one.box[2] - one.box[0], one.box[3] - one.box[1]) for s in data.samples for one in s.objects)
     large = sides[len(sides) * 9 // 10] if sides else 0
     scale, limit = 1.0, longest
-    if data.rasters or (longest > _WHOLE * wanted and large <= wanted / _LARGEST_IN_TILES):
-        limit = min(wanted, max(longest // 2, 1)) if data.rasters else wanted
+    if data.rasters and few_scenes(data):
+        limit = min(wanted, max(longest // 2, 1))  # so that there are parts to train and parts to validate
+    elif data.rasters:
+        limit = wanted if longest > _WHOLE * wanted else longest
+    elif longest > _WHOLE * wanted and large <= wanted / _LARGEST_IN_TILES:
+        limit = wanted
     elif longest > _WHOLE * wanted and task == 'detection':
         scale = wanted / longest
         data.notes.say(
@@ -212,7 +216,7 @@ def _cut_or_scale(data: OwnData, task: str, size: int | None, seed: int) -> tupl
         for sample in [one for one in data.samples if not one.objects and georaster.blank(one).all()]:
             data.samples.remove(sample)
             data.notes.count('tiles without any image (nodata), left out', sample.name)
-    if any(sample.window for sample in data.samples):
+    if limit < longest and any(sample.window for sample in data.samples):
         data.notes.say(
             f'{before} image{"s" * (before != 1)} of up to {longest} pixels: cut into {len(data.samples)} tiles of '
             f'{limit}'

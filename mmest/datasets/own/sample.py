@@ -109,7 +109,7 @@ class OwnData:
         notes: what the user should know.
         read_mask: class numbers (H×W, 255 where unlabelled) of a mask file, in a data set of masks.
         palette: a colour for each class, RGB, where the labels say it.
-        rasters: whether the images are georeferenced ground that must be cut into tiles.
+        rasters: whether the images are georeferenced ground.
     """
 
     root: Path

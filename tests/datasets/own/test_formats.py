@@ -237,6 +237,10 @@ class TestCoco:
 
         assert change(edit).counts['train'] == 3
 
+    def test_crowds_are_said(self, change):
+        prepared = change(lambda content: content['annotations'][0].update(iscrowd=1))
+        assert any('crowd regions (iscrowd), neither object nor background: 1' in note for note in prepared.notes)
+
     def test_numbers_as_text(self, change):
         assert change(lambda content: content['annotations'][0].update(bbox=['1', '2', '3', '4'])).counts['train'] == 3
 

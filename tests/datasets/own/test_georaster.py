@@ -13,6 +13,7 @@ pytest.importorskip('pyogrio', reason='pyogrio is not installed (pip install mme
 import ground
 import rasterio
 
+from mmest.datasets.own.detect import read
 from mmest.datasets.own.prepare import prepare
 
 WIDTH, HEIGHT, TILE = 900, 500, 128
@@ -138,3 +139,56 @@ def test_rasters_of_16_bits_are_scaled_once_for_all(tmp_path):
     assert any('have not 8 bits' in note for note in prepared.notes)
     tile = np.asarray(Image.open(next(prepared.images.glob('*.png'))))
     assert tile.dtype == np.uint8 and tile.max() == 255 and 20 < np.median(tile) < 60
+
+
+@pytest.mark.parametrize('nothing', [None, '', ' '])
+def test_polygons_without_a_class_are_left_out_and_counted(tmp_path, nothing):
+    found = ground.boxes(300, 300)
+    ground.raster(tmp_path / 'own' / 'scene.tif', 300, 300, found)
+    names = [ground.KINDS[one[0]] for one in found]
+    names[3] = nothing
+    ground.vectors(tmp_path / 'own' / 'roofs.gpkg', ground.polygons(found), names)
+    data = read(tmp_path / 'own')
+    assert data.classes == list(ground.KINDS) and len(data.samples[0].objects) == len(found) - 1
+    assert any('polygons with nothing in the column "class", left out: 1' in note for note in data.notes.lines())
+
+
+def test_a_column_with_nothing_in_it_names_no_classes(tmp_path):
+    found = ground.boxes(300, 300)
+    ground.raster(tmp_path / 'own' / 'scene.tif', 300, 300, found)
+    ground.vectors(tmp_path / 'own' / 'roofs.gpkg', ground.polygons(found), [None] * len(found))
+    data = read(tmp_path / 'own')
+    assert data.classes == ['roofs'] and len(data.samples[0].objects) == len(found)
+
+
+def test_many_chips_stay_whole(tmp_path):
+    own, shapes = tmp_path / 'own', []
+    for i in range(6):
+        found, left = ground.boxes(160, 160, seed=i), ground.LEFT + 1000 * i
+        ground.raster(own / f'chip{i}.tif', 160, 160, found, left)
+        shapes += ground.polygons(found, left).tolist()
+    ground.vectors(own / 'roofs.gpkg', np.array(shapes), None)
+    prepared = prepare(own, tmp_path / 'out', 'detection', 128)
+    sizes = {
+        split: {(x1 - x0, y1 - y0) for x0, y0, x1, y1 in windows(prepared, split).values()} for split in prepared.counts
+    }
+    assert sizes == dict(train={(160, 160)}, val={(160, 160)}) and sum(prepared.counts.values()) == 6
+    assert np.asarray(Image.open(prepared.images / 'chip0_0_0.png')).shape == (160, 160, 3)
+    assert not any('cut into' in note for note in prepared.notes)
+    smaller = prepare(own, tmp_path / 'smaller', 'detection', 64)
+    assert any('of up to 160 pixels: cut into' in note and 'tiles of 64' in note for note in smaller.notes)
+
+
+def test_empty_training_tiles_that_are_left_out_are_said(tmp_path):
+    own = tmp_path / 'own'
+    for split, left in (('train', ground.LEFT), ('val', ground.LEFT + 10_000)):
+        found = ground.boxes(640, 640)[:3]
+        ground.raster(own / split / 'scene.tif', 640, 640, found, left)
+        ground.vectors(own / split / 'roofs.gpkg', ground.polygons(found, left), None)
+    prepared = prepare(own, tmp_path / 'out', 'detection', 64)
+    tiles = json.loads(prepared.labels('train').read_text())
+    held = len({one['image_id'] for one in tiles['annotations']})
+    kept = len(tiles['images']) - held
+    said = f' training tiles without an object {kept} are kept, one for 4 of the {held} with objects'
+    assert any(said in note for note in prepared.notes), prepared.notes
+    assert prepared.counts['val'] == 100
