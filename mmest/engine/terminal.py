@@ -100,6 +100,14 @@ class Terminal(Hook):
         # What is wrapped was guarded: the run would have ended otherwise.
         proven = '; what is frozen has not changed by a bit' if tuned_backbones(bare(runner)) else ''
         self._console.print(f'Trained, with at most {self._memory()}{proven}.')
+        main = self._main_metric()
+        scores = [numbers.get(main) for _, numbers in self._scores]
+        if len(scores) > 1 and len(set(scores)) == 1:
+            self._console.print(
+                f'The {main} was {_text(scores[0])} at every validation, as where a model predicts one class alone: '
+                'train longer, or at another rate (--iters, --lr).',
+                soft_wrap=True,
+            )
         if path is None:
             self._console.print('No checkpoint was written: default_hooks.checkpoint is off, or its interval too long.')
             return
@@ -123,10 +131,16 @@ class Terminal(Hook):
         unit = 1 if sys.platform == 'darwin' else 2**10
         return f'{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30:.2f} GiB'
 
+    def _names(self) -> list[str]:
+        return list(dict.fromkeys(name for _, numbers in self._scores for name in numbers))
+
+    def _main_metric(self) -> str:
+        names = self._names()
+        return next((name for name in names if name in ('mIoU', 'bbox_mAP', 'mAP', 'AP50')), names[0] if names else '')
+
     def _table(self, step: str, loss: float) -> Table:
         """The latest validations; the best by the first metric stands out."""
-        names = list(dict.fromkeys(name for _, numbers in self._scores for name in numbers))
-        main = next((name for name in names if name in ('mIoU', 'bbox_mAP', 'mAP', 'AP50')), names[0] if names else '')
+        names, main = self._names(), self._main_metric()
         best = max((numbers.get(main, -math.inf) for _, numbers in self._scores), default=-math.inf)
         names = [main, *(name for name in names if name != main)][:_METRICS]
         common = os.path.commonprefix(names) if len(names) > 1 else ''

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.registry import HOOKS
+from mmengine.registry import HOOKS, METRICS
 from toy import METHODS, runner_cfg, write_weights
 
 from mmest.engine.run import RunFailed, run_training
@@ -65,20 +65,19 @@ VALIDATION = dict(
 
 @pytest.fixture
 def validation(monkeypatch):
-    """The toy model is given a validation whose metric rises."""
+    """The toy model is given a validation whose metric rises, by as much as a test says."""
     from mmengine.evaluator import BaseMetric
-    from mmengine.registry import METRICS
     from toy import ToyModel
 
     class Brightness(BaseMetric):
-        seen = 0
+        seen, rise = 0, 10.0
 
         def process(self, data_batch, data_samples) -> None:
             self.results.append(1)
 
         def compute_metrics(self, results: list) -> dict:
             Brightness.seen += 1
-            return dict(mIoU=10.0 * Brightness.seen, aAcc=50.0)
+            return dict(mIoU=Brightness.rise * Brightness.seen, aAcc=50.0)
 
     METRICS.register_module(name='Brightness', module=Brightness, force=True)
     monkeypatch.setattr(ToyModel, 'val_step', lambda self, data: [{}], raising=False)
@@ -122,6 +121,14 @@ def test_configs_that_cannot_run(cfg, changes, sentence, monkeypatch):
     monkeypatch.setitem(sys.modules, 'tensorboardX', None)
     monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
     assert re.search(sentence, fails(cfg(**changes)))
+
+
+@pytest.mark.parametrize('rise', [0.0, 10.0])
+def test_a_score_that_never_moves_is_said(cfg, validation, capsys, monkeypatch, rise):
+    monkeypatch.setattr(METRICS.get('Brightness'), 'rise', rise)
+    run_training(cfg(**validation), 'none')
+    said = 'The mIoU was 0 at every validation, as where a model predicts one class alone'
+    assert (said in capsys.readouterr().out) == (rise == 0)
 
 
 def test_a_best_checkpoint_by_a_metric_that_there_is_not(cfg, validation, tmp_path):
