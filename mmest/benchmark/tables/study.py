@@ -33,9 +33,9 @@ _LONGER = """A step beside a frozen backbone takes less time, so a method there 
 all steps, by the records of step times, as a share of full fine-tuning's at the usual length; rates are those of the
 usual length ([`longer.py`](../benchmarks/grids/longer.py)).
 """
-_AGAIN = """Trainings drawn at random from those that have a record, run once more with the same seed and rate:
-`mmest benchmark benchmarks/grids/accuracy.py --out benchmarks/results --again 10`. The deviation is that of seeds,
-pooled over the methods of a column above.
+_AGAIN = """Trainings drawn at random from those that have a record, run once more with the same seed and rate
+(`mmest benchmark GRID --again N`), by the code and on the hardware that their records name. The deviation is that of
+seeds, pooled over the methods of a column above.
 """
 _TRIALS = """A trial is a lead and no record: side network and head train for few steps on a finite set of views, on
 what the frozen backbone makes of them (full fine-tuning runs its backbone on the same views). Older ones were scored on
