@@ -159,8 +159,8 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
     missing = [name for name in parameters if name not in loaded]
     total = sum(parameters.values())
     covered = total - sum(parameters[name] for name in missing)
-    misshapen_too = tuple(name for name in missing if name in misshapen)
-    coverage = Coverage(kind, source, covered, total, tuple(missing), prefix or '', misshapen_too)
+    of_another_shape = tuple(name for name in missing if name in misshapen)
+    coverage = Coverage(kind, source, covered, total, tuple(missing), prefix or '', of_another_shape)
     if coverage.share < MIN_COVERAGE:
         raise ValueError(
             f'{coverage}. At least {MIN_COVERAGE:.0%} is needed: the file belongs to another backbone or '

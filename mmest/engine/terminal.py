@@ -102,7 +102,7 @@ class Terminal(Hook):
         self._console.print(f'Trained, with at most {self._memory()}{proven}.')
         main = self._main_metric()
         scores = [numbers.get(main) for _, numbers in self._scores]
-        if len(scores) > 1 and len(set(scores)) == 1:
+        if main and len(scores) > 1 and len(set(scores)) == 1:
             self._console.print(
                 f'The {main} was {_text(scores[0])} at every validation, as where a model predicts one class alone: '
                 'train longer, or at another rate (--iters, --lr).',

@@ -64,10 +64,10 @@ def _where(layer: nn.Module, x: Tensor | None, dim: int) -> str | None:
     random = torch.Generator().manual_seed(0)
     bias = layer.bias if isinstance(getattr(layer, 'bias', None), Tensor) else None
     change = ScaleShift(len(layer.weight), dim, bias is not None)
-    places = {name: Place('', name) for name in (('weight',) if bias is None else ('weight', 'bias'))}
+    places = {name: Place('', name) for name in ('weight', 'bias')}
 
     def run(tensors: dict[str, Tensor | None]) -> Tensor:
-        twin = with_tensors(layer, places, {name: tensors[name] for name in places})
+        twin = with_tensors(layer, places, tensors)
         twin.training = False
         return twin.forward(some)
 
@@ -76,13 +76,11 @@ def _where(layer: nn.Module, x: Tensor | None, dim: int) -> str | None:
         for p in change.parameters():
             p.uniform_(0.5, 1.5, generator=random)
         change.to(layer.weight)
-        before, after = run(dict(weight=layer.weight, bias=bias)), run(change.of(layer.weight, bias))
-        if _close(after, change(before)):
+        changed = change.of(layer.weight, bias)
+        result = run(changed)
+        if _close(result, change(run(dict(weight=layer.weight, bias=bias)))):
             return _BEHIND
-        only_shifted = (
-            before if bias is None else run(dict(weight=layer.weight, bias=change.of(layer.weight, bias)['bias']))
-        )
-        return None if _close(after, only_shifted) else _INSIDE
+        return None if _close(result, run(dict(changed, weight=layer.weight))) else _INSIDE
 
 
 def _close(x: Tensor, y: Tensor) -> bool:

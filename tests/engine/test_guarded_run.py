@@ -131,6 +131,12 @@ def test_a_score_that_never_moves_is_said(cfg, validation, capsys, monkeypatch, 
     assert (said in capsys.readouterr().out) == (rise == 0)
 
 
+def test_of_validations_without_a_score_nothing_is_said(cfg, validation, capsys, monkeypatch):
+    monkeypatch.setattr(METRICS.get('Brightness'), 'compute_metrics', lambda self, results: {})
+    run_training(cfg(**validation), 'none')
+    assert 'at every validation' not in capsys.readouterr().out
+
+
 def test_a_best_checkpoint_by_a_metric_that_there_is_not(cfg, validation, tmp_path):
     said = fails(cfg(**validation, default_hooks=dict(checkpoint=dict(save_best='mIou'))))
     assert said.startswith('default_hooks.checkpoint.save_best is "mIou", which the evaluation does not give')

@@ -58,7 +58,7 @@ def test_merged_backbones_compute_the_same(name, method):
 )
 @pytest.mark.parametrize('method', ['lora', 'lora everywhere', 'ssf'])
 def test_convolutions_of_their_own_kind_merge_too(method, conv):
-    assert_merges('resnet', method, conv_cfg=conv, norm_cfg=dict(type='GN', num_groups=4))
+    assert_merges('resnet', method, conv_cfg=conv)
 
 
 @pytest.mark.parametrize('method', ['lora', 'ssf', 'norm_tuning'])
