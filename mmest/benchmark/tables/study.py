@@ -10,6 +10,7 @@ from mmest.configs import head_and_backbone
 from mmest.measure.memory.compare import FULL
 
 from .care import unequal_care
+from .chosen import chosen
 from .comparison import mean_shares, methods_in_order, scores, unique, without_variants
 from .few_images import few_images
 from .more_steps import more_steps
@@ -25,6 +26,9 @@ Made by `mmest tables --study` from the JSON files in the repository; nobody typ
 [`benchmarks/grids/accuracy.py`](../benchmarks/grids/accuracy.py): data sets whose validation ground is apart from the
 training ground, the same number of rates and seeds for every method. All compare at equal steps, unless a table says
 otherwise.
+"""
+_CHOSEN = """Whether a backbone has to be steered is asked of the training images: both forms of EST were trained without
+a part of them and scored there, each at all rates of its sweep. The form that scores higher is taken.
 """
 _FEW = """A part of the training images, the same for all methods, for as many steps as with all of them and at the rate
 that the method chose on all of them ([`few_shot.py`](../benchmarks/grids/few_shot.py)).
@@ -61,6 +65,9 @@ def study(
     parts = [_HEAD, '## What is measured\n', *_measured(asked, mine, old)]
     if mine:
         parts += ['## What the records say\n', *_said(ground, mine, results)]
+    table, verdict = chosen(mine)
+    if table.rows:
+        parts += ['## Which of the two forms\n', _CHOSEN, table.markdown(), f'{verdict}\n']
     for heading, text, tables in (
         ('With few training images', _FEW, few_images(mine)),
         ('With more steps', _LONGER, more_steps(mine, results)),
