@@ -27,8 +27,8 @@ Made by `mmest tables --study` from the JSON files in the repository; nobody typ
 training ground, the same number of rates and seeds for every method. All compare at equal steps, unless a table says
 otherwise.
 """
-_CHOSEN = """Whether a backbone has to be steered is asked of the training images: both forms of EST were trained without a
-part of them and scored there, each at all rates of its sweep. The form that scores higher is taken.
+_CHOSEN = """Whether a backbone has to be steered is asked of the training images: both forms of EST were trained
+without a part of them and scored there, each at all rates of its sweep. The form that scores higher is taken.
 """
 _FEW = """A part of the training images, the same for all methods, for as many steps as with all of them and at the rate
 that the method chose on all of them ([`few_shot.py`](../benchmarks/grids/few_shot.py)).
