@@ -218,6 +218,8 @@ def _accuracy(entry: dict) -> Iterator[dict]:
         raise ValueError(
             f'A sweep is of="method", or of all rates together where "of" is left out; found "{sweep["of"]}".'
         )
+    if sweep and min(sweep['factors'], default=0) <= 0:
+        raise ValueError(f'A sweep needs factors on the rate, all above 0; found {sweep["factors"]}.')
     for run in _trainings(entry):
         tuning = run['method']
         name = f'{_model_name(run)}_{tuning}'

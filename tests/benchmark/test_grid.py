@@ -57,6 +57,9 @@ def test_a_sweep_of_the_method_alone_has_cells_of_its_own(grid):
     assert alone[1].request['sweep']['cells'] == [alone[0].name]
     with pytest.raises(ValueError, match='found "heads"'):
         grid(entry % ", of='heads'")
+    for factors in ('[]', '[1, 0]', '[1, -0.3]'):
+        with pytest.raises(ValueError, match='needs factors on the rate, all above 0'):
+            grid(entry.replace('[0.5]', factors) % '')
 
 
 def test_a_sweep_of_several_seeds(grid):

@@ -129,6 +129,20 @@ def test_the_best_factor_by_the_held_out_score_is_taken(tmp_path):
         chosen_factor(dict(sweep=sweep), tmp_path)
 
 
+@pytest.mark.parametrize(
+    'scores, best',
+    # The sums of the first two differ in their last bit only.
+    [({0.1: (0.217, 0.237), 1.0: (0.208, 0.246)}, 1.0), ({0.3: (0.5, 0.5), 10.0: (0.5, 0.5), 3.0: (0.4, 0.5)}, 0.3)],
+)
+@pytest.mark.parametrize('turned', [False, True])
+def test_of_equal_factors_the_nearest_to_1_is_taken(tmp_path, scores, best, turned):
+    factors = list(scores)[:: -1 if turned else 1]
+    cells = [f'{factor}-{seed}' for factor in factors for seed in (0, 1)]
+    for cell, score in zip(cells, (score for factor in factors for score in scores[factor])):
+        (tmp_path / f'{cell}.json').write_text(json.dumps(dict(failed=False, metrics={'coco/bbox_mAP': score})))
+    assert chosen_factor(dict(sweep=dict(factors=factors, seeds=[0, 1], cells=cells)), tmp_path)['factor'] == best
+
+
 def test_a_factor_scores_the_mean_of_its_seeds(tmp_path):
     for cell, score in dict(a0=0.9, a1=0.1, b0=0.5, b1=0.7, c0=0.99).items():
         (tmp_path / f'{cell}.json').write_text(json.dumps(dict(failed=False, metrics={'coco/bbox_mAP': score})))
