@@ -1,6 +1,6 @@
 """Loading the weights of a backbone, and the proof of how much of it the file covered."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -55,17 +55,18 @@ class Coverage:
         return text
 
 
-def _pretrained_cfg(backbone: nn.Module) -> dict | None:
-    cfgs = getattr(backbone, 'init_cfg', None) or []
-    for cfg in [cfgs] if isinstance(cfgs, dict) else cfgs:
-        if cfg.get('checkpoint') and (cfg['type'] is PretrainedInit or str(cfg['type']).startswith('Pretrained')):
+def names_pretrained(init_cfg: Mapping | Sequence[Mapping] | None) -> Mapping | None:
+    """What of an ``init_cfg``, one or several, names pretrained weights; mmdet's configs of PVT leave out its type."""
+    for cfg in [init_cfg] if isinstance(init_cfg, Mapping) else init_cfg or ():
+        kind = cfg.get('type', 'Pretrained')
+        if cfg.get('checkpoint') and (kind is PretrainedInit or str(kind).startswith('Pretrained')):
             return cfg
     return None
 
 
 def pretrained_source(backbone: nn.Module) -> str | None:
     """The file or link in the backbone's ``init_cfg``, or None."""
-    cfg = _pretrained_cfg(backbone)
+    cfg = names_pretrained(getattr(backbone, 'init_cfg', None))
     return cfg['checkpoint'] if cfg else None
 
 
@@ -135,7 +136,7 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
         FileNotFoundError: the file is not there or cannot be fetched.
         ValueError: it covers less than 95 % of the backbone's parameters.
     """
-    cfg = _pretrained_cfg(backbone)
+    cfg = names_pretrained(getattr(backbone, 'init_cfg', None))
     if cfg is None:
         backbone.init_weights()
         return None

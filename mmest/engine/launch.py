@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
+from mmest.checkpoints.pretrained import names_pretrained
 from mmest.configs import check_parts, explain_build_errors, forget_parts, variable_behind
 from mmest.datasets.checks import check_data
 from mmest.datasets.class_weights import count_ignored_pixels
@@ -67,7 +68,8 @@ def check_backbone(cfg: Config) -> None:
             be built.
     """
     outer = cfg.model.get('backbone') or {}
-    source = (outer.get('backbone', {}).get('init_cfg') or {}).get('checkpoint')
+    named = names_pretrained(outer.get('backbone', {}).get('init_cfg'))
+    source = named['checkpoint'] if named else None
     if not source or os.environ.get('LOCAL_RANK', '0') != '0':
         return
     if '://' not in source and not Path(source).is_file():

@@ -17,6 +17,7 @@ from toy import METHODS, build, runner_cfg
 
 from mmest.checkpoints.safe import load_file
 from mmest.engine.export import export
+from mmest.engine.launch import check_backbone
 
 
 @pytest.fixture(scope='module')
@@ -74,6 +75,29 @@ def test_the_prefix_of_a_backbone_is_found_and_said(weights, tmp_path, around):
     assert tuned.coverage.share == 1 and tuned.coverage.prefix == around
     assert (f'found under the prefix "{around}"' in str(tuned.coverage)) == bool(around)
     assert all(torch.equal(value, tuned.backbone.state_dict()[name]) for name, value in state.items())
+
+
+@pytest.mark.parametrize(
+    'named',
+    [
+        lambda file: dict(checkpoint=file),
+        lambda file: [dict(type='Kaiming', layer='Conv2d'), dict(type='Pretrained', checkpoint=file)],
+    ],
+)
+def test_weights_are_named_without_a_type_or_among_others(weights, tmp_path, named):
+    """As mmdet's configs of PVT do, and as mmengine allows."""
+    state = {name: value + 1 for name, value in build('swin').state_dict().items()}
+    torch.save(state, tmp_path / 'x.pth')
+    cfg = runner_cfg('swin', METHODS['est'], weights['swin'], tmp_path)
+    cfg.model.backbone.backbone.init_cfg = named(str(tmp_path / 'x.pth'))
+    check_backbone(cfg)
+    tuned = MODELS.build(cfg.model.backbone)
+    tuned.init_weights()
+    assert tuned.coverage.share == 1
+    assert all(torch.equal(value, tuned.backbone.state_dict()[name]) for name, value in state.items())
+    cfg.model.backbone.backbone.init_cfg = named(str(tmp_path / 'gone.pth'))
+    with pytest.raises(FileNotFoundError, match='gone.pth are not there'):
+        check_backbone(cfg)
 
 
 def test_a_trained_model_is_the_start_of_another(plain, weights, tmp_path):

@@ -115,9 +115,10 @@ def test_no_weights_are_named():
     cfg = dict(
         pretrained='a',
         init_cfg=[dict(type='Pretrained', checkpoint='a'), dict(type='Kaiming')],
-        neck=[dict(init_cfg=dict(type='Pretrained', checkpoint='b'))],
+        neck=[dict(init_cfg=dict(type='Pretrained', checkpoint='b')), dict(init_cfg=dict(checkpoint='c'))],
     )
-    assert without_pretrained(cfg) == dict(pretrained=None, init_cfg=[dict(type='Kaiming')], neck=[dict(init_cfg=None)])
+    left = dict(pretrained=None, init_cfg=[dict(type='Kaiming')], neck=[dict(init_cfg=None), dict(init_cfg=None)])
+    assert without_pretrained(cfg) == left
 
 
 def test_missing_weights_are_no_news(config, capsys):

@@ -14,6 +14,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from mmest.checkpoints.pretrained import names_pretrained
 from mmest.configs import explain_build_errors, set_tuning, tuned_backbone_of
 from mmest.frameworks import framework_of
 from mmest.levers import configure, put_on
@@ -173,10 +174,10 @@ def without_pretrained(cfg: Any) -> Any:
         if 'pretrained' in cfg:
             cfg['pretrained'] = None
         init = cfg.get('init_cfg')
-        if isinstance(init, dict) and init.get('type') == 'Pretrained':
+        if isinstance(init, dict) and names_pretrained(init):
             cfg['init_cfg'] = None
         elif isinstance(init, (list, tuple)):
-            cfg['init_cfg'] = [one for one in init if one.get('type') != 'Pretrained']
+            cfg['init_cfg'] = [one for one in init if not names_pretrained(one)]
     for value in cfg.values() if isinstance(cfg, dict) else cfg if isinstance(cfg, (list, tuple)) else ():
         without_pretrained(value)
     return cfg
