@@ -1,23 +1,19 @@
 """What the pixels of masks mean: class numbers, grey levels, or colours of a table."""
 
-import csv
-import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from mmest.datasets.own.class_table import Colour, find_table
 from mmest.datasets.own.sample import Notes, some
 from mmest.pictures import ImageFile, read_mask
 
 UNLABELLED = 255
-_TABLES = (
-    'labelmap.txt', 'class_dict.csv', '_classes.csv', 'classes.csv', 'classes.json', 'classes.txt', 'class_names.txt',
-    'labels.txt', 'label_names.txt',
-)  # fmt: skip
 _MOST_CLASSES = 64
-_GREY = 65536 + 256 + 1  # times a level: that grey as a packed colour
 _LOSSY = ('.jpg', '.jpeg', '.webp')
+_NEAR = 32  # what loss makes of black and white stays mostly this near to them
+_MOSTLY = 0.95
 
 
 class MaskReader:
@@ -39,31 +35,42 @@ class MaskReader:
     """
 
     def __init__(self, root: Path, files: list[Path], notes: Notes) -> None:
-        self._table, stated = _table(root)
-        self.palette: list[tuple[int, int, int]] | None = None
-        found: dict[int, Path] = {}
-        colours: dict[int, Path] = {}
+        self._table = find_table(root)
+        self._notes = notes
+        self.palette: list[Colour] | None = None
+        levels: dict[int, Path] = {}  # of masks of one channel
+        counts = np.zeros(256, np.int64)
+        colours: dict[int, Path] = {}  # of all masks
+        unlabelled: set[int] = set()  # the colours that level 255 has
+        flat = True
         for file in files:
             pixels, palette = _open(file)
             self.palette = self.palette or palette
-            for value in np.unique(pixels if pixels.ndim == 2 else _packed(pixels)).tolist():
-                (found if pixels.ndim == 2 else colours).setdefault(value, file)
-        self._colours = bool(colours)
-        if self._colours:
-            self.classes = self._by_colour(colours | {value * _GREY: file for value, file in found.items()}, stated)
-        else:
-            self.classes = self._by_value(found, stated)
-        self._say(notes, stated)
+            flat = flat and pixels.ndim == 2
+            if pixels.ndim == 2:
+                counts += np.bincount(pixels.ravel(), minlength=256)
+                pixels = np.unique(pixels)
+                levels = dict.fromkeys(pixels.tolist(), file) | levels
+                unlabelled |= set(_colours_of(pixels[pixels == UNLABELLED], palette).tolist())
+            colours = dict.fromkeys(np.unique(_colours_of(pixels, palette)).tolist(), file) | colours
+        if flat and not (levels.keys() <= {0, UNLABELLED} and len(self._table.names) <= 2):
+            colours = {value: file for value, file in colours.items() if value not in unlabelled}
+        self._colours = not flat or self._table_has(colours)
+        self._thresholded = not self._colours and any(map(_lossy, files))
+        self.classes = self._by_colour(colours) if self._colours else self._by_value(levels, counts)
 
     def read(self, file: Path) -> np.ndarray:
         """H×W class numbers, 255 where nothing is labelled."""
-        pixels, _ = _open(file)
+        pixels, palette = _open(file)
         if self._colours:
-            pixels = _packed(pixels) if pixels.ndim == 3 else pixels * _GREY
-            if file.suffix.lower() in _LOSSY:
+            pixels = _colours_of(pixels, palette)
+            if _lossy(file):
                 return self._nearest(pixels)
+        elif self._thresholded:
+            pixels = np.where(pixels < 128, 0, 255)
         found, where = np.unique(pixels, return_inverse=True)
-        return np.array([self._numbers[value] for value in found.tolist()], np.uint8)[where].reshape(pixels.shape)
+        numbers = [self._numbers.get(value, UNLABELLED) for value in found.tolist()]
+        return np.array(numbers, np.uint8)[where].reshape(pixels.shape)
 
     def _nearest(self, pixels: np.ndarray) -> np.ndarray:
         """For masks that were compressed with loss: the class of the nearest colour."""
@@ -73,25 +80,30 @@ class MaskReader:
         numbers = np.array(list(self._numbers.values()), np.uint8)[distance.argmin(1)]
         return numbers[where].reshape(pixels.shape)
 
-    def _by_value(self, found: dict[int, Path], stated: list[str]) -> list[str]:
-        """Masks of one channel."""
-        values = sorted(found)
-        self._kind = 'class numbers'
-        binary = set(values) in ({0, 255}, {255}) and len(stated) in (0, 2) and not self._table
-        levels = [value for value in values if value != UNLABELLED]
-        if binary:
-            self._kind, self._numbers = '0 and 255', {0: 0, 255: 1}
-            return stated or ['background', 'foreground']
-        if self._table:  # the value that a table gives to each name
-            known = {value: number for number, (_, value) in enumerate(self._table)}
-            if set(levels) <= known.keys() and all(isinstance(value, int) for value in known):
-                self._numbers = dict(known) if UNLABELLED in known else {**known, UNLABELLED: UNLABELLED}
-                return stated
-        count = len(stated) or max(levels, default=0) + 1
-        if not stated and count > 2 * len(values) and len(values) <= _MOST_CLASSES:
-            self._kind = 'grey levels'
+    def _table_has(self, colours: dict[int, Path]) -> bool:
+        """Whether masks of one channel show colours of the table: greys, or by their palette. With class numbers the
+        colours are there to be looked at only.
+        """
+        known = {_packed(colour) for colour in self._table.colours}
+        return bool(known) and all(value in known or _lossy(file) for value, file in colours.items())
+
+    def _by_value(self, found: dict[int, Path], counts: np.ndarray) -> list[str]:
+        """Masks of one channel, by their values and how many pixels have each of the 256 that there may be."""
+        names, values = self._table.names, sorted(found)
+        if self._thresholded:
+            values = self._without_loss(found, counts)
+        if set(values) in ({0, 255}, {255}) and not self._table.values and len(names) <= 2:
+            return self._binary(names)
+        levels = [value for value in values if value != UNLABELLED or value in self._table.values]
+        if self._table.values:
+            return self._by_table_of_values(levels, found)
+        if len(names) == 1 and levels == [0, 1]:
+            return self._binary(names, 1)
+        count = len(names) or max(levels, default=0) + 1
+        if not names and count > 2 * len(values) and len(values) <= _MOST_CLASSES:
             self._numbers = {value: number for number, value in enumerate(values)}
             self.palette = None
+            self._notes.say(f'masks have {len(values)} grey levels: each is taken as a class, in their order')
             return [f'grey {value}' for value in values]
         unknown = [value for value in levels if value >= count]
         if unknown or count > 255:
@@ -101,28 +113,66 @@ class MaskReader:
                 f'numbered 0 to {min(count, 255) - 1} (255 is ignored). Complete the list of classes, or convert the '
                 'masks.'
             )
-        self._numbers = {number: number for number in range(count)} | {UNLABELLED: UNLABELLED}
-        return stated or [f'class {number}' for number in range(count)]
+        self._numbers = {number: number for number in range(count)}
+        if not names:
+            self._notes.say(
+                f'no list names the {count} classes: they are numbered. classes.txt (a name a line, from 0 on) gives '
+                'names'
+            )
+        elif len(levels) > 1 and 0 not in levels and len(levels) < count:
+            self._notes.say(
+                f'no mask has pixels of value 0, which is {names[0]}: if classes are counted from 1, say so in '
+                'classes.csv (value,name)'
+            )
+        return names or [f'class {number}' for number in range(count)]
 
-    def _by_colour(self, found: dict[int, Path], stated: list[str]) -> list[str]:
-        """Masks of three channels."""
-        self._kind = 'colours'
-        colours = {value: number for number, (_, value) in enumerate(self._table) if not isinstance(value, int)}
+    def _binary(self, names: list[str], white: int = UNLABELLED) -> list[str]:
+        """Black and white: two classes, of which the list may name the white one alone."""
+        black = self._table.colours.get((0, 0, 0), 0)
+        self._numbers = {0: black, white: 1 - black}
+        classes = names if len(names) == 2 else ['background', *(names or ['foreground'])]
+        self._notes.say(
+            f'masks have the values 0 and {white}: taken as two classes, {classes[black]} and {classes[1 - black]}'
+        )
+        return classes
+
+    def _by_table_of_values(self, levels: list[int], found: dict[int, Path]) -> list[str]:
+        unknown = [value for value in levels if value and value not in self._table.values]
+        if unknown:
+            raise ValueError(
+                f'The mask {found[unknown[0]]} has pixels of value {some([str(value) for value in unknown])}, which '
+                f'the table of classes does not have: it has {some([str(value) for value in self._table.values])}. '
+                'Complete it.'
+            )
+        if 0 in levels and 0 not in self._table.values:
+            self._notes.say('pixels of value 0 are ignored: the table of classes does not have it')
+        self._numbers = self._table.values
+        return self._table.names
+
+    def _without_loss(self, found: dict[int, Path], counts: np.ndarray) -> list[int]:
+        """Black and white, where masks were compressed with loss and have nothing else."""
+        if counts[:_NEAR].sum() + counts[-_NEAR:].sum() < _MOSTLY * counts.sum() or self._table.values:
+            file = next(file for file in found.values() if _lossy(file))
+            raise ValueError(
+                f'The masks were compressed with loss, such as {file}, so their values are no class numbers. Export '
+                'them as PNG.'
+            )
+        return [0, 255]
+
+    def _by_colour(self, found: dict[int, Path]) -> list[str]:
+        """Masks of three channels, and others beside a table that has their colours."""
+        colours = self._table.colours
         if colours:
-            self._numbers = {_packed(np.array(colour))[()]: number for colour, number in colours.items()}
+            self._numbers = {_packed(colour): number for colour, number in colours.items()}
             self.palette = list(colours)
-            unknown = [
-                value
-                for value, file in found.items()
-                if value not in self._numbers and file.suffix.lower() not in _LOSSY
-            ]
+            unknown = [value for value, file in found.items() if value not in self._numbers and not _lossy(file)]
             if unknown:
                 raise ValueError(
                     f'The mask {found[unknown[0]]} has pixels of the colour {_unpacked(unknown[0])}, which the table '
                     f'of classes does not have: it has {some([str(colour) for colour in colours])}. Complete it.'
                 )
-            return stated
-        lossy = any(file.suffix.lower() in _LOSSY for file in found.values())
+            return self._table.names
+        lossy = any(_lossy(file) for file in found.values())
         if len(found) > _MOST_CLASSES or lossy:
             raise ValueError(
                 f'The masks are colour images with {len(found)} colours{" and loss of quality" if lossy else ""}, such '
@@ -132,26 +182,18 @@ class MaskReader:
         values = sorted(found)
         self._numbers = {value: number for number, value in enumerate(values)}
         self.palette = [_unpacked(value) for value in values]
+        self._notes.say(
+            f'masks have {len(values)} colours and no table names them: each is a class with its colour as name. '
+            'class_dict.csv (name,r,g,b) beside them gives names'
+        )
         return ['#{:02x}{:02x}{:02x}'.format(*colour) for colour in self.palette]
 
-    def _say(self, notes: Notes, stated: list[str]) -> None:
-        if self._kind == '0 and 255':
-            notes.say(f'masks have the values 0 and 255: taken as two classes, {self.classes[0]} and {self.classes[1]}')
-        elif self._kind == 'grey levels':
-            notes.say(f'masks have {len(self.classes)} grey levels: each is taken as a class, in their order')
-        elif self._kind == 'colours' and not stated:
-            notes.say(
-                f'masks have {len(self.classes)} colours and no table names them: each is a class with its colour as '
-                'name. class_dict.csv (name,r,g,b) beside them gives names'
-            )
-        elif not stated:
-            notes.say(
-                f'no list names the {len(self.classes)} classes: they are numbered. classes.txt (a name a line, from 0 '
-                'on) gives names'
-            )
+
+def _lossy(file: Path) -> bool:
+    return file.suffix.lower() in _LOSSY
 
 
-def _open(file: Path) -> tuple[np.ndarray, list | None]:
+def _open(file: Path) -> tuple[np.ndarray, list[Colour] | None]:
     """Pixels, H×W or H×W×3, and the palette of a palette image. Colours that are all grey become one channel."""
     try:
         with Image.open(file) as image:
@@ -166,53 +208,19 @@ def _open(file: Path) -> tuple[np.ndarray, list | None]:
     return pixels[..., 0] if grey else pixels, None
 
 
-def _packed(pixels: np.ndarray) -> np.ndarray:
-    """Colours as one number each."""
-    return pixels[..., 0] * 65536 + pixels[..., 1] * 256 + pixels[..., 2]
+def _colours_of(pixels: np.ndarray, palette: list[Colour] | None) -> np.ndarray:
+    """The colour of each pixel as one number, of H×W×3 colours, indices of a palette, or grey levels."""
+    if pixels.ndim == 3:
+        return pixels @ np.array([65536, 256, 1])
+    if palette is None:
+        return pixels * 65793  # grey as a colour
+    table = np.array([_packed(colour) for colour in palette] + [-1] * (256 - len(palette)))
+    return table[pixels]
 
 
-def _unpacked(value: int) -> tuple[int, int, int]:
+def _packed(colour: Colour) -> int:
+    return colour[0] * 65536 + colour[1] * 256 + colour[2]
+
+
+def _unpacked(value: int) -> Colour:
     return value // 65536, value // 256 % 256, value % 256
-
-
-def _table(root: Path) -> tuple[list[tuple[str, int | tuple[int, int, int]]], list[str]]:
-    """Names with their value or colour, of the first table that is there, and the names alone."""
-    for place in (root, *sorted(path for path in root.iterdir() if path.is_dir())):
-        for name in _TABLES:
-            if (place / name).is_file():
-                return _read_table(place / name)
-    return [], []
-
-
-def _read_table(file: Path) -> tuple[list, list[str]]:
-    text = file.read_text(encoding='utf-8-sig')
-    if file.suffix == '.json':
-        content = json.loads(text)
-        rows = list(content.items()) if isinstance(content, dict) else [(name, None) for name in content]
-        rows = [(str(name), tuple(value) if isinstance(value, list) else value) for name, value in rows]
-    elif file.name == 'labelmap.txt':  # CVAT: name:r,g,b:parts:actions
-        lines = [line.split(':') for line in text.splitlines() if line.strip() and not line.startswith('#')]
-        rows = [(line[0], _colour(line[1].split(','))) for line in lines]
-    elif file.suffix == '.csv':
-        rows = [_csv_row(row, file) for row in csv.reader(text.splitlines()) if row]
-        rows = [row for row in rows if row]
-    else:
-        rows = [(line.strip(), None) for line in text.splitlines() if line.strip()]
-    names = [name for name, _ in rows]
-    return ([] if any(value is None for _, value in rows) else rows), names
-
-
-def _colour(words: list[str]) -> tuple[int, ...]:
-    return tuple(int(word) for word in words)
-
-
-def _csv_row(row: list[str], file: Path) -> tuple | None:
-    """name,r,g,b, or Roboflow's pixel value,class; None for a header."""
-    row = [cell.strip() for cell in row]
-    numbers = [cell for cell in row if cell.isdigit()]
-    names = [cell for cell in row if not cell.isdigit()]
-    if not numbers:
-        return None
-    if len(names) == 1 and len(numbers) in (1, 3, 4):
-        return names[0], int(numbers[0]) if len(numbers) == 1 else _colour(numbers[:3])
-    raise ValueError(f'{file} has the row {",".join(row)}; expected name,r,g,b or value,name.')

@@ -1,5 +1,6 @@
 """Folders of images and masks: index masks, palettes, 0 and 255, or colours with a table."""
 
+from collections import defaultdict
 from pathlib import Path
 
 from mmest.datasets.own.mask_pixels import MaskReader
@@ -19,25 +20,45 @@ def finds(path: Path) -> bool:
     return path.is_dir() and bool(_pairs(path)[0])
 
 
-def _pairs(path: Path) -> tuple[dict[Path, Path], list[Path]]:
-    """Masks by image, and images without one."""
+def _pairs(path: Path) -> tuple[dict[Path, list[Path]], list[Path]]:
+    """Masks by image, and images without one.
+
+    A mask of the image's own name goes before one with a mark in its name. Of several such those come first whose
+    folders are called the simplest: ``label`` before ``label_rgb``.
+    """
     files = [file for file in image_files(path) if 'SegmentationObject' not in file.parts]
     kinds = {file: _kind(file.relative_to(path)) for file in files}
-    masks: dict[tuple, Path] = {}
-    for file in files:
-        if kinds[file] == 'mask':
-            masks[_key(file.relative_to(path))] = file
+    masks: dict[tuple, list[Path]] = defaultdict(list)
+    for file in sorted((file for file in files if kinds[file] == 'mask'), key=lambda file: _plainness(file, path)):
+        relative = file.relative_to(path)
+        masks[_folders(relative), file.stem, True].append(file)
+        masks[_folders(relative), _unmarked(file.stem), False].append(file)
     pairs, alone = {}, []
     for file in files:
         if kinds[file] == 'mask':
             continue
-        folder, stem = _key(file.relative_to(path))
-        mask = masks.get((folder, stem))
-        if mask:
-            pairs[file] = mask
+        folders = _folders(file.relative_to(path))
+        found = masks.get((folders, file.stem, True)) or masks.get((folders, file.stem, False))
+        if found:
+            pairs[file] = found
         else:
             alone.append(file)
     return pairs, alone
+
+
+def _plainness(file: Path, path: Path) -> int:
+    return sum(len(_words(part)) for part in file.relative_to(path).parent.parts)
+
+
+def _one_of(masks: list[Path], path: Path, notes: Notes) -> Path:
+    """The mask of an image that has several."""
+    if len(masks) == 1:
+        return masks[0]
+    first, second = (str(mask.relative_to(path)) for mask in masks[:2])
+    if _plainness(masks[0], path) == _plainness(masks[1], path):
+        raise ValueError(f'{path} has two masks of one image: {first} and {second}. Move one of them elsewhere.')
+    notes.count('images with several masks, of which the first is taken', f'{first} before {second}')
+    return masks[0]
 
 
 def _kind(relative: Path) -> str:
@@ -64,15 +85,15 @@ def _unmarked(stem: str) -> str:
     return stem
 
 
-def _key(relative: Path) -> tuple[tuple[str, ...], str]:
-    """What an image and its mask have in common: folders but those that say which of both it is, and the name."""
+def _folders(relative: Path) -> tuple[str, ...]:
+    """What the folders of an image and its mask have in common: all but what says which of both it is."""
     folders = []
     for part in relative.parent.parts:
         if part.lower() in (*_IMAGES, *_MASKS):
             continue
         words = [word for word in _words(part) if word not in (*_IMAGES, *_MASKS)]
         folders.append('_'.join(words))
-    return tuple(filter(None, folders)), _unmarked(relative.stem)
+    return tuple(filter(None, folders))
 
 
 def read(path: Path) -> OwnData:
@@ -80,7 +101,8 @@ def read(path: Path) -> OwnData:
 
     Raises:
         FileNotFoundError: fewer images have masks than have none.
-        ValueError: a mask has another size than its image, or pixels that no class explains.
+        ValueError: a mask has another size than its image, or pixels that no class explains; which of two masks is an
+            image's cannot be known.
     """
     notes = Notes()
     pairs, alone = _pairs(path)
@@ -94,7 +116,8 @@ def read(path: Path) -> OwnData:
         notes.count('images without a mask, left out', file.name)
     lists = _image_sets(path)
     samples = []
-    for image, mask in pairs.items():
+    for image, masks in pairs.items():
+        mask = _one_of(masks, path, notes)
         width, height = size_of(image)
         if size_of(mask) != (width, height):
             raise ValueError(
@@ -104,7 +127,7 @@ def read(path: Path) -> OwnData:
         relative = image.relative_to(path)
         split = lists.get(image.stem) or split_of(*relative.parent.parts)
         samples.append(Sample(image, relative.as_posix(), width, height, mask=mask, split=split))
-    reader = MaskReader(path, list(pairs.values()), notes)
+    reader = MaskReader(path, [sample.mask for sample in samples], notes)
     return OwnData(path, NAME, reader.classes, samples, 'masks', notes, reader.read, reader.palette)
 
 

@@ -1,0 +1,163 @@
+"""What the pixels of masks mean, by what is written beside them; which mask an image has."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmest.datasets.own import masks
+from mmest.datasets.own.mask_pixels import MaskReader
+from mmest.datasets.own.sample import Notes
+
+WHITE, BLACK, RED, GREEN, VOID = (255, 255, 255), (0, 0, 0), (255, 0, 0), (0, 255, 0), (224, 224, 192)
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Classes, what each value of a mask became, and the notes, of one mask and the files beside it."""
+
+    def of(values, beside=None, mode='L', ending='png', palette=()):
+        """``values``: a row of levels, indices or colours; each is shown as a square, so that loss stays at edges."""
+        row = np.array(values, np.uint8)
+        pixels = np.repeat(np.repeat(row[None], 40, 0), 40, 1)
+        image = Image.fromarray(pixels)
+        if mode == 'P':
+            image = image.convert('P')
+            image.putdata(pixels.ravel().tolist())
+            table = np.zeros((256, 3), np.uint8)
+            for index, colour in palette:
+                table[index] = colour
+            image.putpalette(table.ravel().tolist())
+        file = tmp_path / f'mask.{ending}'
+        (image if mode == 'P' else image.convert(mode)).save(file)
+        for name, text in (beside or {}).items():
+            (tmp_path / name).write_text(text)
+        notes = Notes()
+        reader = MaskReader(tmp_path, [file], notes)
+        return reader.classes, reader.read(file)[20, 20::40].tolist(), ' '.join(notes.lines())
+
+    return of
+
+
+def table(**colours):
+    return {'class_dict.csv': 'name,r,g,b\n' + '\n'.join(f'{name},{r},{g},{b}' for name, (r, g, b) in colours.items())}
+
+
+@pytest.mark.parametrize('mode, ending', [('RGB', 'png'), ('L', 'png'), ('RGB', 'jpg'), ('L', 'jpg')])
+@pytest.mark.parametrize('order', [('road', 'ground'), ('ground', 'road')])
+def test_black_and_white_are_the_colours_of_the_table(read, mode, ending, order):
+    colours = dict(road=WHITE, ground=BLACK)
+    classes, numbers, _ = read([0, 255], table(**{name: colours[name] for name in order}), mode, ending)
+    assert classes == list(order) and numbers == [order.index('ground'), order.index('road')]
+
+
+def test_a_label_map_of_cvat(read):
+    text = '# label:color_rgb:parts:actions\nbackground:0,0,0::\nroad:255,255,255::\n'
+    assert read([0, 255, 0], {'labelmap.txt': text}, 'RGB')[:2] == (['background', 'road'], [0, 1, 0])
+
+
+def test_a_label_map_without_colours_names_alone(read):
+    assert read([0, 1, 2], {'labelmap.txt': 'background:::\nroad:::\nroof:::\n'})[:2] == (
+        ['background', 'road', 'roof'],
+        [0, 1, 2],
+    )
+
+
+def test_greys_of_a_table(read):
+    beside = table(high=WHITE, low=BLACK, middle=(128, 128, 128))
+    assert read([0, 128, 255], beside)[:2] == (['high', 'low', 'middle'], [1, 2, 0])
+
+
+@pytest.mark.parametrize('mode', ['L', 'RGB'])
+def test_black_and_white_beside_two_colours_that_are_only_to_look_at(read, mode):
+    classes, numbers, note = read([0, 255], table(road=RED, ground=BLACK), mode)
+    assert classes == ['road', 'ground'] and numbers == [1, 0] and 'ground and road' in note
+
+
+@pytest.mark.parametrize('values, white', [([0, 255], 255), ([0, 1], 1)])
+def test_a_list_may_name_the_white_class_alone(read, values, white):
+    classes, numbers, note = read(values, {'classes.txt': 'building\n'})
+    assert classes == ['background', 'building'] and numbers == [0, 1] and f'values 0 and {white}' in note
+
+
+def test_one_class_and_unlabelled_ground(read):
+    assert read([0, 1, 255], {'classes.txt': 'building\n'})[1] == [0, 1, 255]
+
+
+def test_a_palette_is_read_through_its_colours(read):
+    beside = table(tree=GREEN, road=RED, ground=BLACK)
+    shown = read([0, 1, 2], beside, 'P', palette=enumerate([BLACK, RED, GREEN]))
+    assert shown[:2] == (['tree', 'road', 'ground'], [2, 1, 0])
+
+
+def test_the_border_of_a_palette_is_ignored(read):
+    beside = table(tree=GREEN, road=RED, ground=BLACK)
+    palette = [(0, BLACK), (1, RED), (2, GREEN), (255, VOID)]
+    assert read([0, 255, 2], beside, 'P', palette=palette)[1] == [2, 255, 0]
+
+
+@pytest.mark.parametrize('mode', ['L', 'P'])
+def test_class_numbers_stay_numbers_where_the_table_has_other_colours(read, mode):
+    beside = table(ground=BLACK, road=RED, tree=GREEN)
+    assert read([0, 1, 2, 255], beside, mode, palette=[(i, (i, i, i)) for i in range(256)])[1] == [0, 1, 2, 255]
+
+
+def test_values_of_a_table_are_never_shifted(read):
+    beside = {'classes.csv': '1,road\n2,water\n'}
+    classes, numbers, note = read([0, 1], beside)
+    assert classes == ['road', 'water'] and numbers == [255, 0] and 'pixels of value 0 are ignored' in note
+    assert read([1, 2, 255], beside)[1:] == ([0, 1, 255], '')
+    with pytest.raises(ValueError, match=r'pixels of value 3, which the table of classes does not have: it has 1, 2'):
+        read([1, 3], beside)
+
+
+def test_a_value_of_255_that_a_table_names_is_a_class(read):
+    assert read([0, 128, 255], {'classes.csv': '0,low\n128,middle\n255,high\n'})[1] == [0, 1, 2]
+
+
+def test_a_first_class_that_never_occurs_is_asked_about(read):
+    classes, numbers, note = read([1, 2], {'classes.txt': 'ground\nroad\nroof\n'})
+    assert numbers == [1, 2] and 'no mask has pixels of value 0, which is ground' in note
+    assert not read([0, 2], {'classes.txt': 'ground\nroad\nroof\n'})[2]
+
+
+def test_black_and_white_with_loss(read):
+    classes, numbers, _ = read([0, 255, 0], ending='jpg')
+    assert classes == ['background', 'foreground'] and numbers == [0, 1, 0]
+    with pytest.raises(ValueError, match='compressed with loss, such as .*mask.jpg, so their values are no class'):
+        read([0, 128, 255], ending='jpg')
+
+
+def picture(path, value=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((8, 8), value, np.uint8)).save(path)
+
+
+def test_an_image_whose_own_name_ends_like_a_mask_keeps_its_mask(tmp_path):
+    for name, value in (('plot', 0), ('plot_m', 1), ('plot_seg', 2)):
+        picture(tmp_path / 'images' / f'{name}.png')
+        picture(tmp_path / 'masks' / f'{name}.png', value)
+    data = masks.read(tmp_path)
+    assert {sample.image.stem: sample.mask.stem for sample in data.samples} == {
+        name: name for name in ('plot', 'plot_m', 'plot_seg')
+    }
+
+
+def test_a_name_without_a_mark_goes_first_and_a_mark_is_enough(tmp_path):
+    for name in ('one', 'two'):
+        picture(tmp_path / 'images' / f'{name}.png')
+        picture(tmp_path / 'masks' / f'{name}_mask.png')
+    picture(tmp_path / 'masks' / 'one.png')
+    found = {sample.image.stem: sample.mask.stem for sample in masks.read(tmp_path).samples}
+    assert found == dict(one='one', two='two_mask')
+
+
+def test_of_two_masks_the_plainly_named_folder_counts_and_is_said(tmp_path):
+    picture(tmp_path / 'images' / 'one.png')
+    picture(tmp_path / 'label_rgb' / 'one.png')
+    picture(tmp_path / 'label' / 'one.png')
+    data = masks.read(tmp_path)
+    assert data.samples[0].mask == tmp_path / 'label' / 'one.png'
+    assert any('label/one.png before label_rgb/one.png' in line for line in data.notes.lines())
+    picture(tmp_path / 'annotations' / 'one.png')
+    with pytest.raises(ValueError, match='two masks of one image: annotations/one.png and label/one.png'):
+        masks.read(tmp_path)
