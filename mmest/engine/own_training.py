@@ -11,7 +11,8 @@ from mmengine.config import Config, ConfigDict
 from mmest.configs import configs_root, read_config, set_options, tuned_backbone_of
 from mmest.datasets.checks.report import count
 from mmest.datasets.own.detect import read
-from mmest.datasets.own.prepare import DESCRIPTION, Prepared, load, prepare
+from mmest.datasets.own.prepare import Prepared, load, prepare
+from mmest.datasets.own.results import DESCRIPTION
 from mmest.datasets.own.sample import name_of
 from mmest.engine.batch import largest_batch
 from mmest.engine.schedule import fit_schedule, use_own_rates, use_schedule

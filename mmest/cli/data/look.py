@@ -14,6 +14,7 @@ from mmest.datasets.own.contact_sheet import contact_sheet
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.levels import find_levels
 from mmest.datasets.own.look import Facts, look, size_groups, splits_of
+from mmest.datasets.own.results import LOOK
 from mmest.datasets.own.sample import OwnData, name_of
 from mmest.pictures.colours import class_colours
 
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     console = plain_console(soft_wrap=True)
-    out = args.out or Path(f'{name_of(args.data)}_look.png')
+    out = args.out or Path(f'{name_of(args.data)}{LOOK}')
     with refusing():
         data = read(args.data)
         facts = look(data)

@@ -8,10 +8,11 @@ import numpy as np
 import shapely
 from pycocotools import mask as mask_tools
 
+from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, image_files, inside, size_of, some, split_of
 
 NAME = 'COCO JSON'
-_DEEP = 3  # folders below the one that was named
+_DEEP = 3  # levels, the folder that was named among them
 _KEYS = ('images', 'annotations', 'categories')
 
 
@@ -27,8 +28,8 @@ def _files(path: Path) -> list[Path]:
 
 
 def _json(folder: Path) -> list[Path]:
-    levels = ('*/' * depth + '*.json' for depth in range(_DEEP))
-    return [file for level in levels for file in sorted(folder.glob(level)) if not file.name.startswith('.')]
+    found = ((len(file.relative_to(folder).parts), file) for file in visible_files(folder) if file.suffix == '.json')
+    return [file for depth, file in sorted(found) if depth <= _DEEP]
 
 
 def _is_coco(path: Path) -> bool:

@@ -46,7 +46,16 @@ def cut(data: OwnData, size: int, seed: int = 0) -> str:
             regions.append((sample, (0, 0, sample.width, sample.height), sample.split))
         else:
             kept.append(sample)
-    pieces = [piece for sample, box, chosen in regions for piece in _tiles(sample, box, chosen, size)]
+    # Tiles of a.jpg and a.png, and a whole image that is called like a tile, must not meet.
+    stems = Counter(_stem(sample.name) for sample in data.samples)
+    taken = {_stem(sample.name) for sample in kept}
+    pieces = []
+    for sample, box, chosen in regions:
+        found = _tiles(sample, box, chosen, size)
+        if stems[_stem(sample.name)] > 1 or taken & {_stem(piece.name) for piece in found}:
+            for piece in found:
+                piece.name = sample.name + piece.name.removeprefix(_stem(sample.name))
+        pieces += found
     if data.labels != 'masks':
         pieces = _without_most_empty(pieces, seed, data.notes)
     data.samples = kept + pieces
@@ -64,6 +73,10 @@ def few_scenes(data: OwnData) -> bool:
     """Whether so few images have no split that parts of them validate, and not whole ones."""
     scenes = [sample for sample in data.samples if sample.split != 'test']
     return len(scenes) < _FEWEST_SCENES and not any(sample.split == 'val' for sample in scenes)
+
+
+def _stem(name: str) -> str:
+    return name.rsplit('.', 1)[0]
 
 
 def _larger_than(size: int) -> Callable[[Sample], bool]:
@@ -125,11 +138,10 @@ def _tiles(sample: Sample, region: Box, split: str, size: int) -> list[Sample]:
             & (bounds[:, 3] > window[1])
         )
         things = [part for index in near.nonzero()[0] if (part := _part(sample.objects[index], window))]
-        stem = sample.name.rsplit('.', 1)[0]
         found.append(
             replace(
                 sample,
-                name=f'{stem}_{window[0]}_{window[1]}.png',
+                name=f'{_stem(sample.name)}_{window[0]}_{window[1]}.png',
                 width=window[2] - window[0],
                 height=window[3] - window[1],
                 objects=things,

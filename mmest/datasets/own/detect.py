@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from mmest.datasets.own import coco, georaster, masks, voc, yolo
-from mmest.datasets.own.sample import OwnData, image_files, some, visible_files
+from mmest.datasets.own.results import results_in, visible_files
+from mmest.datasets.own.sample import OwnData, image_files, some
 
 #: The surest signs first: rasters with vectors have images too, YOLO's folders have names of masks.
 _FORMATS = (georaster, coco, yolo, voc, masks)
@@ -29,6 +30,8 @@ def read(path: Path, segments: bool | None = None) -> OwnData:
     if not found:
         raise ValueError(_unknown(path))
     data = found[0].read(path)
+    if ours := results_in(data.root):
+        data.notes.say(f'folders with results of mmest are left out: {", ".join(ours)}')
     if not data.samples:
         raise ValueError(f'{path} is {data.format}, but no image of it is labelled.')
     if not data.classes:
@@ -47,4 +50,6 @@ def _unknown(path: Path) -> str:
         return f'{path} is no description of a data set that is known: {expected}.'
     names = [entry.relative_to(path).as_posix() for entry in sorted(visible_files(path))]
     what = f'{len(names)} files ({some(names)}), {len(image_files(path))} of them images' if names else 'no file'
+    if ours := results_in(path):
+        what += f', beside folders with results of mmest ({", ".join(ours)})'
     return f'{path} holds {what}, and no labels that are known: {expected}.'

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import shapely
 
-from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some, split_of, visible_files
+from mmest.datasets.own.results import visible_files
+from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some, split_of
 
 try:
     import pyogrio
@@ -126,7 +127,7 @@ def _layers(file: Path, notes: Notes) -> list[_Layer]:
             for _ in range(int((polygons & nameless).sum())):
                 notes.count(f'polygons with nothing in the column "{column}", left out', place)
             chosen = polygons & ~nameless
-            named = [str(value) for value, is_chosen in zip(values, chosen) if is_chosen]
+            named = [_class_name(value) for value, is_chosen in zip(values, chosen) if is_chosen]
             if named:
                 layers.append(_Layer(file, name, shapely.make_valid(shapes[chosen]), named, meta['crs']))
     return layers
@@ -140,9 +141,14 @@ def _class_values(columns: dict[str, np.ndarray], layer: str, count: int) -> tup
     for wanted in _CLASS_COLUMNS:
         name = by_name.get(wanted)
         values = columns[name].tolist() if name else []
-        if 0 < len({str(value) for value in values if not _is_empty(value)}) <= _MOST_CLASSES:
+        if 0 < len({_class_name(value) for value in values if not _is_empty(value)}) <= _MOST_CLASSES:
             return name, values
     return None, [layer] * count
+
+
+def _class_name(value: object) -> str:
+    """Whole numbers of a column with empty cells come as fractions."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
 def _is_empty(value: object) -> bool:

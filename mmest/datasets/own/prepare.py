@@ -5,26 +5,28 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import shapely
+from pycocotools import mask as mask_tools
 
 from mmest.datasets.own import georaster
 from mmest.datasets.own.cutting import cut, few_scenes
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.levels import find_levels
-from mmest.datasets.own.sample import SPLITS, OwnData, Sample, visible_files
+from mmest.datasets.own.results import DESCRIPTION, LOCK, visible_files
+from mmest.datasets.own.sample import SPLITS, OwnData, Sample
 from mmest.datasets.preparation.coco import annotation, write_coco
 from mmest.files import write_bytes, write_json
 from mmest.pictures import ImageFile
 from mmest.pictures.colours import class_colours
 
-DESCRIPTION = 'mmest_data.json'
 UNLABELLED = 255
-_VERSION = 3
+_VERSION = 4
 _WHOLE = 1.25  # images up to this many times the size are not cut
 _LARGEST_IN_TILES = 3  # objects of up to this part of a tile's side are mostly whole on one
 #: Of training and prediction, where none is asked for: usual patches of overhead images.
@@ -90,13 +92,13 @@ def prepare(
         return _suited(load(source), task)
     key = _key(source, task, size, seed, copy)
     out.mkdir(parents=True, exist_ok=True)
-    with (out / '.lock').open('w') as lock:  # processes of one training prepare it once
+    with (out / LOCK).open('w') as lock:  # processes of one training prepare it once
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _prepare(source, out, task, size, seed, copy, key)
 
 
 def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: int, copy: bool, key: str) -> Prepared:
-    if (out / DESCRIPTION).is_file() and json.loads((out / DESCRIPTION).read_text()).get('key') == key:
+    if (out / DESCRIPTION).is_file() and _is_of(key, json.loads((out / DESCRIPTION).read_text())):
         return load(out)
     data = read(source, segments=None if task is None else task == 'segmentation')
     task = task or ('segmentation' if data.labels == 'masks' else 'detection')
@@ -116,6 +118,10 @@ def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: 
     if task == 'segmentation' and data.labels != 'masks' and 'background' not in classes:
         classes = ['background', *classes]
         data.notes.say('ground outside of all outlines is the class "background"')
+    if task == 'segmentation':
+        for sample in data.samples:
+            for _ in filter(lambda one: one.shape is None and not one.ignore, sample.objects):
+                data.notes.count('boxes without an outline, whose ground is ignored', sample.name)
     palette = class_colours(classes, palette).tolist()
     tiled = any(sample.window for sample in data.samples)
     for split in SPLITS:
@@ -138,7 +144,8 @@ def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: 
         out, task, data.format, source, classes, [tuple(c) for c in palette[: len(classes)]], images, counts, longest,
         scale, levels, data.notes.lines(),
     )  # fmt: skip
-    write_json(out / DESCRIPTION, dict(_description(prepared), key=key))
+    elsewhere = {str(folder): _digest_of(folder.glob('*')) for folder in data.elsewhere}
+    write_json(out / DESCRIPTION, dict(_description(prepared), key=key, elsewhere=elsewhere))
     return prepared
 
 
@@ -152,7 +159,8 @@ def load(folder: Path) -> Prepared:
     if not file.is_file():
         raise FileNotFoundError(f'{folder} is no prepared data set: it has no {DESCRIPTION}.')
     found = json.loads(file.read_text())
-    found.pop('key')
+    for own in ('key', 'elsewhere'):
+        found.pop(own, None)
     found.update(folder=Path(folder).absolute(), source=Path(found['source']))
     found['images'] = Path(folder).absolute() / found['images']
     found['palette'] = [tuple(colour) for colour in found['palette']]
@@ -226,13 +234,26 @@ def _cut_or_scale(data: OwnData, task: str, size: int | None, seed: int) -> tupl
 
 
 def _key(source: Path, *choices: object) -> str:
-    """Changes when a file of the data does: by names, sizes and times, and so without reading all images."""
-    digest = hashlib.blake2b(repr((_VERSION, str(source), *choices)).encode(), digest_size=16)
-    folder = source if source.is_dir() else source.parent
-    for path in sorted(visible_files(folder)):
+    """Changes when a file of the data does."""
+    files = visible_files(source if source.is_dir() else source.parent)
+    return _digest_of(files, repr((_VERSION, str(source), *choices)))
+
+
+def _digest_of(files: Iterable[Path], about: str = '') -> str:
+    """Of names, sizes and times, and so without reading all images."""
+    digest = hashlib.blake2b(about.encode(), digest_size=16)
+    for path in sorted(files):
         stat = path.stat()
-        digest.update(f'{path.relative_to(folder)}\0{stat.st_size}\0{stat.st_mtime_ns}\n'.encode())
+        digest.update(f'{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n'.encode())
     return digest.hexdigest()
+
+
+def _is_of(key: str, description: dict) -> bool:
+    """Whether a set was prepared from the data as it is now, outside of its folder too."""
+    elsewhere = description.get('elsewhere', {})
+    return description.get('key') == key and all(
+        _digest_of(Path(folder).glob('*')) == seen for folder, seen in elsewhere.items()
+    )
 
 
 def _write_images(samples: list[Sample], folder: Path, levels: tuple[float, float] | None) -> None:
@@ -270,15 +291,21 @@ def _write_objects(path: Path, classes: list[str], samples: list[Sample]) -> Non
                 continue  # less than a pixel of it is on this tile
             made = annotation(one.label, (x0, y0, x1 - x0, y1 - y0), one.ignore or one.cut)
             if one.shape is not None:
-                made.update(area=one.shape.area, segmentation=_rings(one.shape))
+                made.update(area=one.shape.area, segmentation=_segmentation(one.shape, sample.height, sample.width))
             things.append(made)
         objects.append(things)
     write_coco(path, classes, images, objects)
 
 
-def _rings(shape: shapely.Geometry) -> list[list[float]]:
+def _segmentation(shape: shapely.Geometry, height: int, width: int) -> list[list[float]] | dict:
+    """Rings, or run lengths of a shape with holes, which rings cannot say."""
     parts = [part for part in shapely.get_parts(shape).tolist() if part.geom_type == 'Polygon']
-    return [shapely.get_coordinates(part.exterior)[:-1].ravel().round(2).tolist() for part in parts]
+    if not any(part.interiors for part in parts):
+        return [shapely.get_coordinates(part.exterior)[:-1].ravel().round(2).tolist() for part in parts]
+    mask = np.zeros((height, width), np.uint8, order='F')
+    _fill(mask, shape, 1)
+    runs = mask_tools.encode(mask)
+    return dict(size=runs['size'], counts=runs['counts'].decode())
 
 
 def _write_masks(out: Path, split: str, samples: list[Sample], data: OwnData, classes: list[str]) -> None:
@@ -309,15 +336,21 @@ def rasterise(sample: Sample, numbers: list[int], background: int) -> np.ndarray
         background: the class number of the rest.
 
     Returns:
-        H×W; 255 where an object is to be ignored.
+        H×W; 255 where an object is to be ignored, and in boxes of objects without an outline.
     """
     mask = np.full((sample.height, sample.width), background, np.uint8)
     for one in sorted(sample.objects, key=lambda thing: -thing.area):
-        shape = one.shape if one.shape is not None else shapely.box(*one.box)
-        x0, y0 = (max(0, int(np.floor(value))) for value in shape.bounds[:2])
-        x1, y1 = (int(np.ceil(value)) for value in shape.bounds[2:])
-        part = mask[y0:y1, x0:x1]
-        ys, xs = np.mgrid[y0 : y0 + part.shape[0], x0 : x0 + part.shape[1]] + 0.5
-        shapely.prepare(shape)
-        part[shapely.contains_xy(shape, xs, ys)] = UNLABELLED if one.ignore else numbers[one.label]
+        known = one.shape is not None and not one.ignore
+        shape = shapely.box(*one.box) if one.shape is None else one.shape
+        _fill(mask, shape, numbers[one.label] if known else UNLABELLED)
     return mask
+
+
+def _fill(mask: np.ndarray, shape: shapely.Geometry, number: int) -> None:
+    """Give a number to the pixels whose centres are in a shape."""
+    x0, y0 = (max(0, int(np.floor(value))) for value in shape.bounds[:2])
+    x1, y1 = (int(np.ceil(value)) for value in shape.bounds[2:])
+    part = mask[y0:y1, x0:x1]
+    ys, xs = np.mgrid[y0 : y0 + part.shape[0], x0 : x0 + part.shape[1]] + 0.5
+    shapely.prepare(shape)
+    part[shapely.contains_xy(shape, xs, ys)] = number

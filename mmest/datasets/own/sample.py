@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import shapely
 
+from mmest.datasets.own.results import visible_files
 from mmest.pictures import ImageFile
 from mmest.tiles.grid import Box
 
@@ -110,6 +111,7 @@ class OwnData:
         read_mask: class numbers (H×W, 255 where unlabelled) of a mask file, in a data set of masks.
         palette: a colour for each class, RGB, where the labels say it.
         rasters: whether the images are georeferenced ground.
+        elsewhere: folders outside of its own that images or labels lie in.
     """
 
     root: Path
@@ -121,6 +123,7 @@ class OwnData:
     read_mask: Callable[[Path], np.ndarray] | None = None
     palette: list[tuple[int, int, int]] | None = None
     rasters: bool = False
+    elsewhere: list[Path] = field(default_factory=list)
 
 
 def name_of(source: Path) -> str:
@@ -134,16 +137,8 @@ def some(names: Sequence[str]) -> str:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """All images below a folder, in order; hidden files and those of macOS archives are left out."""
+    """All images below a folder, in order; see :func:`visible_files`."""
     return sorted(path for path in visible_files(folder) if path.suffix.lower() in IMAGE_ENDINGS)
-
-
-def visible_files(folder: Path) -> Iterator[Path]:
-    """All files below a folder but hidden ones."""
-    for path in folder.rglob('*'):
-        parts = path.relative_to(folder).parts
-        if not any(part.startswith('.') or part == '__MACOSX' for part in parts) and path.is_file():
-            yield path
 
 
 def size_of(path: Path) -> tuple[int, int]:

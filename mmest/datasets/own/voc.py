@@ -1,10 +1,12 @@
 """Pascal VOC XML: flat exports such as Roboflow's, and the layout of VOCdevkit."""
 
 import xml.etree.ElementTree as ElementTree
+from collections import Counter
 from pathlib import Path
 
 import shapely
 
+from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import (
     IMAGE_ENDINGS,
     Notes,
@@ -16,7 +18,6 @@ from mmest.datasets.own.sample import (
     size_of,
     some,
     split_of,
-    visible_files,
 )
 
 NAME = 'Pascal VOC'
@@ -44,7 +45,7 @@ def read(path: Path) -> OwnData:
 
     Raises:
         FileNotFoundError: most images are not there.
-        ValueError: an annotation cannot be read.
+        ValueError: an annotation cannot be read, or which image is its own cannot be known.
     """
     notes = Notes()
     images = image_files(path)
@@ -57,6 +58,7 @@ def read(path: Path) -> OwnData:
         notes.say('corners are counted from 1, as in VOCdevkit')
     classes: dict[str, int] = {}
     samples, missing = [], []
+    annotated: dict[Path, Path] = {}
     for file in _xml(path):
         try:
             root = ElementTree.parse(file).getroot()
@@ -68,6 +70,12 @@ def read(path: Path) -> OwnData:
         if image is None:
             missing.append(file.stem)
             continue
+        if image in annotated:
+            raise ValueError(
+                f'{annotated[image]} and {file} both annotate {image}. Remove one of them, or put each into a folder '
+                'with its image.'
+            )
+        annotated[image] = file
         split = splits.get(file.stem) or split_of(*image.relative_to(path).parent.parts)
         sample = Sample(image, image.relative_to(path).as_posix(), *size_of(image), split=split)
         _check_size(file, root, sample)
@@ -85,9 +93,8 @@ def read(path: Path) -> OwnData:
         )
     for name in missing:
         notes.count('annotations without an image, left out', name)
-    used = {sample.image for sample in samples}
     for image in images:
-        if image not in used and 'Segmentation' not in image.parent.name:
+        if image not in annotated and 'Segmentation' not in image.parent.name:
             notes.count('images without an annotation file, left out', image.name)
     _sort(classes, samples)
     outlines = any(one.shape is not None for sample in samples for one in sample.objects)
@@ -119,17 +126,28 @@ def _counts_from_one(path: Path) -> bool:
 
 
 def _image(file: Path, root: ElementTree.Element, by_stem: dict[str, list[Path]]) -> Path | None:
-    """The image of the annotation's own name, or of the name that it states; the nearest of several."""
+    """The image of the annotation's own name, or of the name that it states; of several the one that shares most
+    folders with it.
+
+    Raises:
+        ValueError: two share as many.
+    """
     stated = (root.findtext('filename') or '').replace('\\', '/')
     found = by_stem.get(file.stem) or by_stem.get(Path(stated).stem) or []
     if Path(stated).suffix:
         found = [image for image in found if image.name == Path(stated).name] or found
     found = [image for image in found if 'Segmentation' not in image.parent.name]
 
-    def distance(image: Path) -> int:
-        return sum(a != b for a, b in zip(reversed(image.parent.parts), reversed(file.parent.parts)))
+    def shared(image: Path) -> int:
+        return (Counter(image.parent.parts) & Counter(file.parent.parts)).total()
 
-    return min(found, key=distance, default=None)
+    found = sorted(found, key=shared, reverse=True)
+    if len(found) > 1 and shared(found[0]) == shared(found[1]):
+        raise ValueError(
+            f'{file} may annotate {found[0]} or {found[1]}. Put it into a folder with its image, or give the images '
+            'names of their own.'
+        )
+    return found[0] if found else None
 
 
 def _check_size(file: Path, root: ElementTree.Element, sample: Sample) -> None:

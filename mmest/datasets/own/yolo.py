@@ -6,6 +6,7 @@ from pathlib import Path
 import shapely
 import yaml
 
+from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import (
     IMAGE_ENDINGS,
     SPLITS,
@@ -70,7 +71,7 @@ def _is_data(file: Path) -> bool:
 
 def _first_labels(path: Path) -> bool:
     """Whether a text file begins as a label does: a number and four or more."""
-    for file in sorted(path.rglob('*.txt')):
+    for file in sorted(file for file in visible_files(path) if file.suffix == '.txt'):
         if file.name.lower() in _NO_LABELS:
             continue
         words = file.read_text(encoding='utf-8-sig', errors='replace').split('\n')[0].split()
@@ -101,6 +102,7 @@ def read(path: Path) -> OwnData:
     if points:
         notes.say('the labels have key points, which are left out')
     samples, outlines = [], False
+    elsewhere: set[Path] = set()
     for image, split in images.items():
         name = image.relative_to(root).as_posix() if image.is_relative_to(root) else image.as_posix().lstrip('/')
         sample = Sample(image, name, *size_of(image), split=split)
@@ -111,7 +113,9 @@ def read(path: Path) -> OwnData:
             sample.objects = list(_things(labels, sample, classes, points, notes))
             outlines |= any(one.shape is not None for one in sample.objects)
         samples.append(sample)
-    return OwnData(root, NAME, classes, samples, 'outlines' if outlines else 'boxes', notes)
+        elsewhere |= {one.parent for one in (image, labels) if one and not one.is_relative_to(root)}
+    labelled = 'outlines' if outlines else 'boxes'
+    return OwnData(root, NAME, classes, samples, labelled, notes, elsewhere=sorted(elsewhere))
 
 
 def _names(names: list | dict, file: Path) -> list[str]:

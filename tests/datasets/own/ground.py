@@ -50,10 +50,14 @@ def polygons(found: list[Box], left: float = LEFT, crs: str = GROUND) -> np.ndar
     return np.array(shapes)
 
 
-def vectors(path: Path, shapes: np.ndarray, names: list[str] | None, crs: str = GROUND, **more) -> None:
-    """A vector file of polygons; ``names`` fill its column "class"."""
+def vectors(path: Path, shapes: np.ndarray, names: list[str] | np.ndarray | None, crs: str = GROUND, **more) -> None:
+    """A vector file of polygons; ``names`` fill its column "class", an array as what it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    columns = [np.array(names, object)] if names is not None else [np.arange(len(shapes))]
+    columns = (
+        [names if isinstance(names, np.ndarray) else np.array(names, object)]
+        if names is not None
+        else [np.arange(len(shapes))]
+    )
     pyogrio.raw.write(
         path,
         shapely.to_wkb(shapes),

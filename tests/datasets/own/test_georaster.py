@@ -153,6 +153,20 @@ def test_polygons_without_a_class_are_left_out_and_counted(tmp_path, nothing):
     assert any('polygons with nothing in the column "class", left out: 1' in note for note in data.notes.lines())
 
 
+def test_numbers_beside_empty_cells_and_blanks_are_the_same_classes(tmp_path):
+    """A column of whole numbers with an empty cell comes as fractions."""
+    found = ground.boxes(300, 300)
+    ground.raster(tmp_path / 'own' / 'scene.tif', 300, 300, found)
+    shapes = ground.polygons(found)
+    numbers = [1 + one[0] for one in found]
+    ground.vectors(tmp_path / 'own' / 'whole.gpkg', shapes, np.array(numbers))
+    ground.vectors(tmp_path / 'own' / 'holes.gpkg', shapes, np.array([np.nan, *numbers[1:]]))
+    ground.vectors(tmp_path / 'own' / 'text.gpkg', shapes, [f'{number} ' for number in numbers])
+    data = read(tmp_path / 'own')
+    assert data.classes == [str(number) for number in sorted(set(numbers))]
+    assert len(data.samples[0].objects) == 3 * len(found) - 1
+
+
 def test_a_column_with_nothing_in_it_names_no_classes(tmp_path):
     found = ground.boxes(300, 300)
     ground.raster(tmp_path / 'own' / 'scene.tif', 300, 300, found)
