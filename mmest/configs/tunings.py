@@ -1,12 +1,18 @@
 """The tuning method of a config: found by its name, and swapped."""
 
+import logging
+
 from mmengine.config import Config, ConfigDict
+from mmengine.logging import print_log
 
 from .names import available_tunings, configs_root
 
 _WRAPPERS = ('TunedBackbone', 'ESTBackbone')
 # What the wrapper is told beside the backbone and the method.
 _KEPT = ('allow_random', 'frozen_dtype', 'saved_dtype', 'compile')
+_OWN_CONSTRUCTOR = 'TrainableOptimWrapperConstructor'
+# Of mmdet and mmseg, for BEiT, MAE and ConvNeXt, which they know by the class of the backbone: it is the wrapper's now.
+_BY_CLASS = ('LearningRateDecayOptimizerConstructor', 'LayerDecayOptimizerConstructor')
 
 
 def load_tuning(name: str) -> ConfigDict:
@@ -33,9 +39,9 @@ def set_tuning(cfg: Config, tuning: str | dict) -> None:
         ValueError: there is no such method; the config has no backbone.
     """
     outer = tuned_backbone_of(cfg)
-    method = load_tuning(tuning) if isinstance(tuning, str) else tuning
+    method = ConfigDict(load_tuning(tuning) if isinstance(tuning, str) else tuning)
     if not is_wrapped(cfg.model.backbone):
-        _train_what_is_tuned(cfg)
+        _train_what_is_tuned(cfg, outer['backbone'], method)
         _hand_over_what_is_used(cfg.model, outer['backbone'])
     more = {key: outer[key] for key in _KEPT if outer.get(key)}
     cfg.model.backbone = ConfigDict(type='TunedBackbone', backbone=outer['backbone'], tuning=method, **more)
@@ -68,7 +74,7 @@ def tuned_backbone_of(cfg: Config) -> dict:
     return ConfigDict(type='TunedBackbone', backbone=inner)
 
 
-def _train_what_is_tuned(cfg: Config) -> None:
+def _train_what_is_tuned(cfg: Config, backbone: ConfigDict, method: ConfigDict) -> None:
     """What shipped configs take from ``_base_/default_runtime.py`` and their schedule, for a config of others."""
     if cfg.model.get('pretrained'):
         cfg.model.pretrained = None
@@ -80,7 +86,32 @@ def _train_what_is_tuned(cfg: Config) -> None:
     if not any(hook.get('type') == 'ESTHook' for hook in hooks):
         cfg.custom_hooks = [*hooks, dict(type='ESTHook')]
     if cfg.get('optim_wrapper'):
-        cfg.optim_wrapper.setdefault('constructor', 'TrainableOptimWrapperConstructor')
+        if str(cfg.optim_wrapper.get('constructor')).rpartition('.')[2] in _BY_CLASS:
+            _use_own_constructor(cfg.optim_wrapper, backbone, method)
+        cfg.optim_wrapper.setdefault('constructor', _OWN_CONSTRUCTOR)
+
+
+def _use_own_constructor(optim_wrapper: ConfigDict, backbone: ConfigDict, method: ConfigDict) -> None:
+    """Rates that fall from layer to layer become those of full fine-tuning; other methods train no layers. Vectors do
+    not decay, as with the constructor that was.
+    """
+    options = dict(optim_wrapper.pop('paramwise_cfg', None) or {})
+    asked = {key: options.pop(key, None) for key in ('layer_decay_rate', 'decay_rate', 'decay_type', 'num_layers')}
+    rate = asked['layer_decay_rate'] or asked['decay_rate'] or 1.0
+    by_block = 'ConvNeXt' not in backbone.type and asked['decay_type'] != 'stage_wise'  # there in groups of blocks
+    optim_wrapper.update(constructor=_OWN_CONSTRUCTOR, paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0))
+    optim_wrapper.paramwise_cfg.update(options)
+    if method.type != 'Full':
+        return
+    if by_block:
+        method.setdefault('layer_decay', rate)
+    else:
+        print_log(
+            f'{method.type} trains all layers at one rate: that the config lets rates fall by {rate:g} from stage to '
+            'stage is left out. model.backbone.tuning.layer_decay lets them fall from block to block.',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 def _hand_over_what_is_used(model: dict, backbone: dict) -> None:

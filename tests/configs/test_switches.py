@@ -7,6 +7,7 @@ import importlib
 import pytest
 import torch
 from mmengine.config import Config, ConfigDict
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 
 from mmest.configs import (
@@ -161,6 +162,35 @@ def test_a_plain_config_is_wrapped(name, source):
     assert cfg.model.get('pretrained') is None
     assert outer.backbone.get('frozen_stages') == read_config(name).model.backbone.get('frozen_stages')
     assert read_config(name).model.backbone.type in ('ResNet', 'ResNetV1c'), 'nobody asked'
+
+
+@pytest.mark.parametrize('tuning, layer_decay', [('full', 0.9), ('est', None)])
+def test_rates_that_fall_by_layer_are_mmests(tuning, layer_decay):
+    """The constructor of the config knows BEiT by the class of model.backbone."""
+    pytest.importorskip('mmseg')
+    cfg = read_config('mmseg::beit/beit-base_upernet_8xb2-160k_ade20k-640x640', tuning=tuning)
+    assert cfg.model.backbone.tuning.get('layer_decay') == layer_decay
+    optim = cfg.optim_wrapper
+    assert optim.constructor == 'TrainableOptimWrapperConstructor'
+    assert optim.paramwise_cfg == dict(norm_decay_mult=0, bias_decay_mult=0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), torch.nn.BatchNorm2d(4))
+    groups = build_optim_wrapper(model, copy.deepcopy(optim)).optimizer.param_groups
+    decays = {id(p): group['weight_decay'] for group in groups for p in group['params']}
+    assert [decays[id(p)] for p in model.parameters()] == [optim.optimizer.weight_decay, 0, 0, 0]
+
+
+def test_rates_that_fall_otherwise_are_said(monkeypatch):
+    pytest.importorskip('mmdet')
+    cfg = read_config('mmdet::retinanet/retinanet_r50_fpn_1x_coco')
+    cfg.optim_wrapper.update(
+        constructor='mmdet.LearningRateDecayOptimizerConstructor',
+        paramwise_cfg=dict(decay_rate=0.7, decay_type='stage_wise', num_layers=6, bypass_duplicate=True),
+    )
+    said = []
+    monkeypatch.setattr('mmest.configs.tunings.print_log', lambda text, **_: said.append(text))
+    set_tuning(cfg, 'full')
+    assert 'fall by 0.7 from stage to stage is left out' in said[0]
+    assert 'layer_decay' not in cfg.model.backbone.tuning and cfg.optim_wrapper.paramwise_cfg.bypass_duplicate
 
 
 def test_what_an_export_writes_is_not_wrapped_again(tmp_path):
