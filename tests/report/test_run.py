@@ -1,0 +1,32 @@
+"""What a report reads of a work folder."""
+
+import json
+
+import pytest
+import torch
+
+from mmest.report.run import read_run
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Write what a training leaves: its config, its checkpoint, and its evaluations by step."""
+
+    def write(config, checkpoint, evaluations, time='20260102_030405'):
+        (tmp_path / config).write_text('')
+        experiment = f'{config.removesuffix(".py")}_{time}'.removeprefix(f'{time}_')
+        torch.save(dict(state_dict={}, meta=dict(experiment_name=experiment)), tmp_path / checkpoint)
+        lines = [json.dumps({'coco/bbox_mAP': value, 'step': step}) for step, value in evaluations.items()]
+        (tmp_path / time / 'vis_data').mkdir(parents=True)
+        (tmp_path / time / 'vis_data' / 'scalars.json').write_text('\n'.join(lines))
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize('config', ['retinanet_lora.py', '20260102_030405.py'])
+def test_the_config_is_the_one_that_the_checkpoint_names(trained, config):
+    folder = trained(config, 'iter_9.pth', {9: 0.5})
+    for other in ('0.py', 'retinanet.py', 'retinanet_est.py'):
+        (folder / other).write_text('')
+    assert read_run(folder).config == folder / config
