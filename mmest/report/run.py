@@ -50,6 +50,13 @@ class Run:
         import_framework(cfg)
         return cfg
 
+    def score_of_checkpoint(self, metric: str) -> float | None:
+        """What the evaluation of the checkpoint found, or the last one before it; None if there was none."""
+        curve = self.scores.get(metric, [])
+        named = re.search(r'(?:epoch|iter)_(\d+)$', self.checkpoint.stem)
+        until = [value for step, value in curve if named is None or step <= int(named[1])]
+        return until[-1] if until else None
+
     @property
     def method(self) -> str:
         """Name of the tuning method's type, or ``none`` where the backbone is not wrapped."""

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from mmest.report.page import _score
 from mmest.report.run import read_run
 
 
@@ -30,3 +31,18 @@ def test_the_config_is_the_one_that_the_checkpoint_names(trained, config):
     for other in ('0.py', 'retinanet.py', 'retinanet_est.py'):
         (folder / other).write_text('')
     assert read_run(folder).config == folder / config
+
+
+@pytest.mark.parametrize(
+    'checkpoint, score',
+    [
+        ('best_coco_bbox_mAP_iter_200.pth', 0.9),
+        ('iter_300.pth', 0.8),
+        ('iter_250.pth', 0.9),  # saved between two evaluations
+        ('epoch_50.pth', None),
+    ],
+)
+def test_the_score_is_that_of_the_checkpoint(trained, checkpoint, score):
+    run = read_run(trained('retinanet.py', checkpoint, {100: 0.5, 200: 0.9, 300: 0.8}))
+    assert run.score_of_checkpoint('coco/bbox_mAP') == score
+    assert _score(run, 'coco/bbox_mAP') == ('—' if score is None else f'{100 * score:.1f}')
