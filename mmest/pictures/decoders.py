@@ -57,6 +57,7 @@ class PilDecoder:
         self.turned = turn != 1
         swapped = turn >= 5 and image.format != 'TIFF'
         self.size = image.size[::-1] if swapped else image.size
+        self.alpha = image.format == 'TIFF' and image.mode == 'RGBA'
         self._loaded = False
 
     def load(self) -> None:
@@ -103,6 +104,7 @@ class ArrayDecoder:
         self.turned = turn != 1
         self.size = size[::-1] if turn >= 5 else size
         self.inverted = bool(header and header.inverted)
+        self.alpha = bool(header and header.alpha and header.bands == 4)
         self._stored: np.ndarray | None = None
 
     def load(self) -> None:
@@ -162,8 +164,9 @@ class RasterDecoder:
             warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
             self._raster = self._memory.open() if self._memory else rasterio.open(source)
         raster = self._raster
-        alpha = rasterio.enums.ColorInterp.alpha in raster.colorinterp
-        check_bands(name, raster.count, alpha)
+        alpha = rasterio.enums.ColorInterp.alpha
+        self.alpha = raster.count == 4 and raster.colorinterp[3] == alpha
+        check_bands(name, raster.count, alpha in raster.colorinterp)
         if len(set(raster.dtypes)) > 1:
             raise UnusableImage(name, f'has bands of different kinds ({", ".join(raster.dtypes)}); make them equal.')
         check_kind(name, raster.dtypes[0], scale)

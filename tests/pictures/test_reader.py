@@ -133,7 +133,7 @@ def test_every_kind_gives_its_pixels(name, with_rasterio, folder, monkeypatch):
         return
     for source in (path, path.read_bytes()):
         with ImageFile(source, scale=scale) as image:
-            assert image.size == (56, 40)
+            assert image.size == (56, 40) and image.alpha == (name == 'alpha.tif')
             assert np.array_equal(image.read((5, 7, 33, 22)), expected[7:22, 5:33])
             assert np.array_equal(image.read(), expected) and image.read().flags.c_contiguous
     loaded = LoadImage(scale)(dict(img_path=str(path)))
