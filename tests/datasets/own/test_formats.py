@@ -209,6 +209,30 @@ def test_a_description_that_is_not_whole_is_named(name, content, reason, named, 
     assert str(said.value).startswith(f'{tmp_path}/{reason}') and 'expected COCO JSON' in str(said.value)
 
 
+@pytest.mark.parametrize(
+    'names, expected',
+    [
+        ('[yes, no]', ['yes', 'no']),
+        ('{0: on, 1: off}', ['on', 'off']),
+        ('\n  1: No\n  0: Y', ['Y', 'No']),
+        ('[010, 2024-01-01]', ['010', '2024-01-01']),
+    ],
+)
+def test_names_of_classes_are_those_that_are_written(names, expected, tmp_path):
+    """YAML 1.1 makes truth values, octal numbers and dates of them."""
+    exports.yolo_roboflow(tmp_path)
+    (tmp_path / 'data.yaml').write_text(f'train: train/images\nval: valid/images\ntest:\nnames: {names}\n')
+    assert read(tmp_path).classes == expected
+
+
+@pytest.mark.parametrize('names, found', [('{1: a, 2: b}', '1, 2; expected 0 to 1'), ('{a: b}', 'a; expected 0 to 0')])
+def test_names_with_other_numbers_are_said(names, found, tmp_path):
+    exports.yolo_roboflow(tmp_path)
+    (tmp_path / 'data.yaml').write_text(f'train: train/images\nval: valid/images\nnames: {names}\n')
+    with pytest.raises(ValueError, match=f'data.yaml numbers its names {found}'):
+        read(tmp_path)
+
+
 class TestCoco:
     @pytest.fixture
     def change(self, tmp_path):
