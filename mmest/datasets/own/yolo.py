@@ -184,11 +184,12 @@ def _list_file(file: Path) -> list[Path]:
 
 
 def _labels_of(image: Path) -> Path | None:
-    """The label file: in ``labels`` in place of the last ``images`` of the path, or beside the image."""
-    parts = list(image.with_suffix('.txt').parts)
-    tried = [image.with_suffix('.txt')]
-    for at in reversed([at for at, part in enumerate(parts[:-1]) if part.lower() == 'images']):
-        tried.insert(0, Path(*parts[:at], 'labels', *parts[at + 1 :]))
+    """The label file: in ``labels`` in place of the last ``images`` of the path, as ultralytics has it, or of one
+    before, or beside the image.
+    """
+    parts = image.with_suffix('.txt').parts
+    places = reversed([at for at, part in enumerate(parts[:-1]) if part.lower() == 'images'])
+    tried = [*(Path(*parts[:at], 'labels', *parts[at + 1 :]) for at in places), Path(*parts)]
     return next((path for path in tried if path.is_file()), None)
 
 

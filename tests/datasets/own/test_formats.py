@@ -233,6 +233,18 @@ def test_names_with_other_numbers_are_said(names, found, tmp_path):
         read(tmp_path)
 
 
+def test_labels_lie_in_place_of_the_last_images_of_a_path(tmp_path):
+    """Others that lie in place of the first are of another set."""
+    root = tmp_path / 'images' / 'own'
+    truth = exports.yolo_ultralytics(root)
+    other = tmp_path / 'labels' / 'own' / 'images' / 'train'
+    other.mkdir(parents=True)
+    for name in truth['train']:
+        (other / name).with_suffix('.txt').write_text('0 0.5 0.5 0.1 0.1\n' * 9)
+    found = {sample.image.name: len(sample.objects) for sample in read(root).samples if sample.split == 'train'}
+    assert found == {name: len(boxes) for name, boxes in truth['train'].items()}
+
+
 class TestCoco:
     @pytest.fixture
     def change(self, tmp_path):
