@@ -13,6 +13,10 @@ from PIL import Image
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.prepare import load, prepare
 
+ORIENTED = (
+    '<annotation><object><name>ship</name><robndbox><cx>9</cx><cy>9</cy><w>8</w><h>4</h><angle>1</angle></robndbox>'
+    '</object></annotation>'
+)
 NO_LABELS = 'train: bare\nval: valid/images\nnames: [plane, ship]'
 SPLITS = dict(valid='val', validation='val')
 
@@ -159,6 +163,7 @@ def test_a_set_that_stands_alone_can_be_moved(tmp_path):
         (exports.yolo_roboflow, ('data.yaml', 'train: nowhere\nnames: [plane]'), '"nowhere" as train'),
         (exports.voc_flat, ('train/1.xml', '<annotation><object/></annotation>'), 'an object without a name'),
         (exports.voc_flat, ('train/1.xml', '<annotation'), 'not valid XML'),
+        (exports.voc_flat, ('train/1.xml', ORIENTED), '1.xml has an object "ship" with an oriented box .*as YOLO'),
         (exports.index_masks, ('classes.txt', 'ground\nplane\n'), 'pixels of value 2, but there are 2 classes'),
         (exports.colour_masks, ('class_dict.csv', 'ground,0,0,0\nplane,250,40,40\n'), 'colour (40, 60, 250)'),
     ],
