@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import shlex
 import signal
 import sys
 import time
@@ -55,7 +56,8 @@ scale of its training, tile by tile. Tiles are merged: detections of one object 
 a tile, and each pixel of a mask comes from the tile whose borders are farther. With rasterio (pip install rasterio)
 TIFF is read window by window, so that memory does not grow with the image, and its georeference is kept: GeoJSON then
 holds longitude and latitude. Without it GeoJSON holds coordinates of the map (world files) or pixels. Ground without
-data (nodata, transparent, NaN) is 255 in masks and has no objects. Of more than three bands the first three are taken.
+data (nodata, transparent, NaN) is 255 in masks and has no objects. Of more than three bands the first three are taken;
+a fourth that the file calls alpha says where there is data.
 """
 
 
@@ -232,7 +234,7 @@ def _who_took_what(tasks: list[Task]) -> str:
 
 def _predict(args: argparse.Namespace, tasks: list[Task], processes: Processes, images: list[Path]) -> int:
     """Predict on this process's share of the images; how many could not be used."""
-    failed = 0
+    failed, said_alpha = 0, False
     columns = (TextColumn('{task.description}', markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not processes.first, console=plain_console()) as bars:
         for path in processes.share(images):
@@ -256,6 +258,13 @@ def _predict(args: argparse.Namespace, tasks: list[Task], processes: Processes, 
                         error = f'The results of {path} cannot be written to {args.out}: {error.strerror}.'
                     bars.console.print(f'predict: {error}', soft_wrap=True)
                     continue
+            if files[0].alpha and not said_alpha:
+                said_alpha = True
+                bars.console.print(
+                    f'note: Band 4 of {path} is read as alpha: where it is 0 there is no data. If it is no alpha, such '
+                    f'as infrared, tell the file so: gdal_edit.py -colorinterp_4 undefined {shlex.quote(str(path))}',
+                    soft_wrap=True,
+                )
             note = f'; {files[0].georeference.note}' if files[0].georeference.note else ''
             bars.console.print(f'Wrote {", ".join(map(str, written))}{note}', soft_wrap=True)
     return failed

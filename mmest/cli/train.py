@@ -72,7 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='resume from weights alone where the state of the optimizer or the schedule is missing',
     )
     parser.add_argument(
-        '--overwrite', action='store_true', help='remove the checkpoints that another run left in the working folder'
+        '--overwrite',
+        action='store_true',
+        help='remove checkpoints and logs that another run left in the working folder',
     )
     parser.add_argument('--seed', type=seed, metavar='N', help='seed of all random numbers')
     parser.add_argument('--weights', type=Path, metavar='FILE', help='pretrained weights of the backbone, from a file')

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 from pathlib import Path
 
 import torch
@@ -60,22 +61,28 @@ def earlier_run(work_dir: str | Path) -> list[Path]:
 
 
 def make_room(work_dir: str | Path, overwrite: bool = False) -> None:
-    """A new run does not start in a folder that holds another, unless that is to be removed.
+    """A new run does not start in a folder that holds another, unless that is to be removed, with what it logged. Its
+    configs stay, for the new run may be of one of them.
 
     Of the processes of torchrun only the first looks; the others wait for it where they meet.
 
     Raises:
         ValueError: it holds one.
     """
-    found = earlier_run(work_dir) if os.environ.get('RANK', '0') == '0' else []
+    if os.environ.get('RANK', '0') != '0':
+        return
+    found = earlier_run(work_dir)
     if found and not overwrite:
         more = f' and {len(found) - 3} more' if len(found) > 3 else ''
         raise ValueError(
             f'{work_dir} holds another run: {", ".join(path.name for path in found[:3])}{more}. Go on with it by '
-            '--resume, take another --work-dir, or pass --overwrite to remove these files.'
+            '--resume, take another --work-dir, or pass --overwrite to remove these files and the logs of that run.'
         )
     for path in found:
         path.unlink()
+    for logs in Path(work_dir).glob('*_*') if overwrite else []:
+        if re.fullmatch(r'\d{8}_\d{6}', logs.name) and logs.is_dir():  # as mmengine names them
+            shutil.rmtree(logs)
 
 
 def check_load_from(cfg: Config) -> None:

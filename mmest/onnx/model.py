@@ -52,6 +52,8 @@ class OnnxModel:
             )
         self._about: dict[str, Any] = json.loads(told[KEY])
         self.detects: bool = self._about['detects']
+        #: Objects that a detector gives for a tile at most.
+        self.most: int | None = self._session.get_outputs()[0].shape[1] if self.detects else None
         self.classes = tuple(self._about['classes'])
         self.palette = np.array(self._about['palette'], np.uint8)
         self.tile: int = self._about['tile']

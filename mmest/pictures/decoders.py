@@ -46,7 +46,7 @@ _PIL_LIMIT = _PilLimit()
 
 
 class PilDecoder:
-    """Images of 8 bits that PIL knows, kept as PIL decodes them."""
+    """Images of 8 bits that PIL knows, kept as PIL decodes them; of a palette ``nodata`` is an index."""
 
     inverted = False
 
@@ -57,6 +57,7 @@ class PilDecoder:
         self.turned = turn != 1
         swapped = turn >= 5 and image.format != 'TIFF'
         self.size = image.size[::-1] if swapped else image.size
+        self.alpha = image.format == 'TIFF' and image.mode == 'RGBA'
         self._loaded = False
 
     def load(self) -> None:
@@ -76,7 +77,11 @@ class PilDecoder:
     def valid(self, box: Box) -> np.ndarray | None:
         self.load()
         if self._image.mode not in _TRANSPARENT and 'transparency' not in self._image.info:
-            return None if self._nodata is None else (self.read(box) != self._nodata).any(-1)
+            if self._nodata is None:
+                return None
+            if self._image.mode == 'P':
+                return np.asarray(self._image.crop(box)) != self._nodata
+            return (self.read(box) != self._nodata).any(-1)
         return np.asarray(self._image.crop(box).convert('RGBA'))[..., 3] > 0
 
     def close(self) -> None:
@@ -99,6 +104,7 @@ class ArrayDecoder:
         self.turned = turn != 1
         self.size = size[::-1] if turn >= 5 else size
         self.inverted = bool(header and header.inverted)
+        self.alpha = bool(header and header.alpha and header.bands == 4)
         self._stored: np.ndarray | None = None
 
     def load(self) -> None:
@@ -158,14 +164,20 @@ class RasterDecoder:
             warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
             self._raster = self._memory.open() if self._memory else rasterio.open(source)
         raster = self._raster
-        alpha = rasterio.enums.ColorInterp.alpha in raster.colorinterp
-        check_bands(name, raster.count, alpha)
+        alpha = rasterio.enums.ColorInterp.alpha
+        self.alpha = raster.count == 4 and raster.colorinterp[3] == alpha
+        check_bands(name, raster.count, alpha in raster.colorinterp)
         if len(set(raster.dtypes)) > 1:
             raise UnusableImage(name, f'has bands of different kinds ({", ".join(raster.dtypes)}); make them equal.')
         check_kind(name, raster.dtypes[0], scale)
         check_pixels(name, *raster.block_shapes[0][::-1])
         self.size = raster.width, raster.height
         self._bands = [1, 2, 3] if raster.count >= 3 else [1]
+        self._colours = None
+        if raster.colorinterp[0] == rasterio.enums.ColorInterp.palette and raster.dtypes[0] == 'uint8':
+            with damage_of(name):
+                table = raster.colormap(1)
+            self._colours = np.array([table.get(index, (0, 0, 0))[:3] for index in range(256)], np.uint8)
         self._whole = all(flags == [rasterio.enums.MaskFlags.all_valid] for flags in raster.mask_flag_enums)
 
     def load(self) -> None:
@@ -181,7 +193,8 @@ class RasterDecoder:
         return Window(box[0], box[1], box[2] - box[0], box[3] - box[1])
 
     def read(self, box: Box) -> np.ndarray:
-        return three(self._read(box))
+        bands = self._read(box)
+        return three(bands) if self._colours is None else self._colours[bands[..., 0]]
 
     def valid(self, box: Box) -> np.ndarray | None:
         found = None
@@ -248,13 +261,24 @@ def _open_tiff(source: Path | bytes, name: str, scale: Scale | None) -> PilDecod
         image = None
         with contextlib.suppress(OSError, SyntaxError), any_size():
             image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+        if image is not None and header.palette and image.mode != 'P':
+            image.close()
+            raise UnusableImage(name, 'has a palette of a kind that only rasterio reads: pip install rasterio')
         if image is not None and image.mode in _MODES:
-            return PilDecoder(image, name, header.nodata)
+            return PilDecoder(image, name, _nodata_as_shown(header))
         if image is not None:
             raise UnusableImage(name, f'has pixels of the kind {image.mode}; convert it to RGB of 8 bits first.')
     if header.bands not in (1, 3, 4):
         raise UnusableImage(name, f'has {header.bands} bands, which only rasterio reads: pip install rasterio')
     return ArrayDecoder(_content(source), name, size, header.orientation if turned else 1, scale, header)
+
+
+def _nodata_as_shown(header: TiffHeader) -> float | None:
+    """The value that stands for no data as PIL shows it: spread over 0 to 255 and turned round, but for a palette."""
+    if header.nodata is None or header.palette:
+        return header.nodata
+    shown = header.nodata * 255 / (2 ** int(header.kind[4:]) - 1)
+    return 255 - shown if header.inverted else shown
 
 
 def check_bands(name: str, count: int, alpha: bool) -> None:

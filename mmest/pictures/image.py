@@ -28,6 +28,8 @@ class ImageFile:
         name: see above.
         width: in pixels, as it is seen.
         height: in pixels, as it is seen.
+        alpha: whether the last of the four bands of a TIFF or JPEG 2000 is read as alpha. GDAL and rasterio call it so
+            in files of 8 bits unless they are told otherwise, infrared too.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -45,6 +47,7 @@ class ImageFile:
         self.scale = check_scale(scale)
         self._decoder = open_decoder(source if self.path is None else self.path, self.name, self.scale)
         self.width, self.height = self._decoder.size
+        self.alpha: bool = self._decoder.alpha
         self._georeference: Georeference | None = None
 
     @property

@@ -10,7 +10,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from mmest.pictures.problems import UnusableImage
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 259, 262, 274
-_SAMPLES, _EXTRA, _FORMAT, _GEO_KEYS, _NODATA = 277, 338, 339, 34735, 42113
+_SAMPLES, _COLOURS, _EXTRA, _FORMAT, _GEO_KEYS, _NODATA = 277, 320, 338, 339, 34735, 42113
 _JPEG = 7
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6
 
@@ -30,6 +30,7 @@ class TiffHeader:
         orientation: as EXIF counts, 1 to 8.
         nodata: the value that stands for no data, as GDAL notes it.
         georeferenced: whether it is a GeoTIFF.
+        palette: whether it has a table of colours, which its numbers then stand for whatever ``photometric`` says.
     """
 
     width: int
@@ -42,6 +43,7 @@ class TiffHeader:
     orientation: int
     nodata: float | None
     georeferenced: bool
+    palette: bool
 
     @property
     def inverted(self) -> bool:
@@ -106,6 +108,7 @@ def read_tiff_header(stream: BinaryIO, name: str) -> TiffHeader:
         orientation if 1 <= orientation <= 8 else 1,
         _number(tags.get(_NODATA)),
         _GEO_KEYS in tags,
+        _COLOURS in tags,
     )
 
 

@@ -1,5 +1,6 @@
 """Objects of a whole image: GeoJSON, COCO, and an overlay."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import shapely
+from mmengine.logging import print_log
 
 from mmest.files import write_bytes, write_json
 from mmest.pictures import ImageFile
@@ -45,7 +47,7 @@ def detecting(model: Model, image: ImageFile, out: Path, tile: int, overlap: int
     """Detect in tiles, merge, and write ``<name>.geojson``, ``<name>_coco.json`` and ``<name>_overlay.png``.
 
     Objects on ground without data are left out. Of a model that predicts instance masks, these are the geometry, joined
-    across tiles as the boxes are.
+    across tiles as the boxes are. Where a tile may hold more objects than the model gives, that is said.
 
     Args:
         model: a detector.
@@ -55,10 +57,12 @@ def detecting(model: Model, image: ImageFile, out: Path, tile: int, overlap: int
         overlap: of tiles.
         score: detections below are left out.
     """
-    overlay, patches, shapes = Overlay(image.width, image.height), [], []
+    overlay, patches, shapes, full = Overlay(image.width, image.height), [], [], 0
     for box, part in tiles_with_parts(image.width, image.height, tile, overlap):
         pixels, valid = image.read(box), image.valid(box)
-        found = _kept(model.detect(pixels), score, valid, model.geometry)
+        seen = model.detect(pixels)
+        full += bool(model.most and len(seen.scores) >= model.most and seen.scores.min() >= score)
+        found = _kept(seen, score, valid, model.geometry)
         patches.append(
             dict(
                 patch=box,
@@ -72,6 +76,13 @@ def detecting(model: Model, image: ImageFile, out: Path, tile: int, overlap: int
         inside = np.s_[part[1] - box[1] : part[3] - box[1], part[0] - box[0] : part[2] - box[0]]
         overlay.add(part, pixels[inside], None if valid is None else valid[inside])
         yield
+    if full:
+        print_log(
+            f'{image.name}: the {model.most} objects that the model gives for a tile at most fill {full} of '
+            f'{len(patches)} tiles, so more may be there. Take smaller tiles: --tile {max(32, tile // 2)}.',
+            'current',
+            logging.WARNING,
+        )
     objects = [
         _Object(
             one.label,

@@ -48,6 +48,7 @@ class Model:
     Attributes:
         detects: whether it finds objects; otherwise it gives a class to each pixel.
         geometry: the kind of its boxes.
+        most: how many objects it gives for a tile at most; None without a limit.
         classes: their names.
         palette: a colour of each, C×3 RGB.
         tile: side of a tile in pixels of the image, as training showed them.
@@ -77,6 +78,9 @@ class Model:
         self.network = self._framework.load(cfg, str(checkpoint), device)
         name_scope_of_transforms(self.network.cfg, self._framework.scope)
         self.geometry = ORIENTED if predicts_oriented(self.network) else STRAIGHT
+        limits = cfg.model.get('test_cfg') or {}
+        limit = (limits.get('rcnn') or limits).get('max_per_img', -1)
+        self.most: int | None = limit if limit > 0 else None
         self.classes: tuple[str, ...] = tuple(self.network.dataset_meta['classes'])
         if not self.detects and len(self.classes) > NO_DATA:
             raise ValueError(

@@ -54,7 +54,7 @@ def write_report(
     pages = [_about(run, progress if len(runs) == 1 else _named(run, progress)) for run in runs]
     names = list(dict.fromkeys(name for run in runs for name in run.scores))
     for run, page in zip(runs, pages):
-        page['metrics'] = [_last(run, name) for name in names]
+        page['metrics'] = [_score(run, name) for name in names]
     detects = tasks == {'detection'}
     sections = ['Result', 'Curves', 'Classes', 'Confusion', *(['Precision and recall'] if detects else [])]
     content = _template().render(
@@ -153,9 +153,9 @@ def _cell(value: object) -> str:
     return f'{value:.1f}' if isinstance(value, float) else f'{value:,}' if isinstance(value, int) else str(value)
 
 
-def _last(run: Run, name: str) -> str:
-    curve = run.scores.get(name)
-    return f'{in_percent(name, curve[-1][1]):.1f}' if curve else _MISSING
+def _score(run: Run, name: str) -> str:
+    value = run.score_of_checkpoint(name)
+    return _MISSING if value is None else f'{in_percent(name, value):.1f}'
 
 
 def _curves(runs: Sequence[Run]) -> list[tuple[str, Markup]]:

@@ -50,6 +50,13 @@ class Run:
         import_framework(cfg)
         return cfg
 
+    def score_of_checkpoint(self, metric: str) -> float | None:
+        """What the evaluation of the checkpoint found, or the last one before it; None if there was none."""
+        curve = self.scores.get(metric, [])
+        named = re.search(r'(?:epoch|iter)_(\d+)$', self.checkpoint.stem)
+        until = [value for step, value in curve if named is None or step <= int(named[1])]
+        return until[-1] if until else None
+
     @property
     def method(self) -> str:
         """Name of the tuning method's type, or ``none`` where the backbone is not wrapped."""
@@ -73,13 +80,13 @@ def read_run(folder: Path) -> Run:
         raise FileNotFoundError(
             f'There is no work folder {folder}. Name one that training wrote, such as work_dirs/NAME.'
         )
-    configs = sorted(folder.glob('*.py'))
-    if not configs:
+    if not any(folder.glob('*.py')):
         raise FileNotFoundError(f'{folder} holds no config: it is not the work folder of a training.')
     checkpoint = _best_checkpoint(folder) or latest_complete_checkpoint(folder)
     if checkpoint is None:
         raise FileNotFoundError(f'{folder} holds no whole checkpoint; train first, or go on with --resume.')
-    run = Run(folder.resolve().name, folder, configs[0], checkpoint)
+    content = load_file(checkpoint)
+    run = Run(folder.resolve().name, folder, _config(folder, content.get('meta') or {}), checkpoint)
     for values in logged(folder):
         step = int(values.get('step', 0))
         if 'loss' in values:
@@ -95,7 +102,7 @@ def read_run(folder: Path) -> Run:
                     run.scores.setdefault(name, []).append((step, value))
     run.losses = {name: _by_step(curve) for name, curve in run.losses.items()}
     run.scores = {name: _by_step(curve) for name, curve in run.scores.items()}
-    run.proof = _proof(checkpoint)
+    run.proof = _proof(content.get('state_dict', {}))
     return run
 
 
@@ -109,9 +116,18 @@ def _best_checkpoint(folder: Path) -> Path | None:
     return best[-1] if best else None
 
 
-def _proof(checkpoint: Path) -> dict:
-    """Number and fingerprint of the frozen tensors that the checkpoint leaves out, by tuned backbone."""
-    state = load_file(checkpoint).get('state_dict', {})
+def _config(folder: Path, meta: dict) -> Path:
+    """Of the configs in a work folder, where an earlier run may have left others, the one that a checkpoint names: its
+    experiment is called after it, and after the time unless that is all its name.
+    """
+    configs = sorted(folder.glob('*.py'))
+    experiment = meta.get('experiment_name') or ''
+    names = experiment, re.sub(r'_\d{8}_\d{6}$', '', experiment)
+    return next((path for path in configs if path.stem in names), configs[0])
+
+
+def _proof(state: dict) -> dict:
+    """Number and fingerprint of the frozen tensors that a checkpoint leaves out, by tuned backbone."""
     found = {key.rpartition('.')[0]: decode_info(value) for key, value in state.items() if key.endswith(DELTA_KEY)}
     return {path: info for path, info in found.items() if info['tensors']}
 

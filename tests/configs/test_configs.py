@@ -109,6 +109,15 @@ def test_dota_keeps_the_detections_of_a_crowded_patch():
             assert (test_cfg.get('rcnn') or test_cfg).max_per_img == 2000, leaf
 
 
+def test_detectors_of_own_data_keep_and_score_the_objects_of_a_crowded_tile():
+    scored = pytest.importorskip('mmdet.evaluation').CocoMetric().proposal_nums[-1]
+    for leaf in LEAVES:
+        if 'detection/custom/' in leaf:
+            test_cfg = read(leaf).model.test_cfg
+            last = test_cfg.get('rcnn') or test_cfg
+            assert last.max_per_img == (test_cfg.get('rpn') or last).nms_pre == scored == 1000, leaf
+
+
 def test_dubai_ignores_unlabelled_ground():
     pytest.importorskip('mmseg')
     from mmest.datasets.segmentation.dubai import DubaiDataset

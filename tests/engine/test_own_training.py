@@ -98,6 +98,8 @@ def test_every_model_learns_the_classes_of_the_data(model, own):
     assert f'num_classes={expected}' in text
     assert text.count('num_classes=') == text.count(f'num_classes={expected}')
     assert cfg.train_cfg.type == 'IterBasedTrainLoop'
+    if cfg.default_scope == 'mmdet':
+        assert (cfg.model.test_cfg.get('rcnn') or cfg.model.test_cfg).max_per_img == 1000
 
 
 def test_large_images_with_large_objects_are_scaled_alike_in_training_and_evaluation(own, monkeypatch):

@@ -100,14 +100,18 @@ def test_a_new_run_does_not_mix_with_another(folder, tmp_path):
     work_dir = tmp_path / 'work'
     make_room(work_dir)
     shutil.copytree(folder, work_dir)
-    mine = [work_dir / 'model_whole.pth', work_dir / 'notes.txt']
-    for path in mine:
+    mine = [work_dir / name for name in ('model_whole.pth', 'notes.txt', 'config.py')]
+    logs = work_dir / '20260102_030405'
+    (logs / 'vis_data').mkdir(parents=True)
+    (work_dir / 'notes_of_mine').mkdir()
+    for path in [*mine, logs / 'vis_data' / 'scalars.json']:
         path.write_text('mine')
     with pytest.raises(ValueError, match=r'holds another run: epoch_1.pth, epoch_2.pth, last_checkpoint.*--overwrite'):
         make_room(work_dir)
     make_room(work_dir, overwrite=True)
     assert not list(work_dir.glob('epoch_*.pth')) and not (work_dir / 'last_checkpoint').exists()
-    assert all(path.exists() for path in mine)
+    assert not logs.exists(), 'a report would take its losses for those of the new run'
+    assert all(path.exists() for path in [*mine, work_dir / 'notes_of_mine'])
     make_room(work_dir)
 
 

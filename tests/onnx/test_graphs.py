@@ -119,6 +119,7 @@ def compare(exported, height: int, width: int) -> None:
         assert (graph.mask(tile) != wanted).mean() < 1e-3
         return
     wanted, found = torch_model.detect(tile), graph.detect(tile)
+    assert torch_model.most == graph.most == 40
     assert len(wanted.scores) > 5
     np.testing.assert_allclose(found.scores, wanted.scores, atol=1e-4)
     np.testing.assert_allclose(found.boxes, wanted.boxes, atol=1e-2)

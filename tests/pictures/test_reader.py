@@ -32,7 +32,8 @@ def opencv(path, pixels):
     assert cv2.imwrite(str(path), pixels[..., ::-1] if pixels.shape[-1] == 3 else pixels)
 
 
-def geotiff(path, pixels, **options):
+def geotiff(path, pixels, palette=None, late=False, **options):
+    """A file of GDAL; ``late``: the palette is stated behind the pixels, and the header calls them grey levels."""
     rasterio = pytest.importorskip('rasterio')
     bands = np.atleast_3d(pixels).transpose(2, 0, 1)
     with rasterio.open(
@@ -45,7 +46,12 @@ def geotiff(path, pixels, **options):
         dtype=bands.dtype,
         **options,
     ) as target:
-        target.write(bands)
+        if late:
+            target.write(bands)
+        if palette is not None:
+            target.write_colormap(1, {index: tuple(map(int, colour)) for index, colour in enumerate(palette)})
+        if not late:
+            target.write(bands)
 
 
 def exif(orientation):
@@ -92,6 +98,7 @@ KINDS = {
     'white_is_zero.tif': (lambda p: geotiff(p, 255 - RGB[..., 0], photometric='miniswhite'), GREY, None, False),
     'nibbles.tif': (lambda p: geotiff(p, RGB[..., 0] // 16, nbits=4), GREY // 16 * 17, None, False),
     'palette.tif': (lambda p: pil(p, RGB[..., 0].copy(), 'P'), PALETTE[RGB[..., 0]], None, False),
+    'late_palette.tif': (lambda p: geotiff(p, RGB[..., 0], PALETTE, late=True), PALETTE[RGB[..., 0]], None, True),
     'cmyk.tif': (lambda p: pil(p, FOUR, 'CMYK'), cmyk(FOUR), None, False),
     'deep.tif': (lambda p: geotiff(p, DEEP, photometric='RGB'), RGB, SCALE, False),
     'deep_grey.tif': (lambda p: geotiff(p, DEEP[..., 0]), GREY, SCALE, False),
@@ -126,7 +133,7 @@ def test_every_kind_gives_its_pixels(name, with_rasterio, folder, monkeypatch):
         return
     for source in (path, path.read_bytes()):
         with ImageFile(source, scale=scale) as image:
-            assert image.size == (56, 40)
+            assert image.size == (56, 40) and image.alpha == (name == 'alpha.tif')
             assert np.array_equal(image.read((5, 7, 33, 22)), expected[7:22, 5:33])
             assert np.array_equal(image.read(), expected) and image.read().flags.c_contiguous
     loaded = LoadImage(scale)(dict(img_path=str(path)))
@@ -176,6 +183,29 @@ def test_where_there_is_no_data(tmp_path, with_rasterio, monkeypatch):
             assert np.array_equal(image.valid((30, 5, 50, 9)), expected[5:9, 30:50]), name
             assert image.valid((0, 0, 40, 40)) is None
             assert name == 'palette.png' or (image.read()[:, :40] == hole[:, :40]).all()
+
+
+@pytest.mark.parametrize('with_rasterio', [True, False])
+@pytest.mark.parametrize(
+    'pixels, options, nodata',
+    [
+        (RGB[..., 0], dict(palette=np.vstack([[[7, 7, 7]], PALETTE[1:]])), 7),
+        (RGB[..., 0] // 16, dict(palette=np.vstack([[[15, 15, 15]], PALETTE[1:16]]), nbits=4), 15),
+        (RGB[..., 0] // 16, dict(nbits=4), 15),
+        (RGB[..., 0] // 128, dict(nbits=1), 1),
+        (RGB[..., 0], dict(photometric='miniswhite'), 255),
+        (RGB[..., 0], {}, 255),
+    ],
+)
+def test_no_data_is_a_value_of_the_file_not_a_colour(tmp_path, pixels, options, nodata, with_rasterio, monkeypatch):
+    """Of the palettes the first colour has the number of the index that stands for no data."""
+    hole = pixels.copy()
+    hole[:5] = nodata
+    geotiff(tmp_path / 'x.tif', hole, nodata=nodata, **options)
+    if not with_rasterio:
+        monkeypatch.setattr('mmest.pictures.decoders.rasterio', None)
+    with ImageFile(tmp_path / 'x.tif') as image:
+        assert np.array_equal(image.valid(), hole != nodata)
 
 
 def png_that_states(width, height):

@@ -96,6 +96,7 @@ def test_the_network_is_given_what_training_gives_it_bit_for_bit(trained, name, 
 def test_the_tile_is_what_training_showed(trained):
     _, _, model = trained
     assert (model.tile, model.image_scale) == (64, (0, 2805))
+    assert not model.detects or model.most == 100
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ model = dict(
     meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=('a', 'b', 'c'), image_size=[1333, 800]))
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict(), meta=meta), tmp_path / 'model.pth')
     model = Model(tmp_path / 'model.pth', None, 'cpu')
-    assert model.tile == 1333
+    assert (model.tile, model.most) == (1333, 5)
     found = model.detect(RGB)
     assert len(found.boxes) == len(found.shapes) == 5
     for box, shape in zip(found.boxes, found.shapes):

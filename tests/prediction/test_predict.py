@@ -79,6 +79,24 @@ def test_every_object_once_also_those_larger_than_a_tile(scene, tmp_path):
     assert not json.loads(written[1].read_text())['annotations']
 
 
+@pytest.mark.parametrize('most, score, full', [(2, 0.3, 2), (2, 0.95, 0), (3, 0.3, 0), (None, 0.3, 0)])
+def test_tiles_with_as_many_objects_as_the_model_gives_are_said(most, score, full, tmp_path, monkeypatch):
+    """Two squares on each of two tiles, in a picture of three; those that score too little are none that are missed."""
+    numbers = np.zeros((200, 600), np.uint8)
+    for column in (20, 120, 420, 520):
+        numbers[20:60, column : column + 40] = 1
+    trees.write(tmp_path / 'dense.png', COLOURS[numbers])
+    said, model = [], Colours()
+    model.most = most
+    monkeypatch.setattr('mmest.prediction.boxes.print_log', lambda text, *_: said.append(text))
+    with ImageFile(tmp_path / 'dense.png') as image:
+        predict_boxes(model, image, tmp_path, 200, 0, score, lambda: None)
+    assert len(said) == bool(full)
+    if full:
+        assert f'dense.png: the 2 objects that the model gives for a tile at most fill {full} of 3 tiles' in said[0]
+        assert '--tile 100' in said[0]
+
+
 def test_oriented_objects_once_with_their_corners(tmp_path):
     numbers = np.zeros(SIZE[::-1], np.uint8)
     turned = [(1, (100, 80), (90, 30), 30), (2, (400, 150), (420, 60), -12), (1, (620, 240), (50, 20), 60)]
@@ -158,7 +176,7 @@ from mmest.prediction.boxes import predict_boxes
 from mmest.prediction.model import Detections
 
 class Nothing:
-    geometry, classes, palette = STRAIGHT, ('a', ), np.zeros((1, 3), np.uint8)
+    geometry, classes, palette, most = STRAIGHT, ('a', ), np.zeros((1, 3), np.uint8), None
     def detect(self, tile):
         return Detections(np.array([[1., 1, 9, 9]]), np.ones(1), np.zeros(1, int))
 

@@ -8,7 +8,7 @@ import official_trees as trees
 import pytest
 import torch
 from PIL import Image
-from scenes import COLOURS, Colours
+from scenes import COLOURS, Colours, geotiff
 from test_model import write_model
 
 from mmest.cli import main
@@ -65,6 +65,20 @@ def test_images_of_a_folder(run, tmp_path):
     assert run('model.pth', tmp_path / 'in', '--out', tmp_path / 'out')[0] == 0
     names = sorted(path.name for path in (tmp_path / 'out').iterdir())
     assert names == ['a_mask.png', 'a_overlay.png', 'b_mask.png', 'b_overlay.png']
+
+
+@pytest.mark.parametrize('options, said', [({}, True), (dict(photometric='RGB', alpha='unspecified'), False)])
+def test_a_fourth_band_that_is_read_as_alpha_is_said_once(run, tmp_path, options, said):
+    """As rasterio writes infrared by default; on water it is 0."""
+    bands = np.dstack([COLOURS[np.zeros((60, 80), int)], np.arange(80, dtype=np.uint8) * np.ones((60, 1), np.uint8)])
+    for name in 'ab':
+        geotiff(tmp_path / f'{name}.tif', bands, **options)
+    code, output = run('model.pth', tmp_path, '--out', tmp_path / 'out')
+    assert code == 0
+    assert output.out.count('is read as alpha: where it is 0 there is no data') == said
+    assert (f'gdal_edit.py -colorinterp_4 undefined {tmp_path}/a.tif' in output.out) == said
+    with Image.open(tmp_path / 'out/b_mask.tif') as mask:
+        assert (np.asarray(mask)[:, 0] == 255).all() == said
 
 
 @pytest.mark.parametrize('boxes', [False, True])

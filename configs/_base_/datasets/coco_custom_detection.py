@@ -5,6 +5,9 @@ classes = ('class-1', 'class-2')  # the names in the annotation files, exactly; 
 train_ann, train_images, val_ann, val_images = 'annotations/train.json', 'train/', 'annotations/val.json', 'val/'
 
 num_classes = len(classes)
+# An overhead image shows more than the 100 objects that detectors are set to. So many are what a region proposal
+# network hands on and what CocoMetric scores; but COCO's mAP over all IoUs counts the best 100 of an image.
+max_per_img = 1000
 train_dataloader = dict(
     dataset=dict(
         type='CocoDataset',

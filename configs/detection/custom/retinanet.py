@@ -10,4 +10,5 @@ model = dict(
     backbone=dict(backbone=dict(_base_.backbone, **_base_.for_mmdet, out_indices=(1, 2, 3)), tuning=_base_.tuning),
     neck=dict(in_channels=_base_.channels[1:]),
     bbox_head=dict(num_classes=_base_.num_classes),
+    test_cfg=dict(max_per_img=_base_.max_per_img),
 )

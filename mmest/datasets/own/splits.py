@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from mmest.datasets.own.sample import OwnData, Sample, class_counts
+from mmest.datasets.own.sample import OwnData, Sample, class_counts, some, split_of
 
 SHARE = 0.2
 _TRIES = 200
@@ -86,6 +86,16 @@ def group(samples: Sequence[Sample]) -> str:
     return ', copies of one image together' if len(set(copies.values())) < len(missing) else ''
 
 
+def _only_tests(data: OwnData) -> str:
+    parts = {part: None for sample in data.samples for part in sample.name.split('/')[:-1] if split_of(part) == 'test'}
+    said = f'all of the split test, as the name of the folder {some(list(parts))} says' if parts else 'all to test with'
+    advice = 'Rename it, or put' if parts else 'Put'
+    return (
+        f'{data.root} holds {len(data.samples)} images, {said}; some are needed to train and to validate with. '
+        f'{advice} images that train into a folder "train".'
+    )
+
+
 def split(data: OwnData, seed: int = 0) -> str:
     """Have every sample in a split; what the data says stays.
 
@@ -97,7 +107,8 @@ def split(data: OwnData, seed: int = 0) -> str:
         The sentence that says how it was done.
 
     Raises:
-        ValueError: there are too few images for two splits, or a mask cannot be read.
+        ValueError: there are too few images for two splits, as where all are of the test split; or a mask cannot be
+            read.
     """
     stated = Counter(sample.split for sample in data.samples if sample.split)
     for sample in data.samples:
@@ -108,6 +119,8 @@ def split(data: OwnData, seed: int = 0) -> str:
         for sample in data.samples:
             sample.split = 'train' if sample.split == 'val' else sample.split
     training = [sample for sample in data.samples if sample.split == 'train']
+    if not training:
+        raise ValueError(_only_tests(data))
     how = group(training)
     groups: dict[str, Counter] = {}
     for sample in training:

@@ -166,6 +166,11 @@ def _thing(file: Path, one: ElementTree.Element, classes: dict, first: float, sa
     try:
         x0, y0, x1, y1 = (float(one.findtext(f'bndbox/{side}')) for side in ('xmin', 'ymin', 'xmax', 'ymax'))
     except (TypeError, ValueError):
+        if one.find('bndbox') is None and one.find('robndbox') is not None:
+            raise ValueError(
+                f'{file} has an object "{name}" with an oriented box (robndbox), which is not read from Pascal VOC. '
+                'Export straight boxes (bndbox), or oriented ones as YOLO.'
+            ) from None
         raise ValueError(f'{file} has an object "{name}" without four numbers in bndbox. Export it again.') from None
     box = inside((x0 - first, y0 - first, x1, y1), sample)
     if box is None:

@@ -57,8 +57,13 @@ def almost(path: Path) -> Iterator[str]:
 
 
 def _load(file: Path) -> dict:
-    content = yaml.safe_load(file.read_text(encoding='utf-8-sig'))
-    return content if isinstance(content, dict) else {}
+    text = file.read_text(encoding='utf-8-sig')
+    content = yaml.safe_load(text)
+    if not isinstance(content, dict):
+        return {}
+    if 'names' in content:  # as they are written: YAML takes yes, no, on and off for true and false
+        content['names'] = yaml.load(text, yaml.BaseLoader)['names']
+    return content
 
 
 def _is_data(file: Path) -> bool:
@@ -120,9 +125,12 @@ def read(path: Path) -> OwnData:
 
 def _names(names: list | dict, file: Path) -> list[str]:
     if isinstance(names, dict):
-        if sorted(names) != list(range(len(names))):
-            raise ValueError(f'{file} numbers its names {sorted(names)}; expected 0 to {len(names) - 1} without gaps.')
-        names = [names[number] for number in range(len(names))]
+        by_number = {int(number) if number.isdecimal() else number: name for number, name in names.items()}
+        if set(by_number) != set(range(len(names))):
+            raise ValueError(
+                f'{file} numbers its names {", ".join(names)}; expected 0 to {len(names) - 1} without gaps.'
+            )
+        names = [by_number[number] for number in range(len(names))]
     if not isinstance(names, list) or not names:
         raise ValueError(f'{file} has the names {names!r}; expected a list of classes, or a mapping from numbers.')
     return [str(name) for name in names]
@@ -180,11 +188,12 @@ def _list_file(file: Path) -> list[Path]:
 
 
 def _labels_of(image: Path) -> Path | None:
-    """The label file: in ``labels`` in place of the last ``images`` of the path, or beside the image."""
-    parts = list(image.with_suffix('.txt').parts)
-    tried = [image.with_suffix('.txt')]
-    for at in reversed([at for at, part in enumerate(parts[:-1]) if part.lower() == 'images']):
-        tried.insert(0, Path(*parts[:at], 'labels', *parts[at + 1 :]))
+    """The label file: in ``labels`` in place of the last ``images`` of the path, as ultralytics has it, or of one
+    before, or beside the image.
+    """
+    parts = image.with_suffix('.txt').parts
+    places = reversed([at for at, part in enumerate(parts[:-1]) if part.lower() == 'images'])
+    tried = [*(Path(*parts[:at], 'labels', *parts[at + 1 :]) for at in places), Path(*parts)]
     return next((path for path in tried if path.is_file()), None)
 
 

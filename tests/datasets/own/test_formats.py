@@ -14,6 +14,10 @@ from mmest.datasets.own.detect import read
 from mmest.datasets.own.prepare import load, prepare
 from mmest.datasets.own.results import LOCK, visible_files
 
+ORIENTED = (
+    '<annotation><object><name>ship</name><robndbox><cx>9</cx><cy>9</cy><w>8</w><h>4</h><angle>1</angle></robndbox>'
+    '</object></annotation>'
+)
 NO_LABELS = 'train: bare\nval: valid/images\nnames: [plane, ship]'
 SPLITS = dict(valid='val', validation='val')
 
@@ -290,6 +294,7 @@ def test_a_set_that_stands_alone_can_be_moved(tmp_path):
         (exports.yolo_roboflow, ('data.yaml', 'train: nowhere\nnames: [plane]'), '"nowhere" as train'),
         (exports.voc_flat, ('train/1.xml', '<annotation><object/></annotation>'), 'an object without a name'),
         (exports.voc_flat, ('train/1.xml', '<annotation'), 'not valid XML'),
+        (exports.voc_flat, ('train/1.xml', ORIENTED), '1.xml has an object "ship" with an oriented box .*as YOLO'),
         (exports.index_masks, ('classes.txt', 'ground\nplane\n'), 'pixels of value 2, but there are 2 classes'),
         (exports.colour_masks, ('class_dict.csv', 'ground,0,0,0\nplane,250,40,40\n'), 'colour (40, 60, 250)'),
     ],
@@ -338,6 +343,42 @@ def test_a_description_that_is_not_whole_is_named(name, content, reason, named, 
     with pytest.raises(ValueError) as said:
         read(tmp_path if named == 'folder' else tmp_path / name)
     assert str(said.value).startswith(f'{tmp_path}/{reason}') and 'expected COCO JSON' in str(said.value)
+
+
+@pytest.mark.parametrize(
+    'names, expected',
+    [
+        ('[yes, no]', ['yes', 'no']),
+        ('{0: on, 1: off}', ['on', 'off']),
+        ('\n  1: No\n  0: Y', ['Y', 'No']),
+        ('[010, 2024-01-01]', ['010', '2024-01-01']),
+    ],
+)
+def test_names_of_classes_are_those_that_are_written(names, expected, tmp_path):
+    """YAML 1.1 makes truth values, octal numbers and dates of them."""
+    exports.yolo_roboflow(tmp_path)
+    (tmp_path / 'data.yaml').write_text(f'train: train/images\nval: valid/images\ntest:\nnames: {names}\n')
+    assert read(tmp_path).classes == expected
+
+
+@pytest.mark.parametrize('names, found', [('{1: a, 2: b}', '1, 2; expected 0 to 1'), ('{a: b}', 'a; expected 0 to 0')])
+def test_names_with_other_numbers_are_said(names, found, tmp_path):
+    exports.yolo_roboflow(tmp_path)
+    (tmp_path / 'data.yaml').write_text(f'train: train/images\nval: valid/images\nnames: {names}\n')
+    with pytest.raises(ValueError, match=f'data.yaml numbers its names {found}'):
+        read(tmp_path)
+
+
+def test_labels_lie_in_place_of_the_last_images_of_a_path(tmp_path):
+    """Others that lie in place of the first are of another set."""
+    root = tmp_path / 'images' / 'own'
+    truth = exports.yolo_ultralytics(root)
+    other = tmp_path / 'labels' / 'own' / 'images' / 'train'
+    other.mkdir(parents=True)
+    for name in truth['train']:
+        (other / name).with_suffix('.txt').write_text('0 0.5 0.5 0.1 0.1\n' * 9)
+    found = {sample.image.name: len(sample.objects) for sample in read(root).samples if sample.split == 'train'}
+    assert found == {name: len(boxes) for name, boxes in truth['train'].items()}
 
 
 class TestCoco:

@@ -79,6 +79,19 @@ def test_a_test_split_alone_is_left_alone():
     assert Counter(sample.split for sample in found.samples) == dict(test=5, train=4, val=1)
 
 
+@pytest.mark.parametrize(
+    'folder, said',
+    [
+        ('test_site/', 'all of the split test, as the name of the folder test_site says.*Rename it, or put'),
+        ('', 'all to test with.*Put'),
+    ],
+)
+def test_images_that_are_all_to_test_with_are_said(folder, said):
+    names = [f'area/{folder}{i}.jpg' for i in range(9)]
+    with pytest.raises(ValueError, match=f'own holds 9 images, {said} images that train into a folder "train"'):
+        split(data(names, dict.fromkeys(names, 'test')))
+
+
 def test_one_image_cannot_be_split():
     with pytest.raises(ValueError, match='own holds 1 image to train and to validate with; at least two'):
         split(data(['a.jpg']))

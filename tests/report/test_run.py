@@ -1,0 +1,48 @@
+"""What a report reads of a work folder."""
+
+import json
+
+import pytest
+import torch
+
+from mmest.report.page import _score
+from mmest.report.run import read_run
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Write what a training leaves: its config, its checkpoint, and its evaluations by step."""
+
+    def write(config, checkpoint, evaluations, time='20260102_030405'):
+        (tmp_path / config).write_text('')
+        experiment = f'{config.removesuffix(".py")}_{time}'.removeprefix(f'{time}_')
+        torch.save(dict(state_dict={}, meta=dict(experiment_name=experiment)), tmp_path / checkpoint)
+        lines = [json.dumps({'coco/bbox_mAP': value, 'step': step}) for step, value in evaluations.items()]
+        (tmp_path / time / 'vis_data').mkdir(parents=True)
+        (tmp_path / time / 'vis_data' / 'scalars.json').write_text('\n'.join(lines))
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize('config', ['retinanet_lora.py', '20260102_030405.py'])
+def test_the_config_is_the_one_that_the_checkpoint_names(trained, config):
+    folder = trained(config, 'iter_9.pth', {9: 0.5})
+    for other in ('0.py', 'retinanet.py', 'retinanet_est.py'):
+        (folder / other).write_text('')
+    assert read_run(folder).config == folder / config
+
+
+@pytest.mark.parametrize(
+    'checkpoint, score',
+    [
+        ('best_coco_bbox_mAP_iter_200.pth', 0.9),
+        ('iter_300.pth', 0.8),
+        ('iter_250.pth', 0.9),  # saved between two evaluations
+        ('epoch_50.pth', None),
+    ],
+)
+def test_the_score_is_that_of_the_checkpoint(trained, checkpoint, score):
+    run = read_run(trained('retinanet.py', checkpoint, {100: 0.5, 200: 0.9, 300: 0.8}))
+    assert run.score_of_checkpoint('coco/bbox_mAP') == score
+    assert _score(run, 'coco/bbox_mAP') == ('—' if score is None else f'{100 * score:.1f}')
