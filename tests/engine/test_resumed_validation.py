@@ -1,0 +1,97 @@
+"""What validations gave goes on with a resumed training: the best checkpoint, its score, early stopping."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from mmengine.evaluator import BaseMetric
+from mmengine.hooks import Hook
+from mmengine.registry import METRICS
+from mmengine.runner import Runner
+from toy import METHODS, ToyModel, runner_cfg, write_weights
+
+from mmest.engine.resume import latest_complete_checkpoint
+
+
+@pytest.fixture(scope='module')
+def swin(tmp_path_factory):
+    return write_weights('swin', tmp_path_factory.mktemp('weights'))
+
+
+class Scores(BaseMetric):
+    """Gives the scores that a test wants, one a validation."""
+
+    left: list[float] = []
+
+    def process(self, data_batch, data_samples) -> None:
+        self.results.append(1)
+
+    def compute_metrics(self, results: list) -> dict:
+        return dict(score=Scores.left.pop(0))
+
+
+class Stop(Hook):
+    """Interrupts where a test wants."""
+
+    priority = 'HIGHEST'
+
+    def __init__(self, stage: str, step: int) -> None:
+        setattr(self, stage, lambda runner, *args, **kwargs: self._stop(runner, step))
+
+    def _stop(self, runner, step: int) -> None:
+        if runner.iter == step:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def train(swin, monkeypatch):
+    """Trains eight steps, with a checkpoint and a validation every two, and gives the runner."""
+    METRICS.register_module(name='Scores', module=Scores, force=True)
+    monkeypatch.setattr(ToyModel, 'val_step', lambda self, data: [{}], raising=False)
+
+    def call(work_dir: Path, scores=(), resume: Path | None = None, hooks=(), keep: int = 2, stop=None, **changes):
+        Scores.left = list(scores)
+        changes = dict(changes, resume=True, load_from=str(resume)) if resume else changes
+        cfg = runner_cfg('swin', METHODS['est'], swin, work_dir, **changes)
+        cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=8, val_interval=2)
+        cfg.param_scheduler, cfg.log_processor = [], dict(by_epoch=False)
+        cfg.val_dataloader = dict(cfg.train_dataloader, sampler=dict(type='DefaultSampler', shuffle=False))
+        cfg.val_cfg, cfg.val_evaluator = dict(), dict(type='Scores')
+        cfg.default_hooks.checkpoint = dict(
+            type='CheckpointHook', by_epoch=False, interval=2, max_keep_ckpts=keep, save_best='score', rule='greater'
+        )
+        cfg.custom_hooks = [*cfg.custom_hooks, *hooks]
+        runner = Runner.from_cfg(cfg)
+        if stop:
+            runner.register_hook(stop)
+        runner.train()
+        assert not Scores.left, 'a validation is missing'
+        return runner
+
+    return call
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob('*.pth'))
+
+
+def test_a_copy_of_a_run_is_resumed_from_its_own_files(train, tmp_path):
+    orig, copy = tmp_path / 'orig', tmp_path / 'copy'
+    with pytest.raises(KeyboardInterrupt):
+        train(orig, [0.1, 0.3], stop=Stop('after_train_iter', 5))
+    shutil.copytree(orig, copy)
+    before = {path: path.read_bytes() for path in orig.glob('*.pth')}
+    checkpoint = latest_complete_checkpoint(copy)
+    assert checkpoint == copy / 'iter_4.pth'
+    runner = train(copy, [0.4, 0.2], checkpoint)
+    assert names(copy) == ['best_score_iter_6.pth', 'iter_6.pth', 'iter_8.pth']
+    assert runner.message_hub.get_info('best_ckpt') == str(copy / 'best_score_iter_6.pth')
+    assert {path: path.read_bytes() for path in orig.glob('*.pth')} == before
+
+
+def test_a_run_that_goes_on_elsewhere_has_a_best_checkpoint_there(train, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / 'orig', [0.1, 0.3], stop=Stop('after_train_iter', 5))
+    runner = train(tmp_path / 'new', [0.1, 0.2], tmp_path / 'orig' / 'iter_4.pth')
+    assert runner.message_hub.get_info('best_ckpt') == str(tmp_path / 'new' / 'best_score_iter_8.pth')
+    assert names(tmp_path / 'orig') == ['best_score_iter_4.pth', 'iter_2.pth', 'iter_4.pth']
