@@ -1,5 +1,6 @@
 """What validations gave goes on with a resumed training: the best checkpoint, its score, early stopping."""
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from mmengine.registry import METRICS
 from mmengine.runner import Runner
 from toy import METHODS, ToyModel, runner_cfg, write_weights
 
+from mmest.checkpoints import files
 from mmest.engine.resume import latest_complete_checkpoint
+from mmest.engine.training_guard import InvalidTraining
 
 
 @pytest.fixture(scope='module')
@@ -95,3 +98,42 @@ def test_a_run_that_goes_on_elsewhere_has_a_best_checkpoint_there(train, tmp_pat
     runner = train(tmp_path / 'new', [0.1, 0.2], tmp_path / 'orig' / 'iter_4.pth')
     assert runner.message_hub.get_info('best_ckpt') == str(tmp_path / 'new' / 'best_score_iter_8.pth')
     assert names(tmp_path / 'orig') == ['best_score_iter_4.pth', 'iter_2.pth', 'iter_4.pth']
+
+
+@pytest.mark.parametrize('keep', [1, 2])
+def test_the_last_good_checkpoint_outlives_a_training_that_diverges(train, tmp_path, keep):
+    class Spoil(Hook):
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+            if runner.iter == 5:
+                runner.model.head[0].weight.data.view(-1)[0] = float('nan')
+
+    with pytest.raises(InvalidTraining, match='no checkpoint of it is written'):
+        train(tmp_path, [0.1, 0.3], keep=keep, stop=Spoil())
+    assert names(tmp_path) == ['best_score_iter_4.pth', *['iter_2.pth', 'iter_4.pth'][-keep:]]
+    assert latest_complete_checkpoint(tmp_path) == tmp_path / 'iter_4.pth'
+
+
+@pytest.mark.parametrize('full', ['iter_6', 'best_score_iter_6'])
+def test_a_full_disk_takes_no_checkpoint_that_there_is(train, tmp_path, monkeypatch, full):
+    write_bytes = files.write_bytes
+
+    def fill(path, *args, **kwargs):
+        if path.stem == full:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        write_bytes(path, *args, **kwargs)
+
+    monkeypatch.setattr(files, 'write_bytes', fill)
+    with pytest.raises(OSError, match='No space left'):
+        train(tmp_path, [0.1, 0.3, 0.5][: 2 + full.startswith('best')], keep=1, stop=None)
+    assert 'best_score_iter_4.pth' in names(tmp_path)
+    monkeypatch.undo()
+    assert latest_complete_checkpoint(tmp_path) == tmp_path / ('iter_4.pth' if full == 'iter_6' else 'iter_6.pth')
+
+
+def test_a_best_checkpoint_that_is_gone_is_not_the_best(train, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, [0.1, 0.3], stop=Stop('after_train_iter', 5))
+    (tmp_path / 'best_score_iter_4.pth').unlink()
+    runner = train(tmp_path, [0.1, 0.2], tmp_path / 'iter_4.pth')
+    assert runner.message_hub.get_info('best_ckpt') == str(tmp_path / 'best_score_iter_8.pth')
+    assert names(tmp_path) == ['best_score_iter_8.pth', 'iter_6.pth', 'iter_8.pth']
