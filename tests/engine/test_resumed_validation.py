@@ -52,9 +52,9 @@ def train(swin, monkeypatch):
     METRICS.register_module(name='Scores', module=Scores, force=True)
     monkeypatch.setattr(ToyModel, 'val_step', lambda self, data: [{}], raising=False)
 
-    def call(work_dir: Path, scores=(), resume: Path | None = None, hooks=(), keep: int = 2, stop=None, **changes):
+    def call(work_dir: Path, scores=(), resume: Path | None = None, hooks=(), keep: int = 2, stop=None, **more):
         Scores.left = list(scores)
-        changes = dict(changes, resume=True, load_from=str(resume)) if resume else changes
+        changes = dict(resume=True, load_from=str(resume)) if resume else {}
         cfg = runner_cfg('swin', METHODS['est'], swin, work_dir, **changes)
         cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=8, val_interval=2)
         cfg.param_scheduler, cfg.log_processor = [], dict(by_epoch=False)
@@ -64,6 +64,9 @@ def train(swin, monkeypatch):
             type='CheckpointHook', by_epoch=False, interval=2, max_keep_ckpts=keep, save_best='score', rule='greater'
         )
         cfg.custom_hooks = [*cfg.custom_hooks, *hooks]
+        for name, value in more.items():
+            part, _, key = name.rpartition('.')
+            (cfg[part] if part else cfg)[key] = value
         runner = Runner.from_cfg(cfg)
         if stop:
             runner.register_hook(stop)
@@ -137,3 +140,33 @@ def test_a_best_checkpoint_that_is_gone_is_not_the_best(train, tmp_path):
     runner = train(tmp_path, [0.1, 0.2], tmp_path / 'iter_4.pth')
     assert runner.message_hub.get_info('best_ckpt') == str(tmp_path / 'best_score_iter_8.pth')
     assert names(tmp_path) == ['best_score_iter_8.pth', 'iter_6.pth', 'iter_8.pth']
+
+
+def curve(runner: Runner) -> list[float]:
+    return runner.message_hub.get_scalar('val/score').data[0].tolist()
+
+
+@pytest.mark.parametrize('step', [4, 8])
+def test_an_interrupted_validation_comes_first(train, tmp_path, step):
+    scores = [0.1, 0.5, 0.2, 0.7]
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, scores[: step // 2 - 1], stop=Stop('before_val', step))
+    runner = train(tmp_path, scores[step // 2 - 1 :], latest_complete_checkpoint(tmp_path))
+    assert curve(runner) == scores
+    assert names(tmp_path) == ['best_score_iter_8.pth', 'iter_6.pth', 'iter_8.pth']
+
+
+def test_what_was_validated_is_not_validated_again(train, tmp_path):
+    train(tmp_path, [0.1, 0.2, 0.3, 0.4])
+    assert curve(train(tmp_path, [], tmp_path / 'iter_8.pth')) == [0.1, 0.2, 0.3, 0.4]
+    assert curve(train(tmp_path, [0.5], tmp_path / 'iter_6.pth')) == [0.1, 0.2, 0.3, 0.5]
+
+
+@pytest.mark.parametrize('epoch', [1, 2])
+def test_an_interrupted_validation_of_a_training_by_epochs(train, tmp_path, epoch):
+    loop = dict(train_cfg=dict(by_epoch=True, max_epochs=2), log_processor=dict(by_epoch=True))
+    loop['default_hooks.checkpoint'] = dict(type='CheckpointHook', interval=1, save_best='score', rule='greater')
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, [0.1, 0.2][: epoch - 1], stop=Stop('before_val', 3 * epoch), **loop)
+    runner = train(tmp_path, [0.1, 0.2][epoch - 1 :], tmp_path / f'epoch_{epoch}.pth', **loop)
+    assert curve(runner) == [0.1, 0.2] and (tmp_path / 'best_score_epoch_2.pth').is_file()
