@@ -7,6 +7,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from mmest.engine.delta_checkpoint import DeltaCheckpoint
+from mmest.engine.early_stopping import ResumedEarlyStopping
 from mmest.engine.memory_levers import MemoryLevers
 from mmest.engine.missed_validation import MissedValidation
 from mmest.engine.peak_memory import PeakMemory
@@ -36,6 +37,7 @@ class ESTHook(Hook):
         guard = TrainingGuard()
         self.parts: list[Hook] = [
             MemoryLevers(),
+            ResumedEarlyStopping(),
             MissedValidation(),  # before the random numbers of an epoch are set
             RepeatableTraining(),
             guard,

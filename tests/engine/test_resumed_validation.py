@@ -170,3 +170,28 @@ def test_an_interrupted_validation_of_a_training_by_epochs(train, tmp_path, epoc
         train(tmp_path, [0.1, 0.2][: epoch - 1], stop=Stop('before_val', 3 * epoch), **loop)
     runner = train(tmp_path, [0.1, 0.2][epoch - 1 :], tmp_path / f'epoch_{epoch}.pth', **loop)
     assert curve(runner) == [0.1, 0.2] and (tmp_path / 'best_score_epoch_2.pth').is_file()
+
+
+def patience(number: int) -> dict:
+    return dict(type='EarlyStoppingHook', monitor='score', rule='greater', min_delta=1e-9, patience=number)
+
+
+def test_early_stopping_counts_on(train, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, [0.5, 0.3], hooks=[patience(2)], stop=Stop('after_train_iter', 5))
+    runner = train(tmp_path, [0.3, 0.4], tmp_path / 'iter_4.pth', hooks=[patience(2)])
+    assert runner.iter == 6 and curve(runner) == [0.5, 0.3, 0.4]
+
+
+def test_what_early_stopping_has_ended_stays_ended(train, tmp_path):
+    assert train(tmp_path, [0.5, 0.3, 0.4], hooks=[patience(2)]).iter == 6
+    assert train(tmp_path, [0.4], tmp_path / 'iter_6.pth', hooks=[patience(2)]).iter == 6
+    longer = train(tmp_path, [0.4, 0.6], tmp_path / 'iter_6.pth', hooks=[patience(3)])
+    assert longer.iter == 8 and longer.message_hub.get_info('best_score') == 0.6
+
+
+def test_a_training_that_has_stopped_early_begins_no_step(train, tmp_path):
+    """Its last checkpoint has all scores where one was written after the last validation."""
+    train(tmp_path, [0.5, 0.4, 0.3, 0.6])
+    runner = train(tmp_path, [], tmp_path / 'iter_8.pth', hooks=[dict(patience(9), stopping_threshold=0.55)])
+    assert runner.train_loop.stop_training and curve(runner) == [0.5, 0.4, 0.3, 0.6]
