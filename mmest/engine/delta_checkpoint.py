@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.delta import strip_frozen
 from mmest.checkpoints.files import curves_from_plain, to_plain, write_sealed
+from mmest.engine.kept_settings import say_kept_settings
 from mmest.engine.processes import bare
 from mmest.engine.resume import check_resume
 from mmest.engine.training_guard import TrainingGuard
@@ -52,6 +53,7 @@ class DeltaCheckpoint(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         check_resume(runner, checkpoint)
+        say_kept_settings(runner, checkpoint)
         if 'message_hub' in checkpoint:
             hub = checkpoint['message_hub']
             checkpoint['message_hub'] = {**hub, 'log_scalars': curves_from_plain(hub.get('log_scalars', {}))}
