@@ -1,5 +1,6 @@
 """What cannot be resumed, and what would be mixed, is refused."""
 
+import re
 import shutil
 
 import pytest
@@ -86,6 +87,28 @@ def test_settings_that_are_kept_are_said(resume, monkeypatch, changes, said):
     texts = [text for text in warned if text.startswith('The checkpoint was trained by other settings')]
     assert len(texts) == (said is not None)
     assert not said or f'than those of the config: {said} A resumed training keeps those' in texts[0]
+
+
+@pytest.mark.parametrize(
+    'step, changes, said',
+    [
+        (3, {}, None),
+        (3, dict(randomness=dict(seed=4)), 'the seed was 3, and the config names 4, .* Pass --seed 3'),
+        (3, dict(randomness=dict(seed=None)), 'the seed was 3, and the config names none, .* Pass --seed 3'),
+        (
+            3,
+            dict(optim_wrapper=dict(accumulative_counts=2)),
+            'of step 3, gradients are summed over 2 steps .*multiples',
+        ),
+        (2, {}, 'of step 2, and epochs have 3 here, so that epoch 2 begins anew .*by_epoch=True'),
+    ],
+)
+def test_what_keeps_the_losses_from_being_the_same_is_said(resume, monkeypatch, step, changes, said):
+    warned = []
+    monkeypatch.setattr(MMLogger, 'warning', lambda self, text, *args: warned.append(str(text)))
+    resume(lambda file: file['meta'].update(iter=step), **changes)
+    texts = [text for text in warned if text.startswith('The losses will not be those of a training')]
+    assert len(texts) == (said is not None) and (not said or re.search(said, texts[0]))
 
 
 @pytest.mark.parametrize('edit', [lambda f: f['meta'].pop('epoch'), lambda f: f.pop('message_hub')])
