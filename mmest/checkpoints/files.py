@@ -24,17 +24,35 @@ _BACKEND = 'mmest'
 class SealedLocalBackend(LocalBackend):
     """mmengine's local storage, except that a file appears under its name only when it is whole and on the disk, and
     that it carries a seal, by which damage is noticed.
+
+    Args:
+        outdated: files to be removed as soon as the next one is whole. mmengine removes a checkpoint before it writes
+            the one in its place, of which nothing may come; it makes a storage for each file, and they share the list.
     """
+
+    def __init__(self, outdated: list[str] | None = None) -> None:
+        self._outdated = outdated
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write the bytes of a checkpoint to a file."""
         write_bytes(Path(filepath), seal(obj) if zipfile.is_zipfile(io.BytesIO(obj)) else obj, durable=True)
+        while self._outdated:
+            path = Path(self._outdated.pop())
+            if path != Path(filepath):
+                path.unlink(missing_ok=True)
+
+    def remove(self, filepath: str | Path) -> None:
+        """Remove a file, at once or when the next one is whole."""
+        if self._outdated is None:
+            super().remove(filepath)
+        else:
+            self._outdated.append(str(filepath))
 
 
 def write_sealed(hook: CheckpointHook, out_dir: str) -> None:
     """Have mmengine's hook write its checkpoints by :class:`SealedLocalBackend`, where they go to a local folder."""
     if hook.backend_args is None and hook.file_client_args is None and '://' not in str(hook.out_dir or out_dir):
-        hook.backend_args = dict(backend=_BACKEND)
+        hook.backend_args = dict(backend=_BACKEND, outdated=[])
 
 
 def save_file(checkpoint: dict, path: Path) -> None:

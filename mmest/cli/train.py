@@ -119,9 +119,10 @@ def run(args: argparse.Namespace) -> None:
                 raise FileNotFoundError(f'--resume: "{checkpoint}" is not there, or is not a complete checkpoint.')
             if checkpoint:
                 check_same_method(cfg, checkpoint)
+                cfg.load_from = str(checkpoint)
             else:
                 print(f'No complete checkpoint in {cfg.work_dir}: training starts from the beginning.')
-            cfg.resume, cfg.load_from = bool(checkpoint), str(checkpoint) if checkpoint else None
+            cfg.resume = bool(checkpoint)
             cfg.allow_partial_resume = args.allow_partial_resume
         else:
             make_room(cfg.work_dir, args.overwrite)

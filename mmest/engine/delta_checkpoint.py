@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+from pathlib import Path
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
@@ -10,6 +11,7 @@ from mmengine.runner import Runner
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.delta import strip_frozen
 from mmest.checkpoints.files import curves_from_plain, to_plain, write_sealed
+from mmest.engine.kept_settings import say_kept_settings
 from mmest.engine.processes import bare
 from mmest.engine.resume import check_resume
 from mmest.engine.training_guard import TrainingGuard
@@ -34,6 +36,7 @@ class DeltaCheckpoint(Hook):
             if isinstance(hook, CheckpointHook):
                 _check_arguments(hook, runner)
                 write_sealed(hook, runner.work_dir)
+                _find_best_here(hook, runner)
         if is_main_process():
             remove_leftovers(runner.work_dir)
 
@@ -50,6 +53,7 @@ class DeltaCheckpoint(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         check_resume(runner, checkpoint)
+        say_kept_settings(runner, checkpoint)
         if 'message_hub' in checkpoint:
             hub = checkpoint['message_hub']
             checkpoint['message_hub'] = {**hub, 'log_scalars': curves_from_plain(hub.get('log_scalars', {}))}
@@ -65,3 +69,23 @@ def _check_arguments(hook: CheckpointHook, runner: Runner) -> None:
             f'CheckpointHook takes no "{unknown[0]}", which the config gives it (default_hooks.checkpoint). '
             f'{f"Did you mean {near[0]}?" if near else "Take it out."}'
         )
+
+
+def _find_best_here(hook: CheckpointHook, runner: Runner) -> None:
+    """A checkpoint says where the best one was, and mmengine removes that file for a better one. Of a run that goes on
+    in another folder, the best is the file of that name there; where there is none, its score is forgotten too.
+    """
+    if not hook.save_best or '://' in str(hook.out_dir):
+        return
+    elsewhere = hook.out_dir not in (None, runner.work_dir)
+    folder = Path(hook.out_dir, Path(runner.work_dir).name) if elsewhere else Path(runner.work_dir)
+    hub = runner.message_hub
+    for name, path in list(hub.runtime_info.items()):
+        if not name.startswith('best_ckpt'):
+            continue
+        here = folder / Path(path).name
+        if here.is_file():
+            hub.update_info(name, str(here))
+        else:
+            hub.pop_info(name)
+            hub.runtime_info.pop(name.replace('best_ckpt', 'best_score'), None)

@@ -7,7 +7,9 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from mmest.engine.delta_checkpoint import DeltaCheckpoint
+from mmest.engine.early_stopping import ResumedEarlyStopping
 from mmest.engine.memory_levers import MemoryLevers
+from mmest.engine.missed_validation import MissedValidation
 from mmest.engine.peak_memory import PeakMemory
 from mmest.engine.repeatable_training import RepeatableTraining
 from mmest.engine.training_guard import TrainingGuard
@@ -33,7 +35,15 @@ class ESTHook(Hook):
 
     def __init__(self) -> None:
         guard = TrainingGuard()
-        self.parts: list[Hook] = [MemoryLevers(), RepeatableTraining(), guard, DeltaCheckpoint(guard), PeakMemory()]
+        self.parts: list[Hook] = [
+            MemoryLevers(),
+            ResumedEarlyStopping(),
+            MissedValidation(),  # before the random numbers of an epoch are set
+            RepeatableTraining(),
+            guard,
+            DeltaCheckpoint(guard),
+            PeakMemory(),
+        ]
 
     def before_train(self, runner: Runner) -> None:
         if any(isinstance(hook, EMAHook) for hook in runner.hooks[runner.hooks.index(self) :]):

@@ -1,5 +1,7 @@
 """The hook that makes a resumed training repeat what one without interruption would have done."""
 
+from collections.abc import Iterator
+
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
@@ -9,6 +11,10 @@ from mmest.frameworks import replay_when_resuming
 
 class RepeatableTraining(Hook):
     """Random numbers depend on the seed and the step alone."""
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        for reason in _reasons(runner, checkpoint.get('meta') or {}) if runner._resume else ():
+            runner.logger.warning(f'The losses will not be those of a training that was never interrupted: {reason}')
 
     def before_train(self, runner: Runner) -> None:
         if isinstance(runner.train_loop, EpochBasedTrainLoop) and runner.train_dataloader.persistent_workers:
@@ -25,3 +31,26 @@ class RepeatableTraining(Hook):
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         reseed_iteration(runner)
+
+
+def _reasons(runner: Runner, meta: dict) -> Iterator[str]:
+    """Why a training that resumes from a checkpoint of these facts does not repeat what was."""
+    seed, step, epoch = runner._randomness_cfg.get('seed'), meta.get('iter', 0), meta.get('epoch', 0)
+    if meta.get('seed', seed) != seed:
+        yield (
+            f'the seed was {meta["seed"]}, and the config names {"none" if seed is None else seed}, by which the order '
+            f'of the images is drawn. Pass --seed {meta["seed"]}.'
+        )
+    sums = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+    if step % sums:
+        yield (
+            f'the checkpoint is of step {step}, gradients are summed over {sums} steps (accumulative_counts), and '
+            f'those summed so far are lost. Write checkpoints at multiples of {sums} steps.'
+        )
+    loop = runner.train_loop
+    if isinstance(loop, EpochBasedTrainLoop) and step != epoch * len(loop.dataloader):
+        yield (
+            f'the checkpoint is of step {step}, and epochs have {len(loop.dataloader)} here, so that epoch {epoch + 1} '
+            'begins anew while the steps count on. Write checkpoints by epochs '
+            '(default_hooks.checkpoint.by_epoch=True), and resume with the same images and batch.'
+        )

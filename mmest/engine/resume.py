@@ -44,7 +44,7 @@ def latest_complete_checkpoint(work_dir: str | Path) -> Path | None:
     marker = work_dir / 'last_checkpoint'
     if marker.is_file():
         named = Path(marker.read_text().strip())
-        for path in (named, work_dir / named.name):  # the folder may have been moved
+        for path in (work_dir / named.name, named):  # the folder may be a copy; or the hook writes into another one
             if path.is_file() and is_complete(path):
                 return path
     # Not iter_250_whole.pth and the like, which tools and people put beside: they lack the optimizer.

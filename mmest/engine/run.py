@@ -1,5 +1,6 @@
 """A training or a test from its config to its end, whatever that is: a result, one sentence, or an interruption."""
 
+import os
 import shlex
 import sys
 import traceback
@@ -49,6 +50,7 @@ def run_training(cfg: Config, launcher: str | None = None, verbose: bool = False
         SystemExit: Ctrl-C, with the status 130.
     """
     log, console = LogFile(Path(cfg.work_dir, 'train.log')), plain_console(file=sys.stdout)
+    before = _newest(cfg)
     try:
         if verbose:
             with one_sentence(cfg, log):
@@ -57,7 +59,8 @@ def run_training(cfg: Config, launcher: str | None = None, verbose: bool = False
             with all_to(log), one_sentence(cfg, log):
                 _train_quietly(cfg, launcher, console, log)
     except KeyboardInterrupt:
-        console.print(_interrupted(cfg), soft_wrap=True)
+        if is_main_process():
+            console.print(_interrupted(cfg, before), soft_wrap=True)
         raise SystemExit(INTERRUPTED) from None
     finally:
         log.close()
@@ -150,15 +153,41 @@ def one_sentence(cfg: Config, log: LogFile) -> Iterator[None]:
         raise RunFailed(sentence) from error
 
 
-def _interrupted(cfg: Config) -> str:
+def _newest(cfg: Config) -> tuple[Path, int] | None:
+    """The checkpoint that --resume would take, and when it was written."""
     checkpoint = latest_complete_checkpoint(cfg.work_dir)
-    if checkpoint is None:
-        return 'Interrupted before the first checkpoint; the same command starts anew.'
-    words = [*sys.argv] if '--resume' in sys.argv else [*sys.argv, '--resume']
-    return f'Interrupted; {checkpoint} is whole. Go on with: {shlex.join([*_program(), *words[1:]])}'
+    return (checkpoint, checkpoint.stat().st_mtime_ns) if checkpoint else None
+
+
+def _interrupted(cfg: Config, before: tuple[Path, int] | None) -> str:
+    """What to do after Ctrl-C; ``before``: the newest checkpoint when the training began."""
+    newest = _newest(cfg)
+    if newest is None or newest == before:
+        starts = f'goes on from {cfg.load_from} again' if cfg.get('resume') else 'starts anew'
+        return (
+            f'Interrupted before the {"next" if cfg.get("resume") else "first"} checkpoint; the same command {starts}.'
+        )
+    command = [*_program(), *_resuming(sys.argv[1:])]
+    return f'Interrupted; {newest[0]} is whole. Go on with: {shlex.join(command)}'
+
+
+def _resuming(words: list[str]) -> list[str]:
+    """The words of a command with ``--resume``, which takes no word behind it for a checkpoint to begin from."""
+    words = [word for word in words if not word.startswith('--resume=')]
+    if '--resume' in words:
+        at = words.index('--resume')
+        names_file = at + 1 < len(words) and not words[at + 1].startswith('-')
+        words = words[:at] + words[at + 1 + names_file :]
+    return [*words, '--resume']
 
 
 def _program() -> list[str]:
     """How this process was called."""
     name = Path(sys.argv[0])
-    return ['mmest'] if name.name in ('mmest', '__main__.py') else ['python', sys.argv[0]]
+    mine = name.name in ('mmest', '__main__.py')
+    if default_launcher() != 'pytorch':
+        return ['mmest'] if mine else ['python', sys.argv[0]]
+    here, all_of_them = os.environ.get('LOCAL_WORLD_SIZE', ''), os.environ['WORLD_SIZE']
+    # Of several machines each has its own place among them, which only its command tells.
+    processes = ['--nproc_per_node', here] if here == all_of_them else ['...']
+    return ['torchrun', *processes, *(['-m', 'mmest'] if mine else [sys.argv[0]])]

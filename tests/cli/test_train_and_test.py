@@ -169,6 +169,15 @@ def test_resume_from_a_file_that_is_not_whole(run, tmp_path):
     assert 'half.pth" is not there, or is not a complete checkpoint' in said
 
 
+def test_a_resume_with_nothing_to_resume_from_starts_where_the_config_says(mmest, tiny, monkeypatch, tmp_path):
+    trained = []
+    monkeypatch.setattr('mmest.cli.train.run_training', lambda cfg, *args: trained.append(cfg))
+    options = ['--work-dir', tmp_path / 'work', '--cfg-options', 'load_from=mine.pth']
+    assert mmest('train', tiny, '--resume', *options) == 0
+    (cfg,) = trained
+    assert (cfg.resume, cfg.load_from) == (False, 'mine.pth')
+
+
 def write_pairs(folder: Path, size: int = 64) -> None:
     rng = np.random.default_rng(0)
     for split in ('train', 'val'):

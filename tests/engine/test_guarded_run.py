@@ -192,6 +192,41 @@ def test_ctrl_c_names_the_command_that_goes_on(cfg, monkeypatch, capsys, iterati
         assert last.endswith("epoch_1.pth is whole. Go on with: mmest train 'my config.py' --tuning est --resume")
 
 
+@pytest.mark.parametrize('given', [['--resume', 'FILE', '--amp'], ['--resume=FILE', '--amp'], ['--amp', '--resume']])
+def test_ctrl_c_goes_on_from_the_newest_checkpoint(cfg, monkeypatch, capsys, tmp_path, given):
+    run_training(cfg(), 'none')
+    first = str(tmp_path / 'work' / 'epoch_1.pth')
+    monkeypatch.setattr(Trouble, 'what', KeyboardInterrupt())
+    monkeypatch.setattr(sys, 'argv', ['/bin/mmest', 'train', 'my.py', *(word.replace('FILE', first) for word in given)])
+
+    def stop_at(iteration: int) -> str:
+        with pytest.raises(SystemExit):
+            changes = dict(resume=True, load_from=first, custom_hooks=[dict(type='Trouble', iteration=iteration)])
+            run_training(cfg(epochs=3, **changes), 'none')
+        return capsys.readouterr().out.splitlines()[-1]
+
+    assert stop_at(4) == f'Interrupted before the next checkpoint; the same command goes on from {first} again.'
+    assert stop_at(7).endswith('epoch_2.pth is whole. Go on with: mmest train my.py --amp --resume')
+
+
+@pytest.mark.parametrize(
+    'here, program, said',
+    [
+        ('2', '/bin/mmest', 'torchrun --nproc_per_node 2 -m mmest train c.py --resume'),
+        ('2', 'tools/train.py', 'torchrun --nproc_per_node 2 tools/train.py train c.py --resume'),
+        ('1', '/lib/mmest/__main__.py', 'torchrun ... -m mmest train c.py --resume'),
+    ],
+)
+def test_ctrl_c_of_several_processes(cfg, monkeypatch, capsys, here, program, said):
+    monkeypatch.setattr(Trouble, 'what', KeyboardInterrupt())
+    monkeypatch.setattr(sys, 'argv', [program, 'train', 'c.py'])
+    for name, value in dict(LOCAL_RANK='0', MASTER_ADDR='host', WORLD_SIZE='2', LOCAL_WORLD_SIZE=here).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        run_training(cfg(custom_hooks=[dict(type='Trouble', iteration=4)]), 'none')
+    assert capsys.readouterr().out.splitlines()[-1].endswith(f'Go on with: {said}')
+
+
 @pytest.mark.parametrize('columns', [80, 120])
 def test_the_terminal_is_quiet(cfg, validation, capsys, monkeypatch, tmp_path, columns):
     monkeypatch.setenv('COLUMNS', str(columns))

@@ -1,9 +1,11 @@
 """What cannot be resumed, and what would be mixed, is refused."""
 
+import re
 import shutil
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from toy import METHODS, runner_cfg
 
@@ -58,6 +60,55 @@ def test_a_part_is_missing(resume, folder, names, words):
 def test_with_all_its_parts_it_gives_the_same_weights(resume, folder):
     resumed, whole = resume(), load_file(folder / 'epoch_2.pth')['state_dict']
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+COSINE = dict(type='CosineAnnealingLR', T_max=2, begin=0, end=2)
+
+
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        ({}, None),
+        (dict(optim_wrapper=dict(optimizer=dict(lr=0.01))), 'lr 0.001, not 0.01.'),
+        (dict(optim_wrapper=dict(optimizer=dict(weight_decay=0.5))), 'weight_decay 0.01, not 0.5.'),
+        (dict(optim_wrapper=dict(optimizer=dict(betas=(0.5, 0.9)))), 'betas (0.9, 0.999), not (0.5, 0.9).'),
+        (
+            dict(param_scheduler=[dict(type='LinearLR', start_factor=0.5, begin=0, end=4)]),
+            'LinearLR total_iters 1, not 3; LinearLR end 2, not 4.',
+        ),
+        (dict(param_scheduler=[COSINE, COSINE]), 'schedules: 1, not 2.'),
+        (dict(param_scheduler=[COSINE]), 'a schedule other than CosineAnnealingLR.'),
+    ],
+)
+def test_settings_that_are_kept_are_said(resume, monkeypatch, changes, said):
+    warned = []
+    monkeypatch.setattr(MMLogger, 'warning', lambda self, text, *args: warned.append(str(text)))
+    resume(**changes)
+    texts = [text for text in warned if text.startswith('The checkpoint was trained by other settings')]
+    assert len(texts) == (said is not None)
+    assert not said or f'than those of the config: {said} A resumed training keeps those' in texts[0]
+
+
+@pytest.mark.parametrize(
+    'step, changes, said',
+    [
+        (3, {}, None),
+        (3, dict(randomness=dict(seed=4)), 'the seed was 3, and the config names 4, .* Pass --seed 3'),
+        (3, dict(randomness=dict(seed=None)), 'the seed was 3, and the config names none, .* Pass --seed 3'),
+        (
+            3,
+            dict(optim_wrapper=dict(accumulative_counts=2)),
+            'of step 3, gradients are summed over 2 steps .*multiples',
+        ),
+        (2, {}, 'of step 2, and epochs have 3 here, so that epoch 2 begins anew .*by_epoch=True'),
+    ],
+)
+def test_what_keeps_the_losses_from_being_the_same_is_said(resume, monkeypatch, step, changes, said):
+    warned = []
+    monkeypatch.setattr(MMLogger, 'warning', lambda self, text, *args: warned.append(str(text)))
+    resume(lambda file: file['meta'].update(iter=step), **changes)
+    texts = [text for text in warned if text.startswith('The losses will not be those of a training')]
+    assert len(texts) == (said is not None) and (not said or re.search(said, texts[0]))
 
 
 @pytest.mark.parametrize('edit', [lambda f: f['meta'].pop('epoch'), lambda f: f.pop('message_hub')])
