@@ -138,7 +138,7 @@ def build_runner(cfg: Config, launcher: str) -> Runner:
     """The runner of a config, whose images are opened by mmest's reader.
 
     Of several processes none sends what is frozen to another. Under torchrun without CUDA they talk over gloo, and
-    BatchNorm is that of each process, as torch synchronises it between CUDA devices only.
+    BatchNorm norms by the batch of each process, as torch synchronises it between CUDA devices only.
 
     Raises:
         ValueError: the config names a type that is not registered, or an argument that its class does not take; its
