@@ -59,6 +59,7 @@ model = dict(
 # Methods of one config share the runs of its head: where all outputs learn, some, or none.
 CASES = [
     ('retinanet', ('Partial', 'EST', 'Frozen', 'DTL'), 4, (320, 416)),
+    ('retinanet', ('EST',), 2, (330, 650)),  # which the data preprocessor pads to 352×672
     ('faster_rcnn', ('Frozen', 'Full'), 1, (512, 384)),
     ('fcn', ('Full', 'LST', 'DTL'), 5, (320, 480)),
 ]
