@@ -116,7 +116,7 @@ class FeatureCache:
             )
             return run(x)
         keys = [key_of(image) for image in x]
-        images = [self.store.get(key) for key in keys]
+        images = [self._kept(key) for key in keys]
         missing = [i for i, image in enumerate(images) if image is None]
         for i in missing:
             # Alone: what else is in a batch changes the last bits of a map, and a map is to be the same in every run.
@@ -125,6 +125,13 @@ class FeatureCache:
         self.found += len(x) - len(missing)
         self.computed += len(missing)
         return self.layout.unpack(images, x.device)
+
+    def _kept(self, key: bytes) -> np.ndarray | None:
+        try:
+            return self.store.get(key)
+        except OSError as error:  # its folder was removed, say
+            self._give_up(error)
+            return None
 
     def _keep(self, key: bytes, image: np.ndarray) -> None:
         if not self._keeps:
@@ -136,8 +143,11 @@ class FeatureCache:
                     'Is there random work outside of the pipeline?'
                 )
         except OSError as error:
-            self._keeps = False
-            self._say(f'The feature cache keeps nothing more: {error.strerror}. The training goes on without.')
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._keeps = False
+        self._say(f'The feature cache keeps nothing more: {error.strerror}. The training goes on without.')
 
     def _say(self, text: str) -> None:
         if not self._said:

@@ -1,6 +1,7 @@
 """What comes from the cache is what the backbone gives, in bfloat16's precision."""
 
 import copy
+import shutil
 
 import numpy as np
 import pytest
@@ -91,6 +92,16 @@ def test_a_full_disk_ends_the_keeping_and_not_the_training(tmp_path, monkeypatch
         first = tuned(x)[0]
     assert len(cache.store) == 0 and torch.equal(tuned(x)[0], first)
     assert len(FeatureStore(tmp_path, cache.layout.describe(), 8, 2 * cache.layout.numbers)) == 0
+
+
+def test_a_cache_that_is_removed_in_use_does_not_end_the_training(tmp_path):
+    tuned = build('swin', METHODS['est']).train()
+    x = image()
+    cache = cached(tuned, tmp_path / 'cache', x)
+    before = tuned(x[:1])[0]
+    shutil.rmtree(tmp_path / 'cache')
+    tuned(x)
+    assert torch.equal(tuned(x[:1])[0], before) and (cache.computed, cache.found) == (2, 2)
 
 
 def test_keys_tell_type_shape_and_every_bit():
