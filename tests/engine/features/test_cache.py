@@ -104,6 +104,22 @@ def test_a_cache_that_is_removed_in_use_does_not_end_the_training(tmp_path):
     assert torch.equal(tuned(x[:1])[0], before) and (cache.computed, cache.found) == (2, 2)
 
 
+def test_pictures_that_were_exchanged_take_the_place_of_those_of_before(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmest.engine.features.cache.print_log', lambda text, **_: said.append(text))
+    tuned = build('swin', METHODS['est']).train()
+    x = image(batch=8)
+    cached(tuned, tmp_path, x)
+    tuned(x)
+    tuned.cache.store.close()
+    cache, others = cached(tuned, tmp_path, x), 1 - x
+    tuned(others)
+    assert (cache.computed, cache.found) == (8, 0)
+    tuned(others)
+    assert (cache.computed, cache.found) == (8, 8)
+    assert len(said) == 1 and 'full of other images than come now: pictures have changed' in said[0]
+
+
 def test_keys_tell_type_shape_and_every_bit():
     x = torch.rand(3, 8, 8)
     other = x.clone()
