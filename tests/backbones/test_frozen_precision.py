@@ -168,3 +168,13 @@ def test_what_is_merged_runs_without_mmest():
     module = tuned.merge()
     assert {p.dtype for p in module.parameters()} == {torch.float32}
     module(image())
+
+
+def test_a_merge_that_is_refused_changes_nothing(tmp_path):
+    tuned = mmest.tune(build('resnet'), frozen_dtype='bf16')
+    mmest.save_delta(tuned, tmp_path / 'before.pth')
+    with pytest.raises(ValueError, match='EST cannot be merged'):
+        tuned.merge()
+    mmest.save_delta(tuned, tmp_path / 'after.pth')
+    before, after = (torch.load(tmp_path / name)['state_dict'] for name in ('before.pth', 'after.pth'))
+    assert digests(before.items()) == digests(after.items())
