@@ -1,6 +1,6 @@
 """The precision that frozen weights are kept in, and the proof that they are those of the file."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -60,6 +60,21 @@ class FrozenPrecision:
             for name, tensor in rounded
             if name in of_file and tensor.dtype == torch.bfloat16
         }
+
+    def lost(self, named: Iterable[tuple[str, Tensor]], given: Mapping[str, Tensor]) -> list[str]:
+        """Names of the tensors whose given values are more than bfloat16 holds, and not those that the file gives back.
+
+        Args:
+            named: the tensors as they are kept.
+            given: values that are to be loaded into them, by the same names.
+        """
+        rounded = [name for name, tensor in named if tensor.dtype == torch.bfloat16 and name in given]
+        return [
+            name
+            for name in rounded
+            if not torch.equal(given[name].bfloat16().to(given[name].dtype), given[name])
+            and self._of_file.get(name, ('', ''))[1] != digest(given[name])
+        ]
 
     def digests(self, named: Iterable[tuple[str, Tensor]]) -> dict[str, str]:
         """Digest of each named tensor of the backbone, as the file gave it."""

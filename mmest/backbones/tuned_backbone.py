@@ -334,10 +334,24 @@ class TunedBackbone(BaseModule):
     ) -> None:
         rename_plain_keys(self, state_dict, prefix)
         check_and_complete(self, state_dict, prefix)
+        self._say_what_is_rounded(state_dict, f'{prefix}backbone.')
         self._has_weights = self._has_weights or self._share_in(state_dict, prefix) >= MIN_COVERAGE
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
+
+    def _say_what_is_rounded(self, state_dict: dict[str, Tensor], prefix: str) -> None:
+        given = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
+        lost = self.precision.lost(self.frozen_state(), given)
+        if lost:
+            print_log(
+                f'{len(lost)} frozen weights of {type(self.backbone).__name__} that the checkpoint has in float32 are '
+                f'rounded to bfloat16 by frozen_dtype, first {lost[0]}. No pretrained file gives them back, so deltas '
+                'and exports have them rounded too. Name the file that has them in the init_cfg of the backbone, or '
+                'leave frozen_dtype (--memory frozen_bf16) out.',
+                logger='current',
+                level=30,
+            )
 
     def _share_in(self, state_dict: dict[str, Tensor], prefix: str) -> float:
         """How much of the backbone's parameters a state dict has."""

@@ -42,8 +42,8 @@ class TunedModule(TunedBackbone):
         Raises:
             ValueError: the method cannot be merged.
         """
+        self.method.merge(self.backbone)  # first: where it refuses, all stays as it was
         self.use_precision_of_file()
-        self.method.merge(self.backbone)
         self.method.release(self.backbone)
         for module in self.backbone.modules():
             restore(module)  # what kept frozen parts in eval mode, and norms from keeping maps

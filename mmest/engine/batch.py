@@ -4,8 +4,10 @@ import os
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import MMLogger
 
+from mmest.engine.launch import default_launcher, meet_processes
 from mmest.measure.planner.plan import largest_batch_within
 
 # Of the free memory; the rest is for the allocator's gaps, cuDNN's workspaces and what else runs.
@@ -15,20 +17,22 @@ _MOST = dict(cuda=16, cpu=4)
 
 
 def largest_batch(cfg: Config, side: int) -> tuple[int, str]:
-    """How many square images of a side fit into a training step, by the planner.
+    """How many square images of a side fit into a training step, by the planner. The processes of torchrun take the
+    same number, for the one that has the least memory free.
 
     Args:
         cfg: a config of mmdet or mmseg that uses TunedBackbone.
         side: of an image, in pixels.
 
     Returns:
-        The number, at least 1 and at most 16 on a GPU and 4 on a CPU, and the sentence that says where it is from.
+        The number of each process, at least 1 and at most 16 on a GPU and 4 on a CPU, and the sentence that says where
+        it is from.
 
     Raises:
         ValueError: not even one image fits.
     """
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    free = torch.cuda.mem_get_info()[0] if device == 'cuda' else _free_of_the_machine()
+    free = _free_of_each_process()
     side = -(-side // 32) * 32
     logger = MMLogger.get_current_instance()
     level = logger.level
@@ -37,12 +41,26 @@ def largest_batch(cfg: Config, side: int) -> tuple[int, str]:
         batch = largest_batch_within(cfg, int(free * _SHARE), (side, side), _MOST[device])
     finally:
         logger.setLevel(level)
+    each = ' of each process' if get_world_size() > 1 else ''
     if batch < 1:
         raise ValueError(
             f'--batch auto: not even one image of {side}×{side} fits into {_SHARE:.0%} of the free {free / 2**30:.1f} '
-            'GiB. Choose a smaller --size, a lighter --backbone, or --tuning est or frozen.'
+            f'GiB{each}. Choose a smaller --size, a lighter --backbone, or --tuning est or frozen.'
         )
-    return batch, f'a batch of {batch} fits into {_SHARE:.0%} of the free {free / 2**30:.1f} GiB, by the planner'
+    return batch, f'a batch of {batch} fits into {_SHARE:.0%} of the free {free / 2**30:.1f} GiB{each}, by the planner'
+
+
+def _free_of_each_process() -> int:
+    """Bytes, the same in all processes of torchrun."""
+    if default_launcher() == 'pytorch':
+        meet_processes()  # and each has its own GPU from here on
+    if torch.cuda.is_available():
+        free = torch.cuda.mem_get_info()[0]
+    else:
+        free = _free_of_the_machine() // int(os.environ.get('LOCAL_WORLD_SIZE', '1'))
+    least = torch.tensor(free)
+    all_reduce(least, op='min')
+    return int(least)
 
 
 def _free_of_the_machine() -> int:

@@ -109,6 +109,17 @@ def default_launcher() -> str:
     return 'pytorch' if {'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR'} <= os.environ.keys() else 'none'
 
 
+def meet_processes() -> None:
+    """Have the processes of torchrun talk before a runner is built: over NCCL, each with the GPU of its number, or over
+    gloo without CUDA. Where they talk already, nothing is done.
+    """
+    if torch.distributed.is_initialized():
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
+    torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
+
+
 def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
     """The runner of a training, after all that can be looked at beforehand: parts of the config, data, backbone.
 
@@ -138,7 +149,7 @@ def build_runner(cfg: Config, launcher: str) -> Runner:
     """The runner of a config, whose images are opened by mmest's reader.
 
     Of several processes none sends what is frozen to another. Under torchrun without CUDA they talk over gloo, and
-    BatchNorm is that of each process, as torch synchronises it between CUDA devices only.
+    BatchNorm norms by the batch of each process, as torch synchronises it between CUDA devices only.
 
     Raises:
         ValueError: the config names a type that is not registered, or an argument that its class does not take; its
@@ -152,8 +163,7 @@ def build_runner(cfg: Config, launcher: str) -> Runner:
         cfg.model_wrapper_cfg = dict(ours, **(cfg.get('model_wrapper_cfg') or {}))
     if launcher == 'pytorch' and not torch.cuda.is_available():
         # mmengine by itself would ask CUDA for a device, and bind the model to it.
-        if not torch.distributed.is_initialized():
-            torch.distributed.init_process_group('gloo')
+        meet_processes()
         cfg.model_wrapper_cfg.device_ids = None
         _replace_sync_bn(cfg.model)
     with explain_build_errors(cfg):

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from mmengine.dist import all_gather_object, broadcast
+import torch
+from mmengine.dist import all_gather_object, all_reduce_params, broadcast
 from mmengine.model import MMDistributedDataParallel, is_model_wrapper
 from mmengine.registry import MODEL_WRAPPERS
 from mmengine.runner import Runner
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.digests import changed, fingerprint
@@ -24,7 +26,8 @@ def frozen_names(model: nn.Module) -> set[str]:
 
 @MODEL_WRAPPERS.register_module()
 class TunedDataParallel(MMDistributedDataParallel):
-    """Data parallel training that neither broadcasts nor reduces what is frozen.
+    """Data parallel training that neither broadcasts nor reduces what is frozen. Statistics that BatchNorm gathers are
+    the mean of all processes' after every step, so that what is validated is what is saved.
 
     Args:
         module: the model.
@@ -34,6 +37,21 @@ class TunedDataParallel(MMDistributedDataParallel):
     def __init__(self, module: nn.Module, **more: Any) -> None:
         module._ddp_params_and_buffers_to_ignore = sorted(frozen_names(module))
         super().__init__(module, **more)
+
+    def train_step(self, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
+        losses = super().train_step(*args, **kwargs)
+        # Here and not in a hook, so that EMAHook and CheckpointHook find them done, whatever their order.
+        all_reduce_params(_gathered(self.module), op='mean')
+        return losses
+
+
+def _gathered(model: nn.Module) -> list[torch.Tensor]:
+    """The statistics that BatchNorm gathers in each process by itself: not those of frozen ones, which are in eval
+    mode.
+    """
+    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
+    own = [norm for norm in norms if not isinstance(norm, nn.SyncBatchNorm)]
+    return [statistic for norm in own for statistic in (norm.running_mean, norm.running_var)]
 
 
 class TunedRunner(Runner):

@@ -1,11 +1,17 @@
-"""Random numbers of the training that something beside it must not use up."""
+"""Random numbers that a training must not use up, and those of the processes that load its data."""
 
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
+from mmengine.dataset import worker_init_fn
+from torch.utils.data import DataLoader
+
+# A prime apart from the numbers of workers and seeds, so that epochs draw different numbers.
+_STEP = 1_000_003
 
 
 @contextmanager
@@ -18,3 +24,17 @@ def untouched_random_numbers() -> Iterator[None]:
         finally:
             random.setstate(states[0])
             np.random.set_state(states[1])
+
+
+def reseed_workers(loader: DataLoader, seed: int, epoch: int) -> None:
+    """Have the workers that a loader starts for an epoch draw other numbers than those of the epochs before: mmengine's
+    start from the seed of the training each time.
+
+    Args:
+        loader: made by mmengine; one with a ``worker_init_fn`` of its own, or without a seed, is left as it is.
+        seed: of the training.
+        epoch: counted from 0, whose numbers are mmengine's.
+    """
+    start = loader.worker_init_fn
+    if isinstance(start, partial) and start.func is worker_init_fn:
+        loader.worker_init_fn = partial(start, seed=(seed + _STEP * epoch) % 2**31)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mmest.engine.random_numbers import reseed_workers
 from mmest.engine.resume import reseed_epoch, reseed_iteration
 from mmest.frameworks import replay_when_resuming
 
@@ -28,6 +29,7 @@ class RepeatableTraining(Hook):
     def before_train_epoch(self, runner: Runner) -> None:
         if isinstance(runner.train_loop, EpochBasedTrainLoop):
             reseed_epoch(runner)
+            reseed_workers(runner.train_dataloader, runner.seed, runner.epoch)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         reseed_iteration(runner)

@@ -128,10 +128,22 @@ def test_keeps_what_load_from_changed(weights, tmp_path):
     torch.save(dict(state_dict=state), tmp_path / 'detector.pth')
     r = runner(weights['swin'], tmp_path, 'bf16', load_from=str(tmp_path / 'detector.pth'))
     r.train()
+    said = ''.join(path.read_text() for path in tmp_path.rglob('*.log'))
+    assert 'that the checkpoint has in float32 are rounded to bfloat16 by frozen_dtype, first patch_embed' in said
     fresh = runner(weights['swin'], tmp_path / 'again', 'bf16', load_from=str(tmp_path / 'epoch_2.pth'))
     fresh.load_or_resume()
     with torch.no_grad():
         assert torch.equal(r.model.eval()(image()), fresh.model.eval()(image()))
+
+
+def test_nothing_is_said_of_rounding_where_the_file_gives_the_weights_back(trained, weights, tmp_path):
+    state = torch.load(weights['swin'])['state_dict']
+    torch.save(dict(state_dict=state), tmp_path / 'detector.pth')
+    runner(weights['swin'], tmp_path, 'bf16', load_from=str(tmp_path / 'detector.pth'), epochs=1).train()
+    said = ''.join(path.read_text() for folder in (tmp_path, trained['bf16']) for path in folder.rglob('*.log'))
+    assert 'rounded to bfloat16' not in said
+    file = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['state_dict']
+    assert not any(key.startswith('backbone.backbone.') for key in file)
 
 
 def test_an_export_has_the_weights_of_the_file(trained, weights, tmp_path):
@@ -156,3 +168,13 @@ def test_what_is_merged_runs_without_mmest():
     module = tuned.merge()
     assert {p.dtype for p in module.parameters()} == {torch.float32}
     module(image())
+
+
+def test_a_merge_that_is_refused_changes_nothing(tmp_path):
+    tuned = mmest.tune(build('resnet'), frozen_dtype='bf16')
+    mmest.save_delta(tuned, tmp_path / 'before.pth')
+    with pytest.raises(ValueError, match='EST cannot be merged'):
+        tuned.merge()
+    mmest.save_delta(tuned, tmp_path / 'after.pth')
+    before, after = (torch.load(tmp_path / name)['state_dict'] for name in ('before.pth', 'after.pth'))
+    assert digests(before.items()) == digests(after.items())

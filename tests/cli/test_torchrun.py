@@ -5,10 +5,12 @@ import os
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from processes import run_in_processes
 
 from mmest.cli import main
+from mmest.engine import batch
 
 pytest.importorskip('mmseg')
 
@@ -38,3 +40,18 @@ def test_benchmark_says_how_several_share_a_grid(monkeypatch, mmest):
         monkeypatch.setenv(name, value)
     said = str(mmest('benchmark', 'grid.py', '--out', 'records'))
     assert said.startswith('benchmark: mmest benchmark is not started by torchrun') and '--jobs N' in said
+
+
+def choose_batch(rank, folder):
+    """With 8 GiB free where the first process looks and 4 GiB where the other does, and 1 GiB for an image."""
+    os.environ['LOCAL_WORLD_SIZE'] = '2'
+    batch._free_of_the_machine = lambda: (8 - 4 * rank) * 2**30
+    batch.largest_batch_within = lambda cfg, budget, size, most: min(budget // 2**30, most)
+    number, said = batch.largest_batch(Config(), 64)
+    (folder / f'{rank}.txt').write_text(f'{number}: {said}')
+
+
+def test_all_processes_take_one_batch(tmp_path):
+    run_in_processes(choose_batch, 2, tmp_path, tmp_path)
+    said = {(tmp_path / f'{rank}.txt').read_text() for rank in (0, 1)}
+    assert said == {'1: a batch of 1 fits into 80% of the free 2.0 GiB of each process, by the planner'}

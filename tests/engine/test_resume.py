@@ -3,11 +3,14 @@
 import re
 import shutil
 
+import numpy as np
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
+from mmengine.registry import DATASETS
 from mmengine.runner import Runner
-from toy import METHODS, runner_cfg
+from toy import METHODS, ToyData, runner_cfg
 
 from mmest.checkpoints.safe import load_file
 from mmest.engine.resume import check_load_from, check_same_method, make_room
@@ -175,3 +178,38 @@ def test_a_start_that_is_not_there(source, is_there):
     else:
         with pytest.raises(FileNotFoundError, match='There is no checkpoint file "nowhere.pth", which load_from names'):
             check_load_from(Config(dict(load_from=source)))
+
+
+@DATASETS.register_module(force=True)
+class DrawnData(ToyData):
+    """Each image is filled with two numbers that are drawn."""
+
+    def __getitem__(self, index):
+        drawn = torch.tensor([np.random.rand(), torch.rand(1).item()])
+        return dict(super().__getitem__(index), inputs=drawn.view(1, 2, 1).expand(3, 2, 64).repeat(1, 32, 1))
+
+
+class Drawn(Hook):
+    """What was drawn in each step, by epoch."""
+
+    def __init__(self):
+        self.by_epoch = {}
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.by_epoch.setdefault(runner.epoch, []).append(data_batch['inputs'][:, 0, :2, 0])
+
+
+def test_workers_draw_other_numbers_in_every_epoch_and_the_same_after_resuming(weights, tmp_path):
+    loader = dict(num_workers=1, persistent_workers=False, dataset=dict(type='DrawnData'))
+
+    def drawn(folder, **changes):
+        cfg = runner_cfg('swin', METHODS['frozen'], weights['swin'], folder, train_dataloader=loader, **changes)
+        runner, hook = Runner.from_cfg(cfg), Drawn()
+        runner.register_hook(hook)
+        runner.train()
+        return {epoch: torch.cat(steps) for epoch, steps in hook.by_epoch.items()}
+
+    whole = drawn(tmp_path / 'whole')
+    resumed = drawn(tmp_path / 'resumed', resume=True, load_from=str(tmp_path / 'whole' / 'epoch_1.pth'))
+    assert whole[0].shape == whole[1].shape == (12, 2) and not (whole[0] == whole[1]).any()
+    assert list(resumed) == [1] and torch.equal(resumed[1], whole[1])

@@ -17,7 +17,9 @@ from mmest.engine.processes import bare
 
 
 class Record(Hook):
-    """Digests of a step's images, of the gradients its optimizer meets, and of the parameters before and after."""
+    """Digests of a step's images, of the gradients its optimizer meets, of the parameters before and after, and of the
+    buffers after.
+    """
 
     def before_train(self, runner):
         self.before = digests(runner.model.named_parameters())
@@ -33,6 +35,7 @@ class Record(Hook):
 
     def after_train(self, runner):
         self.after = digests(runner.model.named_parameters())
+        self.buffers = digests(runner.model.named_buffers())
         self.trains = sorted(name for name, p in runner.model.named_parameters() if p.requires_grad)
 
 
@@ -63,6 +66,7 @@ def test_two_processes_agree(method, folder):
         'every trainable parameter has a gradient'
     )
     assert first['after'] == second['after']
+    assert first['buffers'] == second['buffers'], 'validation and what is saved are of the same statistics'
     moved = changed(first['before'], first['after'])
     assert moved and set(moved) <= set(first['trains'])
     assert (folder / method / 'epoch_2.pth').is_file()

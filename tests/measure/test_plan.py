@@ -59,6 +59,7 @@ model = dict(
 # Methods of one config share the runs of its head: where all outputs learn, some, or none.
 CASES = [
     ('retinanet', ('Partial', 'EST', 'Frozen', 'DTL'), 4, (320, 416)),
+    ('retinanet', ('EST',), 2, (330, 650)),  # which the data preprocessor pads to 352×672
     ('faster_rcnn', ('Frozen', 'Full'), 1, (512, 384)),
     ('fcn', ('Full', 'LST', 'DTL'), 5, (320, 480)),
 ]
@@ -81,6 +82,18 @@ def test_predicted_against_measured(name, methods, batch_size, size, tmp_path):
         model, optim_wrapper = prepare(cfg, tuning, size)
         measured = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper).peak
         assert predicted == pytest.approx(measured, rel=0.005), method
+
+
+def test_gradients_of_earlier_steps_are_planned(tmp_path):
+    cfg, size, tuning = Config.fromfile(config('retinanet', tmp_path)), (192, 192), dict(type='Full')
+    cfg.model.backbone.backbone.embed_dims = 64
+    cfg.model.neck.in_channels = [64, 128, 256, 512]
+    peaks = []
+    for cfg.optim_wrapper.accumulative_counts in (1, 2):
+        model, optim_wrapper = prepare(cfg, tuning, size)
+        peaks.append(measure_training_step(model, synthetic_batch(model, size, 1), optim_wrapper).peak)
+        assert Planner(cfg).under(tuning).peak(1, size) == pytest.approx(peaks[-1], rel=0.005)
+    assert peaks[1] > 1.05 * peaks[0]
 
 
 # The coarsest maps of the larger have an odd number of positions.

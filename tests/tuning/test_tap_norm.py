@@ -4,7 +4,9 @@ import pytest
 import torch
 import torch.distributed as dist
 from processes import run_in_processes
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from mmest.tuning.side import tap_norm
 from mmest.tuning.side.tap_norm import TapNorm
 
 
@@ -84,3 +86,15 @@ def test_two_processes_norm_as_one_with_all_images(tmp_path, shares):
     for name, value in one.state_dict().items():
         assert torch.equal(state[name], other[name])
         torch.testing.assert_close(state[name], value, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize('without_data', [lambda: torch.device('meta'), FakeTensorMode])
+def test_one_process_of_several_runs_it_without_data_and_waits_for_none(without_data, monkeypatch):
+    monkeypatch.setattr(tap_norm, 'get_world_size', lambda: 2)
+    exchanged = []
+    monkeypatch.setattr(tap_norm, 'all_reduce', exchanged.append)
+    with without_data():
+        assert TapNorm(4)(torch.empty(2, 6, 4, 4)).shape == (2, 6, 4, 4)
+    assert not exchanged
+    TapNorm(4)(tap())
+    assert len(exchanged) == 2

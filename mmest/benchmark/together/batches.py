@@ -13,6 +13,7 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
+from mmest.engine.random_numbers import reseed_workers
 from mmest.files import beside
 from mmest.frameworks import framework_of
 
@@ -77,6 +78,7 @@ def _make(cfg: Config) -> Batches:
     while len(made) < steps:
         if hasattr(loader.sampler, 'set_epoch'):
             loader.sampler.set_epoch(epoch)
+        reseed_workers(loader, cfg.randomness.seed, epoch)
         epoch += 1
         for batch in loader:
             images, samples = _of_one_size(batch, cfg.model.data_preprocessor)

@@ -104,7 +104,7 @@ class FeatureCache:
         self.store, self.layout, self.size = store, layout, size
         #: Images for which the backbone did not run, and for which it did.
         self.found = self.computed = 0
-        self._said = False
+        self._said = self._said_of_changes = False
         self._keeps = True
 
     def __call__(self, x: Tensor, run: Callable[[Tensor], Pass]) -> Pass:
@@ -116,7 +116,7 @@ class FeatureCache:
             )
             return run(x)
         keys = [key_of(image) for image in x]
-        images = [self.store.get(key) for key in keys]
+        images = [self._kept(key) for key in keys]
         missing = [i for i, image in enumerate(images) if image is None]
         for i in missing:
             # Alone: what else is in a batch changes the last bits of a map, and a map is to be the same in every run.
@@ -126,18 +126,38 @@ class FeatureCache:
         self.computed += len(missing)
         return self.layout.unpack(images, x.device)
 
+    def _kept(self, key: bytes) -> np.ndarray | None:
+        try:
+            return self.store.get(key)
+        except OSError as error:  # its folder was removed, say
+            self._give_up(error)
+            return None
+
     def _keep(self, key: bytes, image: np.ndarray) -> None:
         if not self._keeps:
             return
         try:
-            if not self.store.put(key, image):
-                self._say(
-                    'The feature cache is full: images vary more than its views allow, so some are computed each time. '
-                    'Is there random work outside of the pipeline?'
-                )
+            has_room = self.store.put(key, image)
         except OSError as error:
-            self._keeps = False
-            self._say(f'The feature cache keeps nothing more: {error.strerror}. The training goes on without.')
+            self._give_up(error)
+            return
+        if not has_room:
+            self._say(
+                'The feature cache is full: images vary more than its views allow, or have changed while another '
+                'training uses it, so some are computed each time. Is there random work outside of the pipeline?'
+            )
+        elif self.store.reused and not self._said_of_changes:
+            self._said_of_changes = True
+            print_log(
+                'The feature cache was full of other images than come now: pictures have changed, or there is random '
+                'work outside of the pipeline. New maps take the place of those that this training has not asked for.',
+                logger='current',
+                level=30,
+            )
+
+    def _give_up(self, error: OSError) -> None:
+        self._keeps = False
+        self._say(f'The feature cache keeps nothing more: {error.strerror}. The training goes on without.')
 
     def _say(self, text: str) -> None:
         if not self._said:

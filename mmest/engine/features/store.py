@@ -28,7 +28,9 @@ class FeatureStore:
 
     A slot is written before its record, and read only after its checksum was compared once, so neither a killed process
     nor a power cut nor a changed file makes it give wrong maps: what is not whole is not there. The room for all slots
-    is reserved at the start, so that the disk cannot run full of them later.
+    is reserved at the start, so that the disk cannot run full of them later. Once all slots are taken, those of images
+    that nobody has asked this store for are used again, unless another store is open in the folder, which may trust
+    them.
 
     Args:
         folder: of this cache alone.
@@ -48,8 +50,12 @@ class FeatureStore:
         self._trusted: set[bytes] = set()
         self._damaged: set[bytes] = set()
         self._records = 0
+        #: Slots whose images had to make room.
+        self.reused = 0
         folder.mkdir(parents=True, exist_ok=True)
         with self._alone():
+            self._users = (folder / 'users').open('a')
+            fcntl.flock(self._users, fcntl.LOCK_SH)
             if not self._is_whole(about):
                 self._create(about)
             self._journal = os.open(self._journal_path, os.O_RDWR)
@@ -88,7 +94,11 @@ class FeatureStore:
                 return True  # another process was faster
             slot = self._slot_of.get(key, self._records)
             if slot >= self.slots:
-                return False
+                unasked = self._unasked()
+                if unasked is None:
+                    return False
+                slot = self._slot_of.pop(unasked)
+                self.reused += 1
             checksum = zlib.crc32(maps)
             _write(self._file, maps.tobytes(), slot * self.slot_bytes)
             _write(self._journal, _record(key, checksum), slot * _RECORD.size)
@@ -102,6 +112,17 @@ class FeatureStore:
         """Give the files back."""
         os.close(self._journal)
         os.close(self._file)
+        self._users.close()
+
+    def _unasked(self) -> bytes | None:
+        """The key of an image that nobody has asked this store for, while no other is open."""
+        try:
+            fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        finally:
+            fcntl.flock(self._users, fcntl.LOCK_SH)  # at once: others open under the lock that is held here
+        return next((key for key in self._slot_of if key not in self._trusted), None)
 
     def _read_journal(self) -> None:
         """Learn what other processes have added. A record that is cut off is overwritten by the next."""

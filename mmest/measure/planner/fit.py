@@ -50,7 +50,7 @@ class OptimizerMemory:
 
 
 class StepFit:
-    """The live peak of a training step as a function of batch and size.
+    """The live peak of a training step as a function of batch and size, to which images are padded as in training.
 
     Args:
         backbone: under a method.
@@ -63,10 +63,12 @@ class StepFit:
 
     def peak(self, batch_size: int, size: tuple[int, int]) -> int:
         """Predicted bytes."""
+        size = self._head.padded(size)
         return self._peak(self._backbone.memory(batch_size, size), batch_size, size)
 
     def estimate(self, batch_size: int, size: tuple[int, int]) -> int:
         """About as many, from the nearest size that has been looked at: in no time."""
+        size = self._head.padded(size)
         return self._peak(self._backbone.estimate(batch_size, size), batch_size, size)
 
     def _peak(self, memory: BackboneMemory, batch_size: int, size: tuple[int, int]) -> int:

@@ -152,6 +152,14 @@ class Head:
         self._fits: dict[tuple[bool, ...], HeadFit] = {}
         self.reads = self._stand_in.reads
 
+    def padded(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The height and width that the model's data preprocessor pads images of a size to."""
+        preprocessor = self._model.data_preprocessor
+        names = ('pad_size_divisor', 'size_divisor')  # of mmdet, and of mmseg
+        divisor = next(filter(None, (getattr(preprocessor, name, None) for name in names)), 1)
+        height, width = (-(-side // divisor) * divisor for side in size)
+        return height, width
+
     def fit(self, learns: tuple[bool, ...]) -> 'HeadFit':
         """The fit where some of the outputs learn."""
         if learns not in self._fits:

@@ -164,7 +164,9 @@ class MetaBackbone:
         if not self._fake:
             counter.run = self._remembered.result
         with self._running(), counter:
-            for tensor in (*self._backbone.parameters(), *self._backbone.buffers()):
+            parameters = list(self._backbone.parameters())
+            earlier = [p.grad for p in parameters if p.grad is not None]  # where gradients accumulate
+            for tensor in (*parameters, *self._backbone.buffers(), *earlier):
                 counter.label(tensor, WEIGHTS_FROZEN)
             weights = counter.take()
             image = torch.empty(_IMAGES, 3, *size)

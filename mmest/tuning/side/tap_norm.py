@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_world_size
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 
 EPS = 1e-5
 
@@ -64,10 +65,16 @@ def _normed_by_itself(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         normed = F.batch_norm(x, mean, variance, training=True, momentum=1.0, eps=EPS)
         return normed, mean, variance * (1 - 1 / len(x))
     sums = torch.cat([x.sum(0, dtype=mean.dtype), mean.new_tensor([len(x)])])
-    all_reduce(sums)
+    _add_those_of_others(sums)
     mean = sums[:-1] / sums[-1]
     # Squares of distances, not of values: a channel may be large and change little.
     variance = (x - mean).square().sum(0)
-    all_reduce(variance)
+    _add_those_of_others(variance)
     variance = variance / sums[-1]
     return F.batch_norm(x, mean, variance, eps=EPS), mean, variance
+
+
+def _add_those_of_others(x: Tensor) -> None:
+    """Sum over all processes, in place; not of what has no data, by which one process alone estimates memory."""
+    if not (x.is_meta or isinstance(x, FakeTensor)):
+        all_reduce(x)

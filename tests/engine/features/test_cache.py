@@ -1,6 +1,7 @@
 """What comes from the cache is what the backbone gives, in bfloat16's precision."""
 
 import copy
+import shutil
 
 import numpy as np
 import pytest
@@ -91,6 +92,32 @@ def test_a_full_disk_ends_the_keeping_and_not_the_training(tmp_path, monkeypatch
         first = tuned(x)[0]
     assert len(cache.store) == 0 and torch.equal(tuned(x)[0], first)
     assert len(FeatureStore(tmp_path, cache.layout.describe(), 8, 2 * cache.layout.numbers)) == 0
+
+
+def test_a_cache_that_is_removed_in_use_does_not_end_the_training(tmp_path):
+    tuned = build('swin', METHODS['est']).train()
+    x = image()
+    cache = cached(tuned, tmp_path / 'cache', x)
+    before = tuned(x[:1])[0]
+    shutil.rmtree(tmp_path / 'cache')
+    tuned(x)
+    assert torch.equal(tuned(x[:1])[0], before) and (cache.computed, cache.found) == (2, 2)
+
+
+def test_pictures_that_were_exchanged_take_the_place_of_those_of_before(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmest.engine.features.cache.print_log', lambda text, **_: said.append(text))
+    tuned = build('swin', METHODS['est']).train()
+    x = image(batch=8)
+    cached(tuned, tmp_path, x)
+    tuned(x)
+    tuned.cache.store.close()
+    cache, others = cached(tuned, tmp_path, x), 1 - x
+    tuned(others)
+    assert (cache.computed, cache.found) == (8, 0)
+    tuned(others)
+    assert (cache.computed, cache.found) == (8, 8)
+    assert len(said) == 1 and 'full of other images than come now: pictures have changed' in said[0]
 
 
 def test_keys_tell_type_shape_and_every_bit():

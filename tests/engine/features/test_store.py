@@ -42,9 +42,21 @@ def held(folder, **more):
 def test_it_gives_what_it_was_given_and_no_more_than_it_has_room_for(filled):
     assert held(filled) == {0, 1, 2}
     store = opened(filled)
+    assert all(store.get(key) is not None for key in KEYS[:3])
     assert store.put(KEYS[3], maps(3)) and not store.put(KEYS[4], maps(4))
     assert len(store) == 4 and held(filled) == {0, 1, 2, 3}
     assert (filled / 'maps.bin').stat().st_size == 4 * SIZE, 'all room is reserved at the start'
+
+
+def test_images_that_nobody_asks_for_make_room(filled):
+    store = opened(filled)
+    assert store.get(KEYS[0]) is not None and store.get(KEYS[2]) is not None and store.put(KEYS[3], maps(3))
+    other = opened(filled)
+    assert not store.put(KEYS[4], maps(4)), 'the other may trust what it has read'
+    assert np.array_equal(other.get(KEYS[1]), maps(1))
+    other.close()
+    assert store.put(KEYS[4], maps(4)) and store.get(KEYS[1]) is None and not store.put(KEYS[1], maps(1))
+    assert (len(store), store.reused) == (4, 1) and held(filled) == {0, 2, 3, 4}
 
 
 def test_what_a_killed_process_leaves_is_whole_or_not_there(filled):
@@ -95,7 +107,7 @@ def test_a_disk_without_room_is_said_before_anything_is_written(tmp_path, monkey
     monkeypatch.setattr(module.shutil, 'disk_usage', lambda _: space)
     with pytest.raises(NoSpace, match='needs 3.8 MiB in .*store, and 0.0 MiB are free'):
         FeatureStore(tmp_path / 'store', {}, 4000, SIZE)
-    assert [path.name for path in (tmp_path / 'store').iterdir()] == ['lock']
+    assert {path.name for path in (tmp_path / 'store').iterdir()} == {'lock', 'users'}
 
 
 def test_a_limit_on_files_leaves_nothing_half_written(tmp_path):
@@ -112,4 +124,4 @@ except NoSpace as error:
 """
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', program], capture_output=True, text=True, check=True)
     assert 'cannot be reserved: File too large.' in done.stdout
-    assert [path.name for path in (tmp_path / 'store').iterdir()] == ['lock']
+    assert {path.name for path in (tmp_path / 'store').iterdir()} == {'lock', 'users'}
