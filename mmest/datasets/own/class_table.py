@@ -44,8 +44,12 @@ def _read(file: Path) -> ClassTable:
     text = file.read_text(encoding='utf-8-sig')
     if file.suffix == '.json':
         content = json.loads(text)
-        rows = list(content.items()) if isinstance(content, dict) else [(name, None) for name in content]
-        rows = [(str(name), tuple(value) if isinstance(value, list) else value) for name, value in rows]
+        if not isinstance(content, dict):
+            rows = [(str(name), None) for name in content]
+        elif all(name.isdigit() and isinstance(value, str) for name, value in content.items()):
+            rows = [(name, int(value)) for value, name in content.items()]
+        else:
+            rows = [(name, tuple(value) if isinstance(value, list) else value) for name, value in content.items()]
     elif file.name == 'labelmap.txt':  # CVAT: name:r,g,b:parts:actions
         lines = [line.split(':') for line in text.splitlines() if line.strip() and not line.startswith('#')]
         rows = [(line[0], _colour(line[1].split(',')) if len(line) > 1 else None) for line in lines]

@@ -110,6 +110,20 @@ def test_values_of_a_table_are_never_shifted(read):
         read([1, 3], beside)
 
 
+@pytest.mark.parametrize(
+    'text, numbers',
+    [
+        ('["low", "high"]', [0, 1]),
+        ('{"low": 0, "high": 1}', [0, 1]),
+        ('{"0": "low", "1": "high"}', [0, 1]),
+        ('{"1": "low", "0": "high"}', [1, 0]),
+        ('{"low": [1, 1, 1], "high": [0, 0, 0]}', [1, 0]),
+    ],
+)
+def test_names_in_json(read, text, numbers):
+    assert read([0, 1], {'classes.json': text})[:2] == (['low', 'high'], numbers)
+
+
 def test_a_value_of_255_that_a_table_names_is_a_class(read):
     assert read([0, 128, 255], {'classes.csv': '0,low\n128,middle\n255,high\n'})[1] == [0, 1, 2]
 
