@@ -81,7 +81,9 @@ def make_room(work_dir: str | Path, overwrite: bool = False) -> None:
     for path in found:
         path.unlink()
     for logs in Path(work_dir).glob('*_*') if overwrite else []:
-        if re.fullmatch(r'\d{8}_\d{6}', logs.name) and logs.is_dir():  # as mmengine names them
+        # mmengine calls them so, and cameras their folders.
+        mine = (logs / 'vis_data').is_dir() or any(logs.glob(f'{logs.name}*.log'))
+        if mine and re.fullmatch(r'\d{8}_\d{6}', logs.name) and not logs.is_symlink():
             shutil.rmtree(logs)
 
 

@@ -11,7 +11,7 @@ from mmest.pictures import ImageFile, read_mask
 
 UNLABELLED = 255
 _MOST_CLASSES = 64
-_LOSSY = ('.jpg', '.jpeg', '.webp')
+_LOSSY = ('.jpg', '.jpeg')
 _NEAR = 32  # what loss makes of black and white stays mostly this near to them
 _MOSTLY = 0.95
 
@@ -36,7 +36,7 @@ class MaskReader:
 
     def __init__(self, root: Path, files: list[Path], notes: Notes) -> None:
         self._table = find_table(root)
-        self._notes = notes
+        self._notes, self._files = notes, files
         self.palette: list[Colour] | None = None
         levels: dict[int, Path] = {}  # of masks of one channel
         counts = np.zeros(256, np.int64)
@@ -151,11 +151,12 @@ class MaskReader:
 
     def _without_loss(self, found: dict[int, Path], counts: np.ndarray) -> list[int]:
         """Black and white, where masks were compressed with loss and have nothing else."""
-        if counts[:_NEAR].sum() + counts[-_NEAR:].sum() < _MOSTLY * counts.sum() or self._table.values:
-            file = next(file for file in found.values() if _lossy(file))
+        near = counts[:_NEAR].sum() + counts[-_NEAR:].sum() >= _MOSTLY * counts.sum()
+        exact = any(0 < value < UNLABELLED and not _lossy(file) for value, file in found.items())
+        if not near or exact or not counts[-_NEAR:].any() or len(self._table.names) > 2 or self._table.values:
             raise ValueError(
-                f'The masks were compressed with loss, such as {file}, so their values are no class numbers. Export '
-                'them as PNG.'
+                f'The masks were compressed with loss, such as {next(filter(_lossy, self._files))}, so their values are '
+                'no class numbers. Export them as PNG.'
             )
         return [0, 255]
 
@@ -190,6 +191,9 @@ class MaskReader:
 
 
 def _lossy(file: Path) -> bool:
+    if file.suffix.lower() == '.webp':
+        with file.open('rb') as stream:
+            return b'VP8L' not in stream.read(64)  # which is WebP without loss
     return file.suffix.lower() in _LOSSY
 
 

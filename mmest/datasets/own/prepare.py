@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -144,7 +144,7 @@ def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: 
         out, task, data.format, source, classes, [tuple(c) for c in palette[: len(classes)]], images, counts, longest,
         scale, levels, data.notes.lines(),
     )  # fmt: skip
-    elsewhere = {str(folder): _digest_of(folder.glob('*')) for folder in data.elsewhere}
+    elsewhere = {str(folder): _digest_of(_files_in(folder)) for folder in data.elsewhere}
     write_json(out / DESCRIPTION, dict(_description(prepared), key=key, elsewhere=elsewhere))
     return prepared
 
@@ -252,8 +252,12 @@ def _is_of(key: str, description: dict) -> bool:
     """Whether a set was prepared from the data as it is now, outside of its folder too."""
     elsewhere = description.get('elsewhere', {})
     return description.get('key') == key and all(
-        _digest_of(Path(folder).glob('*')) == seen for folder, seen in elsewhere.items()
+        _digest_of(_files_in(Path(folder))) == seen for folder, seen in elsewhere.items()
     )
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.glob('*') if path.is_file())
 
 
 def _write_images(samples: list[Sample], folder: Path, levels: tuple[float, float] | None) -> None:

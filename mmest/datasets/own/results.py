@@ -13,12 +13,18 @@ _SIGNS = (DESCRIPTION, LOCK, 'last_checkpoint')  # the last of a work folder wit
 
 
 def visible_files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, behind links too, but hidden ones, those of macOS archives, and results of mmest."""
+    """All files below a folder but hidden ones, those of macOS archives, and results of mmest. Links that lead to folders
+    elsewhere are followed; what a link in the folder shows again is there once.
+    """
+    root = folder.resolve()
+    seen = {root}
     for here, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not _is_hidden(name) and _is_of_the_data(Path(here, name))]
+        inner = [Path(here, name) for name in sorted(folders) if not _is_hidden(name)]
+        folders[:] = [path.name for path in inner if _leads_on(path, root, seen) and not _holds_results(path)]
         for name in files:
-            if not _is_hidden(name) and not name.endswith(LOOK):
-                yield Path(here, name)
+            path = os.path.join(here, name)
+            if not _is_hidden(name) and not name.endswith(LOOK) and os.path.isfile(path):  # a link may lead nowhere
+                yield Path(path)
 
 
 def results_in(folder: Path) -> list[str]:
@@ -30,10 +36,13 @@ def _is_hidden(name: str) -> bool:
     return name.startswith('.') or name == '__MACOSX'
 
 
-def _is_of_the_data(folder: Path) -> bool:
-    turns_back = folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
-    return not turns_back and not _holds_results(folder)
+def _leads_on(folder: Path, root: Path, seen: set[Path]) -> bool:
+    """Whether a folder shows what is seen nowhere else."""
+    real = folder.resolve()
+    again = real in seen or folder.is_symlink() and (real.is_relative_to(root) or root.is_relative_to(real))
+    seen.add(real)
+    return not again
 
 
 def _holds_results(folder: Path) -> bool:
-    return folder.name in _FOLDERS or any((folder / sign).exists() for sign in _SIGNS)
+    return folder.name in _FOLDERS or any(os.path.exists(folder / sign) for sign in _SIGNS)

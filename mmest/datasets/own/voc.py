@@ -94,7 +94,7 @@ def read(path: Path) -> OwnData:
     for name in missing:
         notes.count('annotations without an image, left out', name)
     for image in images:
-        if image not in annotated and 'Segmentation' not in image.parent.name:
+        if image not in annotated and not _is_mask(image):
             notes.count('images without an annotation file, left out', image.name)
     _sort(classes, samples)
     outlines = any(one.shape is not None for sample in samples for one in sample.objects)
@@ -125,6 +125,10 @@ def _counts_from_one(path: Path) -> bool:
     return all(value >= 1 and value.is_integer() for value in corners)
 
 
+def _is_mask(image: Path) -> bool:
+    return 'Segmentation' in image.parent.name or image.parent.name.lower() in ('mask', 'masks', 'trimaps')
+
+
 def _image(file: Path, root: ElementTree.Element, by_stem: dict[str, list[Path]]) -> Path | None:
     """The image of the annotation's own name, or of the name that it states; of several the one that shares most
     folders with it.
@@ -136,7 +140,7 @@ def _image(file: Path, root: ElementTree.Element, by_stem: dict[str, list[Path]]
     found = by_stem.get(file.stem) or by_stem.get(Path(stated).stem) or []
     if Path(stated).suffix:
         found = [image for image in found if image.name == Path(stated).name] or found
-    found = [image for image in found if 'Segmentation' not in image.parent.name]
+    found = [image for image in found if not _is_mask(image)]
 
     def shared(image: Path) -> int:
         return (Counter(image.parent.parts) & Counter(file.parent.parts)).total()

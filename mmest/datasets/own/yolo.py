@@ -56,13 +56,21 @@ def almost(path: Path) -> Iterator[str]:
             yield f'{file} has no {"train, val or test" if names else "names of classes"}'
 
 
+class _AsWritten(yaml.SafeLoader):
+    """Values stay the words that are written; only merge keys (<<) are more than that."""
+
+    yaml_implicit_resolvers = {
+        '<': [one for one in yaml.SafeLoader.yaml_implicit_resolvers['<'] if one[0].endswith(':merge')]
+    }
+
+
 def _load(file: Path) -> dict:
     text = file.read_text(encoding='utf-8-sig')
     content = yaml.safe_load(text)
     if not isinstance(content, dict):
         return {}
     if 'names' in content:  # as they are written: YAML takes yes, no, on and off for true and false
-        content['names'] = yaml.load(text, yaml.BaseLoader)['names']
+        content['names'] = yaml.load(text, _AsWritten)['names']
     return content
 
 

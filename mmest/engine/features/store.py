@@ -54,7 +54,7 @@ class FeatureStore:
         self.reused = 0
         folder.mkdir(parents=True, exist_ok=True)
         with self._alone():
-            self._users = (folder / 'users').open('a')
+            self._users = (folder / 'users').open('a+')
             fcntl.flock(self._users, fcntl.LOCK_SH)
             if not self._is_whole(about):
                 self._create(about)

@@ -185,7 +185,26 @@ def test_links_are_followed_and_circles_are_not(tmp_path):
     found = [path.relative_to(root).parts[0] for path in visible_files(root)]
     assert set(found) == {'train', 'valid', 'test'} and len(found) < 30
     (tmp_path / 'elsewhere' / 'train' / 'back').unlink()
+    (root / 'train' / 'lost.jpg').symlink_to(tmp_path / 'nowhere.jpg')
+    (root / 'old.txt').symlink_to(tmp_path / 'nowhere')
     assert prepare(root, tmp_path / 'out').counts == prepare(tmp_path / 'elsewhere', tmp_path / 'other').counts
+
+
+def test_what_a_link_shows_again_is_there_once(tmp_path):
+    """ultralytics wants the images of VOCdevkit in a folder "images"."""
+    exports.images(tmp_path / 'JPEGImages', ['1.png', '2.png'])
+    (tmp_path / 'images').symlink_to('JPEGImages')
+    (tmp_path / 'Annotations').mkdir()
+    for name in '12':
+        (tmp_path / 'Annotations' / f'{name}.xml').write_text(
+            '<annotation><object/></annotation>'.replace(
+                '<object/>',
+                '<object><name>a</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>',
+            )
+        )
+    assert [sample.name for sample in read(tmp_path).samples] == ['JPEGImages/1.png', 'JPEGImages/2.png']
+    exports.images(tmp_path / 'masks', ['1.png', '2.png'])
+    assert len(read(tmp_path).samples) == 2, 'masks of equal names are no second images'
 
 
 @pytest.mark.parametrize(
@@ -359,6 +378,13 @@ def test_names_of_classes_are_those_that_are_written(names, expected, tmp_path):
     exports.yolo_roboflow(tmp_path)
     (tmp_path / 'data.yaml').write_text(f'train: train/images\nval: valid/images\ntest:\nnames: {names}\n')
     assert read(tmp_path).classes == expected
+
+
+def test_names_may_come_by_a_merge_key(tmp_path):
+    exports.yolo_roboflow(tmp_path)
+    text = 'base: &base\n  names: [on, off]\n<<: *base\ntrain: train/images\nval: valid/images\n'
+    (tmp_path / 'data.yaml').write_text(text)
+    assert read(tmp_path).classes == ['on', 'off']
 
 
 @pytest.mark.parametrize('names, found', [('{1: a, 2: b}', '1, 2; expected 0 to 1'), ('{a: b}', 'a; expected 0 to 0')])

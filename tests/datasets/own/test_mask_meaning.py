@@ -15,7 +15,7 @@ WHITE, BLACK, RED, GREEN, VOID = (255, 255, 255), (0, 0, 0), (255, 0, 0), (0, 25
 def read(tmp_path):
     """Classes, what each value of a mask became, and the notes, of one mask and the files beside it."""
 
-    def of(values, beside=None, mode='L', ending='png', palette=()):
+    def of(values, beside=None, mode='L', ending='png', palette=(), **more):
         """``values``: a row of levels, indices or colours; each is shown as a square, so that loss stays at edges."""
         row = np.array(values, np.uint8)
         pixels = np.repeat(np.repeat(row[None], 40, 0), 40, 1)
@@ -28,7 +28,7 @@ def read(tmp_path):
                 table[index] = colour
             image.putpalette(table.ravel().tolist())
         file = tmp_path / f'mask.{ending}'
-        (image if mode == 'P' else image.convert(mode)).save(file)
+        (image if mode == 'P' else image.convert(mode)).save(file, **more)
         for name, text in (beside or {}).items():
             (tmp_path / name).write_text(text)
         notes = Notes()
@@ -139,6 +139,22 @@ def test_black_and_white_with_loss(read):
     assert classes == ['background', 'foreground'] and numbers == [0, 1, 0]
     with pytest.raises(ValueError, match='compressed with loss, such as .*mask.jpg, so their values are no class'):
         read([0, 128, 255], ending='jpg')
+
+
+@pytest.mark.parametrize('beside', [{}, {'classes.txt': 'a\nb\nc\nd\n'}])
+def test_class_numbers_with_loss_are_refused_and_without_are_read(read, beside):
+    with pytest.raises(ValueError, match='compressed with loss'):
+        read([0, 1, 2, 3], beside, ending='jpg')
+    assert read([0, 1, 2, 3], beside, ending='webp', lossless=True)[1] == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match='compressed with loss'):
+        read([0, 255, 0], {'classes.txt': 'a\nb\nc\n'}, ending='jpg')
+
+
+def test_one_mask_with_loss_does_not_change_the_others(tmp_path):
+    picture(tmp_path / 'one.jpg')
+    Image.fromarray(np.array([[0, 1, 2, 3]], np.uint8)).save(tmp_path / 'two.png')
+    with pytest.raises(ValueError, match='compressed with loss, such as .*one.jpg'):
+        MaskReader(tmp_path, [tmp_path / 'one.jpg', tmp_path / 'two.png'], Notes())
 
 
 def picture(path, value=0):
