@@ -8,8 +8,8 @@ _LATEST = 'latest_validation'
 
 class MissedValidation(Hook):
     """A resumed training first validates what its checkpoint holds, where a validation was due and the checkpoint knows
-    of none: it is written before, and mmengine's loops validate after a training step only. Where that validation ends a
-    training by epochs (early stopping), its next epoch has begun, and is trained.
+    of none: it is written before, and mmengine's loops validate after a training step only. Where that validation ends
+    a training by epochs (early stopping), its next epoch has begun, and is trained.
     """
 
     def __init__(self) -> None:

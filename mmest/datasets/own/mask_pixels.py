@@ -155,8 +155,8 @@ class MaskReader:
         exact = any(0 < value < UNLABELLED and not _lossy(file) for value, file in found.items())
         if not near or exact or not counts[-_NEAR:].any() or len(self._table.names) > 2 or self._table.values:
             raise ValueError(
-                f'The masks were compressed with loss, such as {next(filter(_lossy, self._files))}, so their values are '
-                'no class numbers. Export them as PNG.'
+                f'The masks were compressed with loss, such as {next(filter(_lossy, self._files))}, so their values '
+                'are no class numbers. Export them as PNG.'
             )
         return [0, 255]
 

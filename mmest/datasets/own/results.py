@@ -13,8 +13,8 @@ _SIGNS = (DESCRIPTION, LOCK, 'last_checkpoint')  # the last of a work folder wit
 
 
 def visible_files(folder: Path) -> Iterator[Path]:
-    """All files below a folder but hidden ones, those of macOS archives, and results of mmest. Links that lead to folders
-    elsewhere are followed; what a link in the folder shows again is there once.
+    """All files below a folder but hidden ones, those of macOS archives, and results of mmest. Links that lead to
+    folders elsewhere are followed; what a link in the folder shows again is there once.
     """
     root = folder.resolve()
     seen = {root}

@@ -191,17 +191,14 @@ def test_links_are_followed_and_circles_are_not(tmp_path):
 
 
 def test_what_a_link_shows_again_is_there_once(tmp_path):
-    """ultralytics wants the images of VOCdevkit in a folder "images"."""
+    """Ultralytics wants the images of VOCdevkit in a folder "images"."""
     exports.images(tmp_path / 'JPEGImages', ['1.png', '2.png'])
     (tmp_path / 'images').symlink_to('JPEGImages')
     (tmp_path / 'Annotations').mkdir()
+    box = '<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>'
     for name in '12':
-        (tmp_path / 'Annotations' / f'{name}.xml').write_text(
-            '<annotation><object/></annotation>'.replace(
-                '<object/>',
-                '<object><name>a</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox></object>',
-            )
-        )
+        text = f'<annotation><object><name>a</name>{box}</object></annotation>'
+        (tmp_path / 'Annotations' / f'{name}.xml').write_text(text)
     assert [sample.name for sample in read(tmp_path).samples] == ['JPEGImages/1.png', 'JPEGImages/2.png']
     exports.images(tmp_path / 'masks', ['1.png', '2.png'])
     assert len(read(tmp_path).samples) == 2, 'masks of equal names are no second images'
