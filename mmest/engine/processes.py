@@ -37,21 +37,16 @@ class TunedDataParallel(MMDistributedDataParallel):
     def __init__(self, module: nn.Module, **more: Any) -> None:
         module._ddp_params_and_buffers_to_ignore = sorted(frozen_names(module))
         super().__init__(module, **more)
+        norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+        self._norms = [norm for norm in norms if not isinstance(norm, nn.SyncBatchNorm)]
 
     def train_step(self, *args: Any, **kwargs: Any) -> dict[str, torch.Tensor]:
         losses = super().train_step(*args, **kwargs)
-        # Here and not in a hook, so that EMAHook and CheckpointHook find them done, whatever their order.
-        all_reduce_params(_gathered(self.module), op='mean')
+        # Here and not in a hook, so that EMAHook and CheckpointHook find them done, whatever their order. Frozen norms
+        # are in eval mode.
+        gather = [norm for norm in self._norms if norm.training]
+        all_reduce_params([value for norm in gather for value in (norm.running_mean, norm.running_var)], op='mean')
         return losses
-
-
-def _gathered(model: nn.Module) -> list[torch.Tensor]:
-    """The statistics that BatchNorm gathers in each process by itself: not those of frozen ones, which are in eval
-    mode.
-    """
-    norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
-    own = [norm for norm in norms if not isinstance(norm, nn.SyncBatchNorm)]
-    return [statistic for norm in own for statistic in (norm.running_mean, norm.running_var)]
 
 
 class TunedRunner(Runner):

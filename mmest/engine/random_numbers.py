@@ -1,4 +1,4 @@
-"""Random numbers that a training must not use up, and those of the processes that load its data."""
+"""Random numbers of a training, of the processes that load its data, and of what must not use them up."""
 
 import random
 from collections.abc import Iterator
@@ -8,9 +8,11 @@ from functools import partial
 import numpy as np
 import torch
 from mmengine.dataset import worker_init_fn
+from mmengine.dist import get_rank
+from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
-# A prime apart from the numbers of workers and seeds, so that epochs draw different numbers.
+# A prime apart from the numbers of iterations, workers and seeds, so that ranks and epochs draw different numbers.
 _STEP = 1_000_003
 
 
@@ -24,6 +26,21 @@ def untouched_random_numbers() -> Iterator[None]:
         finally:
             random.setstate(states[0])
             np.random.set_state(states[1])
+
+
+def reseed_epoch(runner: Runner) -> None:
+    """Make the random numbers of an epoch's data depend on the seed, the epoch and the rank alone.
+
+    Only for training by epochs: training by iterations replays the data from its start when it resumes.
+    """
+    set_random_seed((runner.seed + _STEP * (runner.epoch + 1) + get_rank()) % 2**32)
+
+
+def reseed_iteration(runner: Runner) -> None:
+    """Make the random numbers of a training step (dropout, sampled anchors) depend on the seed, the iteration and the
+    rank alone.
+    """
+    torch.manual_seed((runner.seed + _STEP * (runner.iter + 1) + get_rank()) % 2**63)
 
 
 def reseed_workers(loader: DataLoader, seed: int, epoch: int) -> None:

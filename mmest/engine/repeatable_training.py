@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
-from mmest.engine.random_numbers import reseed_workers
-from mmest.engine.resume import reseed_epoch, reseed_iteration
+from mmest.engine.random_numbers import reseed_epoch, reseed_iteration, reseed_workers
 from mmest.frameworks import replay_when_resuming
 
 

@@ -5,35 +5,15 @@ import re
 import shutil
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
-from mmengine.dist import get_rank
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner, set_random_seed
+from mmengine.runner import Runner
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.delta import DELTA_KEY, decode_info
 from mmest.checkpoints.files import is_complete
 from mmest.checkpoints.safe import load_file
 from mmest.registry import TUNINGS
-
-# A prime apart from iteration numbers, so that ranks and epochs draw different numbers.
-_STEP = 1_000_003
-
-
-def reseed_epoch(runner: Runner) -> None:
-    """Make the random numbers of an epoch's data depend on the seed, the epoch and the rank alone.
-
-    Only for training by epochs: training by iterations replays the data from its start when it resumes.
-    """
-    set_random_seed((runner.seed + _STEP * (runner.epoch + 1) + get_rank()) % 2**32)
-
-
-def reseed_iteration(runner: Runner) -> None:
-    """Make the random numbers of a training step (dropout, sampled anchors) depend on the seed, the iteration and the
-    rank alone.
-    """
-    torch.manual_seed((runner.seed + _STEP * (runner.iter + 1) + get_rank()) % 2**63)
 
 
 def latest_complete_checkpoint(work_dir: str | Path) -> Path | None:

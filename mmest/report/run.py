@@ -80,13 +80,14 @@ def read_run(folder: Path) -> Run:
         raise FileNotFoundError(
             f'There is no work folder {folder}. Name one that training wrote, such as work_dirs/NAME.'
         )
-    if not any(folder.glob('*.py')):
+    configs = sorted(folder.glob('*.py'))
+    if not configs:
         raise FileNotFoundError(f'{folder} holds no config: it is not the work folder of a training.')
     checkpoint = _best_checkpoint(folder) or latest_complete_checkpoint(folder)
     if checkpoint is None:
         raise FileNotFoundError(f'{folder} holds no whole checkpoint; train first, or go on with --resume.')
     content = load_file(checkpoint)
-    run = Run(folder.resolve().name, folder, _config(folder, content.get('meta') or {}), checkpoint)
+    run = Run(folder.resolve().name, folder, _config(configs, content.get('meta') or {}), checkpoint)
     for values in logged(folder):
         step = int(values.get('step', 0))
         if 'loss' in values:
@@ -116,11 +117,10 @@ def _best_checkpoint(folder: Path) -> Path | None:
     return best[-1] if best else None
 
 
-def _config(folder: Path, meta: dict) -> Path:
+def _config(configs: list[Path], meta: dict) -> Path:
     """Of the configs in a work folder, where an earlier run may have left others, the one that a checkpoint names: its
     experiment is called after it, and after the time unless that is all its name.
     """
-    configs = sorted(folder.glob('*.py'))
     experiment = meta.get('experiment_name') or ''
     names = experiment, re.sub(r'_\d{8}_\d{6}$', '', experiment)
     return next((path for path in configs if path.stem in names), configs[0])

@@ -36,9 +36,8 @@ def chosen(runs: Sequence[Result]) -> tuple[Table, str]:
     of_choice, *alone = map(statistics.mean, zip(*gains))
     each = ', '.join(f'{method} alone {gain:+.1f}' for method, gain in zip(FORMS, alone))
     over = f'{len(rows)} setting{"s" if len(rows) > 1 else ""}'
-    return Table(
-        '', columns, rows
-    ), f'Against full fine-tuning, mean over {over}: the chosen form {of_choice:+.1f}, {each}.'
+    verdict = f'Against full fine-tuning, mean over {over}: the chosen form {of_choice:+.1f}, {each}.'
+    return Table('', columns, rows), verdict
 
 
 def _grounds(runs: Sequence[Result]) -> Iterator[tuple[str, dict[str, float], dict[str, Spread]]]:

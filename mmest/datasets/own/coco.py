@@ -28,8 +28,8 @@ def _files(path: Path) -> list[Path]:
 
 
 def _json(folder: Path) -> list[Path]:
-    found = ((len(file.relative_to(folder).parts), file) for file in visible_files(folder) if file.suffix == '.json')
-    return [file for depth, file in sorted(found) if depth <= _DEEP]
+    found = (file for file in visible_files(folder, _DEEP) if file.suffix == '.json')
+    return sorted(found, key=lambda file: (len(file.parts), file))
 
 
 def _is_coco(path: Path) -> bool:

@@ -48,8 +48,9 @@ class MaskReader:
             self.palette = self.palette or palette
             flat = flat and pixels.ndim == 2
             if pixels.ndim == 2:
-                counts += np.bincount(pixels.ravel(), minlength=256)
-                pixels = np.unique(pixels)
+                of_level = np.bincount(pixels.ravel(), minlength=256)
+                counts += of_level
+                pixels = of_level.nonzero()[0]
                 levels = dict.fromkeys(pixels.tolist(), file) | levels
                 unlabelled |= set(_colours_of(pixels[pixels == UNLABELLED], palette).tolist())
             colours = dict.fromkeys(np.unique(_colours_of(pixels, palette)).tolist(), file) | colours

@@ -12,13 +12,19 @@ _FOLDERS = ('work_dirs', 'predictions')  # where nothing else is asked for
 _SIGNS = (DESCRIPTION, LOCK, 'last_checkpoint')  # the last of a work folder with another name
 
 
-def visible_files(folder: Path) -> Iterator[Path]:
+def visible_files(folder: Path, levels: int | None = None) -> Iterator[Path]:
     """All files below a folder but hidden ones, those of macOS archives, and results of mmest. Links that lead to
     folders elsewhere are followed; what a link in the folder shows again is there once.
+
+    Args:
+        folder: where to look.
+        levels: of folders, the first among them; None for all.
     """
     root = folder.resolve()
     seen = {root}
     for here, folders, files in os.walk(folder, followlinks=True):
+        if levels == len(Path(here).relative_to(folder).parts) + 1:
+            folders.clear()
         inner = [Path(here, name) for name in sorted(folders) if not _is_hidden(name)]
         folders[:] = [path.name for path in inner if _leads_on(path, root, seen) and not _holds_results(path)]
         for name in files:

@@ -104,7 +104,7 @@ class FeatureCache:
         self.store, self.layout, self.size = store, layout, size
         #: Images for which the backbone did not run, and for which it did.
         self.found = self.computed = 0
-        self._said = self._said_of_changes = False
+        self._said: set[str] = set()
         self._keeps = True
 
     def __call__(self, x: Tensor, run: Callable[[Tensor], Pass]) -> Pass:
@@ -146,22 +146,21 @@ class FeatureCache:
                 'The feature cache is full: images vary more than its views allow, or have changed while another '
                 'training uses it, so some are computed each time. Is there random work outside of the pipeline?'
             )
-        elif self.store.reused and not self._said_of_changes:
-            self._said_of_changes = True
-            print_log(
+        elif self.store.reused:
+            self._say(
                 'The feature cache was full of other images than come now: pictures have changed, or there is random '
                 'work outside of the pipeline. New maps take the place of those that this training has not asked for.',
-                logger='current',
-                level=30,
+                about='changes',
             )
 
     def _give_up(self, error: OSError) -> None:
         self._keeps = False
         self._say(f'The feature cache keeps nothing more: {error.strerror}. The training goes on without.')
 
-    def _say(self, text: str) -> None:
-        if not self._said:
-            self._said = True
+    def _say(self, text: str, about: str = 'loss') -> None:
+        """Say the first thing of its kind: that maps are not kept, or that others make room."""
+        if about not in self._said:
+            self._said.add(about)
             print_log(text, logger='current', level=30)
 
 

@@ -1,0 +1,142 @@
+"""Which files are the data: those of mmest are not, links are followed, and what has equal names stays apart."""
+
+import json
+
+import exports
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmest.datasets.own.detect import read
+from mmest.datasets.own.prepare import prepare
+from mmest.datasets.own.results import LOCK, visible_files
+
+
+def test_a_set_is_prepared_once_and_anew_when_a_file_changes(tmp_path):
+    root = tmp_path / 'own'
+    root.mkdir()
+    exports.yolo_ultralytics(root)
+    first = prepare(root, tmp_path / 'out')
+    written = (tmp_path / 'out' / 'train.json').stat().st_mtime_ns
+    assert prepare(root, tmp_path / 'out') == first
+    assert (tmp_path / 'out' / 'train.json').stat().st_mtime_ns == written
+    (root / 'labels' / 'train' / 'im1.txt').write_text('0 0.5 0.5 0.25 0.25\n')
+    prepare(root, tmp_path / 'out')
+    assert len(json.loads((tmp_path / 'out' / 'train.json').read_text())['annotations']) == 7
+
+
+def test_a_set_is_prepared_anew_when_a_file_outside_of_its_folder_changes(tmp_path):
+    """As where ultralytics' data.yaml says path: /somewhere/else."""
+    exports.yolo_ultralytics(tmp_path / 'data')
+    listed = tmp_path / 'lists' / 'data.yaml'
+    listed.parent.mkdir()
+    listed.write_text(f'path: {tmp_path}/data\ntrain: images/train\nval: images/val\nnames: [plane, ship]\n')
+    first = prepare(listed, tmp_path / 'out')
+    written = (tmp_path / 'out' / 'train.json').stat().st_mtime_ns
+    assert prepare(listed, tmp_path / 'out') == first
+    assert (tmp_path / 'out' / 'train.json').stat().st_mtime_ns == written
+    (tmp_path / 'data' / 'labels' / 'train' / 'im1.txt').write_text('0 0.5 0.5 0.25 0.25\n')
+    prepare(listed, tmp_path / 'out')
+    assert len(json.loads((tmp_path / 'out' / 'train.json').read_text())['annotations']) == 7
+
+
+def test_results_of_mmest_in_the_folder_are_no_data(tmp_path):
+    root = tmp_path / 'own'
+    exports.yolo_roboflow(root)
+    first = prepare(root, tmp_path / 'out')
+    (root / 'classes.txt').write_text('plane\nship\n')
+    (root / 'data.yaml').unlink()
+    before = read(root)
+    prepare(root, root / 'sets' / 'mine', copy=True)
+    (root / 'sets' / 'half' / 'images').mkdir(parents=True)
+    (root / 'sets' / 'half' / LOCK).touch()
+    exports.images(root / 'sets' / 'half' / 'images', ['tile.png'])
+    exports.images(root / 'work_dirs' / 'run', ['shown.png'])
+    exports.images(root / 'runs', ['shown.png'])
+    (root / 'runs' / 'last_checkpoint').touch()
+    exports.images(root, ['own_look.png'])
+    exports.images(root / 'predictions', ['im1_overlay.png'])
+    (root / 'predictions' / 'all.json').write_text('{"images": [], "annotations": [], "categories": []}')
+    after = read(root)
+    assert [sample.name for sample in after.samples] == [sample.name for sample in before.samples]
+    assert after.format == before.format == 'YOLO' and sum(first.counts.values()) == len(after.samples)
+    assert 'folders with results of mmest are left out: predictions, runs, work_dirs' in after.notes.lines()
+    assert not any('results of mmest' in line for line in before.notes.lines())
+
+
+def test_links_are_followed_and_circles_are_not(tmp_path):
+    exports.roboflow_coco(tmp_path / 'elsewhere')
+    root = tmp_path / 'own'
+    root.mkdir()
+    for split in ('train', 'valid', 'test'):
+        (root / split).symlink_to(tmp_path / 'elsewhere' / split)
+    (tmp_path / 'elsewhere' / 'train' / 'back').symlink_to(tmp_path / 'elsewhere')
+    (root / 'round').symlink_to(root)
+    found = [path.relative_to(root).parts[0] for path in visible_files(root)]
+    assert set(found) == {'train', 'valid', 'test'} and len(found) < 30
+    (tmp_path / 'elsewhere' / 'train' / 'back').unlink()
+    (root / 'train' / 'lost.jpg').symlink_to(tmp_path / 'nowhere.jpg')
+    (root / 'old.txt').symlink_to(tmp_path / 'nowhere')
+    assert prepare(root, tmp_path / 'out').counts == prepare(tmp_path / 'elsewhere', tmp_path / 'other').counts
+
+
+def test_what_a_link_shows_again_is_there_once(tmp_path):
+    """Ultralytics wants the images of VOCdevkit in a folder "images"."""
+    exports.images(tmp_path / 'JPEGImages', ['1.png', '2.png'])
+    (tmp_path / 'images').symlink_to('JPEGImages')
+    (tmp_path / 'Annotations').mkdir()
+    box = '<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>'
+    for name in '12':
+        text = f'<annotation><object><name>a</name>{box}</object></annotation>'
+        (tmp_path / 'Annotations' / f'{name}.xml').write_text(text)
+    assert [sample.name for sample in read(tmp_path).samples] == ['JPEGImages/1.png', 'JPEGImages/2.png']
+    exports.images(tmp_path / 'masks', ['1.png', '2.png'])
+    assert len(read(tmp_path).samples) == 2, 'masks of equal names are no second images'
+
+
+@pytest.mark.parametrize(
+    'folders', [('{}/images', '{}/annotations/xmls'), ('{}', '{}/xml'), ('JPEGImages/{}', 'Annotations/{}')]
+)
+def test_annotations_of_equal_names_stay_in_their_folders(tmp_path, folders):
+    shown, written = folders
+    for number, place in enumerate(('site_a', 'site_b'), start=1):
+        exports.images(tmp_path / 'own' / shown.format(place), ['1.png'], first=number)
+        file = tmp_path / 'own' / written.format(place) / '1.xml'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        box = f'<bndbox><xmin>{number}</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>'
+        file.write_text(f'<annotation><object><name>plane</name>{box}</object></annotation>')
+    found = {sample.name: sample.objects[0].box[0] for sample in read(tmp_path / 'own').samples}
+    first = 1 if shown.startswith('JPEG') else 0
+    assert found == {f'{shown.format("site_a")}/1.png': 1 - first, f'{shown.format("site_b")}/1.png': 2 - first}
+    (tmp_path / 'own' / '1.xml').write_text('<annotation><filename>1.png</filename></annotation>')
+    with pytest.raises(ValueError, match='1.xml may annotate .*site_.*1.png or .*site_.*1.png'):
+        read(tmp_path / 'own')
+
+
+def test_two_annotations_of_one_image(tmp_path):
+    exports.images(tmp_path / 'own', ['1.png'])
+    for place in ('old', 'new'):
+        (tmp_path / 'own' / place).mkdir()
+        (tmp_path / 'own' / place / '1.xml').write_text('<annotation/>')
+    with pytest.raises(ValueError, match='new/1.xml and .*old/1.xml both annotate .*1.png'):
+        read(tmp_path / 'own')
+
+
+def test_tiles_of_images_that_differ_in_their_ending_do_not_meet(tmp_path):
+    """Nor with a whole image that is called like a tile."""
+    root = tmp_path / 'own'
+    root.mkdir()
+    (root / 'classes.txt').write_text('plane\n')
+    for name, value, side in (('a.png', 10, 300), ('a.jpg', 200, 300), ('b.png', 90, 300), ('b_0_0.png', 50, 60)):
+        Image.new('RGB', (side, side), (value, value, value)).save(root / name)
+        (root / name).with_suffix('.txt').write_text('0 0.1 0.1 0.05 0.05\n0 0.9 0.9 0.05 0.05\n')
+    prepared = prepare(root, tmp_path / 'out', size=128)
+    shown = {}
+    for split in ('train', 'val'):
+        for one in json.loads((prepared.folder / f'{split}.json').read_text())['images']:
+            assert one['file_name'] not in shown
+            shown[one['file_name']] = np.asarray(Image.open(prepared.images / one['file_name'])).mean().round()
+    assert {name: value for name, value in shown.items() if name.startswith('a')} == {
+        name: 10 if name.startswith('a.png') else 200 for name in shown if name.startswith('a')
+    }
+    assert {value for name, value in shown.items() if name.startswith('b.png_')} == {90} and shown['b_0_0.png'] == 50
