@@ -16,6 +16,9 @@ from mmest.checkpoints.digests import digests
 from mmest.engine.optim import TrainableOptimWrapperConstructor, merge_groups
 
 CASES = [(name, method) for method in METHODS for name in ('swin', 'resnet')] + [('vit', 'est'), ('vit', 'partial')]
+# Averaging looks at parameters, not at methods: one beside the backbone, one in its forward pass, one in its place, one
+# that trains some of its weights, all, and none.
+AVERAGED = ('est', 'mona', 'lora', 'partial', 'full', 'frozen')
 
 
 def runner(*args, **kwargs):
@@ -51,8 +54,9 @@ def test_contents(name, method, trained):
     assert held == sum(p.requires_grad for p in model.parameters())
 
 
-@pytest.mark.parametrize('ema', [False, True])
-@pytest.mark.parametrize('name, method', CASES)
+@pytest.mark.parametrize(
+    'name, method, ema', [(*case, False) for case in CASES] + [('swin', method, True) for method in AVERAGED]
+)
 def test_a_fresh_model_becomes_the_trained_one(name, method, ema, trained, weights, tmp_path):
     model, folder = trained(name, method, ema)
     fresh = runner(name, METHODS[method], weights[name], tmp_path, load_from=str(folder / 'epoch_1.pth'))

@@ -88,8 +88,8 @@ def exported(request, tmp_path_factory):
 
 @pytest.fixture(
     scope='module',
-    params=[('segmentation', VIT, dict(detail=True)), ('segmentation', RESNET, {}), ('detection', RESNET, {})],
-    ids=['segmentation-vit-detail', 'segmentation-resnet', 'detection-resnet'],
+    params=[('segmentation', VIT, dict(detail=True)), ('detection', RESNET, {})],
+    ids=['segmentation-vit-detail', 'detection-resnet'],
 )
 def dynamic(request, tmp_path_factory):
     """The task, a checkpoint of EST, and its graph of dynamic size."""
