@@ -5,8 +5,8 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
+from .cell import Cell
 from .done import is_done
-from .grid import Cell
 
 #: The folder of their records, in that of the first ones.
 AGAIN = 'again'

@@ -20,8 +20,8 @@ from mmest.measure.memory.step import measure_training_step
 from mmest.measure.step_time import alternating_step_times
 from mmest.measure.synthetic_batch import synthetic_batch
 
+from .cell import Cell
 from .config_text import config_of_cell
-from .grid import Cell
 
 _TRAINED = ('accuracy', 'sweep')
 _SIZES = dict(RandomCrop='crop_size', Resize='scale', RandomResize='scale')  # the first of these that a pipeline has

@@ -1,8 +1,7 @@
 """From a grid file to the cells that it asks for."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,9 @@ from mmengine.config import Config
 from mmest.configs import available_tunings, head_and_backbone, run_stem
 from mmest.measure.memory.compare import PRECISIONS
 
+from .cell import Cell
 from .config_text import config_text
+from .selection import select
 
 _STEP = dict(sizes=[[512, 512]], batch_sizes=[2], device='cpu', precisions=['fp32'])
 #: What an entry of each kind may say, and what it says if it does not. ``configs`` it has to.
@@ -27,34 +28,29 @@ DEFAULTS: dict[str, dict] = dict(
 )
 _COMMON = dict(tunings=None, options={}, variant='')
 SWEEP = dict(factors=[0.3, 1.0, 3.0], held_out=0.2)
-#: What a training step depends on.
+#: Kinds that measure a training step, and what one depends on.
+_STEPS = ('memory', 'time', 'largest_batch')
 _STEP_PARTS = ('default_scope', 'model', 'optim_wrapper', 'memory')
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One measurement.
-
-    Attributes:
-        name: file name of its record, without ``.json``.
-        request: all that it is asked to do, as JSON has it.
-    """
-
-    name: str
-    request: dict[str, Any]
-
-    @property
-    def kind(self) -> str:
-        return self.request['kind']
-
-
-def read_grid(path: str) -> list[Cell]:
+def read_grid(path: str, words: Sequence[str] = ()) -> list[Cell]:
     """The cells of a grid file, memory first; ``mmest benchmark --help`` has its format.
+
+    Args:
+        path: the file.
+        words: the part that they choose, by :func:`mmest.benchmark.selection.select`; all without words.
 
     Raises:
         FileNotFoundError: the file, or a config that it names, is not there.
-        ValueError: it asks for what there is not.
+        ValueError: it asks for what there is not, or words for what it does not have.
     """
+    cells = _cells(path)
+    # Configs are read last: those of a large grid take minutes.
+    return [_with_config(cell) for cell in (select(cells, words) if words else cells)]
+
+
+def _cells(path: str) -> list[Cell]:
+    """What a grid file asks for, without the texts of configs."""
     grid = _entries(path)
     cells: dict[str, Cell] = {}
     for kind, expand in _EXPAND.items():
@@ -67,6 +63,18 @@ def read_grid(path: str) -> list[Cell]:
                         f'Two cells of {path} are named {cell.name} and differ. Give one of them a "variant".'
                     )
     return list(cells.values())
+
+
+def _with_config(cell: Cell) -> Cell:
+    """The cell with what its methods and its config are now, so that its record says it whatever becomes of them."""
+    about = cell.request
+    parts = _STEP_PARTS if about['kind'] in _STEPS else ()
+    methods = about['tunings'] if about['kind'] == 'time' else [about['method']]
+    found = [config_text(about['config'], about['options'], method, parts) for method in methods]
+    tunings = [tuning for _, tuning in found]
+    # Of a time cell, which has all its methods in one process, the text is the first one's.
+    asked = dict(tunings=dict(zip(methods, tunings))) if about['kind'] == 'time' else dict(tuning=tunings[0])
+    return Cell(cell.name, {**about, **json.loads(json.dumps(asked)), 'config_text': found[0][0]})
 
 
 def read_asked(path: str) -> list[dict]:
@@ -153,63 +161,34 @@ def _model_name(request: dict) -> str:
 
 def _memory(entry: dict) -> Iterator[dict]:
     for setting in _settings(entry):
-        for tuning in entry['tunings']:
-            text, method = config_text(setting['config'], setting['options'], tuning, _STEP_PARTS)
-            yield dict(
-                kind='memory',
-                name=f'memory_{_setting_name(setting)}_{tuning}',
-                **setting,
-                method=tuning,
-                tuning=method,
-                config_text=text,
-            )
+        for method in entry['tunings']:
+            yield dict(kind='memory', name=f'memory_{_setting_name(setting)}_{method}', **setting, method=method)
 
 
 def _time(entry: dict) -> Iterator[dict]:
     for setting in _settings(entry):
-        texts = {
-            tuning: config_text(setting['config'], setting['options'], tuning, _STEP_PARTS)
-            for tuning in entry['tunings']
-        }
-        yield dict(
-            kind='time',
-            name=f'time_{_setting_name(setting)}',
-            **setting,
-            steps=entry['steps'],
-            tunings={tuning: method for tuning, (_, method) in texts.items()},
-            config_text=next(iter(texts.values()))[0],
-        )
+        about = dict(steps=entry['steps'], tunings=entry['tunings'])
+        yield dict(kind='time', name=f'time_{_setting_name(setting)}', **setting, **about)
 
 
 def _largest_batch(entry: dict) -> Iterator[dict]:
     for setting in _settings(dict(entry, batch_sizes=[None])):
         setting.pop('batch_size')
         height, width = setting['size']
-        for budget, tuning in product(entry['budgets_gib'], entry['tunings']):
-            text, method = config_text(setting['config'], setting['options'], tuning, _STEP_PARTS)
+        for budget, method in product(entry['budgets_gib'], entry['tunings']):
             yield dict(
                 kind='largest_batch',
                 budget_gib=budget,
-                method=tuning,
-                tuning=method,
-                config_text=text,
+                method=method,
                 **setting,
-                name=f'largest_batch_{_model_name(setting)}_{height}x{width}_{setting["precision"]}_{budget}gib_{tuning}',
+                name=f'largest_batch_{_model_name(setting)}_{height}x{width}_{setting["precision"]}_{budget}gib_{method}',
             )
 
 
 def _trainings(entry: dict) -> Iterator[dict]:
     """What the requests of one model's trainings have in common."""
-    for config, tuning in product(entry['configs'], entry['tunings']):
-        text, method = config_text(config, entry['options'], tuning)
-        yield dict(
-            config=config,
-            options=entry['options'],
-            variant=entry['variant'],
-            method=tuning,
-            tuning=method,
-            config_text=text,
-        )
+    for config, method in product(entry['configs'], entry['tunings']):
+        yield dict(config=config, options=entry['options'], variant=entry['variant'], method=method)
 
 
 def _accuracy(entry: dict) -> Iterator[dict]:
@@ -221,10 +200,10 @@ def _accuracy(entry: dict) -> Iterator[dict]:
     if sweep and min(sweep['factors'], default=0) <= 0:
         raise ValueError(f'A sweep needs factors on the rate, all above 0; found {sweep["factors"]}.')
     for run in _trainings(entry):
-        tuning = run['method']
-        name = f'{_model_name(run)}_{tuning}'
+        method = run['method']
+        name = f'{_model_name(run)}_{method}'
         of_other = sweep and 'variant' in sweep
-        swept = f'{_model_name(dict(run, variant=sweep["variant"]))}_{tuning}' if of_other else name
+        swept = f'{_model_name(dict(run, variant=sweep["variant"]))}_{method}' if of_other else name
         cells = []
         for factor, seed in product(sweep['factors'], sweep.get('seeds') or entry['seeds'][:1]) if sweep else ():
             of, kind = ({'factor_of': sweep['of']}, 'method-') if 'of' in sweep else ({}, '')

@@ -20,8 +20,8 @@ from mmest.benchmark import OUTPUT
 from mmest.files import write_json
 
 from . import claims
+from .cell import Cell
 from .done import is_done, is_settled
-from .grid import Cell
 
 _SHOWN = 20  # lines of an error that a record keeps: with CUDA the last ones say nothing of where it was
 _ROOT = str(Path(__file__).resolve().parents[2])

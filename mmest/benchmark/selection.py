@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmest.configs import head_and_backbone, run_stem
 
-from .grid import Cell
+from .cell import Cell
 
 
 def facets(cell: Cell) -> dict[str, set[str]]:

@@ -15,7 +15,6 @@ from mmest.benchmark.done import is_done
 from mmest.benchmark.estimate import from_records, from_steps, summary
 from mmest.benchmark.grid import read_grid
 from mmest.benchmark.run import run_grid
-from mmest.benchmark.selection import select
 from mmest.benchmark.tables.repeated import read_again, repeated
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.together.run import TRAINS, run_together
@@ -113,9 +112,7 @@ def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would tell of every environment variable in a config
     console = Console()
     with refusing(), console.status('reading the grid'):
-        cells = read_grid(args.grid)
-        if args.only:
-            cells = select(cells, args.only.split(','))
+        cells = read_grid(args.grid, args.only.split(',') if args.only else ())
         out = args.out
         if args.again:
             cells, out = draw_again(cells, args.out, args.again, args.draw), args.out / AGAIN

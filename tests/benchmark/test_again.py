@@ -6,7 +6,7 @@ import pytest
 
 from mmest.benchmark import run
 from mmest.benchmark.again import AGAIN, draw_again
-from mmest.benchmark.grid import Cell
+from mmest.benchmark.cell import Cell
 from mmest.benchmark.tables.repeated import read_again, repeated
 from mmest.benchmark.tables.results import read_results
 from mmest.cli import main

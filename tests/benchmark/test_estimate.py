@@ -5,8 +5,9 @@ import json
 import pytest
 from mmengine.config import Config
 
+from mmest.benchmark.cell import Cell
 from mmest.benchmark.estimate import from_records, from_steps, summary, training_size, training_steps
-from mmest.benchmark.grid import Cell, read_grid
+from mmest.benchmark.grid import read_grid
 from mmest.measure.environment import hardware
 
 

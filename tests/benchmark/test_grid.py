@@ -117,3 +117,19 @@ def test_own_modules_are_imported_where_only_the_step_is_kept(tmp_path):
     (tmp_path / 'again.py').write_text(text)
     again = Config.fromfile(tmp_path / 'again.py')
     assert again.custom_imports.imports == ['json'] and 'optim_wrapper' not in again
+
+
+def test_configs_of_the_chosen_part_alone_are_read(tmp_path):
+    broken, path = tmp_path / 'broken_swin_est.py', tmp_path / 'grid.py'
+    broken.write_text("model = dict(backbone='no config of a backbone')")
+    path.write_text(f"""
+memory = [dict(configs=['{broken}', '{FPN}'], tunings=['est', 'full'])]
+time = [dict(configs=['{broken}', '{FPN}'], tunings=['est', 'full'])]
+""")
+    chosen = read_grid(str(path), ['fpn', 'full'])
+    assert [(cell.kind, list(cell.request.get('tunings', ()))) for cell in chosen] == [
+        ('memory', []),
+        ('time', ['est', 'full']),
+    ]
+    with pytest.raises(ValueError, match='broken_swin_est'):
+        read_grid(str(path))

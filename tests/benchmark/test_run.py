@@ -14,8 +14,8 @@ from mmengine.config import Config
 from rich.console import Console
 
 from mmest.benchmark import claims, run
+from mmest.benchmark.cell import Cell
 from mmest.benchmark.config_text import config_text
-from mmest.benchmark.grid import Cell
 from mmest.benchmark.training_step import largest_batch, measure_time
 from mmest.configs import configs_root
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmest.benchmark.grid import Cell
+from mmest.benchmark.cell import Cell
 from mmest.benchmark.selection import select
 
 

@@ -12,8 +12,8 @@ from mmengine.structures import PixelData
 from rich.console import Console
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mmest.benchmark.cell import Cell
 from mmest.benchmark.config_text import config_text
-from mmest.benchmark.grid import Cell
 from mmest.benchmark.together.batches import _of_one_size, batches_of
 from mmest.benchmark.together.bundle import make_batches, train_bundle
 from mmest.benchmark.together.evaluation import Evaluations

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from mmest.benchmark import claims
+from mmest.benchmark.cell import Cell
 from mmest.benchmark.done import is_settled
-from mmest.benchmark.grid import Cell
 from mmest.benchmark.run import failure, write_record
 from mmest.measure.environment import environment
 

@@ -10,7 +10,7 @@ from mmengine.registry import MODELS
 from mmengine.runner import set_random_seed
 from torch import nn
 
-from mmest.benchmark.grid import Cell
+from mmest.benchmark.cell import Cell
 from mmest.benchmark.training import scored
 from mmest.datasets.class_weights import count_ignored_pixels
 

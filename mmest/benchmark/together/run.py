@@ -13,8 +13,8 @@ from typing import Any
 from rich.console import Console
 
 from mmest.benchmark import OUTPUT
+from mmest.benchmark.cell import Cell
 from mmest.benchmark.done import is_done
-from mmest.benchmark.grid import Cell
 from mmest.benchmark.run import end_with_parent, grid_progress
 
 TRAINS = ('sweep', 'accuracy')

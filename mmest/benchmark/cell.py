@@ -1,0 +1,21 @@
+"""A measurement that a grid asks for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measurement.
+
+    Attributes:
+        name: file name of its record, without ``.json``.
+        request: all that it is asked to do, as JSON has it.
+    """
+
+    name: str
+    request: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return self.request['kind']
