@@ -47,13 +47,14 @@ def test_without_records_there_is_nothing_to_draw(cells, tmp_path):
         draw_again(cells, tmp_path / AGAIN, 3, 0)
 
 
-def write(folder, method: str, seed: int, score: float) -> None:
+def write(folder, method: str, seed: int, score: float, factor: float = 1.0) -> None:
     folder.mkdir(exist_ok=True)
     record = dict(
         kind='accuracy',
         config='configs/detection/sea/net_small_est.py',
         method=method,
         seed=seed,
+        factor=factor,
         failed=False,
         metrics={'mIoU': score},
     )
@@ -81,6 +82,14 @@ def test_one_seed_of_each_gives_no_verdict(tmp_path):
     write(tmp_path / AGAIN, 'full', 0, 51)
     table, verdict = repeated(read_results([tmp_path]), read_again([tmp_path]))
     assert table.rows[0][-1] is None and 'no deviation is known' in verdict
+
+
+def test_a_run_at_another_rate_than_the_record_is_no_repetition(tmp_path):
+    for factor in (1.0, 3.0):
+        write(tmp_path, 'est', 0, 50)
+        write(tmp_path / AGAIN, 'est', 0, 51, factor)
+        table, _ = repeated(read_results([tmp_path]), read_again([tmp_path]))
+        assert len(table.rows) == (factor == 1.0)
 
 
 def test_a_cell_whose_record_is_gone_begins_anew(tmp_path, monkeypatch):

@@ -50,7 +50,8 @@ def repeated(results: Sequence[Result], again: Sequence[Result]) -> tuple[Table,
 
 
 def _training(r: Result) -> tuple:
-    return r.dataset, r.model, r.method, r.values.get('seed')
+    """What makes two runs the same training: the rate too, which a wider sweep may choose anew for the record."""
+    return r.dataset, r.model, r.method, r.values.get('seed'), r.values.get('factor')
 
 
 def _score(r: Result) -> float:
