@@ -1,10 +1,11 @@
 """What Potsdam and Vaihingen share: the colours of ISPRS' labels, and patches as mmseg's converters cut them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from re import Pattern
 
+from mmest.datasets.preparation.choice import one_each
 from mmest.datasets.preparation.masks import cut_pair, pair
 from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.source import SourceFile
@@ -25,27 +26,40 @@ SIZE = 512
 
 
 def plan(
-    files: list[SourceFile], picture: Pattern, mask: Pattern, splits: dict[str, Sequence[str]], archives: str
+    files: list[SourceFile],
+    picture: Pattern,
+    mask: Pattern,
+    folders: Collection[str],
+    splits: dict[str, Sequence[str]],
+    archives: str,
 ) -> tuple[list[Job], list[Problem]]:
     """Pairs of tiles.
 
     Args:
         files: the download.
-        picture: matches the file names of pictures; its groups are the key.
-        mask: matches those of masks.
+        picture: found in the paths of pictures; its groups are the key.
+        mask: found in those of masks.
+        folders: where the publisher has both, in small letters.
         splits: the keys of each split.
-        archives: where the publisher puts both.
+        archives: both, as messages say it.
     """
+    problems: list[Problem] = []
     pictures, masks = (
-        {'_'.join(match.groups()).lower(): file for file in files if (match := pattern.fullmatch(file.parts[-1]))}
+        one_each(
+            (('_'.join(match.groups()).lower(), file) for file in files if (match := pattern.search(file.name))),
+            folders,
+            problems,
+        )
         for pattern in (picture, mask)
     )
     jobs, missing = pair(pictures, masks, splits)
     if not jobs:
         raise ValueError(f'No tile with its label was found. Expected {archives}.')
-    problems = [Problem(f'tile {key}', f'its {kind} is missing; the tile is left out') for key, kind in missing]
+    problems += [Problem(f'tile {key}', f'its {kind} is missing; the tile is left out') for key, kind in missing]
     known = {key for keys in splits.values() for key in keys}
-    problems += [Problem(file.place, 'is in no split; left out') for key, file in pictures.items() if key not in known]
+    problems += [
+        Problem(file.place, 'is in no split; left out') for key, file in pictures.items() if file and key not in known
+    ]
     return jobs, problems
 
 

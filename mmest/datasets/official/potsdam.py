@@ -36,8 +36,9 @@ SPLITS = dict(
 def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
     return _isprs.plan(
         files,
-        re.compile(r'top_potsdam_(\d+)_(\d+)_RGB\.tif', re.IGNORECASE),
-        re.compile(r'top_potsdam_(\d+)_(\d+)_label_noBoundary\.tif', re.IGNORECASE),
+        re.compile(r'(?:^|/)top_potsdam_(\d+)_(\d+)_RGB\.tif$', re.IGNORECASE),
+        re.compile(r'(?:^|/)top_potsdam_(\d+)_(\d+)_label_noBoundary\.tif$', re.IGNORECASE),
+        {'2_ortho_rgb', '5_labels_all_noboundary'},
         SPLITS,
         '2_Ortho_RGB.zip (top_potsdam_*_RGB.tif) and 5_Labels_all_noBoundary.zip (top_potsdam_*_label_noBoundary.tif)',
     )

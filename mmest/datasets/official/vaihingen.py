@@ -22,7 +22,7 @@ from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
 
-TITLE, VERSION, UNIT = 'ISPRS Vaihingen', 1, 'pixels'
+TITLE, VERSION, UNIT = 'ISPRS Vaihingen', 2, 'pixels'
 OFFICIAL = dict(train=dict(images=16, patches=344), val=dict(images=17, patches=398))
 SPLITS = dict(
     train=ids(
@@ -38,8 +38,10 @@ SPLITS = dict(
 def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
     return _isprs.plan(
         files,
-        re.compile(r'top_mosaic_09cm_(area\d+)\.tif', re.IGNORECASE),
-        re.compile(r'top_mosaic_09cm_(area\d+)_noBoundary\.tif', re.IGNORECASE),
+        # The labels with boundaries have the names of the pictures.
+        re.compile(r'(?:^|/)top/top_mosaic_09cm_(area\d+)\.tif$', re.IGNORECASE),
+        re.compile(r'(?:^|/)top_mosaic_09cm_(area\d+)_noBoundary\.tif$', re.IGNORECASE),
+        {'top', 'isprs_semantic_labeling_vaihingen_ground_truth_eroded_complete'},
         SPLITS,
         'ISPRS_semantic_labeling_Vaihingen.zip (top/top_mosaic_09cm_area*.tif) and ISPRS_semantic_labeling_'
         'Vaihingen_ground_truth_eroded_COMPLETE.zip (top_mosaic_09cm_area*_noBoundary.tif)',

@@ -1,6 +1,6 @@
 """Colour masks as class numbers, and pairs of image and mask as patches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -128,15 +128,15 @@ def pixels_per_class(mask: np.ndarray, classes: dict[int, str]) -> dict[str, int
 
 
 def pair(
-    pictures: dict[str, SourceFile],
-    masks: dict[str, SourceFile],
+    pictures: Mapping[str, SourceFile | None],
+    masks: Mapping[str, SourceFile | None],
     splits: dict[str, Sequence[str]],
 ) -> tuple[list[Job], list[tuple[str, str]]]:
     """Jobs of the images that have masks, and the keys of a split whose image or mask is missing.
 
     Args:
-        pictures: by key.
-        masks: by key.
+        pictures: by key; None where one is there that cannot be used, which is said elsewhere.
+        masks: likewise.
         splits: the keys of each split.
 
     Returns:
@@ -145,8 +145,9 @@ def pair(
     jobs, missing = [], []
     for split, keys in splits.items():
         for key in keys:
-            if key in pictures and key in masks:
-                jobs.append(Job(key, split, pictures[key], masks[key]))
+            picture, mask = pictures.get(key), masks.get(key)
+            if picture and mask:
+                jobs.append(Job(key, split, picture, mask))
             else:
                 missing += [(key, kind) for kind, found in (('picture', pictures), ('mask', masks)) if key not in found]
     return jobs, missing
