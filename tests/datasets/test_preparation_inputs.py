@@ -252,3 +252,40 @@ def test_endings_and_folders_in_other_letters(name, tmp_path):
         for out in 'ab'
     )
     assert first == second
+
+
+@pytest.mark.parametrize('name', [name for name in official_names() if name in trees.ALL])
+def test_outputs_below_the_source_are_no_source(name, tmp_path, capsys):
+    """Of this data set and of another, from archives in archives too."""
+    source = tmp_path / 'source'
+    trees.ALL[name](source)
+    for folder in list(source.iterdir()):
+        if name in ('potsdam', 'vaihingen'):
+            trees.zip_folder(folder, source / f'{folder.name}.zip')
+            zipped(
+                source / f'all_{folder.name}.zip', {f'{folder.name}.zip': (source / f'{folder.name}.zip').read_bytes()}
+            )
+            (source / f'{folder.name}.zip').unlink()
+    whole = run(name, source, tmp_path / 'beside')
+    right = {path.relative_to(tmp_path / 'beside') for path in (tmp_path / 'beside').rglob('*')}
+    for out in ('prepared', 'a/prepared', 'prepared', 'a/prepared'):
+        capsys.readouterr()
+        assert run(name, source, source / out) == whole
+        assert {path.relative_to(source / out) for path in (source / out).rglob('*')} == right
+    assert 'Removed' not in capsys.readouterr().out
+
+
+def test_links_to_folders_elsewhere_are_followed(tmp_path):
+    """The pictures of iSAID are those of DOTA."""
+    trees.isaid(tmp_path / 'isaid')
+    for split in ('train', 'val'):
+        pictures = tmp_path / 'dota' / split / 'pictures'
+        pictures.parent.mkdir(parents=True)
+        (tmp_path / 'isaid' / split / 'images').rename(pictures)
+        (tmp_path / 'isaid' / split / 'images').symlink_to(pictures)
+    (tmp_path / 'isaid/train/images/again').symlink_to(tmp_path / 'isaid')
+    (tmp_path / 'isaid/nowhere').symlink_to(tmp_path / 'gone')
+    assert run('isaid', tmp_path / 'isaid', tmp_path / 'out') == ''
+    assert json.loads((tmp_path / 'out/summary.json').read_text())['counts']['val']['images'] == 1
+    names = [file.name for file in list_source(tmp_path / 'isaid', tmp_path / 'scratch')[0]]
+    assert len(names) == len({*names}) == 4 and 'val/images/P0003.png' in names

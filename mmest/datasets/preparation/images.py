@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 
 from mmest.datasets.preparation.problems import DamagedInput
-from mmest.datasets.preparation.source import SourceFile
-from mmest.datasets.preparation.work import HIDDEN
+from mmest.datasets.preparation.source import HIDDEN, SourceFile
 from mmest.files import write_bytes
 from mmest.pictures import ImageFile, UnusableImage, read_mask
 from mmest.tiles.grid import Box

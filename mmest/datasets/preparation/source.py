@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from mmest.datasets.own.results import visible_files
 from mmest.datasets.preparation.problems import DamagedInput, Problem
 
+# Inside the output folder of a preparation: the journal, copies of archives out of archives, and the lock for large
+# pictures.
+HIDDEN = '.preparation'
 # Archives inside archives inside archives: that of Potsdam has two levels, one that holds itself has no end.
 _DEEPEST = 4
 # Bytes of one file: an image of 500 million pixels at four bytes each.
@@ -91,7 +95,7 @@ def _archive(path: str) -> zipfile.ZipFile:
 
 
 def list_source(source: Path, scratch: Path) -> tuple[list[SourceFile], list[Problem]]:
-    """All files of a download, sorted by name.
+    """All files of a download, sorted by name; what a preparation wrote below it is left out.
 
     Args:
         source: a folder, or a zip archive.
@@ -106,11 +110,9 @@ def list_source(source: Path, scratch: Path) -> tuple[list[SourceFile], list[Pro
     if not source.exists():
         raise FileNotFoundError(f'There is no folder or archive {source}.')
     files, problems = [], []
-    found = sorted(path for path in source.rglob('*') if path.is_file()) if source.is_dir() else [source]
+    found = sorted(_unprepared(source)) if source.is_dir() else [source]
     base = source if source.is_dir() else source.parent
     for path in found:
-        if path.name.startswith('._') or '__MACOSX' in path.parts:
-            continue
         name = path.relative_to(base).as_posix()
         if path.suffix.lower() == '.zip':
             files += _members(path, str(path), name, scratch, problems, 1)
@@ -118,6 +120,14 @@ def list_source(source: Path, scratch: Path) -> tuple[list[SourceFile], list[Pro
             status = path.stat()
             files.append(SourceFile(name, str(path), '', f'{status.st_size}-{status.st_mtime_ns}', status.st_size))
     return sorted(files, key=lambda file: file.name), problems
+
+
+def _unprepared(source: Path) -> Iterator[Path]:
+    @functools.cache
+    def is_prepared(folder: Path) -> bool:
+        return folder != source and ((folder / HIDDEN).is_dir() or is_prepared(folder.parent))
+
+    return (path for path in visible_files(source) if not is_prepared(path.parent))
 
 
 def _members(

@@ -15,9 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmest.datasets.preparation.problems import DamagedInput, Problem
 from mmest.datasets.preparation.source import SourceFile
 
-# Inside the output folder: the journal, copies of archives out of archives, and the lock for large pictures.
-HIDDEN = '.preparation'
-
 
 @dataclass(frozen=True)
 class Job:
