@@ -283,7 +283,7 @@ def test_horizontal_boxes_alone_are_not_dior_r(tmp_path):
     trees.dior(tmp_path / 'source')
     for path in (tmp_path / 'source/Annotations/Oriented Bounding Boxes').iterdir():
         path.unlink()
-    with pytest.raises(ValueError, match='No oriented boxes were found'):
+    with pytest.raises(ValueError, match='No oriented boxes were found with their image'):
         prepare(dior_r.__name__, tmp_path / 'source', tmp_path / 'out', 1)
 
 

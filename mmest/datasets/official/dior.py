@@ -20,15 +20,15 @@ import math
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from mmest.datasets.official import _dior
 from mmest.datasets.preparation.coco import annotation, clip, horizontal, write_coco
 from mmest.datasets.preparation.images import open_image
 from mmest.datasets.preparation.problems import DamagedInput, Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
-from mmest.datasets.text import decode
 from mmest.files import write_bytes
 
-TITLE, VERSION, UNIT = 'DIOR', 3, 'objects'
+TITLE, VERSION, UNIT = 'DIOR', 4, 'objects'
 CLASSES = (
     'airplane',
     'airport',
@@ -58,53 +58,7 @@ _CORNERS = [f'{axis}_{corner}' for corner in ('left_top', 'right_top', 'right_bo
 
 
 def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
-    lists = {file.stem.lower(): file for file in files if file.stem.lower() in OFFICIAL and file.suffix == '.txt'}
-    if not lists:
-        raise ValueError(
-            'No list of a split was found: DIOR has ImageSets/Main/train.txt, val.txt and test.txt beside '
-            'JPEGImages-trainval, JPEGImages-test and Annotations/Horizontal Bounding Boxes.'
-        )
-    pictures = {file.stem: file for file in files if file.suffix == '.jpg'}
-    labels = _annotations(files)
-    jobs = []
-    problems = [
-        Problem(f'{split}.txt', 'this list of ImageSets/Main is missing') for split in OFFICIAL if split not in lists
-    ]
-    for split, file in lists.items():
-        for key in _names(file, problems):
-            if key not in pictures:
-                problems.append(Problem(f'{key}.jpg', f'is named in {file.place}, but is missing'))
-            elif key not in labels:
-                problems.append(Problem(f'{key}.xml', f'is missing; {pictures[key].place} is left out'))
-            else:
-                jobs.append(Job(key, split, pictures[key], labels[key]))
-    return jobs, problems
-
-
-def _names(file: SourceFile, problems: list[Problem]) -> list[str]:
-    """The names in the list of a split; lines that are no names are listed among the problems."""
-    try:
-        lines = [line.strip() for line in decode(file.read()).splitlines() if line.strip()]
-    except (DamagedInput, ValueError) as error:
-        problems.append(Problem(file.place, f'this list {error}; its images are left out'))
-        return []
-    other = [line for line in lines if ' ' in line or '\t' in line or line.lower().endswith('.jpg')]
-    if other:
-        problems.append(
-            Problem(
-                file.place,
-                f'{len(other)} of {len(lines)} lines are not the name of an image without ending, such as '
-                f'"{other[0]}"; left out',
-            )
-        )
-    return [line for line in lines if line not in other]
-
-
-def _annotations(files: list[SourceFile]) -> dict[str, SourceFile]:
-    """The horizontal boxes where they are there, else the oriented ones."""
-    found = [file for file in files if file.suffix == '.xml']
-    straight = [file for file in found if not any('oriented' in part.lower() for part in file.parts)]
-    return {file.stem: file for file in straight or found}
+    return _dior.plan(files, oriented=False)
 
 
 def convert(job: Job, out: Path) -> Done:
@@ -139,6 +93,8 @@ def convert(job: Job, out: Path) -> Done:
         objects.append(annotation(label, box, element.findtext('difficult', '0').strip() == '1', corners))
         done.classes[CLASSES[label]] = done.classes.get(CLASSES[label], 0) + 1
     done.counts = dict(images=1, objects=len(objects))
+    if any('segmentation' in one for one in objects):
+        done.counts['images with oriented boxes'] = 1
     done.record = dict(image=dict(file_name=f'{job.key}.jpg', width=width, height=height), objects=objects)
     write_bytes(out / done.outputs[0], job.picture.read())
     return done

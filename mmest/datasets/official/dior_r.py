@@ -16,25 +16,21 @@ Example:
     mmest data prepare dior_r ~/Downloads/DIOR data/dior_r
 """
 
-from mmest.datasets.official import dior
+from mmest.datasets.official import _dior, dior
 from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Job
 
-TITLE, VERSION, UNIT = 'DIOR-R', 2, 'objects'
+TITLE, VERSION, UNIT = 'DIOR-R', 3, 'objects'
 CLASSES, OFFICIAL = dior.CLASSES, dior.OFFICIAL
 convert, finish = dior.convert, dior.finish
 
 
 def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
-    oriented = [
-        file
-        for file in files
-        if not (file.suffix == '.xml' and any('horizontal' in part.lower() for part in file.parts))
-    ]
-    if not any(file.suffix == '.xml' for file in oriented):
+    jobs, problems = _dior.plan(files, oriented=True)
+    if not jobs:
         raise ValueError(
-            'No oriented boxes were found: DIOR-R has Annotations/Oriented Bounding Boxes/*.xml beside the files of '
-            'DIOR.'
+            'No oriented boxes were found with their image: DIOR-R has Annotations/Oriented Bounding Boxes/*.xml '
+            'beside the files of DIOR.'
         )
-    return dior.plan(oriented)
+    return jobs, problems

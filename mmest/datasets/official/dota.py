@@ -22,6 +22,7 @@ import re
 from pathlib import Path
 
 from mmest.datasets.dota.patches import OVERLAP, SIZE, patch_name, patch_objects
+from mmest.datasets.preparation.choice import one_each
 from mmest.datasets.preparation.coco import annotation, clip, horizontal, write_coco
 from mmest.datasets.preparation.images import crop, open_image, write_png
 from mmest.datasets.preparation.problems import DamagedInput, Problem
@@ -54,39 +55,42 @@ _OTHER_LABELS = re.compile(r'v1\.5|v2\.0|hbb|reclabel|task2', re.IGNORECASE)
 
 
 def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
-    pictures = {split: _of(files, split, '.png') for split in OFFICIAL}
+    problems: list[Problem] = []
+    pictures = {split: _of(files, split, '.png', problems) for split in OFFICIAL}
     if not any(pictures.values()):
         raise ValueError(
             'No pictures were found: DOTA has train, val and test, each with images/*.png, and labelTxt/*.txt '
             'in the first two.'
         )
-    jobs, problems = [], []
+    jobs = []
     for split, found in pictures.items():
-        labels = _of(files, split, '.txt') if split != 'test' else {}
+        labels = _of(files, split, '.txt', problems) if split != 'test' else {}
         for key, picture in found.items():
-            if split == 'test' or key in labels:
-                jobs.append(Job(key, split, picture, labels.get(key)))
-            else:
+            label = labels.get(key)
+            if picture and (label or split == 'test'):
+                jobs.append(Job(key, split, picture, label))
+            elif picture and key not in labels:
                 problems.append(
                     Problem(picture.place, f'has no annotation {key}.txt in {split}; the picture is left out')
                 )
         problems += [
             Problem(file.place, f'has no picture {key}.png in {split}')
             for key, file in labels.items()
-            if key not in found
+            if file and key not in found
         ]
     return jobs, problems
 
 
-def _of(files: list[SourceFile], split: str, ending: str) -> dict[str, SourceFile]:
-    return {
-        file.stem: file
+def _of(files: list[SourceFile], split: str, ending: str, problems: list[Problem]) -> dict[str, SourceFile | None]:
+    found = (
+        (file.stem, file)
         for file in files
         if split in map(str.lower, file.parts)
         and file.suffix == ending
         and re.fullmatch(r'P\d+', file.stem)
         and not _OTHER_LABELS.search(file.name)
-    }
+    )
+    return one_each(found, {'images', 'labeltxt', 'labeltxt-v1.0'}, problems)
 
 
 def convert(job: Job, out: Path) -> Done:

@@ -17,6 +17,7 @@ Example:
 import re
 from pathlib import Path
 
+from mmest.datasets.preparation.choice import one_each
 from mmest.datasets.preparation.masks import cut_pair, pair
 from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.source import SourceFile
@@ -65,11 +66,20 @@ MASK_ENDING = '_instance_color_RGB.png'
 
 
 def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
-    jobs, problems = [], []
+    jobs: list[Job] = []
+    problems: list[Problem] = []
     for split in OFFICIAL:
         inside = [file for file in files if split in map(str.lower, file.parts)]
         pictures, masks = (
-            {match[1]: file for file in inside if (match := re.fullmatch(rf'(P\d+)(?i:{ending})', file.parts[-1]))}
+            one_each(
+                (
+                    (match[1], file)
+                    for file in inside
+                    if (match := re.fullmatch(rf'(P\d+)(?i:{ending})', file.parts[-1]))
+                ),
+                {'images', 'semantic_masks'},
+                problems,
+            )
             for ending in (r'\.png', re.escape(MASK_ENDING))
         )
         found, missing = pair(pictures, masks, {split: sorted(pictures.keys() | masks.keys())})

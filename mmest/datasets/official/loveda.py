@@ -17,6 +17,7 @@ Example:
 
 from pathlib import Path
 
+from mmest.datasets.preparation.choice import one_each
 from mmest.datasets.preparation.images import open_image, read_numbers
 from mmest.datasets.preparation.masks import pixels_per_class
 from mmest.datasets.preparation.problems import DamagedInput, Problem
@@ -30,27 +31,37 @@ OFFICIAL = dict(train=dict(images=2522), val=dict(images=1669), test=dict(images
 
 
 def plan(files: list[SourceFile]) -> tuple[list[Job], list[Problem]]:
-    jobs, problems, seen = [], [], {}
-    found = {
-        (tuple(map(str.lower, file.parts[-4:-1])), file.stem): file
-        for file in files
-        if len(file.parts) > 3 and file.suffix == '.png'
-    }
+    jobs: list[Job] = []
+    problems: list[Problem] = []
+    seen: dict[str, SourceFile] = {}
+    found = one_each(
+        (
+            ((parts, file.stem), file)
+            for file in files
+            if len(parts := tuple(map(str.lower, file.parts[-4:-1]))) == 3
+            and file.suffix == '.png'
+            and parts[0] in OFFICIAL
+            and parts[1] in ('urban', 'rural')
+        ),
+        (),
+        problems,
+    )
     for (parts, stem), file in found.items():
         split, domain, kind = parts
-        if split not in OFFICIAL or domain not in ('urban', 'rural'):
+        if file is None:
             continue
         if kind == 'masks_png' and ((split, domain, 'images_png'), stem) not in found:
             problems.append(Problem(file.place, f'has no picture {split}/{domain}/images_png/{stem}.png'))
         if kind != 'images_png':
             continue
-        mask = found.get(((split, domain, 'masks_png'), stem))
+        place_of_mask = ((split, domain, 'masks_png'), stem)
+        mask = found.get(place_of_mask)
         key = f'{split}/{stem}'
-        if split != 'test' and mask is None:
+        if split != 'test' and place_of_mask not in found:
             problems.append(Problem(file.place, f'has no mask {split}/{domain}/masks_png/{stem}.png; left out'))
         elif key in seen:
             problems.append(Problem(file.place, f'has the name of {seen[key].place}; left out'))
-        else:
+        elif mask or split == 'test':
             seen[key] = file
             jobs.append(Job(key, split, file, mask))
     if not jobs:

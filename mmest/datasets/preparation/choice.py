@@ -1,14 +1,17 @@
 """One file where a download has several of one name."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from typing import TypeVar
 
 from mmest.datasets.preparation.problems import DamagedInput, Problem
 from mmest.datasets.preparation.source import SourceFile
 
+Key = TypeVar('Key', bound=Hashable)
+
 
 def one_each(
-    found: Iterable[tuple[str, SourceFile]], folders: Collection[str], problems: list[Problem]
-) -> dict[str, SourceFile | None]:
+    found: Iterable[tuple[Key, SourceFile]], folders: Collection[str], problems: list[Problem]
+) -> dict[Key, SourceFile | None]:
     """The file of each key, by :func:`the_one`.
 
     Args:
@@ -19,7 +22,7 @@ def one_each(
     Returns:
         By key; None where there are files, but nothing says which.
     """
-    by_key: dict[str, list[SourceFile]] = {}
+    by_key: dict[Key, list[SourceFile]] = {}
     for key, file in found:
         by_key.setdefault(key, []).append(file)
     return {key: the_one(files, folders, problems) for key, files in by_key.items()}
