@@ -1,19 +1,20 @@
 """Which cells need not run."""
 
 import ast
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mmest.files import write_json
 
+from .record import read_record
 from .training import chosen_factor
 
 
 def is_done(path: Path, request: dict) -> bool:
     """Whether there is a record of a cell that did not fail and was asked for exactly this."""
-    return path.is_file() and _answers(json.loads(path.read_text()), request)
+    record = read_record(path)
+    return record is not None and _answers(record, request)
 
 
 def is_settled(path: Path, request: dict) -> bool:
@@ -22,9 +23,9 @@ def is_settled(path: Path, request: dict) -> bool:
     A record of the same training whose sweep was another (other rates, another part held out) is kept, and written anew
     with this sweep's scores, where this sweep chooses the rate that it was trained with: the training is the same.
     """
-    if not path.is_file():
+    record = read_record(path)
+    if record is None:
         return False
-    record = json.loads(path.read_text())
     if _answers(record, request):
         return True
     sweep, old = request.get('sweep'), record.get('sweep')
@@ -44,8 +45,8 @@ def is_settled(path: Path, request: dict) -> bool:
 
 def _is_swept(sweep: dict, records: Path) -> bool:
     """Whether the records of a sweep are there, on the data that it holds out."""
-    paths = [records / f'{cell}.json' for cell in sweep['cells']]
-    return all(path.is_file() and json.loads(path.read_text())['held_out'] == sweep['held_out'] for path in paths)
+    found = [read_record(records / f'{cell}.json') for cell in sweep['cells']]
+    return all(record is not None and record['held_out'] == sweep['held_out'] for record in found)
 
 
 def _answers(record: dict, request: dict) -> bool:

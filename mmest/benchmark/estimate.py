@@ -1,6 +1,5 @@
 """How long a grid will take and how much memory it needs, before it starts."""
 
-import json
 import math
 import statistics
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from mmest.measure.synthetic_batch import synthetic_batch
 
 from .cell import Cell
 from .config_text import config_of_cell
+from .record import read_record
 
 _TRAINED = ('accuracy', 'sweep')
 _SIZES = dict(RandomCrop='crop_size', Resize='scale', RandomResize='scale')  # the first of these that a pipeline has
@@ -49,12 +49,8 @@ def from_records(cells: list[Cell], folders: list[Path]) -> dict[str, Estimate]:
     took: dict[tuple, list[float]] = {}
     for folder in folders:
         for path in sorted(folder.glob('*.json')):
-            record = json.loads(path.read_text())
-            if (
-                isinstance(record, dict)
-                and {'kind', 'wall_seconds', 'hardware'} <= record.keys()
-                and not record.get('failed')
-            ):
+            record = read_record(path)
+            if record and {'kind', 'wall_seconds', 'hardware'} <= record.keys() and not record['failed']:
                 took.setdefault(_like(record, record['hardware']), []).append(record['wall_seconds'])
     # Of each device once: a card's is asked of its driver.
     devices = {cell.name: cell.request.get('device') or get_device() for cell in cells}

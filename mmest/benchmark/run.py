@@ -22,6 +22,7 @@ from mmest.files import write_json
 from . import claims
 from .cell import Cell
 from .done import is_done, is_settled
+from .record import read_record
 
 _SHOWN = 20  # lines of an error that a record keeps: with CUDA the last ones say nothing of where it was
 _ROOT = str(Path(__file__).resolve().parents[2])
@@ -127,8 +128,8 @@ class _Grid:
         """The record that another runner has made of the cell since this one began."""
         if not path.is_file() or path.stat().st_mtime < self.begun or claims.is_taken(path):
             return None
-        record = json.loads(path.read_text())
-        return record if record['failed'] or is_done(path, cell.request) else None
+        record = read_record(path)
+        return record if record and (record['failed'] or is_done(path, cell.request)) else None
 
     def _may_start(self, cell: Cell) -> bool:
         if cell.kind == 'time' and self.running or any(job.cell.kind == 'time' for job in self.running):

@@ -20,6 +20,7 @@ from .config_text import config_of_cell
 from .decoded import share_decoded
 from .held_out import hold_out
 from .metrics import main_metric
+from .record import read_record
 
 
 class _Evaluations(Hook):
@@ -146,5 +147,5 @@ def chosen_factor(request: dict, records: Path) -> dict:
 
 def _score(path: Path) -> float:
     """Of the record of one run; NaN if there is none."""
-    record = json.loads(path.read_text()) if path.is_file() else dict(failed=True)
-    return math.nan if record['failed'] else main_metric(record['metrics'])[1]
+    record = read_record(path)
+    return math.nan if record is None or record['failed'] else main_metric(record['metrics'])[1]

@@ -14,6 +14,7 @@ from mmest.benchmark.again import AGAIN, draw_again
 from mmest.benchmark.done import is_done
 from mmest.benchmark.estimate import from_records, from_steps, summary
 from mmest.benchmark.grid import read_grid
+from mmest.benchmark.record import cut_files
 from mmest.benchmark.run import run_grid
 from mmest.benchmark.tables.repeated import read_again, repeated
 from mmest.benchmark.tables.results import read_results
@@ -72,8 +73,9 @@ turns in one process.
 
 what is written: NAME.json per cell, with the request (config text, method, seed, ...), commit, versions, hardware and
 what was found. A cell that fails has "failed": true and its error, and is tried again by the next run. A cell whose
-request has changed since is measured again. Checkpoints and output are in work_dirs/benchmarks. What --again trains
-goes to DIR/again; the same command goes on after an interruption, another --draw takes others.
+request has changed since, or whose file is cut off, is measured again. Checkpoints and output are in
+work_dirs/benchmarks. What --again trains goes to DIR/again; the same command goes on after an interruption, another
+--draw takes others.
 """
 
 
@@ -116,6 +118,8 @@ def run(args: argparse.Namespace) -> None:
         out = args.out
         if args.again:
             cells, out = draw_again(cells, args.out, args.again, args.draw), args.out / AGAIN
+    for path in cut_files(args.out):
+        console.print(f'{path} is cut off or no JSON, and counts as no record.', markup=False, soft_wrap=True)
     todo = [cell for cell in cells if not is_done(out / f'{cell.name}.json', cell.request)]
     known = from_records(todo, [args.out])
     if args.estimate:
@@ -144,5 +148,6 @@ def run(args: argparse.Namespace) -> None:
     if failed:
         raise Refusal(f'Cells that failed: {len(failed)} of {len(cells)}; their files in {out} say why.')
     if args.again:
-        table, verdict = repeated(read_results([args.out]), read_again([args.out]))
+        with refusing():
+            table, verdict = repeated(read_results([args.out]), read_again([args.out]))
         console.print(Markdown(table.markdown()), verdict)

@@ -122,7 +122,15 @@ def test_trained_and_trained_again(config, tmp_path, monkeypatch, capsys):
         f"accuracy = [dict(configs=['{config('fpn_swin_est')}'], tunings=['frozen'], seeds=[0, 1])]"
     )
     command = ['benchmark', 'grid.py', '--out', 'out']
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'half.json').write_text('{"failed": fal')
     main(command)
+    assert 'out/half.json is cut off' in capsys.readouterr().out
+    main([*command, '--estimate'])
+    assert 'out/half.json is cut off' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='half.json is no record that can be read'):
+        main([*command, '--again', '1'])
+    (tmp_path / 'out' / 'half.json').unlink()
     main([*command, '--again', '1'])
     records = list((tmp_path / 'out' / AGAIN).glob('*.json'))
     assert len(records) == 1

@@ -7,6 +7,7 @@ import pytest
 from mmest.benchmark import config_text
 from mmest.benchmark.done import is_done, is_settled
 from mmest.benchmark.grid import read_grid
+from mmest.benchmark.training import chosen_factor
 from mmest.configs import configs_root
 
 
@@ -132,3 +133,27 @@ def test_a_config_is_compared_by_what_it_says(tmp_path, request_with):
     assert is_done(path, asked)
     path.write_text(json.dumps(dict(asked, config_text=text.replace('AdamW', 'SGD'), failed=False)))
     assert not is_done(path, asked)
+
+
+CUT = pytest.mark.parametrize('content', ['{"failed": fal', '', '[]', '{}', '\udcff'])
+
+
+def cut(path, content):
+    path.write_bytes(content.encode(errors='surrogateescape'))
+
+
+@CUT
+def test_a_record_that_is_cut_off_is_none(trained, content):
+    path, asked = trained
+    cut(path, content)
+    assert not is_done(path, asked) and not is_settled(path, asked)
+
+
+@CUT
+def test_a_record_of_a_sweep_that_is_cut_off_is_none(trained, content):
+    path, asked = trained
+    write_score(path.parent, 3, 0.4)
+    cut(path.parent / 'x3.json', content)
+    assert is_settled(path, asked)
+    assert not is_settled(path, dict(asked, sweep=sweep_of(0.3, 1, 3)))
+    assert chosen_factor(dict(asked, sweep=sweep_of(1, 3)), path.parent)['factor'] == 1

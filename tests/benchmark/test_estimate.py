@@ -26,6 +26,7 @@ def test_records_of_other_seeds_and_rates_tell(tmp_path):
         here = f'{hardware("cpu").partition(",")[0]}, 7 threads'
         record = dict(dict(cell(name).request, failed=False, wall_seconds=seconds, hardware=here), **change)
         (tmp_path / f'{name}.json').write_text(json.dumps(record))
+    (tmp_path / 'cut.json').write_text('{"kind": "acc')
     (tmp_path / 'measured_by_hand.json').write_text(json.dumps(dict(config='a/b_est.py', wall_seconds=5)))
     cells = [cell('new', seed=7), cell('lora', method='lora'), cell('other', variant='other')]
     cells.append(cell('on_a_card', kind='memory', device='cuda'))

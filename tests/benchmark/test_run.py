@@ -116,6 +116,16 @@ def test_a_cell_that_is_killed_is_a_failure_and_the_next_one_runs(tmp_path, proc
     assert not list((tmp_path / 'out').glob('*.claim'))
 
 
+def test_a_record_that_is_cut_off_is_measured_again(tmp_path, processes):
+    processes[0].does = staticmethod(write_record)
+    path = tmp_path / 'out/one.json'
+    path.parent.mkdir()
+    path.write_text('{"failed": fal')
+    os.utime(path, (time.time() + 60,) * 2)  # as if another runner had just written it
+    assert run_all([Cell('one', request())], tmp_path) == []
+    assert not json.loads(path.read_text())['failed']
+
+
 def test_several_run_at_a_time_and_a_score_waits_for_its_sweep(tmp_path, processes):
     process, log = processes
     process.does = staticmethod(write_record)

@@ -152,6 +152,10 @@ def test_trials_stand_apart_with_their_rates_and_seeds(folder, tmp_path):
     (trials / 'trial_9.json').write_text(json.dumps(dict(trial('', 1, 9, 0.0), failed=True)))
     (trials / 'trial_10.json').write_text(json.dumps(dict(trial('longer', 1, 0, 70.0), steps=30)))
     (trials / 'trial_11.json').write_text(json.dumps(dict(trial('longer', 1, 0, 80.0), held_out=0.2)))
+    (trials / 'trial_12.json').write_text('{"failed": f')
+    with pytest.raises(ValueError, match=r'trial_12.json is no record that can be read .*Remove it'):
+        read_trials(trials)
+    (trials / 'trial_12.json').unlink()
     page = study(ASKED, read_results([folder]), read_trials(trials))
     assert 'mIoU on 5 validation images after 10 steps of batch 4, from 2 views of each of 9 images' in page
     assert '| est | 51.0 | 52.0 ± 2.8 | 0.12 | 3 |' in page

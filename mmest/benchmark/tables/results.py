@@ -82,9 +82,14 @@ def _of_file(path: Path) -> list[Result]:
         # Work folders hold other JSON files too.
         return _results(record) if isinstance(record, dict) and 'config' in record else []
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f'{path} is no record that can be read ({type(error).__name__}: {error}). Remove it, or measure it again.'
-        ) from error
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: Exception) -> ValueError:
+    """What is raised for a record that is cut off or lacks something."""
+    return ValueError(
+        f'{path} is no record that can be read ({type(error).__name__}: {error}). Remove it, or measure it again.'
+    )
 
 
 def _kind(record: dict) -> str:

@@ -15,7 +15,7 @@ from .comparison import mean_shares, methods_in_order, scores, unique, without_v
 from .few_images import few_images
 from .more_steps import more_steps
 from .repeated import repeated
-from .results import Result
+from .results import Result, unreadable
 from .table import Column, Spread, Table
 
 _OURS = {'est': 'EST', 'steered_est': 'SteeredEST'}
@@ -87,9 +87,19 @@ def study(
 
 
 def read_trials(folder: Path) -> list[dict]:
-    """The trials in a folder that did not fail."""
-    records = [json.loads(path.read_text()) for path in sorted(folder.glob('trial_*.json'))]
-    return [record for record in records if not record['failed']]
+    """The trials in a folder that did not fail.
+
+    Raises:
+        ValueError: a file cannot be read.
+    """
+    found = []
+    for path in sorted(folder.glob('trial_*.json')):
+        try:
+            record = json.loads(path.read_text())
+            found += [] if record['failed'] else [record]
+        except (ValueError, KeyError, TypeError) as error:
+            raise unreadable(path, error) from error
+    return found
 
 
 def _ground(config: str) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """Run the trainings of a grid side by side."""
 
-import json
 import multiprocessing
 import os
 import threading
@@ -15,6 +14,7 @@ from rich.console import Console
 from mmest.benchmark import OUTPUT
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.done import is_done
+from mmest.benchmark.record import read_record
 from mmest.benchmark.run import end_with_parent, grid_progress
 
 TRAINS = ('sweep', 'accuracy')
@@ -79,9 +79,9 @@ def _records(
                 time.sleep(_POLL)  # others have what these wait for
             ended, running = wait(running, timeout=_POLL, return_when=FIRST_COMPLETED)
             for name, path in list(unsettled.items()):
-                if path.is_file() and path.stat().st_mtime >= begun:
+                if path.is_file() and path.stat().st_mtime >= begun and (record := read_record(path)):
                     del unsettled[name]
-                    yield name, json.loads(path.read_text())
+                    yield name, record
             for future in ended:
                 future.result()
     finally:
