@@ -13,6 +13,7 @@ from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, image_files
 
 NAME = 'COCO JSON'
 _DEEP = 3  # levels, the folder that was named among them
+_PARTS = ('train', 'val', 'valid', 'validation')
 _KEYS = ('images', 'annotations', 'categories')
 
 
@@ -25,6 +26,18 @@ def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() == '.json' and _is_coco(path) else []
     return [file for file in _json(path) if _is_coco(file)]
+
+
+def _without_unions(files: list[Path], notes: Notes) -> list[Path]:
+    """Leave out the file of training and validation together, where each has its own."""
+    found = []
+    for file in files:
+        train, *validation = (file.with_name(file.name.replace('trainval', word)) for word in _PARTS)
+        if train != file and train in files and any(part in files for part in validation):
+            notes.say(f'{file.name} is the training and the validation of other files together, and passed over')
+        else:
+            found.append(file)
+    return found
 
 
 def _json(folder: Path) -> list[Path]:
@@ -74,7 +87,7 @@ def read(path: Path) -> OwnData:
             _load(file)
         except ValueError as error:  # which may be a whole split
             raise ValueError(f'{file} is not valid JSON: {error}. Copy or export it again.') from error
-    contents = {file: _load(file) for file in _files(path)}
+    contents = {file: _load(file) for file in _without_unions(_files(path), notes)}
     classes = _classes(contents, notes)
     find = _Images(root, notes)
     samples: dict[str, Sample] = {}

@@ -1,14 +1,22 @@
 """Splits that are made where the data has none."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
+import exports
 import numpy as np
+import official_trees
 import pytest
 
+from mmest.datasets.official import dior
 from mmest.datasets.own.cutting import cut
+from mmest.datasets.own.detect import read
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing
 from mmest.datasets.own.splits import choose, split
+from mmest.datasets.preparation.command import prepare
+
+SPLITS = dict(valid='val', validation='val')
 
 
 def data(names: list[str], stated: dict[str, str] | None = None) -> OwnData:
@@ -120,3 +128,27 @@ def test_blocks_of_a_masked_scene_have_all_classes_on_both_sides():
             x0, y0, x1, y1 = tile.window
             shown[tile.split] += int((mask[y0:y1, x0:x1] == 1).sum())
         assert shown['train'] and shown['val']
+
+
+@pytest.mark.parametrize('name', ['{}.json', 'instances_{}2017.json'])
+@pytest.mark.parametrize('val', ['val', 'valid', 'validation'])
+def test_trainval_is_train_and_val_together(tmp_path, name, val):
+    """Where it is all there is, it has no split."""
+    truth = {part: exports.images(tmp_path, [f'{part}{i}.png' for i in range(2)]) for part in ('train', val, 'test')}
+    splits = {image: SPLITS.get(part, part) for part, boxes in truth.items() for image in boxes}
+    truth['trainval'] = truth['train'] | truth[val]
+    for part, boxes in truth.items():
+        (tmp_path / name.format(part)).write_text(json.dumps(exports.coco(boxes)))
+    found = read(tmp_path)
+    assert {sample.name: sample.split for sample in found.samples} == splits
+    objects = {sample.name: len(sample.objects) for sample in found.samples}
+    assert objects == {image: len(boxes) for part in truth.values() for image, boxes in part.items()}
+    assert any('trainval' in line and 'passed over' in line for line in found.notes.lines())
+    (tmp_path / name.format('train')).unlink()
+    (tmp_path / name.format(val)).unlink()
+    assert Counter(sample.split for sample in read(tmp_path).samples) == {None: 4, 'test': 2}
+
+
+def test_prepared_dior_is_read_as_own_data(tmp_path):
+    prepare(dior.__name__, official_trees.dior(tmp_path / 'source'), tmp_path / 'dior', 1)
+    assert Counter(sample.split for sample in read(tmp_path / 'dior').samples) == dict(train=2, val=1, test=2)
