@@ -12,6 +12,7 @@ command has a docstring, whose first sentence is its line in the help, and
 import argparse
 import difflib
 import importlib
+import io
 import logging
 import sys
 import warnings
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: the command refuses, or the command line is wrong.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no UTF-8
+        sys.stdout.reconfigure(errors='backslashreplace')
     warnings.filterwarnings('ignore', message='pkg_resources is deprecated')  # of mmengine, at every start
     # What they deprecate of each other is for their own developers.
     warnings.filterwarnings('ignore', category=UserWarning, module=r'(torch|mmengine|mmcv|mmdet|mmseg)\.')

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import os
 import struct
 import zipfile
 from pathlib import Path
@@ -12,6 +13,7 @@ import official_trees as trees
 import pytest
 from PIL import Image
 
+from mmest.cli import main as mmest
 from mmest.datasets.preparation.command import prepare
 from mmest.datasets.preparation.registry import module_of, official_names
 from mmest.datasets.preparation.source import list_source
@@ -22,6 +24,27 @@ def run(name, source, out) -> str:
     prepare(module_of(name), source, out, 1)
     path = out / 'problems.txt'
     return path.read_text() if path.is_file() else ''
+
+
+def test_names_that_are_no_utf_8(tmp_path, capsys):
+    """As in archives of old tools: damaged, used, of no split, and in an archive's name."""
+    source = loveda(tmp_path / 'source', [1, 3, 5])
+    for number, name in ((3, b'caf\xe9.png'), (5, b'\xff.png')):
+        for kind in ('images_png', 'masks_png'):
+            path = source / f'Train/Urban/{kind}/{number}.png'
+            path.rename(path.with_name(os.fsdecode(name)))
+    (source / 'Train/Urban/images_png' / os.fsdecode(b'\xff.png')).write_bytes(b'x')
+    (source / os.fsdecode(b'\xe9t\xe9.png')).write_bytes(b'x')
+    (source / os.fsdecode(b'\xe9.zip')).write_bytes(b'x')
+    capsys.readouterr()
+    for _ in range(2):
+        with pytest.raises(SystemExit, match='1'):
+            mmest(['data', 'prepare', 'loveda', str(source), str(tmp_path / 'out'), '--workers', '1'])
+        said, listed = capsys.readouterr().out, (tmp_path / 'out/problems.txt').read_text()
+        for words in (r'images_png/\udcff.png: is not a whole image', r'/\udce9.zip: is not a whole zip'):
+            assert words in said and words in listed
+        assert r'/\udce9t\udce9.png' in said
+    assert images(tmp_path / 'out') == ['1.png', os.fsdecode(b'caf\xe9.png')]
 
 
 def loveda(folder, numbers, split='Train'):

@@ -107,7 +107,7 @@ def _report(
         (out / PROBLEMS).unlink(missing_ok=True)
         console.print('No file was damaged or missing.')
         return
-    write_bytes(out / PROBLEMS, ''.join(f'{problem}\n' for problem in problems).encode())
+    write_bytes(out / PROBLEMS, ''.join(f'{problem}\n' for problem in problems).encode(errors='backslashreplace'))
     console.print(f'{len(problems)} PROBLEMS, all of them in {out / PROBLEMS}:', soft_wrap=True)
     for problem in problems[:_SHOWN]:
         console.print(f'  {problem}', soft_wrap=True)
