@@ -86,7 +86,7 @@ def _record_loaded(backbone: nn.Module) -> Iterator[tuple[set[str], set[str]]]:
         def see(module, state_dict, prefix, *_, own=own, module_name=module_name):
             for name, tensor in own.items():
                 value = state_dict.get(prefix + name)
-                if value is not None:
+                if isinstance(value, Tensor):  # torch copies nothing else
                     found = loaded if value.shape == tensor.shape else misshapen
                     found.add(f'{module_name}.{name}' if module_name else name)
 

@@ -24,6 +24,7 @@ from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
 from torch import nn
 from torch.serialization import add_safe_globals, clear_safe_globals, get_safe_globals
 
+from mmest.checkpoints.arrays import arrays_to_tensors
 from mmest.checkpoints.seal import broken
 
 #: The environment variable that turns the rule off, for sources that are trusted.
@@ -148,6 +149,7 @@ def _explained(loader: Callable) -> Callable:
                 'an earlier checkpoint.'
             ) from error
         _check_parts(content, filename)
+        arrays_to_tensors(content)
         return content
 
     return load

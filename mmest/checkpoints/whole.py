@@ -56,8 +56,12 @@ def _after(module: nn.Module, incompatible_keys: Any) -> None:
     if pending is None or not type(incompatible_keys).__module__.startswith('mmengine'):
         return
     prefix, errors = pending
-    found = (re.match(r'size mismatch for (\S+): .*', error, re.S) for error in errors)
-    sizes = {match[1]: match[0] for match in found if match}
+    sizes = {}
+    for error in errors:
+        match = re.match(r'size mismatch for (\S+): .*', error, re.S)
+        if not match:  # a value that cannot be copied, of which mmengine tells the log alone
+            raise ValueError(f'The checkpoint is damaged, or torch did not write it: {error.strip()}')
+        sizes[match[1]] = match[0]
     lost = [key for key in [*sizes, *incompatible_keys.missing_keys] if key.startswith(prefix)]
     lost = [key for key in lost if 'num_batches_tracked' not in key]
     if not lost:
