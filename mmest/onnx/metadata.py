@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from .graph import Detector, Graph
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def metadata(model: 'Model', graph: Graph, resolution: float | None) -> dict[str
     if isinstance(graph, Detector):
         found.update(det_type=_ROWS, det_conf=0.3, det_iou_thresh=graph.iou)
     else:
-        found.update(seg_thresh=0.0 if len(model.classes) > 1 else 0.5)
+        found.update(seg_thresh=_threshold(graph.model) or 0.0)  # Deepness keeps what is not below it
     found[KEY] = dict(
         detects=model.detects,
         classes=list(model.classes),
@@ -49,6 +51,11 @@ def metadata(model: 'Model', graph: Graph, resolution: float | None) -> dict[str
         image_scale=model.image_scale,
         padding=graph.padding,
         align_corners=bool(getattr(graph.model, 'align_corners', False)),
-        threshold=float(getattr(getattr(graph.model, 'decode_head', None), 'threshold', None) or 0.5),
+        threshold=None if model.detects else _threshold(graph.model),
     )
     return {name: json.dumps(value) for name, value in found.items()}
+
+
+def _threshold(segmentor: nn.Module) -> float | None:
+    """Above which probability a pixel is foreground, where that is all there is; of several the largest decides."""
+    return segmentor.decode_head.threshold if segmentor.out_channels == 1 else None
