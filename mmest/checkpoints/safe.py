@@ -1,9 +1,9 @@
 """One rule for what is loaded, wherever it lies: tensors and plain types, and nothing that runs.
 
-A checkpoint is a pickle, which may name any function to be called. torch can keep to tensors and plain types; mmengine
-asks it to for none of its schemes (torch 2.6 and later do by themselves for local files, never for URLs). The rule
-holds where mmest loads, and where mmengine loads a model with a tuned backbone; all else loads as if mmest were not
-there.
+A checkpoint is a pickle, which may name any function to be called, or a safetensors file, which cannot. torch can keep
+to tensors and plain types; mmengine asks it to for none of its schemes (torch 2.6 and later do by themselves for local
+files, never for URLs). The rule holds where mmest loads, and where mmengine loads a model with a tuned backbone; all
+else loads as if mmest were not there.
 """
 
 import functools
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
 
 import numpy as np
 from mmengine.logging import HistoryBuffer
@@ -25,6 +26,7 @@ from torch import nn
 from torch.serialization import add_safe_globals, clear_safe_globals, get_safe_globals
 
 from mmest.checkpoints.arrays import arrays_to_tensors
+from mmest.checkpoints.safetensors import is_safetensors, read_safetensors
 from mmest.checkpoints.seal import broken
 
 #: The environment variable that turns the rule off, for sources that are trusted.
@@ -134,9 +136,16 @@ def _explained(loader: Callable) -> Callable:
         path = None if '://' in str(filename) else Path(filename).expanduser()
         if path is not None:
             _look_at(path)
+        elif urlparse(str(filename)).path.endswith('.safetensors'):  # torch keeps all of one name for one file
+            raise ValueError(
+                f'"{filename}" is a safetensors file, which is read from a disk: fetch it and name the file.'
+            )
         what = f'"{filename}"' + (f' ({path.stat().st_size:,} bytes)' if path else '')
         try:
-            content = loader(filename, map_location)
+            if path is not None and is_safetensors(path):
+                content = read_safetensors(path)
+            else:
+                content = loader(filename, map_location)
         except pickle.UnpicklingError as error:
             _explain_pickle(error, filename, what)
         except ImportError:
