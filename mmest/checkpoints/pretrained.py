@@ -8,6 +8,7 @@ from mmengine.model.weight_init import PretrainedInit
 from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
 
+from mmest.checkpoints.finite import refuse_not_finite
 from mmest.checkpoints.safe import load_file, safe_loading
 
 MIN_COVERAGE = 0.95
@@ -134,7 +135,7 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
 
     Raises:
         FileNotFoundError: the file is not there or cannot be fetched.
-        ValueError: it covers less than 95 % of the backbone's parameters.
+        ValueError: it covers less than 95 % of the backbone's parameters, or holds what is not finite.
     """
     cfg = names_pretrained(getattr(backbone, 'init_cfg', None))
     if cfg is None:
@@ -167,4 +168,5 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
             f'{coverage}. At least {MIN_COVERAGE:.0%} is needed: the file belongs to another backbone or '
             'another layout of keys; check the init_cfg and the arguments of the backbone.'
         )
+    refuse_not_finite(backbone, loaded, source)
     return coverage

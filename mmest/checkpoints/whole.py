@@ -7,6 +7,7 @@ torch's own ``load_state_dict(strict=False)`` returns what is missing, and is le
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 from mmengine.logging import print_log
@@ -14,6 +15,7 @@ from torch import nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
 from mmest.checkpoints.delta import DELTA_KEY, VERSION, check_digests, decode_info
+from mmest.checkpoints.finite import refuse_not_finite
 from mmest.checkpoints.pretrained import MIN_COVERAGE
 
 _PENDING = '_mmest_loading'
@@ -64,6 +66,8 @@ def _after(module: nn.Module, incompatible_keys: Any) -> None:
         sizes[match[1]] = match[0]
     lost = [key for key in [*sizes, *incompatible_keys.missing_keys] if key.startswith(prefix)]
     lost = [key for key in lost if 'num_batches_tracked' not in key]
+    arrived = {name for name, _ in chain(module.named_parameters(), module.named_buffers())}
+    refuse_not_finite(module, arrived.difference(key.removeprefix(prefix) for key in lost), 'The checkpoint')
     if not lost:
         return
     total = sum('num_batches_tracked' not in key for key in module.state_dict())
