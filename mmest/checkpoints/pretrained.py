@@ -9,11 +9,8 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
 
 from mmest.checkpoints.finite import refuse_not_finite
+from mmest.checkpoints.prefixes import MIN_COVERAGE, find_prefix, weights_of
 from mmest.checkpoints.safe import load_file, safe_loading
-
-MIN_COVERAGE = 0.95
-# Of an ordinary backbone file, a detector or segmentor, and one whose backbone was wrapped already.
-PREFIXES = ('', 'backbone.', 'backbone.backbone.')
 
 
 @dataclass(frozen=True)
@@ -99,29 +96,27 @@ def _record_loaded(backbone: nn.Module) -> Iterator[tuple[set[str], set[str]]]:
             handle.remove()
 
 
-def _load_directly(backbone: nn.Module, cfg: dict) -> str | None:
-    """Load a file whose keys are the backbone's own, with or without the prefix of a model around it.
+def _load_directly(backbone: nn.Module, cfg: Mapping) -> tuple[str | None, list[str]]:
+    """Load a file whose keys are the backbone's own, with or without a prefix.
 
-    Returns the prefix, or None, with nothing loaded, where the keys or shapes call for a conversion.
+    Returns:
+        The prefix, or None, with nothing loaded, where the keys or shapes call for a conversion; and the file's keys.
     """
-    file = load_file(cfg['checkpoint'])
-    state = file.get('state_dict', file.get('model', file)) if isinstance(file, Mapping) else None
-    if not isinstance(state, Mapping):
-        raise ValueError(f'"{cfg["checkpoint"]}" holds no weights: expected a table of tensors by name.')
-    around = 'module.' if any(str(key).startswith('module.') for key in state) else ''
-    state = {str(key).removeprefix('module.'): value for key, value in state.items()}
-    own = dict(backbone.state_dict())
-    total = sum(p.numel() for p in backbone.parameters())
-    prefixes = (f'{cfg["prefix"].rstrip(".")}.',) if cfg.get('prefix') else PREFIXES
-    for prefix in prefixes:
-        found = {name: state[prefix + name] for name in own if isinstance(state.get(prefix + name), Tensor)}
-        fits = all(value.shape == own[name].shape for name, value in found.items())
-        covered = sum(p.numel() for name, p in backbone.named_parameters() if name in found)
-        if fits and covered >= MIN_COVERAGE * total:
-            load_state_dict(backbone, found, strict=False)
-            backbone.is_init = True
-            return around + prefix
-    return None
+    source = cfg['checkpoint']
+    state = weights_of(load_file(source))
+    if not state:
+        raise ValueError(f'"{source}" holds no weights: expected a table of tensors by name.')
+    try:
+        prefix = find_prefix(state, backbone, cfg.get('prefix'))
+    except ValueError as error:
+        raise ValueError(f'"{source}": {error}') from error
+    if prefix is not None:
+        names = backbone.state_dict()
+        load_state_dict(
+            backbone, {name: state[prefix + name] for name in names if prefix + name in state}, strict=False
+        )
+        backbone.is_init = True
+    return prefix, list(state)
 
 
 def load_pretrained(backbone: nn.Module) -> Coverage | None:
@@ -142,10 +137,10 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
         backbone.init_weights()
         return None
     kind, source = type(backbone).__name__, cfg['checkpoint']
-    prefix = None
+    prefix, keys = None, []
     with _record_loaded(backbone) as (loaded, misshapen), safe_loading():
         try:
-            prefix = _load_directly(backbone, cfg)
+            prefix, keys = _load_directly(backbone, cfg)
             if prefix is None:
                 backbone.is_init = False
                 backbone.init_weights()
@@ -166,7 +161,8 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
     if coverage.share < MIN_COVERAGE:
         raise ValueError(
             f'{coverage}. At least {MIN_COVERAGE:.0%} is needed: the file belongs to another backbone or '
-            'another layout of keys; check the init_cfg and the arguments of the backbone.'
+            'another layout of keys; check the init_cfg and the arguments of the backbone. The names in the file begin '
+            f'with {", ".join(keys[:3])}.'
         )
     refuse_not_finite(backbone, loaded, source)
     return coverage

@@ -16,7 +16,7 @@ from torch.nn.modules.module import register_module_module_registration_hook
 
 from mmest.checkpoints.delta import DELTA_KEY, VERSION, check_digests, decode_info
 from mmest.checkpoints.finite import refuse_not_finite
-from mmest.checkpoints.pretrained import MIN_COVERAGE
+from mmest.checkpoints.prefixes import MIN_COVERAGE
 
 _PENDING = '_mmest_loading'
 _watched: list[type] = []

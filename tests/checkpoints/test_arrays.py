@@ -47,7 +47,11 @@ def test_arrays_of_any_layout_and_order_of_bytes(tmp_path):
 
 
 def test_what_is_no_tensor_does_not_count(tmp_path):
-    torch.save({name: value.tolist() for name, value in build('swin').state_dict().items()}, tmp_path / 'x.pth')
+    state = {name: value.tolist() for name, value in build('swin').state_dict().items()}
+    torch.save(dict(state), tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match='holds no weights'):
+        build('swin', METHODS['est'], tmp_path / 'x.pth').init_weights()
+    torch.save(dict(state, other=torch.zeros(1)), tmp_path / 'x.pth')
     with pytest.raises(ValueError, match='covers 0.00%'):
         build('swin', METHODS['est'], tmp_path / 'x.pth').init_weights()
 
