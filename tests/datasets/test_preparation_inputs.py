@@ -296,6 +296,7 @@ def test_outputs_below_the_source_are_no_source(name, tmp_path, capsys):
         assert run(name, source, source / out) == whole
         assert {path.relative_to(source / out) for path in (source / out).rglob('*')} == right
     assert 'Removed' not in capsys.readouterr().out
+    assert not [file for file in list_source(source, tmp_path / 'scratch')[0] if 'prepared' in file.name]
 
 
 def test_links_to_folders_elsewhere_are_followed(tmp_path):
