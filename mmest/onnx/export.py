@@ -20,6 +20,7 @@ from .graph import Detector, Graph, Segmentor
 from .installed import onnx, onnxruntime
 from .metadata import metadata
 from .model import OnnxModel
+from .own_sizes import refuse_attention_in_windows, refuse_other_sizes, refuse_windows
 
 # Of scores and probabilities, and of boxes as a share of the side.
 _TOLERANCE, _TOLERANCE_FP16 = 1e-4, 2e-2
@@ -76,11 +77,13 @@ def export_onnx(
     model = Model(checkpoint, config, 'cpu')
     model.tile = tile or model.tile
     side = int(model.tile * model.factor + 0.5)
-    _refuse_windows(model, side, dynamic)
+    refuse_windows(model, side, dynamic)
     if dynamic:
-        _refuse_attention_in_windows(model.network)
+        refuse_attention_in_windows(model.network)
     graph = (Detector if model.detects else Segmentor)(model.network, side, dynamic).eval()
     model.tile = int(graph.side / model.factor) if dynamic else model.tile
+    for size in _sizes(model, graph):
+        refuse_other_sizes(model, size, dynamic)
     proto = _written(graph)
     for name, text in metadata(model, graph, resolution).items():
         entry = proto.metadata_props.add()
@@ -107,34 +110,6 @@ def export_onnx(
     )
 
 
-def _refuse_windows(model: Model, side: int, dynamic: bool) -> None:
-    cfg = getattr(model.network, 'test_cfg', None) or {}
-    if model.detects or cfg.get('mode') != 'slide':
-        return
-    if dynamic:
-        raise ValueError(
-            f'The segmentor looks at windows of {tuple(cfg["crop_size"])} pixels, so it has a size: leave --dynamic '
-            'out, and name a tile of at most that size by --tile.'
-        )
-    if side > min(cfg['crop_size']):
-        raise ValueError(
-            f'The segmentor looks at windows of {tuple(cfg["crop_size"])} pixels, but a tile has {side}: name a '
-            f'smaller one, --tile {int(min(cfg["crop_size"]) / model.factor)}.'
-        )
-
-
-def _refuse_attention_in_windows(network: torch.nn.Module) -> None:
-    """Before torch is at it: what it works out of sizes padded to whole windows grows until no end is in sight."""
-    for name, module in network.named_modules():
-        window = getattr(module, 'window_size', None) or getattr(module, 'window', None)
-        if window:
-            raise ValueError(
-                f'{type(module).__name__} ("{name}") works in windows of side {window}, to which maps are padded, and '
-                f'torch {torch.__version__} does not finish a graph in which that depends on the size of the '
-                'picture: leave --dynamic out, and it takes tiles of one size (--tile).'
-            )
-
-
 def _written(graph: Graph):
     size, shapes, translation = (graph.side, graph.side), None, suppression.translation()
     if graph.multiple:
@@ -159,7 +134,11 @@ def _written(graph: Graph):
             )
             return _with_named_sides(made.model_proto)
     except Exception as error:  # of whatever model
-        what = f'{type(graph.model).__name__} cannot be written as an ONNX graph by torch {torch.__version__}'
+        head = getattr(graph.model, 'bbox_head' if isinstance(graph, Detector) else 'decode_head')
+        what = (
+            f'{type(graph.model).__name__} with {type(head).__name__} cannot be written as an ONNX graph: what it '
+            f'computes has no fixed form, or has none yet in torch {torch.__version__}, which says'
+        )
         raise _unusable(what, error, graph) from error
 
 
@@ -167,8 +146,10 @@ def _unusable(what: str, error: Exception, graph: Graph) -> ValueError:
     """What happened, what another library says of it first of all, and the way out."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     reason = next((line.strip(' -') for line in lines if line.strip().startswith('- ')), lines[0])
-    way_out = '\nPerhaps it has a size of its own: leave --dynamic out, and it takes tiles of one size (--tile).'
-    return ValueError(f'{what}: {reason}{way_out if graph.multiple else ""}')
+    way_out = 'Predict from the checkpoint.'
+    if graph.multiple:
+        way_out = 'Perhaps it has a size of its own: leave --dynamic out, and it takes tiles of one size (--tile).'
+    return ValueError(f'{what}: {reason.rstrip(".")}.\n{way_out}')
 
 
 def _with_named_sides(proto):
@@ -212,17 +193,22 @@ def _is_of_the_network(node) -> bool:
     return "'model" in scopes
 
 
-def _compared(model: Model, graph: Graph, there: OnnxModel, tolerance: float) -> list[tuple[float, str]]:
-    """:func:`_difference` on a tile, and with a graph of dynamic size on another picture.
-
-    Raises:
-        ValueError: they differ by more than is tolerated.
-    """
+def _sizes(model: Model, graph: Graph) -> list[tuple[int, int]]:
+    """Height and width of the pictures on which a graph is compared: a tile, and with one of dynamic size another."""
     sizes = [(model.tile, model.tile)]
     if graph.multiple:  # the least, but not that which the graph was made of
         other = graph.least, graph.least + graph.multiple
         sizes.append((int(other[0] / model.factor), int(other[1] / model.factor)))
-    return [_difference(model, graph, there, size, tolerance) for size in sizes]
+    return sizes
+
+
+def _compared(model: Model, graph: Graph, there: OnnxModel, tolerance: float) -> list[tuple[float, str]]:
+    """:func:`_difference` on each of :func:`_sizes`.
+
+    Raises:
+        ValueError: they differ by more than is tolerated.
+    """
+    return [_difference(model, graph, there, size, tolerance) for size in _sizes(model, graph)]
 
 
 def _difference(

@@ -1,0 +1,56 @@
+"""Models that a graph of a size cannot follow are refused before it is made, with the way out."""
+
+import re
+
+import numpy as np
+import torch
+from mmengine.registry import TRANSFORMS
+
+from mmest.prediction.model import Model
+
+
+def refuse_windows(model: Model, side: int, dynamic: bool) -> None:
+    """A segmentor that slides a window over what is larger: a graph sees all of a picture at once."""
+    cfg = getattr(model.network, 'test_cfg', None) or {}
+    if model.detects or cfg.get('mode') != 'slide':
+        return
+    if dynamic:
+        raise ValueError(
+            f'The segmentor looks at windows of {tuple(cfg["crop_size"])} pixels, so it has a size: leave --dynamic '
+            'out, and name a tile of at most that size by --tile.'
+        )
+    if side > min(cfg['crop_size']):
+        raise ValueError(
+            f'The segmentor looks at windows of {tuple(cfg["crop_size"])} pixels, but a tile has {side}: name a '
+            f'smaller one, --tile {int(min(cfg["crop_size"]) / model.factor)}.'
+        )
+
+
+def refuse_other_sizes(model: Model, size: tuple[int, int], dynamic: bool) -> None:
+    """A test pipeline that changes sizes after it has resized, as Pad: a graph knows nothing of it."""
+    steps = [step for step in model.network.cfg.test_pipeline if not re.search(r'Load|Pack', str(step['type']))]
+    shown = dict(img=np.zeros((*size, 3), np.uint8), img_shape=size, ori_shape=size)
+    resized = None
+    for step in steps:
+        shown = TRANSFORMS.build(step)(shown)
+        made = shown['img'].shape[:2]
+        resized = resized or made
+        if made != resized:
+            fitting = f'take a tile that it leaves as it is, --tile {int(max(made) / model.factor)}'
+            way_out = 'leave --dynamic out' if dynamic else fitting
+            raise ValueError(
+                f'The test pipeline has {step["type"]}, which makes {made[0]}×{made[1]} pixels of '
+                f'{resized[0]}×{resized[1]}, and a graph does not: {way_out}.'
+            )
+
+
+def refuse_attention_in_windows(network: torch.nn.Module) -> None:
+    """Before torch is at it: what it works out of sizes padded to whole windows grows until no end is in sight."""
+    for name, module in network.named_modules():
+        window = getattr(module, 'window_size', None) or getattr(module, 'window', None)
+        if window:
+            raise ValueError(
+                f'{type(module).__name__} ("{name}") works in windows of side {window}, to which maps are padded, and '
+                f'torch {torch.__version__} does not finish a graph in which that depends on the size of the '
+                'picture: leave --dynamic out, and it takes tiles of one size (--tile).'
+            )

@@ -1,0 +1,77 @@
+"""What cannot become a graph is refused with its cause and a way out."""
+
+import pytest
+import torch
+from mmdet.models import RetinaHead
+from mmengine.config import Config
+from test_graphs import RESNET, write_model
+from toy import METHODS
+
+from mmest.onnx.export import export_onnx
+from mmest.onnx.own_sizes import refuse_other_sizes
+from mmest.prediction.model import Model
+
+
+@pytest.fixture(scope='module')
+def detector(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('detector')
+    return write_model(folder / 'model.pth', 'detection', METHODS['frozen'], backbone=RESNET)
+
+
+def with_step(checkpoint, out, **step):
+    """The checkpoint with one more step after the last one of its test pipeline but packing."""
+    content = torch.load(checkpoint, weights_only=True)
+    cfg = Config.fromstring(content['meta']['cfg'], '.py')
+    cfg.test_dataloader.dataset.pipeline.insert(-1, step)
+    content['meta']['cfg'] = cfg.pretty_text
+    torch.save(content, out)
+    return out
+
+
+VALUE = dict(pad_val=dict(img=(114, 114, 114)))
+PADDED = [
+    (dict(size=(96, 96)), 64, False, '96×96 pixels of 64×64.*a tile that it leaves as it is, --tile 96'),
+    (dict(size=(128, 96)), 64, False, '96×128 pixels of 64×64.*--tile 128'),
+    (dict(size_divisor=32), 80, False, '96×96 pixels of 80×80.*--tile 96'),
+    (dict(size=(96, 96)), 128, True, '96×96 pixels of 64×96.*leave --dynamic out'),
+    (dict(pad_to_square=True), 64, True, '96×96 pixels of 64×96.*leave --dynamic out'),
+]
+
+
+@pytest.mark.parametrize('how, tile, dynamic, said', PADDED)
+def test_a_test_pipeline_that_pads(detector, tmp_path, how, tile, dynamic, said):
+    checkpoint = with_step(detector, tmp_path / 'x.pth', type='Pad', **how, **VALUE)
+    with pytest.raises(ValueError, match=f'The test pipeline has mmdet.Pad, which makes {said}'):
+        export_onnx(checkpoint, tmp_path / 'x.onnx', tile=tile, dynamic=dynamic)
+    assert not (tmp_path / 'x.onnx').exists()
+
+
+@pytest.mark.parametrize('how', [dict(size=(64, 64)), dict(size=(32, 64)), dict(size_divisor=32)])
+def test_what_it_leaves_as_it_is_is_let_pass(detector, tmp_path, how):
+    model = Model(with_step(detector, tmp_path / 'x.pth', type='Pad', **how, **VALUE), None, 'cpu')
+    refuse_other_sizes(model, (64, 64), False)
+    with pytest.raises(ValueError, match='mmdet.Pad'):
+        refuse_other_sizes(model, (40, 40), False)
+
+
+def by_values(self, cls_scores, *rest, **named):
+    return cls_scores[0][: int(cls_scores[0].sum())]
+
+
+def unwritten(self, *args, **named):
+    raise AssertionError('it only supports with_nms=True')
+
+
+@pytest.mark.parametrize(
+    'head, dynamic, way_out',
+    [
+        (by_values, False, 'Predict from the checkpoint.'),
+        (unwritten, False, 'Predict from the checkpoint.'),
+        (unwritten, True, 'leave --dynamic out'),
+    ],
+)
+def test_a_head_that_is_no_graph(detector, tmp_path, monkeypatch, head, dynamic, way_out):
+    monkeypatch.setattr(RetinaHead, 'predict_by_feat', head)
+    with pytest.raises(ValueError, match='RetinaNet with RetinaHead cannot be written as an ONNX graph: ') as said:
+        export_onnx(detector, tmp_path / 'x.onnx', dynamic=dynamic)
+    assert way_out in str(said.value) and not (tmp_path / 'x.onnx').exists()
