@@ -39,9 +39,11 @@ class TrainingScale:
         factor, side = 1.0, None
         for step in _steps(_pipeline(cfg.get('train_dataloader')) or cfg.get('train_pipeline') or []):
             name, scale = _name(step), step.get('scale') or step.get('img_scale')
-            if 'Resize' in name and scale and side is None:
+            # A mosaic fits each image into a part of its canvas; what follows resizes the canvas.
+            if ('Resize' in name or 'Mosaic' in name) and scale and side is None:
+                keep_ratio = step.get('keep_ratio', 'Choice' in name or 'Mosaic' in name)
                 sides = _sides(scale)
-                factor, side = _factor(sides, image_size, step.get('keep_ratio', 'Choice' in name)), max(sides)
+                factor, side = _factor(sides, image_size, keep_ratio), max(sides)
             elif name in _CROPS and step.get('crop_size') and step.get('crop_type', 'absolute') == 'absolute':
                 side = max(_sides(step['crop_size']))
         if side is None:

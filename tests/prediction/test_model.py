@@ -115,6 +115,16 @@ def test_the_tile_is_what_training_showed(trained):
             [1024, 1024],
             (0.5, 1024),
         ),
+        (
+            [  # as RTMDet's: the canvas of a mosaic has twice the sides of what an image is fitted into
+                dict(type='CachedMosaic', img_scale=(640, 640), pad_val=114.0),
+                dict(type='RandomResize', scale=(1280, 1280), ratio_range=(0.1, 2.0), keep_ratio=True),
+                dict(type='RandomCrop', crop_size=(640, 640)),
+            ],
+            [1280, 720],
+            (0.5, 1280),
+        ),
+        ([dict(type='Mosaic', img_scale=(640, 640)), dict(type='Resize', scale=(99, 99))], [320, 200], (2, 320)),
         ([[dict(type='RandomChoiceResize', scales=[(9, 9)]), dict(type='Pack')]], [900, 700], (1, 900)),
         ([dict(type='Pack')], None, (1, 96)),
     ],
