@@ -4,7 +4,6 @@ import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +20,6 @@ from mmest.measure.synthetic_batch import synthetic_batch
 
 from .cell import Cell
 from .config_text import config_of_cell
-from .record import read_record
 
 _TRAINED = ('accuracy', 'sweep')
 _SIZES = dict(RandomCrop='crop_size', Resize='scale', RandomResize='scale')  # the first of these that a pipeline has
@@ -42,16 +40,14 @@ class Estimate:
     reason: str = ''
 
 
-def from_records(cells: list[Cell], folders: list[Path]) -> dict[str, Estimate]:
+def from_records(cells: list[Cell], records: list[dict]) -> dict[str, Estimate]:
     """What records of the same method and config took on a card or processor like this machine's, whatever the seed and
     the rate; cells without are left out.
     """
     took: dict[tuple, list[float]] = {}
-    for folder in folders:
-        for path in sorted(folder.glob('*.json')):
-            record = read_record(path)
-            if record and {'kind', 'wall_seconds', 'hardware'} <= record.keys() and not record['failed']:
-                took.setdefault(_like(record, record['hardware']), []).append(record['wall_seconds'])
+    for record in records:
+        if {'kind', 'wall_seconds', 'hardware'} <= record.keys() and not record['failed']:
+            took.setdefault(_like(record, record['hardware']), []).append(record['wall_seconds'])
     # Of each device once: a card's is asked of its driver.
     devices = {cell.name: cell.request.get('device') or get_device() for cell in cells}
     machines = {device: hardware(device) for device in set(devices.values()) if device != 'cuda' or is_cuda_available()}

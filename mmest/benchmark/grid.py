@@ -28,8 +28,7 @@ DEFAULTS: dict[str, dict] = dict(
 )
 _COMMON = dict(tunings=None, options={}, variant='')
 SWEEP = dict(factors=[0.3, 1.0, 3.0], held_out=0.2)
-#: Kinds that measure a training step, and what one depends on.
-_STEPS = ('memory', 'time', 'largest_batch')
+#: What a training step depends on.
 _STEP_PARTS = ('default_scope', 'model', 'optim_wrapper', 'memory')
 
 
@@ -68,12 +67,12 @@ def _cells(path: str) -> list[Cell]:
 def _with_config(cell: Cell) -> Cell:
     """The cell with what its methods and its config are now, so that its record says it whatever becomes of them."""
     about = cell.request
-    parts = _STEP_PARTS if about['kind'] in _STEPS else ()
-    methods = about['tunings'] if about['kind'] == 'time' else [about['method']]
+    parts = _STEP_PARTS if 'size' in about else ()  # of trainings all
+    methods = about.get('tunings') or [about['method']]
     found = [config_text(about['config'], about['options'], method, parts) for method in methods]
     tunings = [tuning for _, tuning in found]
     # Of a time cell, which has all its methods in one process, the text is the first one's.
-    asked = dict(tunings=dict(zip(methods, tunings))) if about['kind'] == 'time' else dict(tuning=tunings[0])
+    asked = dict(tunings=dict(zip(methods, tunings))) if 'tunings' in about else dict(tuning=tunings[0])
     return Cell(cell.name, {**about, **json.loads(json.dumps(asked)), 'config_text': found[0][0]})
 
 

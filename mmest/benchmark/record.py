@@ -7,20 +7,25 @@ from pathlib import Path
 def read_record(path: Path) -> dict | None:
     """The record of a cell; None where there is none, or none that can be read."""
     try:
-        record = json.loads(path.read_text(encoding='utf-8'))
+        return _record(path)
     except (FileNotFoundError, ValueError):
         return None
-    return record if isinstance(record, dict) and 'failed' in record else None
 
 
-def cut_files(folder: Path) -> list[Path]:
-    """JSON files of a folder that are none."""
-    return [path for path in sorted(folder.glob('*.json')) if not _is_json(path)]
+def read_folder(folder: Path) -> tuple[list[dict], list[Path]]:
+    """The records in a folder, and its files that should be JSON and are not."""
+    records, cut = [], []
+    for path in sorted(folder.glob('*.json')):
+        try:
+            record = _record(path)
+        except ValueError:
+            cut.append(path)
+        else:
+            records += [record] if record else []
+    return records, cut
 
 
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_text(encoding='utf-8'))
-    except ValueError:
-        return False
-    return True
+def _record(path: Path) -> dict | None:
+    """None where it is JSON of something else."""
+    content = json.loads(path.read_text(encoding='utf-8'))
+    return content if isinstance(content, dict) and 'failed' in content else None

@@ -14,7 +14,7 @@ from mmest.benchmark.again import AGAIN, draw_again
 from mmest.benchmark.done import is_done
 from mmest.benchmark.estimate import from_records, from_steps, summary
 from mmest.benchmark.grid import read_grid
-from mmest.benchmark.record import cut_files
+from mmest.benchmark.record import read_folder
 from mmest.benchmark.run import run_grid
 from mmest.benchmark.tables.repeated import read_again, repeated
 from mmest.benchmark.tables.results import read_results
@@ -118,10 +118,11 @@ def run(args: argparse.Namespace) -> None:
         out = args.out
         if args.again:
             cells, out = draw_again(cells, args.out, args.again, args.draw), args.out / AGAIN
-    for path in cut_files(args.out):
+    records, cut = read_folder(args.out)
+    for path in cut:
         console.print(f'{path} is cut off or no JSON, and counts as no record.', markup=False, soft_wrap=True)
     todo = [cell for cell in cells if not is_done(out / f'{cell.name}.json', cell.request)]
-    known = from_records(todo, [args.out])
+    known = from_records(todo, records)
     if args.estimate:
         unknown = [cell for cell in todo if cell.name not in known]
         for cell, estimate in track(from_steps(unknown), 'a step of each', total=len(unknown), console=console):

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.estimate import from_records, from_steps, summary, training_size, training_steps
 from mmest.benchmark.grid import read_grid
+from mmest.benchmark.record import read_folder
 from mmest.measure.environment import hardware
 
 
@@ -30,7 +31,7 @@ def test_records_of_other_seeds_and_rates_tell(tmp_path):
     (tmp_path / 'measured_by_hand.json').write_text(json.dumps(dict(config='a/b_est.py', wall_seconds=5)))
     cells = [cell('new', seed=7), cell('lora', method='lora'), cell('other', variant='other')]
     cells.append(cell('on_a_card', kind='memory', device='cuda'))
-    known = from_records(cells, [tmp_path])
+    known = from_records(cells, read_folder(tmp_path)[0])
     assert {name: e.seconds for name, e in known.items()} == dict(new=200)
     assert summary(cells, known, jobs=2) == '1 cells take about 0.0 h; of 3 it is not known.'
     assert 'not known' in summary(cells, {}, 1)
