@@ -1,5 +1,8 @@
 """How long a grid will take and how much memory it needs, before it starts."""
 
+import contextlib
+import io
+import json
 import math
 import statistics
 from collections.abc import Iterator
@@ -20,6 +23,7 @@ from mmest.measure.synthetic_batch import synthetic_batch
 
 from .cell import Cell
 from .config_text import config_of_cell
+from .tables.table import Column, Table
 
 _TRAINED = ('accuracy', 'sweep')
 _SIZES = dict(RandomCrop='crop_size', Resize='scale', RandomResize='scale')  # the first of these that a pipeline has
@@ -71,15 +75,26 @@ def from_steps(cells: list[Cell]) -> Iterator[tuple[Cell, Estimate]]:
     seeds and rates. Cells of other kinds than trainings are passed over.
     """
     known: dict[str, Estimate] = {}
+    steps: dict[str, int | FileNotFoundError] = {}
     for cell in cells:
         if cell.kind in _TRAINED:
             text = cell.request['config_text']
             if text not in known:
-                known[text] = _of_training(config_of_cell(cell.request), cell.request['tuning'])
+                known[text] = _of_training(config_of_cell(cell.request), cell.request['tuning'], steps)
             yield cell, known[text]
 
 
-def _of_training(cfg: Config, tuning: dict) -> Estimate:
+def _of_training(cfg: Config, tuning: dict, steps: dict[str, int | FileNotFoundError]) -> Estimate:
+    """Of one config; ``steps`` holds what was found of each schedule and data set, which methods share."""
+    of = json.dumps([cfg.train_cfg, cfg.train_dataloader], sort_keys=True, default=str)
+    if of not in steps:
+        try:
+            steps[of] = training_steps(cfg)
+        except FileNotFoundError as error:
+            steps[of] = error
+    # Before anything is measured: a step of a large model takes long on a CPU, and without data nothing trains.
+    if isinstance(steps[of], FileNotFoundError):
+        return Estimate(reason=f'{steps[of].filename or steps[of]} is not there')
     batch_size = cfg.train_dataloader.batch_size
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     try:
@@ -90,11 +105,7 @@ def _of_training(cfg: Config, tuning: dict) -> Estimate:
         report = measure_training_step(model, batch, optim_wrapper)
     except Exception as error:  # of whatever method or config: the others still have their estimate
         return Estimate(reason=f'{type(error).__name__}: {error}')
-    peak = report.allocator['max_allocated'] if report.allocator else report.peak
-    try:
-        return Estimate(step * training_steps(cfg), peak)
-    except FileNotFoundError as error:
-        return Estimate(peak=peak, reason=str(error))
+    return Estimate(step * steps[of], report.allocator['max_allocated'] if report.allocator else report.peak)
 
 
 def training_size(cfg: Config) -> tuple[int, int]:
@@ -113,7 +124,8 @@ def training_size(cfg: Config) -> tuple[int, int]:
 
 
 def _training_data(cfg: Config):
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+    # pycocotools prints what it does.
+    with DefaultScope.overwrite_default_scope(cfg.default_scope), contextlib.redirect_stdout(io.StringIO()):
         return DATASETS.build(cfg.train_dataloader.dataset)
 
 
@@ -149,3 +161,21 @@ def summary(cells: list[Cell], known: dict[str, Estimate], jobs: int) -> str:
     memory = f', with up to {max(peaks) / 2**30:.1f} GiB each' if peaks else ''
     unknown = f'; of {len(cells) - len(told)} it is not known' if len(told) < len(cells) else ''
     return f'{len(told)} cells take about {sum(told) / 3600 / jobs:.1f} h{memory}{unknown}.'
+
+
+def by_config(cells: list[Cell], known: dict[str, Estimate]) -> Table:
+    """A row for each config: its cells, the hours that they take one after another, the largest peak, and of how many
+    nothing is known.
+    """
+    of: dict[str, list[Estimate]] = {}
+    for cell in cells:
+        of.setdefault(cell.request['config'], []).append(known.get(cell.name, Estimate()))
+    rows = []
+    for config, estimates in of.items():
+        seconds = [e.seconds for e in estimates if e.seconds is not None]
+        peaks = [e.peak / 2**30 for e in estimates if e.peak]
+        hours = sum(seconds) / 3600 if seconds else None
+        unknown = len(estimates) - len(seconds) or None
+        rows.append([config, len(estimates), hours, max(peaks, default=None), unknown])
+    columns = [Column('config'), Column('cells'), Column('hours', '{:.1f}'), Column('GiB', '{:.1f}')]
+    return Table('', [*columns, Column('not known')], rows)

@@ -12,7 +12,7 @@ from rich.progress import track
 
 from mmest.benchmark.again import AGAIN, draw_again
 from mmest.benchmark.done import is_done
-from mmest.benchmark.estimate import from_records, from_steps, summary
+from mmest.benchmark.estimate import by_config, from_records, from_steps, summary
 from mmest.benchmark.grid import read_grid
 from mmest.benchmark.record import read_folder
 from mmest.benchmark.run import run_grid
@@ -124,11 +124,16 @@ def run(args: argparse.Namespace) -> None:
     todo = [cell for cell in cells if not is_done(out / f'{cell.name}.json', cell.request)]
     known = from_records(todo, records)
     if args.estimate:
-        unknown = [cell for cell in todo if cell.name not in known]
+        unknown, reasons = [cell for cell in todo if cell.name not in known and cell.kind in TRAINS], {}
         for cell, estimate in track(from_steps(unknown), 'a step of each', total=len(unknown), console=console):
             known[cell.name] = estimate
             if estimate.reason:
-                console.print(f'{cell.name}: {estimate.reason}', markup=False, highlight=False)
+                reasons.setdefault(estimate.reason, []).append(cell.name)
+        for reason, names in reasons.items():
+            more = f' and {len(names) - 1} more' if len(names) > 1 else ''
+            console.print(f'{names[0]}{more}: {reason}', markup=False, highlight=False, soft_wrap=True)
+        if todo:
+            console.print(Markdown(by_config(todo, known).markdown()))
     console.print(summary(todo, known, args.jobs), highlight=False)
     if args.estimate:
         return

@@ -6,9 +6,10 @@ import pytest
 from mmengine.config import Config
 
 from mmest.benchmark.cell import Cell
-from mmest.benchmark.estimate import from_records, from_steps, summary, training_size, training_steps
+from mmest.benchmark.estimate import by_config, from_records, from_steps, summary, training_size, training_steps
 from mmest.benchmark.grid import read_grid
 from mmest.benchmark.record import read_folder
+from mmest.cli import main
 from mmest.measure.environment import hardware
 
 
@@ -38,12 +39,30 @@ def test_records_of_other_seeds_and_rates_tell(tmp_path):
 
 
 def test_one_step_tells_of_all_seeds(config, tmp_path):
-    grid = tmp_path / 'grid.py'
-    grid.write_text(f"accuracy = [dict(configs=['{config('retinanet_swin_est')}'], tunings=['est'], seeds=[0, 1])]")
-    (one, first), (_, second) = from_steps(read_grid(str(grid)))
+    grid, name = tmp_path / 'grid.py', config('retinanet_swin_est')
+    grid.write_text(f"accuracy = [dict(configs=['{name}'], tunings=['est'], seeds=[0, 1])]")
+    (one, first), (other, second) = from_steps(read_grid(str(grid)))
     assert first is second and first.seconds > 0 and not first.reason
     assert first.peak > 2**20
     assert 'GiB' in summary([one], {one.name: first}, 1)
+    ((config_of_both, *row),) = by_config([one, other], {one.name: first}).rows
+    assert config_of_both.endswith('retinanet_swin_est.py')
+    assert row == [2, first.seconds / 3600, first.peak / 2**30, 1]
+
+
+def test_without_data_nothing_is_measured(config, tmp_path, monkeypatch, capsys):
+    """A step of each method takes hours on a CPU, and the data is not there for any of them."""
+    path, grid = config('retinanet_swin_est'), tmp_path / 'grid.py'
+    path.write_text(
+        f"{path.read_text()}train_dataloader['dataset'] = dict(ann_file='away.json')\n"
+        "train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=2)\n"
+    )
+    grid.write_text(f"accuracy = [dict(configs=['{path}'], tunings=['est', 'full'], seeds=[0, 1])]")
+    monkeypatch.setattr('mmest.benchmark.estimate.prepare', None)
+    main(['benchmark', str(grid), '--out', str(tmp_path / 'out'), '--estimate'])
+    said = ' '.join(capsys.readouterr().out.split())
+    assert 'and 3 more: ' in said and 'away.json is not there' in said
+    assert said.count('not there') == 1 and 'How long these 4 cells take is not known' in said
 
 
 @pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
