@@ -1,6 +1,7 @@
 """Make tables and figures of measurements and trainings. They are Markdown, CSV, LaTeX, SVG and PDF."""
 
 import argparse
+import os
 from pathlib import Path
 
 from mmengine.logging import MMLogger
@@ -74,7 +75,10 @@ def run(args: argparse.Namespace) -> None:
         texts |= {path: with_overview(path.read_text(), results) for path in args.into}
         if args.study:
             trials = read_trials(args.trials) if args.trials else []
-            texts[args.out / 'study.md'] = study(read_asked(args.study), results, trials, read_again(args.sources))
+            grid = Path(os.path.relpath(args.study, args.out)).as_posix()
+            texts[args.out / 'study.md'] = study(
+                grid, read_asked(args.study), results, trials, read_again(args.sources)
+            )
     Page(results, notes).write(args.out)
     if args.model_index:
         write_index(results, args.model_index)

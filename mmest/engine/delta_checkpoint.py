@@ -30,6 +30,7 @@ class DeltaCheckpoint(Hook):
 
     def __init__(self, guard: TrainingGuard) -> None:
         self._guard = guard
+        self._stored: list[str] = []
 
     def before_train(self, runner: Runner) -> None:
         for hook in runner.hooks:
@@ -42,7 +43,8 @@ class DeltaCheckpoint(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         kept = strip_frozen(tuned_backbones(bare(runner)), checkpoint, self._guard.frozen)
-        if kept:
+        if kept and kept != self._stored:  # the same for every checkpoint of a run, so said at the first
+            self._stored = kept
             runner.logger.warning(
                 f'{len(kept)} frozen tensors are stored in the checkpoint, first {kept[0]}: the init_cfg of the '
                 'backbone names no pretrained file that gives them back.'

@@ -59,7 +59,7 @@ def trial(variant: str, factor: float, seed: int, score: float) -> dict:
 
 
 def test_what_is_said_and_what_is_missing(folder):
-    page = study(ASKED, read_results([folder]), [])
+    page = study('../grid.py', ASKED, read_results([folder]), [])
     assert 'asks for 6 trainings beside their sweeps; 5 have a record, 1 are missing' in page
     assert '- net_small on sea: missing 1 of 6' in page
     assert 'EST 53.0, rank 1 of 3; +2.0 to full, more than a deviation (1 and 2 seeds); +12.5 to frozen' in page
@@ -79,7 +79,7 @@ def test_memory_stands_beside_and_ranks_those_that_need_little(folder):
         peak('full', 200, 'large'),
         peak('est', 60, 'large'),
     ]
-    page = study(ASKED, [*read_results([folder]), *peaks], [])
+    page = study('../grid.py', ASKED, [*read_results([folder]), *peaks], [])
     assert '| est | **53.0** | 1.0 | 25% |' in page and '| frozen | 40.5 ± 0.7 | 3.0 | 60% |' in page
     assert "rank 1 of 3 (1 of 1 under half of full's memory)" in page
 
@@ -104,7 +104,7 @@ def test_the_form_that_held_out_images_choose_stands_beside_both(folder):
         *(dict(ASKED[0], config=f'configs/detection/{data}/net_small_est.py') for data in ('land', 'moon')),
     ]
     results = [r for r in read_results([folder]) if (r.dataset, r.values['seed']) != ('sea', 0) or r.method != 'est']
-    _, _, page = study(asked, results, []).partition('## Which of the two forms')
+    _, _, page = study('../grid.py', asked, results, []).partition('## Which of the two forms')
     assert '| net_small on sea | 60.0 | 59.0 | est | 55.0 | 51.0 ± 1.4 |' in page
     assert '| net_small on land | 20.0 | 21.0 | steered_est | 76.0 | 70.0 |' in page and 'moon' not in page
     # est: +4 and -10; steered_est: -3 and +6.
@@ -121,7 +121,7 @@ def test_few_images_stand_beside_all_of_them(folder):
         for seed, value in enumerate(values):
             record = accuracy('sea', method, seed, value, variant=variant)
             (folder / f'{method} {variant} {seed}.json').write_text(json.dumps(record))
-    page = study(ASKED, read_results([folder]), [])
+    page = study('../grid.py', ASKED, read_results([folder]), [])
     _, _, few = page.partition('## With few training images')
     assert '| method | 5 % | 25 % | 100 % |' in few
     assert '| full | 20.0 ± 0.0 | 32.0 ± 2.8 | 51.0 ± 1.4 |' in few
@@ -138,7 +138,7 @@ def test_longer_trainings_stand_beside_their_time(folder):
     steps = [
         Result('time', 'net_small', 'sea', name, 's', values=dict(median=t)) for name, t in (('full', 4), ('est', 2))
     ]
-    _, _, longer = study(ASKED, [*read_results([folder]), *steps], []).partition('## With more steps')
+    _, _, longer = study('../grid.py', ASKED, [*read_results([folder]), *steps], []).partition('## With more steps')
     assert '| full | ×1 | 100% | 51.0 ± 1.4 |' in longer and '| est | ×1 | 50% | 53.0 |' in longer
     assert '| est | ×1.5 | 75% | 61.0 ± 1.4 |' in longer and '| est | ×2 | 100% | **64.0 ± 0.0** |' in longer
     assert '| frozen' not in longer.partition('## Where')[0]
@@ -156,7 +156,7 @@ def test_trials_stand_apart_with_their_rates_and_seeds(folder, tmp_path):
     with pytest.raises(ValueError, match=r'trial_12.json is no record that can be read .*Remove it'):
         read_trials(trials)
     (trials / 'trial_12.json').unlink()
-    page = study(ASKED, read_results([folder]), read_trials(trials))
+    page = study('../grid.py', ASKED, read_results([folder]), read_trials(trials))
     assert 'mIoU on 5 validation images after 10 steps of batch 4, from 2 views of each of 9 images' in page
     assert '| est | 51.0 | 52.0 ± 2.8 | 0.12 | 3 |' in page
     assert '| est, with stem | — | **60.0** | 0.12 | 1 |' in page
@@ -183,5 +183,6 @@ def test_the_command_writes_it_beside_the_tables(folder, tmp_path):
         path.write_text(json.dumps({**json.loads(path.read_text()), **record}))
     (folder / 'old.json').unlink()
     main(['tables', str(folder), '--study', str(grid), '--out', str(out)])
-    assert 'asks for 2 trainings beside their sweeps; 2 have a record' in (out / 'study.md').read_text()
+    page = (out / 'study.md').read_text()
+    assert 'The grid [`grid.py`](../grid.py)' in page and 'asks for 2 trainings beside their sweeps; 2 have a' in page
     assert (out / 'benchmarks.md').is_file()

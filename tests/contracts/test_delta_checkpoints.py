@@ -187,13 +187,15 @@ def test_refuses_a_damaged_delta(trained, weights, tmp_path, edit, message):
         load_checkpoint(model, str(tmp_path / 'bad.pth'))
 
 
-def test_is_whole_where_no_file_gives_the_backbone_back(tmp_path):
+def test_is_whole_where_no_file_gives_the_backbone_back(tmp_path, monkeypatch):
     cfg = runner_cfg('swin', METHODS['est'], 'none', tmp_path)
     cfg.model.backbone.backbone.pop('init_cfg')
     cfg.model.backbone.allow_random = True
-    r = Runner.from_cfg(cfg)
+    r, said = Runner.from_cfg(cfg), []
+    monkeypatch.setattr(r.logger, 'warning', said.append)
     r.train()
     file = torch.load(tmp_path / 'epoch_2.pth')
+    assert (tmp_path / 'epoch_1.pth').exists() and sum('are stored in the checkpoint' in one for one in said) == 1
     assert set(file['state_dict']) == set(r.model.state_dict()) | {f'backbone.{DELTA_KEY}'}
 
 

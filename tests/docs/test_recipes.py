@@ -14,6 +14,7 @@ from toy import build, image
 
 import mmest.datasets.official
 from mmest import TUNINGS
+from mmest.benchmark.grid import read_grid
 from mmest.cli import main
 from mmest.configs import configs_root
 from mmest.datasets.preparation import registry
@@ -72,3 +73,13 @@ def test_the_data_set(tmp_path, monkeypatch, capsys):
     for split, count in (('train', 2), ('val', 1)):
         data = DATASETS.build(dict(cfg[f'{split}_dataloader'].dataset, pipeline=[]))
         assert len(data) == count and data.metainfo['classes'] == ('water', 'sand', 'vegetation')
+
+
+def test_the_grid_of_ones_own_data(tmp_path):
+    guide = (ROOT / 'docs' / 'methods.md').read_text(encoding='utf-8')
+    text = re.search(r'```python\n(# compare.py\n.*?)```', guide, re.DOTALL)[1]
+    theirs = re.search(r"configs=\['(.*)'\]", text)[1]
+    assert Path(theirs).parent.name.endswith(Path(theirs).stem)  # as mmest train names its folders
+    (tmp_path / 'compare.py').write_text(text.replace(theirs, str(configs_root() / 'demo' / 'retinanet_swin_est.py')))
+    cells = read_grid(str(tmp_path / 'compare.py'))
+    assert len(cells) == 4 * (3 + 2) and sum(cell.kind == 'sweep' for cell in cells) == 12

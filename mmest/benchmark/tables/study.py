@@ -1,4 +1,4 @@
-"""The study of the fair ground in plain words: what was measured, what it says, and what is missing."""
+"""The study of a grid in plain words: what was measured, what it says, and what is missing."""
 
 import json
 import statistics
@@ -20,12 +20,11 @@ from .table import Column, Spread, Table
 
 _OURS = {'est': 'EST', 'steered_est': 'SteeredEST'}
 _FROZEN = 'frozen'
-_HEAD = """# Study: side-tuning on a fair ground
+_HEAD = """# Study
 
-Made by `mmest tables --study` from the JSON files in the repository; nobody types a figure. The fair ground is
-[`benchmarks/grids/accuracy.py`](../benchmarks/grids/accuracy.py): data sets whose validation ground is apart from the
-training ground, the same number of rates and seeds for every method. All compare at equal steps, unless a table says
-otherwise.
+Made by `mmest tables --study` from the JSON files of measurements; nobody types a figure. The grid
+[`{name}`]({link}) says what is compared, at which rates, and
+which part of the training images chooses among them. All compare at equal steps, unless a table says otherwise.
 """
 _CHOSEN = """Whether a backbone has to be steered is asked of the training images: both forms of EST were trained
 without a part of them and scored there, each at all rates of its sweep. The form that scores higher is taken.
@@ -49,12 +48,13 @@ validation images, later ones on a part of the training images that is held out.
 
 
 def study(
-    asked: Sequence[dict], results: Sequence[Result], trials: Sequence[dict], again: Sequence[Result] = ()
+    grid: str, asked: Sequence[dict], results: Sequence[Result], trials: Sequence[dict], again: Sequence[Result] = ()
 ) -> str:
     """The page.
 
     Args:
-        asked: of the grid of the fair ground, by :func:`mmest.benchmark.grid.read_asked`.
+        grid: path of the grid, from the page.
+        asked: of the grid, by :func:`mmest.benchmark.grid.read_asked`.
         results: of all records.
         trials: records of trials that did not fail.
         again: trainings that were run again, of :func:`mmest.benchmark.tables.repeated.read_again`.
@@ -62,7 +62,7 @@ def study(
     ground = unique(_ground(cell['config']) for cell in asked)
     mine = [r for r in results if r.kind == 'accuracy' and (r.dataset, r.model) in ground]
     old = [r for r in results if r.kind == 'accuracy' and (r.dataset, r.model) not in ground and not r.error]
-    parts = [_HEAD, '## What is measured\n', *_measured(asked, mine, old)]
+    parts = [_HEAD.format(name=Path(grid).name, link=grid), '## What is measured\n', *_measured(asked, mine, old)]
     if mine:
         parts += ['## What the records say\n', *_said(ground, mine, results)]
     table, verdict = chosen(mine)
