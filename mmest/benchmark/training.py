@@ -69,6 +69,8 @@ def training_config(request: dict, folder: Path, records: Path) -> tuple[Config,
     if chosen['factor'] is not None:
         scale_rate(cfg, chosen['factor'], request.get('factor_of') or (request.get('sweep') or {}).get('of'))
     cfg.merge_from_dict(dict(randomness=dict(seed=request['seed'])))
+    # Compared at equal steps, and what scores a training does not say when it ends.
+    cfg.custom_hooks = [hook for hook in cfg.get('custom_hooks') or [] if hook['type'] != 'EarlyStoppingHook']
     return cfg, chosen
 
 

@@ -10,7 +10,7 @@ from mmengine.registry import DATASETS, DefaultScope
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.held_out import hold_out, is_held_out, picture_of
 from mmest.benchmark.metrics import main_metric
-from mmest.benchmark.training import chosen_factor, scale_rate, train_and_score
+from mmest.benchmark.training import chosen_factor, scale_rate, train_and_score, training_config
 
 
 def contents(folder: Path) -> dict:
@@ -180,6 +180,17 @@ def test_a_training_is_scored_and_not_repeated(config, tmp_path):
     # As if it had been killed after its last checkpoint, before its record was written.
     again = train_and_score(dict(asked, factor=0.5, held_out=0.3), tmp_path / 'work', tmp_path)
     assert again['metrics'] == result['metrics'] and again['losses'] == result['losses']
+
+
+def test_validation_images_do_not_say_when_a_training_ends(config, tmp_path):
+    """As they do in trainings on own data."""
+    path = config('retinanet_swin_est')
+    path.write_text(f"{path.read_text()}custom_hooks = [dict(type='EarlyStoppingHook', monitor='coco/bbox_mAP')]\n")
+    text, tuning = config_text(str(path), {}, 'est')
+    request = dict(config=str(path), config_text=text, method='est', tuning=tuning, seed=0)
+    asked = [hook['type'] for hook in Config.fromfile(path).custom_hooks]
+    cfg, _ = training_config(request, tmp_path, tmp_path)
+    assert 'EarlyStoppingHook' in asked and [hook.type for hook in cfg.custom_hooks] == asked[:-1]
 
 
 def test_merged_detections_are_scored_on_the_held_out_pictures(tmp_path):
