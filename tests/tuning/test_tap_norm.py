@@ -7,7 +7,7 @@ from processes import run_in_processes
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mmest.tuning.side import tap_norm
-from mmest.tuning.side.tap_norm import TapNorm
+from mmest.tuning.side.tap_norm import TapNorm, taken_in_at_once
 
 
 def tap(images: int = 2) -> torch.Tensor:
@@ -42,6 +42,31 @@ def test_a_batch_that_overflowed_is_left_out():
         norm(h)
     torch.testing.assert_close(norm.eval()(h), normed(h, h), rtol=1e-3, atol=0.05)
     assert norm.num_batches_tracked == 2
+
+
+@pytest.mark.parametrize('drifts', [False, True])
+def test_taken_in_at_once_is_taken_in(drifts):
+    taps = [tap(2), tap(4)[..., :3], tap(2)[..., 1:]]
+    alone, together = ([TapNorm(h.shape[-1], drifts) for h in taps] for _ in range(2))
+    for norms in (alone, together):
+        norms[1](tap(6)[..., :3])  # has seen one more than the others
+    for h in zip(*[[h, 3 * h, h - 1] for h in taps]):
+        found = [norm(x) for norm, x in zip(alone, h)]
+        with taken_in_at_once(together):
+            before = together[0].running_mean.clone()
+            assert all(torch.equal(norm(x), y) for norm, x, y in zip(together, h, found))
+            assert torch.equal(together[0].running_mean, before)
+    for one, other in zip(alone, together):
+        assert all(torch.equal(value, other.state_dict()[name]) for name, value in one.state_dict().items())
+
+
+def test_a_batch_that_overflowed_at_one_tap_is_left_out_at_all():
+    fine, spoilt = TapNorm(4), TapNorm(4)
+    with taken_in_at_once([fine, spoilt]):
+        fine(tap())
+        spoilt(tap() * float('inf'))
+    assert torch.equal(fine.running_mean, torch.zeros(4)) and torch.equal(spoilt.running_var, torch.ones(4))
+    assert fine.num_batches_tracked == spoilt.num_batches_tracked == 0
 
 
 def test_an_image_alone_is_normed_by_all_that_were_seen():

@@ -19,7 +19,7 @@ from mmest.tuning.knobs import KernelSize, Ratios
 from mmest.tuning.side.detail import Detail
 from mmest.tuning.side.network import ExpandingSideNetwork
 from mmest.tuning.side.run_again import run_again
-from mmest.tuning.side.tap_norm import TapNorm
+from mmest.tuning.side.tap_norm import TapNorm, taken_in_at_once
 
 MULTIPLE = 8  # tensor cores want widths of this kind
 WIDTH = 96
@@ -77,13 +77,12 @@ class MultiChannelAdapterFusion(nn.Module):
         self.down = nn.Linear(channels, sum(widths))
         self.up = nn.Linear(sum(widths), channels)
         self.mix = nn.Parameter(torch.zeros(len(widths)))
-        self.register_buffer(
-            'adapter_of', torch.repeat_interleave(torch.arange(len(widths)), torch.tensor(widths)), persistent=False
-        )
+        self.widths = widths
 
     def forward(self, z: Tensor) -> Tensor:
         """B×H×W×d to B×H×W×d."""
-        weights = self.mix.softmax(0)[self.adapter_of]
+        # Not by an index, whose backward pass sorts.
+        weights = torch.cat([w.expand(width) for w, width in zip(self.mix.softmax(0), self.widths)])
         return F.linear(F.gelu(self.down(self.norm(z))), self.up.weight * weights, self.up.bias)
 
 
@@ -205,7 +204,8 @@ class EST(ExpandingSideNetwork):
     def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
         # Before the rest, so that its backward pass, in which its maps are made again, comes last.
         fine = None if self.detail is None else self.detail(image, tuple(features[0].shape[-2:]))
-        outputs = super().forward(features, taps, image)
+        with taken_in_at_once(self.tap_norms or ()):
+            outputs = super().forward(features, taps, image)
         if fine is not None:
             outputs[0] = outputs[0] + fine
         return outputs
