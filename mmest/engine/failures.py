@@ -26,7 +26,7 @@ def explain(error: BaseException, cfg: Config) -> str | None:
         error: with its traceback.
         cfg: the config of the training.
     """
-    for of_kind in (_memory, _argument, _optimizer, _own, _package, _metric, _part, _worker, _disk):
+    for of_kind in (_memory, _argument, _optimizer, _own, _package, _metric, _part, _processes, _worker, _disk):
         sentence = of_kind(error, cfg)
         if sentence:
             return ' '.join(sentence.split())
@@ -135,6 +135,23 @@ def _part(error: BaseException, cfg: Config) -> str | None:
     built = isinstance(error, (AssertionError, ValueError)) and said and not _from(error, 'run_iter')
     inside = _frames(error)[-1].f_globals.get('__name__', '') if built else ''
     return f'The config {cfg.filename} does not fit: {said}' if inside.startswith('mmengine.') else None
+
+
+def _processes(error: BaseException, cfg: Config) -> str | None:
+    """What trains of a model, and what gets gradients, are not the same to torch's training in several processes."""
+    if 'find_unused_parameters=True' in str(error):
+        return (
+            'Part of what trains got no gradient in the last step, which several processes do not agree to. If the '
+            'neck passes over the first maps of the backbone (start_level), take these out of out_indices and '
+            'in_channels; '
+            'else pass --cfg-options find_unused_parameters=True.'
+        )
+    if 'marked as ready twice' in str(error) or 'marked ready twice' in str(error):
+        return (
+            'Blocks that run again in the backward pass (with_cp, --memory blocks_recomputed) and '
+            'find_unused_parameters=True do not go together in several processes: leave one of them out.'
+        )
+    return None
 
 
 def _worker(error: BaseException, cfg: Config) -> str | None:

@@ -170,8 +170,10 @@ def build_runner(cfg: Config, launcher: str) -> Runner:
         runner = TunedRunner.from_cfg(cfg)
     count_ignored_pixels(runner.model)
     # Its loaders are not built yet, and its config, which goes into checkpoints, stays as it is.
-    for loader in (runner._train_dataloader, runner._val_dataloader, runner._test_dataloader):
-        use_reader(loader, not framework_of(cfg).detects, cfg.get('image_scale'))
+    loaders = [runner._train_dataloader, runner._val_dataloader, runner._test_dataloader]
+    # Of hooks that have a training go on with another pipeline.
+    later = [hook.switch_pipeline for hook in runner.hooks if hasattr(hook, 'switch_pipeline')]
+    use_reader([*loaders, *later], not framework_of(cfg).detects, cfg.get('image_scale'))
     return runner
 
 

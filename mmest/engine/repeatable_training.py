@@ -55,3 +55,18 @@ def _reasons(runner: Runner, meta: dict) -> Iterator[str]:
             'begins anew while the steps count on. Write checkpoints by epochs '
             '(default_hooks.checkpoint.by_epoch=True), and resume with the same images and batch.'
         )
+    cached = [name for name in _transforms(loop.dataloader.dataset) if name.startswith('Cached')]
+    if cached and not loop.dataloader.num_workers:
+        yield (
+            f'{cached[0]} mixes in images of epochs before, which it keeps in this process '
+            '(train_dataloader.num_workers=0) and no checkpoint has. Train with num_workers=1 or more to repeat losses.'
+        )
+
+
+def _transforms(dataset: object) -> Iterator[str]:
+    """Names of the transforms of a data set, however it is wrapped."""
+    while dataset is not None:
+        steps = getattr(dataset, 'pipeline', None)
+        for step in getattr(steps, 'transforms', steps) or ():
+            yield type(step).__name__
+        dataset = getattr(dataset, 'dataset', None)

@@ -135,3 +135,23 @@ def check_resume(runner: Runner, checkpoint: dict) -> None:
             'belong to different trainings. Resume with the config that it was trained with, or start a new '
             'training from its weights: --cfg-options load_from=FILE.'
         )
+    there, here = (_hyperparameters(groups) for groups in (groups, runner.optim_wrapper.optimizer.param_groups))
+    if there != here:
+        raise ValueError(
+            f'The optimizer in the checkpoint is another one: it has {", ".join(sorted(there - here)) or "less"}, and '
+            f'{type(runner.optim_wrapper.optimizer).__name__} of the config has {", ".join(sorted(here - there))}. '
+            'Resume with the config that it was trained with, or start a new training from its weights: --cfg-options '
+            'load_from=FILE.'
+        )
+
+
+def _hyperparameters(groups: list[dict]) -> set[str]:
+    """Names of the numbers that tell kinds of optimizers apart; switches come and go with versions of torch."""
+    numbers = (int, float, tuple, list)
+    shared = ('params', 'param_names', 'lr', 'initial_lr', 'lr_scale')
+    return {
+        name
+        for group in groups
+        for name, value in group.items()
+        if name not in shared and isinstance(value, numbers) and not isinstance(value, bool)
+    }

@@ -4,13 +4,22 @@ import inspect
 
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from mmest.anatomy.blocks import find_block_names
+from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.levers.base import Lever
+from mmest.levers.recomputing import recompute
 from mmest.registry import TUNINGS
 
 
 class BlocksRecomputed(Lever):
-    """``with_cp=True`` of the backbone, or ``recompute_all=True`` of a method that runs blocks again by itself."""
+    """``with_cp=True`` of the backbone, or ``recompute_all=True`` of a method that runs blocks again by itself.
+
+    Batch norms that gather statistics would take a batch in twice by ``with_cp``; a backbone of such has its blocks run
+    again in another way, by which they take it in once.
+    """
 
     name = 'blocks_recomputed'
     does = 'run the blocks of a backbone that trains again in backward'
@@ -34,3 +43,18 @@ class BlocksRecomputed(Lever):
             cfg.model.backbone.tuning.recompute_all = True
         else:
             cfg.model.backbone.backbone.with_cp = True
+
+    def put_on(self, model: nn.Module) -> list[str]:
+        for _, tuned in tuned_backbones(model):
+            by_cp = [module for module in tuned.backbone.modules() if getattr(module, 'with_cp', False)]
+            blocks = [tuned.backbone.get_submodule(name) for name in find_block_names(tuned.backbone)]
+            if by_cp and any(_gathers(module) for block in blocks for module in block.modules()):
+                for module in by_cp:
+                    module.with_cp = False
+                for block in blocks:
+                    recompute(block)
+        return []
+
+
+def _gathers(module: nn.Module) -> bool:
+    return isinstance(module, _BatchNorm) and module.training and module.track_running_stats

@@ -161,6 +161,8 @@ def test_early_stopping_by_a_metric_that_there_is_not(cfg, validation):
         (RuntimeError('DataLoader worker (pid 3) is killed by signal: Killed.'), 'ended from outside'),
         (OSError(errno.ENOSPC, 'No space left on device'), 'No space left on device. Make room'),
         (PermissionError(errno.EACCES, 'Permission denied', '/x'), r'\(/x\) failed: Permission denied'),
+        (RuntimeError('... `find_unused_parameters=True` to ...'), 'got no gradient in the last step, .*start_level'),
+        (RuntimeError('Parameter at index 116 has been marked as ready twice.'), 'do not go together in several'),
         (ModuleNotFoundError("No module named 'wandb'", name='wandb'), r'\(pip install wandb\)'),
     ],
 )

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from mmcv.transforms import Compose
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import DATASETS
@@ -114,6 +115,14 @@ def test_what_keeps_the_losses_from_being_the_same_is_said(resume, monkeypatch, 
     assert len(texts) == (said is not None) and (not said or re.search(said, texts[0]))
 
 
+def test_images_that_a_process_keeps_from_epoch_to_epoch_are_said(resume, monkeypatch):
+    warned = []
+    monkeypatch.setattr(MMLogger, 'warning', lambda self, text, *args: warned.append(str(text)))
+    monkeypatch.setattr(ToyData, 'pipeline', Compose([dict(type='mmdet.CachedMosaic')]), raising=False)
+    resume()
+    assert any('CachedMosaic mixes in images of epochs before' in text for text in warned)
+
+
 @pytest.mark.parametrize('edit', [lambda f: f['meta'].pop('epoch'), lambda f: f.pop('message_hub')])
 def test_it_does_not_say_how_far_it_was(resume, edit):
     with pytest.raises(ValueError, match='cannot be resumed from: .* load_from=FILE'):
@@ -148,6 +157,12 @@ def test_an_optimizer_of_other_groups(resume):
 
     with pytest.raises(ValueError, match='The optimizer in the checkpoint holds groups of .* different trainings'):
         resume(edit)
+
+
+@pytest.mark.parametrize('kind', [dict(type='SGD', momentum=0.9), dict(type='RMSprop')])
+def test_another_optimizer(resume, kind):
+    with pytest.raises(ValueError, match=f'is another one: it has betas.*, and {kind["type"]} of the config has .*mom'):
+        resume(optim_wrapper=dict(optimizer=dict(kind, _delete_=True, lr=1e-3, weight_decay=0.01)))
 
 
 def test_a_new_run_does_not_mix_with_another(folder, tmp_path):

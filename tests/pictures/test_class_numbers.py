@@ -5,7 +5,9 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import TRANSFORMS
 from PIL import Image
+from toy import METHODS, runner_cfg
 
+from mmest.engine.launch import build_runner
 from mmest.pictures import UnusableImage, read_mask
 from mmest.pictures.transforms import LoadImage, LoadMask, use_reader
 
@@ -97,6 +99,18 @@ def test_loaders_are_swapped_wherever_they_stand():
     use_reader(boxes, False)
     assert [one['type'] for one in boxes['pipeline']] == ['LoadAnnotations'] * 2
     assert repr(TRANSFORMS.build(first.pipeline[0])) == 'LoadImage(scale=(0.0, 9.0))'
+
+
+def test_a_pipeline_that_a_training_changes_to_reads_as_the_first_does(weights, tmp_path):
+    later = [dict(type='LoadImageFromFile', backend_args=None), dict(type='LoadAnnotations', with_bbox=True)]
+    switch = dict(type='mmdet.PipelineSwitchHook', switch_epoch=1, switch_pipeline=later)
+    cfg = runner_cfg('swin', METHODS['est'], weights['swin'], tmp_path, image_scale=(0, 9))
+    cfg.custom_hooks = [*cfg.custom_hooks, switch]
+    runner = build_runner(cfg, 'none')
+    (hook,) = (hook for hook in runner.hooks if hasattr(hook, 'switch_pipeline'))
+    assert [step['type'] for step in hook.switch_pipeline] == ['LoadImage', 'LoadAnnotations']
+    assert tuple(hook.switch_pipeline[0]['scale']) == (0, 9)
+    assert runner.cfg.custom_hooks[-1].switch_pipeline[0].type == 'LoadImageFromFile'
 
 
 def test_remote_files_are_fetched_as_mmengine_does(tmp_path, monkeypatch):
