@@ -143,8 +143,7 @@ def _processes(error: BaseException, cfg: Config) -> str | None:
         return (
             'Part of what trains got no gradient in the last step, which several processes do not agree to. If the '
             'neck passes over the first maps of the backbone (start_level), take these out of out_indices and '
-            'in_channels; '
-            'else pass --cfg-options find_unused_parameters=True.'
+            'in_channels; else pass --cfg-options find_unused_parameters=True.'
         )
     if 'marked as ready twice' in str(error) or 'marked ready twice' in str(error):
         return (

@@ -16,7 +16,7 @@ from typing import Any
 from mmest.files import write_json
 
 # Raised whenever the same files would give other facts or other sentences.
-VERSION = 2
+VERSION = 3
 
 
 def cache_folder() -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mmest.datasets.checks.boxes import around, boxes_of, cut, left_out, refuse_corners, unusable
 from mmest.datasets.checks.images import Listing, headers
+from mmest.datasets.checks.outlines import readable
 from mmest.datasets.checks.report import contents, count, nearly, some
 from mmest.datasets.text import decode, encoding_of
 
@@ -276,15 +277,32 @@ def _annotations(file: CocoFile, use: Use, sizes: dict, numbers: dict) -> None:
         **{reason: mask & ~orphans & ~homeless for reason, mask in unusable(boxes, frame).items()},
     }
     if use.with_masks:
-        bare = np.array([not one.get('segmentation') for one in annotations])
         taken = np.any(list(reasons.values()), axis=0)
-        reasons['have no outline (segmentation), which the config needs'] = bare & ~taken
+        reasons |= {reason: mask & ~taken for reason, mask in _outlines(file, sizes).items()}
     reasons = {reason: mask for reason, mask in reasons.items() if mask.any()}
     for sentence in left_out(ids, reasons, file.path):
         file.notes.append(sentence)
         file.changed = True
     kept = ~np.any([np.zeros(len(ids), bool), *reasons.values()], axis=0)
     _complete(file, kept, boxes, frame, areas)
+
+
+def _outlines(file: CocoFile, sizes: dict) -> dict[str, np.ndarray]:
+    """Leave out polygons that cannot be read; which annotations have no outline that can, by reason."""
+    annotations, unread, parts = file.content['annotations'], {}, 0
+    for number, one in enumerate(annotations):
+        if one.get('image_id') not in sizes:
+            continue
+        given = one.get('segmentation')
+        outline, reason = readable(given, sizes[one['image_id']])
+        if reason:
+            unread.setdefault(reason, np.zeros(len(annotations), bool))[number] = True
+        elif outline != given:
+            parts += len(given) - len(outline)
+            one['segmentation'] = outline
+    if parts:
+        file.change(f'{count(parts, "polygon")} of outlines cannot be read and are left out; the rest of each is used.')
+    return unread
 
 
 def _as_numbers(file: CocoFile, key: str, known: dict) -> None:
