@@ -145,7 +145,7 @@ def _processes(error: BaseException, cfg: Config) -> str | None:
             'neck passes over the first maps of the backbone (start_level), take these out of out_indices and '
             'in_channels; else pass --cfg-options find_unused_parameters=True.'
         )
-    if 'marked as ready twice' in str(error) or 'marked ready twice' in str(error):
+    if 'marked as ready twice' in str(error):
         return (
             'Blocks that run again in the backward pass (with_cp, --memory blocks_recomputed) and '
             'find_unused_parameters=True do not go together in several processes: leave one of them out.'

@@ -65,8 +65,8 @@ def _reasons(runner: Runner, meta: dict) -> Iterator[str]:
 
 def _transforms(dataset: object) -> Iterator[str]:
     """Names of the transforms of a data set, however it is wrapped."""
-    while dataset is not None:
-        steps = getattr(dataset, 'pipeline', None)
-        for step in getattr(steps, 'transforms', steps) or ():
-            yield type(step).__name__
-        dataset = getattr(dataset, 'dataset', None)
+    steps = getattr(dataset, 'pipeline', None)
+    yield from (type(step).__name__ for step in getattr(steps, 'transforms', steps) or ())
+    for inner in (getattr(dataset, 'dataset', None), *getattr(dataset, 'datasets', ())):
+        if inner is not None:
+            yield from _transforms(inner)
