@@ -184,5 +184,6 @@ def test_the_command_writes_it_beside_the_tables(folder, tmp_path):
     (folder / 'old.json').unlink()
     main(['tables', str(folder), '--study', str(grid), '--out', str(out)])
     page = (out / 'study.md').read_text()
-    assert 'The grid [`grid.py`](../grid.py)' in page and 'asks for 2 trainings beside their sweeps; 2 have a' in page
+    assert 'The grid\n[`grid.py`](../grid.py) says' in page
+    assert 'asks for 2 trainings beside their sweeps; 2 have a record' in page
     assert (out / 'benchmarks.md').is_file()

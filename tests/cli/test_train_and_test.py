@@ -135,8 +135,9 @@ def test_processes_on_the_cpu_normalise_each_their_batch(monkeypatch):
     assert cfg.model.decode_head.norm_cfg.type == 'SyncBN'
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     monkeypatch.setattr(torch.distributed, 'init_process_group', lambda backend: None)
-    loaders = dict.fromkeys(('_train_dataloader', '_val_dataloader', '_test_dataloader'))
-    monkeypatch.setattr(launch.Runner, 'from_cfg', lambda cfg: SimpleNamespace(model=torch.nn.Identity(), **loaders))
+    parts = dict.fromkeys(('_train_dataloader', '_val_dataloader', '_test_dataloader'))
+    parts.update(model=torch.nn.Identity(), hooks=[])
+    monkeypatch.setattr(launch.Runner, 'from_cfg', lambda cfg: SimpleNamespace(**parts))
     launch.build_runner(cfg, 'pytorch')
     assert 'SyncBN' not in str(cfg.model)
 
