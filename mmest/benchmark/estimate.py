@@ -71,17 +71,16 @@ def _like(request: dict, machine: str) -> tuple:
 
 
 def from_steps(cells: list[Cell]) -> Iterator[tuple[Cell, Estimate]]:
-    """What one training step of each cell says, on synthetic images of the config's size: one measurement for all
-    seeds and rates. Cells of other kinds than trainings are passed over.
+    """What one training step of each cell that trains says, on synthetic images of the config's size: one measurement
+    for all seeds and rates.
     """
     known: dict[str, Estimate] = {}
     steps: dict[str, int | FileNotFoundError] = {}
     for cell in cells:
-        if cell.kind in _TRAINED:
-            text = cell.request['config_text']
-            if text not in known:
-                known[text] = _of_training(config_of_cell(cell.request), cell.request['tuning'], steps)
-            yield cell, known[text]
+        text = cell.request['config_text']
+        if text not in known:
+            known[text] = _of_training(config_of_cell(cell.request), cell.request['tuning'], steps)
+        yield cell, known[text]
 
 
 def _of_training(cfg: Config, tuning: dict, steps: dict[str, int | FileNotFoundError]) -> Estimate:

@@ -5,12 +5,11 @@ import inspect
 from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmest.anatomy.blocks import find_block_names
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.levers.base import Lever
-from mmest.levers.recomputing import recompute
+from mmest.levers.recomputing import gathering, recompute
 from mmest.registry import TUNINGS
 
 
@@ -48,13 +47,9 @@ class BlocksRecomputed(Lever):
         for _, tuned in tuned_backbones(model):
             by_cp = [module for module in tuned.backbone.modules() if getattr(module, 'with_cp', False)]
             blocks = [tuned.backbone.get_submodule(name) for name in find_block_names(tuned.backbone)]
-            if by_cp and any(_gathers(module) for block in blocks for module in block.modules()):
+            if by_cp and any(gathering(block) for block in blocks):
                 for module in by_cp:
                     module.with_cp = False
                 for block in blocks:
                     recompute(block)
         return []
-
-
-def _gathers(module: nn.Module) -> bool:
-    return isinstance(module, _BatchNorm) and module.training and module.track_running_stats

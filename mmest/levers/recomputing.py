@@ -37,9 +37,14 @@ def _run(inner: Callable, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
     return recomputed(module, partial(inner, module, **kwargs), *args)
 
 
+def gathering(module: nn.Module) -> list[_BatchNorm]:
+    """The batch norms of a module that gather statistics."""
+    return [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
+
+
 @contextmanager
 def _statistics_at_rest(module: nn.Module) -> Iterator[None]:
-    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
+    norms = gathering(module)
     before = [(norm.momentum, norm._buffers['num_batches_tracked']) for norm in norms]
     for norm, (_, batches) in zip(norms, before):
         # What the batch adds to the statistics is nothing; without statistics backward would keep other tensors.
