@@ -1,64 +1,13 @@
 """Annotation files in COCO format: what cannot be used is refused or left out, what is missing is filled in."""
 
-import json
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from mmest.datasets.checks.boxes import around, boxes_of, cut, left_out, refuse_corners, unusable
+from mmest.datasets.checks.coco_file import CocoFile, Use, hashable, read, require
 from mmest.datasets.checks.images import Listing, headers
-from mmest.datasets.checks.outlines import readable
+from mmest.datasets.checks.objects import check_objects
 from mmest.datasets.checks.report import contents, count, nearly, some
-from mmest.datasets.text import decode, encoding_of
-
-
-@dataclass(frozen=True)
-class Use:
-    """What a data set wants of its annotation file.
-
-    Args:
-        option: its key in the config, for messages.
-        classes: names in the order of the labels.
-        trains: whether images are learned from it; else it is the truth of a score.
-        with_masks: whether outlines are needed besides boxes.
-        passes_over_empty: whether images without an object are not used.
-        scale: the rule for images that have not 8 bits.
-    """
-
-    option: str
-    classes: Sequence[str]
-    trains: bool
-    with_masks: bool = False
-    passes_over_empty: bool = False
-    scale: Sequence[float] | None = None
-
-
-@dataclass
-class CocoFile:
-    """An annotation file under inspection; its content is what the run will read.
-
-    Args:
-        path: the file, which is never changed.
-        content: its JSON.
-        notes: what was filled in or left out.
-        changed: whether the content differs from the file.
-    """
-
-    path: Path
-    content: dict
-    notes: list[str] = field(default_factory=list)
-    changed: bool = False
-
-    def say(self, what: str) -> None:
-        self.notes.append(f'{self.path}: {what}')
-
-    def change(self, what: str) -> None:
-        self.say(what)
-        self.changed = True
 
 
 def inspect(path: Path, folder: Path, files: Listing, use: Use) -> CocoFile:
@@ -74,57 +23,17 @@ def inspect(path: Path, folder: Path, files: Listing, use: Use) -> CocoFile:
         FileNotFoundError: images are missing.
         ValueError: the file or an image cannot be read, or what it means is in doubt.
     """
-    file = _read(path)
+    file = read(path)
     numbers = _categories(file, use)
     sizes = _images(file, folder, files, use)
-    _annotations(file, use, sizes, numbers)
+    check_objects(file, use, sizes, numbers)
     _usage(file, use)
     return file
 
 
-def _read(path: Path) -> CocoFile:
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ValueError(f'The annotation file {path} cannot be read: {error.strerror}.') from error
-    try:
-        content = json.loads(decode(raw))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f'{path} is not valid JSON: {error}. Copy or export it again.') from error
-    if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in ('images', 'categories')):
-        raise ValueError(
-            f'{path} is not in COCO format, which has the lists "images", "annotations" and "categories". Export it as '
-            'COCO JSON, or choose the type of data set that reads it.'
-        )
-    file = CocoFile(path, content)
-    if raw[:3] == b'\xef\xbb\xbf' or encoding_of(raw) != 'utf-8':
-        file.change(
-            f'is {encoding_of(raw).upper().replace("-SIG", " with a mark")}; the run reads a copy in plain UTF-8.'
-        )
-    if not isinstance(content.get('annotations', []), list):
-        raise ValueError(f'{path}: "annotations" is no list. Export the file again.')
-    if 'annotations' not in content:
-        content['annotations'] = []
-        file.change('has no list "annotations", which is taken for one without objects.')
-    for key in ('images', 'categories', 'annotations'):
-        if not all(isinstance(one, dict) for one in content[key]):
-            raise ValueError(f'{path}: an entry of "{key}" is not an object of JSON. Export the file again.')
-    return file
-
-
-def _require(file: CocoFile, kind: str, keys: Sequence[str]) -> None:
-    for number, one in enumerate(file.content[kind]):
-        for key in keys:
-            if one.get(key) is None or one[key] == '' or isinstance(one[key], (dict, list)):
-                raise ValueError(
-                    f'{file.path}: entry {number} of "{kind}" (id {one.get("id")}) has no {key}. Add it or export the '
-                    'file again.'
-                )
-
-
 def _categories(file: CocoFile, use: Use) -> dict:
     """Give the categories the order of the classes, as mmdet numbers labels by it; class numbers by category id."""
-    _require(file, 'categories', ('id', 'name'))
+    require(file, 'categories', ('id', 'name'))
     categories = [dict(one, name=str(one['name'])) for one in file.content['categories']]
     by_id: dict = {}
     for one in categories:
@@ -141,7 +50,7 @@ def _categories(file: CocoFile, use: Use) -> dict:
     if repeated:
         file.change(f'the category {some(repeated)} is there under several ids, which are taken for one.')
         for one in file.content['annotations']:
-            if _hashable(one.get('category_id')) in by_id:
+            if hashable(one.get('category_id')) in by_id:
                 one['category_id'] = entries[by_id[one['category_id']]]['id']
     absent = [name for name in use.classes if name not in names]
     if absent:
@@ -171,13 +80,9 @@ def _refuse_unknown(path: Path, names: list[str], other: list[str], use: Use) ->
     )
 
 
-def _hashable(value: object) -> object:
-    return None if isinstance(value, (dict, list)) else value
-
-
 def _images(file: CocoFile, folder: Path, files: Listing, use: Use) -> dict:
     """Sizes of the images, (width, height) by id."""
-    _require(file, 'images', ('id', 'file_name'))
+    require(file, 'images', ('id', 'file_name'))
     images = file.content['images']
     if not images:
         raise ValueError(f'{file.path} names no image. Export it again.')
@@ -248,128 +153,6 @@ def _sizes(file: CocoFile, folder: Path, found: dict[str, list]) -> None:
         filled += 1
     if filled:
         file.change(f'width and height of {count(filled, "image")} are filled in from the image files.')
-
-
-def _annotations(file: CocoFile, use: Use, sizes: dict, numbers: dict) -> None:
-    annotations = file.content['annotations']
-    if not annotations:
-        return
-    _as_numbers(file, 'image_id', sizes)
-    _as_numbers(file, 'category_id', numbers)
-    outlined = 0
-    for one in annotations:
-        if not one.get('bbox') and (box := around(one.get('segmentation'))):
-            one['bbox'] = box
-            outlined += 1
-    if outlined:
-        file.change(f'the bbox of {count(outlined, "object")} was missing: taken from the outline.')
-    ids = [one.get('id') for one in annotations]
-    boxes = boxes_of(annotations, file.path)
-    nowhere = (np.nan, np.nan)
-    frame = np.array([sizes.get(one.get('image_id'), nowhere) for one in annotations], float)
-    areas = np.array([_positive(one.get('area')) for one in annotations])
-    refuse_corners(boxes, frame, areas, ids, file.path)
-    orphans = np.array([one.get('image_id') not in sizes for one in annotations])
-    homeless = np.array([one.get('category_id') not in numbers for one in annotations]) & ~orphans
-    reasons = {
-        'name an image that the file does not have': orphans,
-        'name a category that the file does not have': homeless,
-        **{reason: mask & ~orphans & ~homeless for reason, mask in unusable(boxes, frame).items()},
-    }
-    if use.with_masks:
-        taken = np.any(list(reasons.values()), axis=0)
-        reasons |= {reason: mask & ~taken for reason, mask in _outlines(file, sizes).items()}
-    reasons = {reason: mask for reason, mask in reasons.items() if mask.any()}
-    for sentence in left_out(ids, reasons, file.path):
-        file.notes.append(sentence)
-        file.changed = True
-    kept = ~np.any([np.zeros(len(ids), bool), *reasons.values()], axis=0)
-    _complete(file, kept, boxes, frame, areas)
-
-
-def _outlines(file: CocoFile, sizes: dict) -> dict[str, np.ndarray]:
-    """Leave out polygons that cannot be read; which annotations have no outline that can, by reason."""
-    annotations, unread, parts = file.content['annotations'], {}, 0
-    for number, one in enumerate(annotations):
-        if one.get('image_id') not in sizes:
-            continue
-        given = one.get('segmentation')
-        outline, reason = readable(given, sizes[one['image_id']])
-        if reason:
-            unread.setdefault(reason, np.zeros(len(annotations), bool))[number] = True
-        elif outline != given:
-            parts += len(given) - len(outline)
-            one['segmentation'] = outline
-    if parts:
-        file.change(f'{count(parts, "polygon")} of outlines cannot be read and are left out; the rest of each is used.')
-    return unread
-
-
-def _as_numbers(file: CocoFile, key: str, known: dict) -> None:
-    """An id is not a text where the ids that it refers to are numbers, or the reverse."""
-    by_text = {str(other): other for other in known}
-    for one in file.content['annotations']:
-        value = one.get(key)
-        if isinstance(value, (dict, list)):
-            raise ValueError(f'{file.path}: annotation {one.get("id")} has the {key} {value!r}. Expected one id.')
-        if value is not None and value not in known and str(value) in by_text:
-            raise ValueError(
-                f'{file.path}: annotation {one.get("id")} has the {key} {value!r}, but what it names has the id '
-                f'{by_text[str(value)]!r}: a number here and a text there. Write both as numbers.'
-            )
-
-
-def _positive(area: object) -> float:
-    return float(area) if isinstance(area, (int, float)) and area > 0 and np.isfinite(area) else np.nan
-
-
-def _complete(file: CocoFile, kept: np.ndarray, boxes: np.ndarray, frame: np.ndarray, areas: np.ndarray) -> None:
-    inside, beyond = cut(boxes, frame)
-    annotations = file.content['annotations']
-    crowd = 0
-    for number in np.flatnonzero(kept & np.isnan(areas)):
-        annotations[number]['area'] = float(inside[number, 2] * inside[number, 3])
-    # An outline stays as it is, and its box with it.
-    beyond &= kept & np.array([not one.get('segmentation') for one in annotations])
-    for number in np.flatnonzero(beyond):
-        annotations[number]['bbox'] = inside[number].tolist()
-    for one in annotations:
-        value = one.get('iscrowd')
-        if value not in (0, 1):
-            if value not in (None, '0', '1'):
-                raise ValueError(
-                    f'{file.path}: annotation {one.get("id")} has iscrowd {value!r}. Expected 0 or 1 (an area that '
-                    'counts neither as object nor as background).'
-                )
-            one['iscrowd'] = int(value or 0)
-            crowd += 1
-    filled = int((kept & np.isnan(areas)).sum())
-    if filled:
-        file.change(f'the area of {count(filled, "object")} was missing or not positive: taken from the box.')
-    if crowd:
-        file.change(f'iscrowd of {count(crowd, "object")} was missing: taken as 0.')
-    if beyond.any():
-        file.change(f'boxes that reach beyond their image are cut to it: {beyond.sum()} of {len(boxes)}.')
-    file.content['annotations'] = [one for one, stays in zip(annotations, kept) if stays]
-    _ids(file)
-
-
-def _ids(file: CocoFile) -> None:
-    """Ids are unique, and none is 0, which COCO's metric takes for "not found"."""
-    annotations = file.content['annotations']
-    ids = [_hashable(one.get('id')) for one in annotations]
-    times = Counter(ids)
-    reasons = {
-        'are missing': None in times,
-        'are text': any(isinstance(one, str) for one in times),
-        "contain 0, which COCO's metric takes for no object": 0 in times,
-        f'repeat, such as {times.most_common(1)[0][0] if times else ""}': len(times) < len(ids) and None not in times,
-    }
-    wrong = [reason for reason, holds in reasons.items() if holds]
-    if wrong:
-        file.change(f'annotation ids {" and ".join(wrong)}: they are numbered anew.')
-        for number, one in enumerate(annotations, start=1):
-            one['id'] = number
 
 
 def _usage(file: CocoFile, use: Use) -> None:

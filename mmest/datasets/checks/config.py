@@ -13,7 +13,8 @@ from mmengine.registry import DATASETS, DefaultScope
 from mmest.configs import explain_build_errors, variable_behind
 from mmest.datasets.checks import cache
 from mmest.datasets.checks.classes import check_classes, class_names, dataset_class, innermost
-from mmest.datasets.checks.coco import Use, inspect
+from mmest.datasets.checks.coco import inspect
+from mmest.datasets.checks.coco_file import Use
 from mmest.datasets.checks.images import listing
 from mmest.datasets.checks.masks import Pairs, check_pairs, read_names
 from mmest.datasets.checks.report import contents
