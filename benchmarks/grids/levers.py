@@ -67,6 +67,8 @@ memory = [
     *(levers(upernet, backbone, 'full', 'lowest') for backbone in ('swin-b', 'vit-b')),
     *(levers(frcnn, 'r50', method, 'lowest') for method in ('est', 'full')),
     levers(frcnn, 'r50', 'est', 'frozen_bf16'),
+    # Needs bitsandbytes.
+    *(levers(frcnn, 'swin-t', method, 'adamw_8bit') for method in ('full', 'est')),
 ]
 memory += [
     dict(configs=config, sizes=[(512, 512), (384, 384)], batch_sizes=[2], tunings=['full', 'frozen', 'partial', 'est']),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import OPTIMIZERS
 
 from mmest.cli import main
 from mmest.measure.memory import measure_training_step
@@ -106,6 +107,22 @@ def test_levers_on_memory_are_planned(tmp_path):
         measured = measure_training_step(model, synthetic_batch(model, size, 2), optim_wrapper).peak
         assert planned[-1] == pytest.approx(measured, rel=0.005), cfg.memory
     assert planned == sorted(planned, reverse=True)
+
+
+def test_the_optimizer_of_a_lever_is_planned(tmp_path, monkeypatch):
+    """One with a single state stands for that of bitsandbytes."""
+    monkeypatch.setitem(OPTIMIZERS._module_dict, 'AdamW8bit', torch.optim.RMSprop)
+    size, tuning = (416, 544), dict(type='Full')
+    cfg = Config.fromfile(config('retinanet', tmp_path))
+    cfg.optim_wrapper.optimizer = dict(type='AdamW', lr=1e-4)
+    plain = Planner(cfg).under(tuning).peak(2, size)
+    cfg.memory = ['adamw_8bit']
+    planned = Planner(cfg).under(tuning).peak(2, size)
+    model, optim_wrapper = prepare(cfg, tuning, size)
+    measured = measure_training_step(model, synthetic_batch(model, size, 2), optim_wrapper).peak
+    trained = sum(p.nbytes for p in model.parameters() if p.requires_grad)
+    assert planned == pytest.approx(measured, rel=0.005)
+    assert plain - planned == pytest.approx(trained, rel=0.01)
 
 
 def test_what_a_head_keeps_until_the_next_step_is_planned(tmp_path):

@@ -42,7 +42,6 @@ class Planner:
 
     def __init__(self, cfg: Config) -> None:
         self._cfg = cfg
-        self._optimizer = optim_config(cfg, 'fp32')
         self._model: nn.Module | None = None
         self._head: Head | None = None
         self._remembered = RememberedResults()
@@ -65,14 +64,15 @@ class Planner:
             alone.backbone = MODELS.build(without_pretrained(own.model.backbone)).train()
             alone.backbone.method.init_weights()
         put_on(alone, own.get('memory') or [])
-        accumulates = self._optimizer.get('accumulative_counts', 1) > 1
+        with_optimizer = optim_config(own, 'fp32')
+        accumulates = with_optimizer.get('accumulative_counts', 1) > 1
         backbone = MetaBackbone(alone.backbone, accumulates, self._remembered)
         self._model.backbone = alone.backbone
-        of_all = build_optim_wrapper(self._model, self._optimizer)
+        of_all = build_optim_wrapper(self._model, with_optimizer)
         optimizer = OptimizerMemory(of_all, alone.backbone, backbone.device_type, self._remembered)
         if self._head is None:
             self._model.backbone = nn.Identity()
-            of_the_head = build_optim_wrapper(self._model, self._optimizer)
+            of_the_head = build_optim_wrapper(self._model, with_optimizer)
             self._head = Head(self._model, of_the_head, backbone.shapes, done)
         backbone.reads = self._head.reads
         return StepFit(backbone, optimizer, self._head)
