@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import statistics
 from pathlib import Path
@@ -268,6 +269,8 @@ def test_own_trainings_are_read_from_their_work_folders(tmp_path, monkeypatch):
         (run / f'2026_{number}' / 'vis_data').mkdir(parents=True)
         (run / f'2026_{number}' / 'vis_data' / 'scalars.json').write_text('\n'.join(lines))
     cfg.dump(run / 'fpn_swin_est.py')
+    (run / 'earlier_swin_lora.py').write_text('nothing = "of this training"')
+    os.utime(run / 'earlier_swin_lora.py', (1, 1))
     (result,) = read_results([tmp_path / 'work_dirs'])
     assert (result.model, result.dataset, result.method) == ('fpn_swin', 'ships', 'est (reduction=4)')
     assert result.values['metrics'] == dict(mIoU=30.0) and result.values['losses'] == [(1, 3.0), (2, 2.0)]

@@ -26,17 +26,18 @@ def records_of_trainings(folder: Path) -> Iterator[dict]:
 
 def _record(run: Path) -> dict | None:
     metrics = _last_metrics(run)
-    configs = sorted(run.glob('*.py'))  # mmengine puts the config there
-    if not metrics or not configs:
+    # mmengine puts the config there; of several, as of a folder that was used again, the last training's.
+    config = max(run.glob('*.py'), key=lambda path: path.stat().st_mtime, default=None)
+    if not metrics or not config:
         return None
-    cfg = Config.fromfile(configs[0])
+    cfg = Config.fromfile(config)
     backbone = cfg.model.get('backbone', {})
     if backbone.get('type') != 'TunedBackbone':
         return None
-    model = head_and_backbone(configs[0].stem)
+    model = head_and_backbone(config.stem)
     return dict(
         kind='accuracy',
-        config=configs[0].name,
+        config=config.name,
         head_and_backbone=model,
         dataset=_dataset(run, model, cfg),
         method=_method(backbone.tuning),
@@ -46,7 +47,7 @@ def _record(run: Path) -> dict | None:
         metrics=metrics,
         losses=losses(run),
         failed=False,
-        **_described(configs[0]),
+        **_described(config),
     )
 
 
