@@ -67,6 +67,9 @@ memory = [
     *(levers(upernet, backbone, 'full', 'lowest') for backbone in ('swin-b', 'vit-b')),
     *(levers(frcnn, 'r50', method, 'lowest') for method in ('est', 'full')),
     levers(frcnn, 'r50', 'est', 'frozen_bf16'),
+    *(levers(frcnn, backbone, 'est', 'frozen_int8') for backbone in ('swin-t', 'swin-b')),
+    *(levers(head, 'swin-t', 'est', 'lowest', 'frozen_int8') for head in (frcnn, upernet)),
+    levers(frcnn, 'swin-b', 'est', 'lowest', 'frozen_int8'),
     # Needs bitsandbytes.
     *(levers(frcnn, 'swin-t', method, 'adamw_8bit') for method in ('full', 'est')),
     *(levers(head, 'swin-t', method, 'lowest', 'adamw_8bit') for head in (frcnn, upernet) for method in ('est', 'full')),

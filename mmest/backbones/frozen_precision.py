@@ -1,26 +1,40 @@
 """The precision that frozen weights are kept in, and the proof that they are those of the file."""
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
 
+from mmest.backbones.eight_bits import (
+    has_rows,
+    keep_state_dicts_unpacked,
+    pack,
+    pack_in_place,
+    packed_in,
+    unpack,
+    unpack_in_place,
+    unpacking,
+)
 from mmest.checkpoints.digests import digest, digests
 from mmest.mixed_precision import operators_in_fp32
 
-PRECISIONS = (None, 'bf16')
+#: What ``frozen_dtype`` may be, and how it is called in a sentence.
+PRECISIONS = {None: 'float32', 'bf16': 'bfloat16', 'int8': '8 bits'}
 
 
 class FrozenPrecision:
-    """Keeps the matrices, kernels and tables of a frozen backbone in bfloat16: half the bytes.
+    """Keeps the matrices, kernels and tables of a frozen backbone in less than float32.
 
+    In bfloat16 they take half the bytes. In 8 bits matrices and kernels take a quarter
+    (:mod:`mmest.backbones.eight_bits`), and are made bfloat16 one by one as they are used; the rest is in bfloat16.
     Vectors (biases, scales of norms) and buffers stay in float32. The backbone then runs as it does in mixed precision,
     whatever the rest of the model does. A digest is that of the float32 tensor that the file gave, as long as the
     rounded one has not changed a bit: fingerprints do not depend on the precision.
 
     Args:
-        dtype: ``bf16``, or None: as the file has them.
+        dtype: ``bf16``, ``int8``, or None: as the file has them.
 
     Raises:
         ValueError: there is no such precision.
@@ -28,22 +42,48 @@ class FrozenPrecision:
 
     def __init__(self, dtype: str | None) -> None:
         if dtype not in PRECISIONS:
-            raise ValueError(f"frozen_dtype should be None or 'bf16', but it is {dtype!r}.")
+            raise ValueError(f"frozen_dtype should be None, 'bf16' or 'int8', but it is {dtype!r}.")
         self.dtype = dtype
+        self._packed = False
         self._of_file: dict[str, tuple[str, str]] = {}  # digests of the rounded tensor and of that of the file, by name
         if dtype:
             operators_in_fp32()
 
+    def watch(self, backbone: nn.Module) -> None:
+        """Once, before :meth:`narrow`: state dicts of the backbone have values, whatever keeps them."""
+        if self.dtype == 'int8':
+            keep_state_dicts_unpacked(backbone)
+
+    @property
+    def waits(self) -> bool:
+        """Whether weights stay in float32 until the backbone runs: mmengine takes the mean of every parameter while it
+        initialises a model, which whole numbers do not have.
+        """
+        return self.dtype == 'int8' and not self._packed
+
     def narrow(self, backbone: nn.Module) -> None:
         """Round what is kept in less than float32, in place."""
-        if self.dtype is None:
-            return
-        for p in backbone.parameters():
-            if p.ndim > 1 and p.dtype == torch.float32 and not p.requires_grad:
+        for owner, name, kept in list(self._narrow_in(backbone)):
+            if kept == 'int8':
+                pack_in_place(owner, name)
+            else:
+                p = owner.get_parameter(name)
                 p.data = p.data.bfloat16()
+        self._packed = self.dtype == 'int8'
+
+    def _narrow_in(self, backbone: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
+        """(module, name in it, precision) of every frozen parameter in float32 that is kept in less."""
+        places = Counter(id(p) for _, p in backbone.named_parameters(remove_duplicate=False))
+        for owner in backbone.modules() if self.dtype else ():
+            for name, p in owner.named_parameters(recurse=False):
+                if p.ndim > 1 and p.dtype == torch.float32 and not p.requires_grad:
+                    yield owner, name, self.dtype if has_rows(p) and places[id(p)] == 1 else 'bf16'
 
     def widen(self, backbone: nn.Module) -> None:
         """Give all of it float32 again, in place, with the values that it has."""
+        self._packed = False
+        for packed in list(packed_in(backbone)):
+            unpack_in_place(packed)
         for p in backbone.parameters():
             if p.dtype == torch.bfloat16 and not p.requires_grad:
                 p.data = p.data.float()
@@ -55,26 +95,32 @@ class FrozenPrecision:
             of_file: digests of the tensors in float32, by name.
             rounded: the same tensors as they are kept.
         """
-        self._of_file = {
-            name: (digest(tensor), of_file[name])
-            for name, tensor in rounded
-            if name in of_file and tensor.dtype == torch.bfloat16
-        }
+        self._of_file = {name: (digest(tensor), of_file[name]) for name, tensor in rounded if name in of_file}
 
-    def lost(self, named: Iterable[tuple[str, Tensor]], given: Mapping[str, Tensor]) -> list[str]:
-        """Names of the tensors whose given values are more than bfloat16 holds, and not those that the file gives back.
+    def lost(self, backbone: nn.Module, given: Mapping[str, Tensor]) -> list[str]:
+        """Names of the frozen tensors whose given values are more than is kept of them, and not those that the file
+        gives back.
 
         Args:
-            named: the tensors as they are kept.
-            given: values that are to be loaded into them, by the same names.
+            backbone: as it is kept.
+            given: values that are to be loaded into it, by name.
         """
-        rounded = [name for name, tensor in named if tensor.dtype == torch.bfloat16 and name in given]
-        return [
-            name
-            for name in rounded
-            if not torch.equal(given[name].bfloat16().to(given[name].dtype), given[name])
-            and self._of_file.get(name, ('', ''))[1] != digest(given[name])
-        ]
+        if self.dtype is None:
+            return []
+        kept = {id(owner.get_parameter(name)): kept for owner, name, kept in self._narrow_in(backbone)}
+        kept |= {id(packed.parameter): 'int8' for packed in packed_in(backbone)}
+        lost = []
+        for name, p in backbone.named_parameters():
+            value = given.get(name)
+            if value is None or value.shape != p.shape or p.requires_grad:
+                continue
+            in_bf16 = p.dtype == torch.bfloat16 or kept.get(id(p)) == 'bf16'
+            if not in_bf16 and id(p) not in kept or self._of_file.get(name, ('', ''))[1] == digest(value):
+                continue
+            rounded = value.bfloat16() if in_bf16 else unpack(*pack(value))
+            if not torch.equal(rounded.to(value.dtype), value):
+                lost.append(name)
+        return lost
 
     def digests(self, named: Iterable[tuple[str, Tensor]]) -> dict[str, str]:
         """Digest of each named tensor of the backbone, as the file gave it."""
@@ -84,9 +130,12 @@ class FrozenPrecision:
             for name, value in found.items()
         }
 
-    def computing(self, device: torch.device) -> AbstractContextManager:
+    @contextmanager
+    def computing(self, backbone: nn.Module, device: torch.device) -> Iterator[None]:
         """What the backbone's forward pass runs in."""
-        return torch.autocast(device.type, torch.bfloat16) if self.dtype else nullcontext()
+        mixed = torch.autocast(device.type, torch.bfloat16) if self.dtype else nullcontext()
+        with mixed, unpacking(backbone) if self.dtype == 'int8' else nullcontext():
+            yield
 
     def handed_over(self, x: Tensor, image: Tensor) -> Tensor:
         """A map of the backbone in the precision that neck and side network work in."""

@@ -17,7 +17,7 @@ from mmest.anatomy.probe import maps_of
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones.compiled import CompiledForward
 from mmest.backbones.frozen_norm import is_frozen_norm, normed_by_constants
-from mmest.backbones.frozen_precision import FrozenPrecision
+from mmest.backbones.frozen_precision import PRECISIONS, FrozenPrecision
 from mmest.backbones.saved_precision import SAVED, saving
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.digests import digests
@@ -48,8 +48,9 @@ class TunedBackbone(BaseModule):
             ``Pretrained``, names the weights.
         tuning: config of a registered tuning method, such as ``dict(type='EST')``.
         allow_random: let a frozen backbone train beside others though no file gave it weights.
-        frozen_dtype: ``bf16`` keeps the frozen weights in bfloat16, half the bytes, and runs the backbone in mixed
-            precision; neck and side network get its maps as without. For methods beside the backbone, and Frozen.
+        frozen_dtype: ``bf16`` keeps the frozen weights in bfloat16, half the bytes, ``int8`` matrices and kernels in 8
+            bits, a quarter, and runs the backbone in mixed precision; neck and side network get its maps as without.
+            For methods beside the backbone, and Frozen.
         saved_dtype: ``bf16`` or ``int8``: in what a method beside the backbone keeps its maps for backward: half or
             little more than a quarter of the bytes, and gradients of maps that are rounded.
         compile: run the backbone by ``torch.compile`` in training. For methods beside the backbone, and Frozen.
@@ -59,7 +60,7 @@ class TunedBackbone(BaseModule):
     Raises:
         ValueError: weights were given to the wrapper; the method is unknown; the backbone does not suit the method, or
             is tuned already; the method trains inside the backbone, and ``frozen_dtype`` or ``compile`` is set; it lies
-            not beside the backbone, and ``saved_dtype`` is set.
+            not beside the backbone, and ``saved_dtype`` is set; ``compile`` is set beside ``frozen_dtype='int8'``.
     """
 
     def __init__(
@@ -109,7 +110,9 @@ class TunedBackbone(BaseModule):
         if self.method.tapped_blocks:
             self.taps = TapReader(self.method, self.backbone, self.method.tapped_blocks)
         self._freeze()
-        self.precision.narrow(self.backbone)
+        self.precision.watch(self.backbone)
+        if not self.precision.waits:
+            self.precision.narrow(self.backbone)
 
     def _refuse_tuned(self) -> None:
         if any(is_hooked(module) for module in self.backbone.modules()):
@@ -133,6 +136,11 @@ class TunedBackbone(BaseModule):
             )
 
     def _refuse_to_compile(self, wanted: bool) -> None:
+        if wanted and self.precision.dtype == 'int8':
+            raise ValueError(
+                "compile=True does not go with frozen_dtype='int8', whose weights are made bfloat16 one by one as they "
+                "are used. Leave one of them out, or take frozen_dtype='bf16'."
+            )
         if wanted and self.method.trains_inside():
             raise ValueError(
                 f'compile=True is for backbones frozen whole, but {type(self.method).__name__} trains inside the '
@@ -249,8 +257,16 @@ class TunedBackbone(BaseModule):
         self._restorable = {}
         if self.coverage is not None:
             self._restorable = self._given_by_file(self.coverage)
-        self.precision.narrow(self.backbone)
+        if not self.precision.waits:
+            self.precision.narrow(self.backbone)
         self.precision.remember(self._restorable, self.frozen_state())
+
+    def settle(self) -> None:
+        """Keep frozen weights as ``frozen_dtype`` says, where that waits for the first run of the backbone."""
+        if self.precision.waits:
+            given = self.frozen_digests() if self._restorable else {}
+            self.precision.narrow(self.backbone)
+            self.precision.remember(given, self.frozen_state())
 
     def _given_by_file(self, coverage: Coverage) -> dict[str, str]:
         """Digests of the frozen tensors that a file gives; what of them it lacks is said."""
@@ -287,6 +303,8 @@ class TunedBackbone(BaseModule):
                 level=30,
             )
         self._keep_in_eval_mode()
+        if self._is_init or self._has_weights:  # some models look at maps of random weights while they are built
+            self.settle()
         self.compiled.prepare(self.backbone)
         with self.method.passing(self.backbone) as run:
             outputs = None
@@ -307,7 +325,7 @@ class TunedBackbone(BaseModule):
     def run_backbone(self, x: Tensor) -> Any:
         """What the backbone alone returns for an image batch B×C×H×W."""
         # Frozen parts build no graph by themselves, as long as nothing in front of them needs one.
-        with torch.no_grad() if self.method.beside else nullcontext(), self.precision.computing(x.device):
+        with torch.no_grad() if self.method.beside else nullcontext(), self.precision.computing(self.backbone, x.device):
             return self.compiled(self.backbone, x, self.training)
 
     def gather(self, outputs: Any, x: Tensor, run: Pass) -> tuple[list[Tensor], list[Tap]]:
@@ -320,6 +338,8 @@ class TunedBackbone(BaseModule):
     def read(self, x: Tensor) -> tuple[list[Tensor], list[Tap]]:
         """The backbone's maps of an image batch B×C×H×W, and its taps: all that a method that reads taps alone sees."""
         self._keep_in_eval_mode()
+        if self._is_init or self._has_weights:  # some models look at maps of random weights while they are built
+            self.settle()
         self.compiled.prepare(self.backbone)
         with self.method.passing(self.backbone) as run:
             return self._read(x, run)[1:]
@@ -342,13 +362,13 @@ class TunedBackbone(BaseModule):
 
     def _say_what_is_rounded(self, state_dict: dict[str, Tensor], prefix: str) -> None:
         given = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
-        lost = self.precision.lost(self.frozen_state(), given)
+        lost = self.precision.lost(self.backbone, given)
         if lost:
             print_log(
                 f'{len(lost)} frozen weights of {type(self.backbone).__name__} that the checkpoint has in float32 are '
-                f'rounded to bfloat16 by frozen_dtype, first {lost[0]}. No pretrained file gives them back, so deltas '
-                'and exports have them rounded too. Name the file that has them in the init_cfg of the backbone, or '
-                'leave frozen_dtype (--memory frozen_bf16) out.',
+                f'rounded to {PRECISIONS[self.precision.dtype]} by frozen_dtype, first {lost[0]}. No pretrained file '
+                'gives them back, so deltas and exports have them rounded too. Name the file that has them in the '
+                f'init_cfg of the backbone, or leave frozen_dtype (--memory frozen_{self.precision.dtype}) out.',
                 logger='current',
                 level=30,
             )

@@ -64,8 +64,8 @@ def tune(module: nn.Module, method: str = 'EST', frozen_dtype: str | None = None
             (``features_only=True``), torchvision, segmentation_models_pytorch, torchgeo, OpenMMLab, or your own. It is
             used as it is, not copied.
         method: a tuning method, such as ``EST``, ``LoRA``, ``Full``.
-        frozen_dtype: ``bf16`` keeps frozen weights in bfloat16, in place: half their bytes. For methods beside the
-            module.
+        frozen_dtype: ``bf16`` keeps frozen weights in bfloat16, in place: half their bytes; ``int8`` in 8 bits from the
+            first run on: a quarter. For methods beside the module.
         knobs: arguments of the method; what is left out is as the shipped configs have it.
 
     Returns:

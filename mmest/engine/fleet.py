@@ -15,10 +15,12 @@ from mmest.measure.parameters import render
 
 
 def _frozen_places(tuned: TunedBackbone) -> Iterator[tuple[nn.Module, str, Tensor]]:
-    """(module, attribute, tensor) of every frozen tensor of a backbone."""
-    for name, tensor in tuned.frozen_state():
+    """(module, attribute, tensor) of every frozen tensor of a backbone, as it is kept."""
+    tuned.settle()
+    for name, _ in tuned.frozen_state():
         path, _, attribute = name.rpartition('.')
-        yield tuned.backbone.get_submodule(path), attribute, tensor
+        module = tuned.backbone.get_submodule(path)
+        yield module, attribute, getattr(module, attribute).detach()
 
 
 class Fleet:

@@ -13,6 +13,7 @@ class FrozenBF16(Lever):
     does = 'keep frozen weights in bfloat16'
     order = 10
     exact = False
+    outdone_by = 'frozen_int8'
 
     def unsuited(self, cfg: Config) -> str | None:
         method = TUNINGS.get(cfg.model.backbone.tuning.type)

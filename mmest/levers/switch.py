@@ -52,7 +52,9 @@ def named(cfg: Config) -> list[Lever]:
     if LOWEST in asked:  # but for what was asked for in another way
         suited = {lever.name: lever for lever in known.values() if lever.safe and not lever.unsuited(cfg)}
         lowest = {
-            name: lever for name, lever in suited.items() if name not in outdone and lever.outdone_by not in suited
+            name: lever
+            for name, lever in suited.items()
+            if name not in outdone and lever.outdone_by not in {*suited, *asked}
         }
     return [lever for name, lever in known.items() if name in asked or name in lowest]
 

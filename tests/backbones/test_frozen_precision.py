@@ -1,4 +1,4 @@
-"""Frozen weights in bfloat16: half the bytes, the maps of mixed precision, and deltas as without."""
+"""Frozen weights in bfloat16 or in 8 bits: fewer bytes, the maps of mixed precision, and deltas as without."""
 
 import shutil
 
@@ -10,20 +10,22 @@ from mmengine.runner import Runner
 from toy import BACKBONES, METHODS, SIDE, build, image, runner_cfg
 
 import mmest
+from mmest.backbones.eight_bits import pack, packed_in, unpack
 from mmest.checkpoints.delta import DELTA_KEY, decode_info
 from mmest.checkpoints.digests import digests
 from mmest.engine.export import export
 from mmest.registry import TUNINGS
 
 BESIDE = [name for name in (*SIDE, 'frozen') if not TUNINGS.get(METHODS[name]['type']).reruns_backbone]
+NARROW = ('bf16', 'int8')
 INSIDE = [name for name in METHODS if name not in (*SIDE, 'frozen')]
 
 
-def rounded(name, method, checkpoint=None):
+def rounded(name, method, checkpoint=None, dtype='bf16'):
     cfg = dict(BACKBONES[name])
     if checkpoint:
         cfg['init_cfg'] = dict(type='Pretrained', checkpoint=str(checkpoint))
-    return MODELS.build(dict(type='TunedBackbone', backbone=cfg, tuning=dict(METHODS[method]), frozen_dtype='bf16'))
+    return MODELS.build(dict(type='TunedBackbone', backbone=cfg, tuning=dict(METHODS[method]), frozen_dtype=dtype))
 
 
 def runner(checkpoint, work_dir, dtype, **changes):
@@ -35,9 +37,9 @@ def runner(checkpoint, work_dir, dtype, **changes):
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory, weights):
-    """Folders of a run with frozen weights as the file has them, and of one with rounded ones."""
+    """Folders of a run with frozen weights as the file has them, and of those with rounded ones."""
     folders = {}
-    for dtype in (None, 'bf16'):
+    for dtype in (None, *NARROW):
         folders[dtype] = tmp_path_factory.mktemp(str(dtype))
         runner(weights['swin'], folders[dtype], dtype).train()
     return folders
@@ -59,6 +61,29 @@ def test_half_the_bytes_and_the_maps_of_mixed_precision(name, method, weights):
         assert (f - m).norm() / m.norm() < 0.03
 
 
+@pytest.mark.parametrize('name', BACKBONES)
+@pytest.mark.parametrize('method', BESIDE)
+def test_a_quarter_of_the_bytes_and_the_maps_of_rounded_weights(name, method, weights):
+    tuned = rounded(name, method, weights[name], 'int8')
+    tuned.init_weights()
+    exact = build(name, METHODS[method], weights[name])
+    exact.init_weights()
+    tuned.settle()
+    packed = {one.name: one.scale.float() for one in packed_in(tuned.backbone)}
+    values = tuned.backbone.state_dict()
+    assert packed
+    for key, p in exact.backbone.named_parameters():
+        kept = tuned.backbone.get_parameter(key)
+        assert kept.nbytes * (4 if key in packed else 2 if p.ndim > 1 else 1) == p.nbytes
+        if key in packed:  # to the nearest level
+            assert ((values[key] - p).abs() <= 0.5001 * packed[key] + 1e-9).all()
+            assert torch.equal(values[key], unpack(*pack(values[key])))
+    plain = rounded(name, method)
+    plain.backbone.load_state_dict(values)
+    for f, m in zip(tuned.train()(image()), plain.train()(image()), strict=True):
+        assert f.dtype == torch.float32 and torch.equal(f, m)
+
+
 def test_under_autocast_the_neck_gets_what_autocast_computes_in(weights):
     tuned = rounded('swin', 'est', weights['swin'])
     with torch.autocast('cpu', torch.float16):
@@ -67,17 +92,25 @@ def test_under_autocast_the_neck_gets_what_autocast_computes_in(weights):
 
 @pytest.mark.parametrize('method', INSIDE)
 def test_methods_inside_the_backbone_are_refused(method):
-    with pytest.raises(ValueError, match='trains inside the backbone, and its gradients would pass through rounded'):
-        rounded('swin', method)
+    for dtype in NARROW:
+        with pytest.raises(ValueError, match='trains inside the backbone, and its gradients would pass through rounded'):
+            rounded('swin', method, dtype=dtype)
 
 
-def test_a_method_that_runs_frozen_layers_again_is_refused():
+@pytest.mark.parametrize('dtype', NARROW)
+def test_a_method_that_runs_frozen_layers_again_is_refused(dtype):
     with pytest.raises(ValueError, match='E3VA runs layers of the frozen backbone again'):
-        rounded('swin', 'e3va')
+        rounded('swin', 'e3va', dtype=dtype)
+
+
+def test_8_bits_are_not_compiled():
+    cfg = dict(type='TunedBackbone', backbone=dict(BACKBONES['swin']), tuning=dict(type='EST'), compile=True)
+    with pytest.raises(ValueError, match="compile=True does not go with frozen_dtype='int8'"):
+        MODELS.build(dict(cfg, frozen_dtype='int8'))
 
 
 def test_an_unknown_precision_is_refused():
-    with pytest.raises(ValueError, match="frozen_dtype should be None or 'bf16', but it is 'int4'"):
+    with pytest.raises(ValueError, match="frozen_dtype should be None, 'bf16' or 'int8', but it is 'int4'"):
         mmest.tune(build('resnet'), frozen_dtype='int4')
 
 
@@ -87,11 +120,11 @@ def test_fingerprints_are_of_the_file(trained):
         state = torch.load(folder / 'epoch_2.pth', weights_only=True)['state_dict']
         infos.append(decode_info(state[f'backbone.{DELTA_KEY}']))
         assert not any(key.startswith('backbone.backbone.') for key in state)
-    assert infos[0]['fingerprint'] == infos[1]['fingerprint']
+    assert len({info['fingerprint'] for info in infos}) == 1
 
 
-@pytest.mark.parametrize('dtype', [None, 'bf16'])
-@pytest.mark.parametrize('delta', [None, 'bf16'])
+@pytest.mark.parametrize('dtype', [None, *NARROW])
+@pytest.mark.parametrize('delta', [None, *NARROW])
 def test_deltas_load_whatever_the_precision(trained, weights, tmp_path, dtype, delta):
     fresh = runner(weights['swin'], tmp_path, dtype, load_from=str(trained[delta] / 'epoch_2.pth'))
     fresh.load_or_resume()
@@ -102,60 +135,77 @@ def test_deltas_load_whatever_the_precision(trained, weights, tmp_path, dtype, d
     assert torch.equal(found, expected) if dtype == delta else torch.allclose(found, expected, atol=0.05)
 
 
-def test_resumes_the_same_curve(trained, weights, tmp_path):
-    shutil.copy(trained['bf16'] / 'epoch_1.pth', tmp_path)
-    again = runner(weights['swin'], tmp_path, 'bf16', resume=True, load_from=str(tmp_path / 'epoch_1.pth'))
+@pytest.mark.parametrize('dtype', NARROW)
+def test_resumes_the_same_curve(trained, weights, tmp_path, dtype):
+    shutil.copy(trained[dtype] / 'epoch_1.pth', tmp_path)
+    again = runner(weights['swin'], tmp_path, dtype, resume=True, load_from=str(tmp_path / 'epoch_1.pth'))
     again.train()
-    states = [torch.load(folder / 'epoch_2.pth')['state_dict'] for folder in (trained['bf16'], tmp_path)]
+    states = [torch.load(folder / 'epoch_2.pth')['state_dict'] for folder in (trained[dtype], tmp_path)]
     assert digests(states[0].items()) == digests(states[1].items())
 
 
-def test_a_bit_of_a_rounded_tensor_that_changed_is_noticed(weights, tmp_path):
+@pytest.mark.parametrize('dtype', NARROW)
+def test_a_bit_of_a_rounded_tensor_that_changed_is_noticed(weights, tmp_path, dtype):
     class Vandal(mmengine.hooks.Hook):
         def after_train_iter(self, runner, *args, **kwargs):
             weight = runner.model.backbone.backbone.patch_embed.projection.weight
             weight.data.view(torch.int16).view(-1)[0] ^= 1
 
-    r = runner(weights['swin'], tmp_path, 'bf16')
+    r = runner(weights['swin'], tmp_path, dtype)
     r.register_hook(Vandal())
     with pytest.raises(RuntimeError, match='1 frozen tensors .* have changed .* patch_embed.projection.weight'):
         r.train()
 
 
-def test_keeps_what_load_from_changed(weights, tmp_path):
+def test_a_scale_of_8_bits_that_changed_is_noticed(weights, tmp_path):
+    class Vandal(mmengine.hooks.Hook):
+        def after_train_iter(self, runner, *args, **kwargs):
+            next(packed_in(runner.model.backbone.backbone)).scale.mul_(1.01)
+
+    r = runner(weights['swin'], tmp_path, 'int8')
+    r.register_hook(Vandal())
+    with pytest.raises(RuntimeError, match='1 frozen tensors .* have changed'):
+        r.train()
+
+
+@pytest.mark.parametrize('dtype, called', [('bf16', 'bfloat16'), ('int8', '8 bits')])
+def test_keeps_what_load_from_changed(weights, tmp_path, dtype, called):
     state = torch.load(weights['swin'])['state_dict']
     state = {key: value + 1 if value.is_floating_point() else value for key, value in state.items()}
     torch.save(dict(state_dict=state), tmp_path / 'detector.pth')
-    r = runner(weights['swin'], tmp_path, 'bf16', load_from=str(tmp_path / 'detector.pth'))
+    r = runner(weights['swin'], tmp_path, dtype, load_from=str(tmp_path / 'detector.pth'))
     r.train()
     said = ''.join(path.read_text() for path in tmp_path.rglob('*.log'))
-    assert 'that the checkpoint has in float32 are rounded to bfloat16 by frozen_dtype, first patch_embed' in said
-    fresh = runner(weights['swin'], tmp_path / 'again', 'bf16', load_from=str(tmp_path / 'epoch_2.pth'))
+    assert f'that the checkpoint has in float32 are rounded to {called} by frozen_dtype, first patch_embed' in said
+    fresh = runner(weights['swin'], tmp_path / 'again', dtype, load_from=str(tmp_path / 'epoch_2.pth'))
     fresh.load_or_resume()
     with torch.no_grad():
         assert torch.equal(r.model.eval()(image()), fresh.model.eval()(image()))
 
 
-def test_nothing_is_said_of_rounding_where_the_file_gives_the_weights_back(trained, weights, tmp_path):
+@pytest.mark.parametrize('dtype', NARROW)
+def test_nothing_is_said_of_rounding_where_the_file_gives_the_weights_back(trained, weights, tmp_path, dtype):
     state = torch.load(weights['swin'])['state_dict']
     torch.save(dict(state_dict=state), tmp_path / 'detector.pth')
-    runner(weights['swin'], tmp_path, 'bf16', load_from=str(tmp_path / 'detector.pth'), epochs=1).train()
-    said = ''.join(path.read_text() for folder in (tmp_path, trained['bf16']) for path in folder.rglob('*.log'))
-    assert 'rounded to bfloat16' not in said
+    runner(weights['swin'], tmp_path, dtype, load_from=str(tmp_path / 'detector.pth'), epochs=1).train()
+    said = ''.join(path.read_text() for folder in (tmp_path, trained[dtype]) for path in folder.rglob('*.log'))
+    assert 'rounded to' not in said
     file = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)['state_dict']
     assert not any(key.startswith('backbone.backbone.') for key in file)
 
 
-def test_an_export_has_the_weights_of_the_file(trained, weights, tmp_path):
-    state = export(trained['bf16'] / 'epoch_2.pth', tmp_path / 'whole.pth')
+@pytest.mark.parametrize('dtype', NARROW)
+def test_an_export_has_the_weights_of_the_file(trained, weights, tmp_path, dtype):
+    state = export(trained[dtype] / 'epoch_2.pth', tmp_path / 'whole.pth')
     for key, value in torch.load(weights['swin'])['state_dict'].items():
         assert torch.equal(state[f'backbone.{key}'], value)
 
 
-def test_from_python(tmp_path):
+@pytest.mark.parametrize('dtype', NARROW)
+def test_from_python(tmp_path, dtype):
     model = build('resnet')
     weights = {name: p.clone() for name, p in model.state_dict().items()}
-    tuned = mmest.tune(model, frozen_dtype='bf16')
+    tuned = mmest.tune(model, frozen_dtype=dtype)
     mmest.save_delta(tuned, tmp_path / 'delta.pth')
     other = build('resnet')
     other.load_state_dict(weights)
@@ -163,15 +213,17 @@ def test_from_python(tmp_path):
     assert digests(exact.method.state_dict().items()) == digests(tuned.method.state_dict().items())
 
 
-def test_what_is_merged_runs_without_mmest():
-    tuned = mmest.tune(build('resnet'), 'Frozen', frozen_dtype='bf16')
+@pytest.mark.parametrize('dtype', NARROW)
+def test_what_is_merged_runs_without_mmest(dtype):
+    tuned = mmest.tune(build('resnet'), 'Frozen', frozen_dtype=dtype)
     module = tuned.merge()
     assert {p.dtype for p in module.parameters()} == {torch.float32}
     module(image())
 
 
-def test_a_merge_that_is_refused_changes_nothing(tmp_path):
-    tuned = mmest.tune(build('resnet'), frozen_dtype='bf16')
+@pytest.mark.parametrize('dtype', NARROW)
+def test_a_merge_that_is_refused_changes_nothing(tmp_path, dtype):
+    tuned = mmest.tune(build('resnet'), frozen_dtype=dtype)
     mmest.save_delta(tuned, tmp_path / 'before.pth')
     with pytest.raises(ValueError, match='EST cannot be merged'):
         tuned.merge()

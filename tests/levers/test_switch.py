@@ -45,12 +45,18 @@ def test_lowest_is_all_that_suits(method):
     assert cfg.to_dict() == once and cfg.memory == LOWEST[method]
 
 
-def test_a_choice_of_two_that_do_the_same_is_kept():
+@pytest.mark.parametrize('asked, other', [('side_bf16', 'side_int8'), ('frozen_int8', 'frozen_bf16')])
+def test_a_choice_of_two_that_do_the_same_is_kept(asked, other):
     cfg = open_config(DEMO)
-    cfg.memory = ['lowest', 'side_bf16']
-    assert [lever.name for lever in named(cfg)] == [
-        'side_bf16' if name == 'side_int8' else name for name in LOWEST['est']
-    ]
+    cfg.memory = ['lowest', asked]
+    assert [lever.name for lever in named(cfg)] == [asked if name == other else name for name in LOWEST['est']]
+
+
+def test_a_compiled_backbone_stays_out_of_8_bits():
+    cfg = open_config(DEMO)
+    cfg.model.backbone.compile, cfg.memory = True, ['frozen_int8']
+    with pytest.raises(ValueError, match='frozen_int8 does not suit this training: its backbone is compiled'):
+        named(cfg)
 
 
 def test_a_detector_has_no_loss_over_pixels():
@@ -72,6 +78,8 @@ def test_levers_have_names_and_words_of_their_own():
         ('est', ['xyz'], 'There are lowest, blocks_recomputed, frozen_bf16, '),
         ('full', ['frozen_bf16'], 'frozen_bf16 does not suit this training: Full trains inside the backbone. Leave'),
         ('e3va', ['frozen_bf16'], 'E3VA runs layers of the frozen backbone again'),
+        ('full', ['frozen_int8'], 'frozen_int8 does not suit this training: Full trains inside the backbone. Leave'),
+        ('est', ['frozen_bf16', 'frozen_int8'], 'The levers frozen_int8 and frozen_bf16 do the same. Name one'),
         ('lora', ['side_bf16'], 'LoRA is no network beside the backbone'),
         ('lst', ['side_int8'], 'what LST keeps for backward, if anything, does not stand 8 bits; side_bf16 may do'),
         ('steered_est', ['side_int8'], 'what SteeredEST keeps for backward'),

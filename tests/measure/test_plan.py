@@ -101,7 +101,7 @@ def test_levers_on_memory_are_planned(tmp_path):
     size = (416, 544)  # the coarsest maps have an odd number of positions
     cfg, tuning = Config.fromfile(config('retinanet', tmp_path)), dict(type='EST')
     planned = []
-    for cfg.memory in ([], ['side_int8'], ['lowest']):
+    for cfg.memory in ([], ['side_int8'], ['lowest'], ['lowest', 'frozen_int8']):
         planned.append(Planner(cfg).under(tuning).peak(2, size))
         model, optim_wrapper = prepare(cfg, tuning, size)
         measured = measure_training_step(model, synthetic_batch(model, size, 2), optim_wrapper).peak

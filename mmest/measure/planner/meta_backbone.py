@@ -109,6 +109,7 @@ class MetaBackbone:
         # autocast knows no meta device. Fake tensors say that they are on the CPU; they take twice the time.
         self._fake = FakeTensorMode(allow_non_fake_inputs=True) if backbone.precision.dtype else None
         self.device_type = 'cpu' if self._fake else 'meta'
+        backbone.settle()
         backbone._apply(self._without_data)
         for module in backbone.modules():  # constants outside of parameters and buffers
             for name, value in vars(module).items():
