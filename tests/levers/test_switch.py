@@ -79,7 +79,7 @@ def test_levers_have_names_and_words_of_their_own():
         ('full', ['frozen_bf16'], 'frozen_bf16 does not suit this training: Full trains inside the backbone. Leave'),
         ('e3va', ['frozen_bf16'], 'E3VA runs layers of the frozen backbone again'),
         ('full', ['frozen_int8'], 'frozen_int8 does not suit this training: Full trains inside the backbone. Leave'),
-        ('est', ['frozen_bf16', 'frozen_int8'], 'The levers frozen_int8 and frozen_bf16 do the same. Name one'),
+        ('est', ['frozen_bf16', 'frozen_int8'], 'The levers frozen_bf16 and frozen_int8 do the same. Name one'),
         ('lora', ['side_bf16'], 'LoRA is no network beside the backbone'),
         ('lst', ['side_int8'], 'what LST keeps for backward, if anything, does not stand 8 bits; side_bf16 may do'),
         ('steered_est', ['side_int8'], 'what SteeredEST keeps for backward'),

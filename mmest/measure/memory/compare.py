@@ -14,6 +14,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.pretrained import names_pretrained
 from mmest.configs import explain_build_errors, set_tuning, tuned_backbone_of
 from mmest.frameworks import framework_of
@@ -154,6 +155,8 @@ def prepare(
         # Some print that they have no pretrained weights, which here is meant.
         with redirect_stdout(io.StringIO()):
             model.init_weights()
+    for _, tuned in tuned_backbones(model):
+        tuned.settle()  # before what is there is labelled
     put_on(model, cfg.get('memory') or [])
     model.to(device)
     return model, build_optim_wrapper(model, optim_config(cfg, precision))
