@@ -268,6 +268,10 @@ class TunedBackbone(BaseModule):
             self.precision.narrow(self.backbone)
             self.precision.remember(given, self.frozen_state())
 
+    def _settle_what_is_given(self) -> None:
+        if self._is_init or self._has_weights:  # some models look at maps of random weights while they are built
+            self.settle()
+
     def _given_by_file(self, coverage: Coverage) -> dict[str, str]:
         """Digests of the frozen tensors that a file gives; what of them it lacks is said."""
         lost = set(coverage.missing)
@@ -303,8 +307,7 @@ class TunedBackbone(BaseModule):
                 level=30,
             )
         self._keep_in_eval_mode()
-        if self._is_init or self._has_weights:  # some models look at maps of random weights while they are built
-            self.settle()
+        self._settle_what_is_given()
         self.compiled.prepare(self.backbone)
         with self.method.passing(self.backbone) as run:
             outputs = None
@@ -338,8 +341,7 @@ class TunedBackbone(BaseModule):
     def read(self, x: Tensor) -> tuple[list[Tensor], list[Tap]]:
         """The backbone's maps of an image batch B×C×H×W, and its taps: all that a method that reads taps alone sees."""
         self._keep_in_eval_mode()
-        if self._is_init or self._has_weights:  # some models look at maps of random weights while they are built
-            self.settle()
+        self._settle_what_is_given()
         self.compiled.prepare(self.backbone)
         with self.method.passing(self.backbone) as run:
             return self._read(x, run)[1:]

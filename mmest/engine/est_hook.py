@@ -12,6 +12,7 @@ from mmest.engine.memory_levers import MemoryLevers
 from mmest.engine.missed_validation import MissedValidation
 from mmest.engine.peak_memory import PeakMemory
 from mmest.engine.repeatable_training import RepeatableTraining
+from mmest.engine.settled_weights import SettledWeights
 from mmest.engine.training_guard import TrainingGuard
 from mmest.mixed_precision import operators_in_fp32
 
@@ -37,6 +38,7 @@ class ESTHook(Hook):
         guard = TrainingGuard()
         self.parts: list[Hook] = [
             MemoryLevers(),
+            SettledWeights(),
             ResumedEarlyStopping(),
             MissedValidation(),  # before the random numbers of an epoch are set
             RepeatableTraining(),

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import torch
 
+from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.files import write_bytes
 from mmest.prediction.model import Detections, Model
 
@@ -75,6 +76,8 @@ def export_onnx(
     package = onnx()
     runtime = onnxruntime().capi.onnxruntime_pybind11_state
     model = Model(checkpoint, config, 'cpu')
+    for _, tuned in tuned_backbones(model.network):
+        tuned.use_precision_of_file()  # graphs of narrow weights run in few places
     model.tile = tile or model.tile
     side = int(model.tile * model.factor + 0.5)
     refuse_windows(model, side, dynamic)

@@ -5,8 +5,9 @@ import shutil
 import mmengine
 import pytest
 import torch
+from mmengine.hooks import EMAHook
 from mmengine.registry import MODELS
-from mmengine.runner import Runner
+from mmengine.runner import Runner, load_checkpoint
 from toy import BACKBONES, METHODS, SIDE, build, image, runner_cfg
 
 import mmest
@@ -142,6 +143,22 @@ def test_resumes_the_same_curve(trained, weights, tmp_path, dtype):
     again.train()
     states = [torch.load(folder / 'epoch_2.pth')['state_dict'] for folder in (trained[dtype], tmp_path)]
     assert digests(states[0].items()) == digests(states[1].items())
+
+
+@pytest.mark.parametrize('dtype', NARROW)
+def test_averaged_weights_are_narrow_too(weights, tmp_path, dtype):
+    r = runner(weights['swin'], tmp_path, dtype, custom_hooks=[dict(type='ESTHook'), dict(type='EMAHook')])
+    r.train()
+    averaged = next(hook for hook in r.hooks if isinstance(hook, EMAHook)).ema_model.module
+    for (name, p), a in zip(r.model.named_parameters(), averaged.parameters(), strict=True):
+        assert a.dtype == p.dtype and torch.equal(a, p) != p.requires_grad, name
+    content = torch.load(tmp_path / 'epoch_2.pth', weights_only=True)
+    keys = [key.removeprefix('module.') for part in ('state_dict', 'ema_state_dict') for key in content[part]]
+    assert not any(key.startswith('backbone.backbone.') for key in keys)
+    again = runner(weights['swin'], tmp_path / 'again', dtype)
+    load_checkpoint(again.model, str(tmp_path / 'epoch_2.pth'))
+    with torch.no_grad():
+        assert torch.equal(again.model.eval()(image()), averaged.eval()(image()))
 
 
 @pytest.mark.parametrize('dtype', NARROW)

@@ -110,6 +110,17 @@ def test_onnxruntime_gives_what_torch_gives(exported):
     compare(exported, 64, 64)
 
 
+@pytest.mark.parametrize('dtype', ['bf16', 'int8'])
+def test_frozen_weights_that_were_rounded_are_in_float32(dtype, tmp_path):
+    changes = {'backbone.frozen_dtype': dtype}
+    checkpoint = write_model(tmp_path / 'model.pth', 'segmentation', METHODS['est'], changes=changes)
+    assert export_onnx(checkpoint, tmp_path / 'model.onnx').error < 1e-5
+    kinds = {tensor.data_type for tensor in onnx.load(tmp_path / 'model.onnx').graph.initializer}
+    assert onnx.TensorProto.BFLOAT16 not in kinds
+    wanted = Model(checkpoint, None, 'cpu').mask(picture(64, 64))
+    assert (OnnxModel(tmp_path / 'model.onnx', 'cpu').mask(picture(64, 64)) != wanted).mean() < 0.05
+
+
 def compare(exported, height: int, width: int) -> None:
     task, checkpoint, path = exported
     torch_model, graph, tile = Model(checkpoint, None, 'cpu'), OnnxModel(path, 'cpu'), picture(height, width)
