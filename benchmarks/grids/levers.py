@@ -72,7 +72,11 @@ memory = [
     levers(frcnn, 'swin-b', 'est', 'lowest', 'frozen_int8'),
     # Needs bitsandbytes.
     *(levers(frcnn, 'swin-t', method, 'adamw_8bit') for method in ('full', 'est')),
-    *(levers(head, 'swin-t', method, 'lowest', 'adamw_8bit') for head in (frcnn, upernet) for method in ('est', 'full')),
+    *(
+        levers(head, 'swin-t', method, 'lowest', 'adamw_8bit')
+        for head in (frcnn, upernet)
+        for method in ('est', 'full')
+    ),
 ]
 memory += [
     dict(configs=config, sizes=[(512, 512), (384, 384)], batch_sizes=[2], tunings=['full', 'frozen', 'partial', 'est']),

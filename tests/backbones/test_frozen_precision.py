@@ -94,7 +94,9 @@ def test_under_autocast_the_neck_gets_what_autocast_computes_in(weights):
 @pytest.mark.parametrize('method', INSIDE)
 def test_methods_inside_the_backbone_are_refused(method):
     for dtype in NARROW:
-        with pytest.raises(ValueError, match='trains inside the backbone, and its gradients would pass through rounded'):
+        with pytest.raises(
+            ValueError, match='trains inside the backbone, and its gradients would pass through rounded'
+        ):
             rounded('swin', method, dtype=dtype)
 
 
