@@ -1,5 +1,5 @@
-# Whether EST scores the same beside a backbone in bf16 or in 8 bits, with what it keeps for backward in 8 bits, and with
-# AdamW's states in 8 bits (needs bitsandbytes): a detection and a segmentation, at the rates that the sweeps of
+# Whether EST scores the same beside a backbone in bf16 or in 8 bits, with what it keeps for backward in 8 bits, and
+# with AdamW's states in 8 bits (needs bitsandbytes): a detection and a segmentation, at the rates that the sweeps of
 # accuracy.py chose for EST as it is.
 _base_ = './accuracy.py'
 accuracy = [

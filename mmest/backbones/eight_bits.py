@@ -48,8 +48,8 @@ def pack(weight: Tensor) -> tuple[Tensor, Tensor]:
     """Whole numbers of a weight's shape in int8, and the scales of its rows in bfloat16.
 
     Each row is rounded to 255 levels between plus and minus its largest value. What :func:`unpack` makes of it packs
-    into the same again: the largest value of a row always gets the last level, and in float32 its product with the scale
-    is exact.
+    into the same again: the largest value of a row always gets the last level, and in float32 its product with the
+    scale is exact.
     """
     weight = weight.detach().float()
     largest = weight.abs().amax(tuple(range(1, weight.ndim)), keepdim=True)
