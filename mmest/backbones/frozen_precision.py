@@ -77,7 +77,8 @@ class FrozenPrecision:
         for owner in backbone.modules() if self.dtype else ():
             for name, p in owner.named_parameters(recurse=False):
                 if p.ndim > 1 and p.dtype == torch.float32 and not p.requires_grad:
-                    yield owner, name, self.dtype if has_rows(p) and places[id(p)] == 1 else 'bf16'
+                    packs = self.dtype == 'int8' and has_rows(p) and places[id(p)] == 1
+                    yield owner, name, 'int8' if packs else 'bf16'
 
     def widen(self, backbone: nn.Module) -> None:
         """Give all of it float32 again, in place, with the values that it has."""
