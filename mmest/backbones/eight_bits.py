@@ -1,6 +1,6 @@
 """Weights in 8 bits: whole numbers, with a scale for each row."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -22,21 +22,29 @@ class Packed(NamedTuple):
     """A parameter in 8 bits.
 
     Attributes:
-        name: inside the module that was looked through.
-        owner: the module that has it.
-        scale_name: of the buffer of the owner that has the scales; it moves with the owner, and no state dict has it.
-        parameter: whole numbers from -127 to 127.
+        path: of the module that has it, inside the one that was looked through.
+        owner: that module. It has the scales in a buffer, which moves with it, and which no state dict has.
+        attribute: what it calls the parameter.
     """
 
-    name: str
+    path: str
     owner: nn.Module
-    scale_name: str
-    parameter: nn.Parameter
+    attribute: str
+
+    @property
+    def name(self) -> str:
+        """Of the parameter, in a state dict."""
+        return f'{self.path}.{self.attribute}' if self.path else self.attribute
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """Whole numbers from -127 to 127."""
+        return self.owner.get_parameter(self.attribute)
 
     @property
     def scale(self) -> Tensor:
         """One number for each row, which bfloat16 holds."""
-        return self.owner.get_buffer(self.scale_name)
+        return self.owner.get_buffer(_scale_of(self.attribute))
 
 
 def has_rows(weight: Tensor) -> bool:
@@ -66,10 +74,9 @@ def unpack(numbers: Tensor, scale: Tensor, dtype: torch.dtype = torch.float32) -
 def packed_in(module: nn.Module) -> Iterator[Packed]:
     """All parameters of a module that are in 8 bits."""
     for path, owner in module.named_modules():
-        for name, parameter in owner.named_parameters(recurse=False):
-            scale_name = _scale_of(name)
-            if scale_name in owner._buffers:
-                yield Packed(f'{path}.{name}' if path else name, owner, scale_name, parameter)
+        for name in owner._parameters:
+            if _scale_of(name) in owner._buffers:
+                yield Packed(path, owner, name)
 
 
 def pack_in_place(owner: nn.Module, name: str) -> None:
@@ -82,8 +89,7 @@ def pack_in_place(owner: nn.Module, name: str) -> None:
 def unpack_in_place(packed: Packed) -> None:
     """Give a parameter float32 again."""
     packed.parameter.data = unpack(packed.parameter.data, packed.scale)
-    del packed.owner._buffers[packed.scale_name]
-    packed.owner._non_persistent_buffers_set.discard(packed.scale_name)
+    delattr(packed.owner, _scale_of(packed.attribute))
 
 
 def _scale_of(name: str) -> str:
@@ -129,7 +135,7 @@ class _Unpacking(TorchFunctionMode):
 
 
 @contextmanager
-def unpacking(module: nn.Module) -> Iterator[None]:
-    """Where a module with packed parameters can run."""
-    with _Unpacking({id(packed.parameter): packed.scale for packed in packed_in(module)}):
+def unpacking(packed: Iterable[Packed]) -> Iterator[None]:
+    """Where a module with packed parameters can run: all of them, of :func:`packed_in`."""
+    with _Unpacking({id(one.parameter): one.scale for one in packed}):
         yield

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmest.backbones.eight_bits import (
+    Packed,
     has_rows,
     keep_state_dicts_unpacked,
     pack,
@@ -44,7 +45,7 @@ class FrozenPrecision:
         if dtype not in PRECISIONS:
             raise ValueError(f"frozen_dtype should be None, 'bf16' or 'int8', but it is {dtype!r}.")
         self.dtype = dtype
-        self._packed = False
+        self._packed: list[Packed] | None = None
         self._of_file: dict[str, tuple[str, str]] = {}  # digests of the rounded tensor and of that of the file, by name
         if dtype:
             operators_in_fp32()
@@ -59,7 +60,7 @@ class FrozenPrecision:
         """Whether weights stay in float32 until the backbone runs: mmengine takes the mean of every parameter while it
         initialises a model, which whole numbers do not have.
         """
-        return self.dtype == 'int8' and not self._packed
+        return self.dtype == 'int8' and self._packed is None
 
     def narrow(self, backbone: nn.Module) -> None:
         """Round what is kept in less than float32, in place."""
@@ -69,7 +70,7 @@ class FrozenPrecision:
             else:
                 p = owner.get_parameter(name)
                 p.data = p.data.bfloat16()
-        self._packed = self.dtype == 'int8'
+        self._packed = list(packed_in(backbone)) if self.dtype == 'int8' else None
 
     def _narrow_in(self, backbone: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
         """(module, name in it, precision) of every frozen parameter in float32 that is kept in less."""
@@ -82,7 +83,7 @@ class FrozenPrecision:
 
     def widen(self, backbone: nn.Module) -> None:
         """Give all of it float32 again, in place, with the values that it has."""
-        self._packed = False
+        self._packed = None
         for packed in list(packed_in(backbone)):
             unpack_in_place(packed)
         for p in backbone.parameters():
@@ -132,10 +133,10 @@ class FrozenPrecision:
         }
 
     @contextmanager
-    def computing(self, backbone: nn.Module, device: torch.device) -> Iterator[None]:
+    def computing(self, device: torch.device) -> Iterator[None]:
         """What the backbone's forward pass runs in."""
         mixed = torch.autocast(device.type, torch.bfloat16) if self.dtype else nullcontext()
-        with mixed, unpacking(backbone) if self.dtype == 'int8' else nullcontext():
+        with mixed, unpacking(self._packed) if self._packed else nullcontext():
             yield
 
     def handed_over(self, x: Tensor, image: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The wrapper that holds a pretrained backbone and the method that tunes it."""
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -272,6 +273,13 @@ class TunedBackbone(BaseModule):
         if self._is_init or self._has_weights:  # some models look at maps of random weights while they are built
             self.settle()
 
+    def __deepcopy__(self, memo: dict) -> 'TunedBackbone':
+        """As of any module; what averages weights copies a model and takes the parameters of both to be alike."""
+        self._settle_what_is_given()
+        memo[id(self)] = copied = type(self).__new__(type(self))
+        copied.__dict__ = copy.deepcopy(self.__dict__, memo)
+        return copied
+
     def _given_by_file(self, coverage: Coverage) -> dict[str, str]:
         """Digests of the frozen tensors that a file gives; what of them it lacks is said."""
         lost = set(coverage.missing)
@@ -330,7 +338,7 @@ class TunedBackbone(BaseModule):
         # Frozen parts build no graph by themselves, as long as nothing in front of them needs one.
         with (
             torch.no_grad() if self.method.beside else nullcontext(),
-            self.precision.computing(self.backbone, x.device),
+            self.precision.computing(x.device),
         ):
             return self.compiled(self.backbone, x, self.training)
 

@@ -8,6 +8,7 @@ import torch
 from mmengine.hooks import EMAHook
 from mmengine.registry import MODELS
 from mmengine.runner import Runner, load_checkpoint
+from torch.optim.swa_utils import AveragedModel
 from toy import BACKBONES, METHODS, SIDE, build, image, runner_cfg
 
 import mmest
@@ -161,6 +162,17 @@ def test_averaged_weights_are_narrow_too(weights, tmp_path, dtype):
     load_checkpoint(again.model, str(tmp_path / 'epoch_2.pth'))
     with torch.no_grad():
         assert torch.equal(again.model.eval()(image()), averaged.eval()(image()))
+
+
+@pytest.mark.parametrize('dtype', NARROW)
+def test_torchs_average_of_a_tuned_module(dtype):
+    tuned = mmest.tune(build('swin'), 'EST', frozen_dtype=dtype).train()
+    averaged = AveragedModel(tuned)
+    sum(y.sum() for y in tuned(image())).backward()
+    averaged.update_parameters(tuned)
+    with torch.no_grad():
+        for f, m in zip(averaged.module.eval()(image()), tuned.eval()(image()), strict=True):
+            assert torch.equal(f, m)
 
 
 @pytest.mark.parametrize('dtype', NARROW)
