@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 from torch.overrides import TorchFunctionMode
 
 _LEVELS = 127
 #: Shorter rows (kernels of depthwise convolutions, tables of biases) save little beside their scale.
 _SHORTEST = 32
+_OWNERS = (nn.Linear, _ConvNd, nn.MultiheadAttention)
 #: What is asked of a weight without its values.
 _NO_VALUES = {
     *(getattr(Tensor, name).__get__ for name in ('shape', 'ndim', 'device', 'requires_grad', 'is_cuda')),
@@ -47,9 +49,12 @@ class Packed(NamedTuple):
         return self.owner.get_buffer(_scale_of(self.attribute))
 
 
-def has_rows(weight: Tensor) -> bool:
-    """Whether a weight is worth packing: a matrix or kernels, whose rows make the channels of an output."""
-    return weight.ndim > 1 and len(weight) > 1 and weight[0].numel() >= _SHORTEST
+def can_be_packed(owner: nn.Module, weight: Tensor) -> bool:
+    """Whether a weight is a matrix or kernels with rows that are worth it, in a module that works on it by functions of
+    torch, where it can be unpacked. Compiled operators (deformable convolutions) would take the numbers as they are.
+    """
+    in_torch = isinstance(owner, _OWNERS) and not type(owner).__module__.startswith('mmcv.ops')
+    return in_torch and weight.ndim > 1 and weight[0].numel() >= _SHORTEST
 
 
 def pack(weight: Tensor) -> tuple[Tensor, Tensor]:

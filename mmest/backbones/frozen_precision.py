@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mmest.backbones.eight_bits import (
     Packed,
-    has_rows,
+    can_be_packed,
     keep_state_dicts_unpacked,
     pack,
     pack_in_place,
@@ -78,7 +78,7 @@ class FrozenPrecision:
         for owner in backbone.modules() if self.dtype else ():
             for name, p in owner.named_parameters(recurse=False):
                 if p.ndim > 1 and p.dtype == torch.float32 and not p.requires_grad:
-                    packs = self.dtype == 'int8' and has_rows(p) and places[id(p)] == 1
+                    packs = self.dtype == 'int8' and can_be_packed(owner, p) and places[id(p)] == 1
                     yield owner, name, 'int8' if packs else 'bf16'
 
     def widen(self, backbone: nn.Module) -> None:

@@ -86,6 +86,24 @@ def test_a_quarter_of_the_bytes_and_the_maps_of_rounded_weights(name, method, we
         assert f.dtype == torch.float32 and torch.equal(f, m)
 
 
+def test_weights_of_compiled_operators_are_not_in_8_bits():
+    cfg = dict(
+        type='ResNet', depth=50, base_channels=16, num_stages=2, out_indices=(1,), strides=(1, 2), dilations=(1, 1),
+        dcn=dict(type='DCNv2', deform_groups=1), stage_with_dcn=(False, True),
+    )  # fmt: skip
+    plain, tuned = (
+        MODELS.build(dict(type='TunedBackbone', backbone=cfg, tuning=dict(type='EST'), frozen_dtype=dtype))
+        for dtype in NARROW
+    )
+    tuned.settle()
+    packed = {one.name for one in packed_in(tuned.backbone)}
+    assert 'layer2.0.conv2.conv_offset.weight' in packed and 'layer2.0.conv2.weight' not in packed
+    plain.backbone.load_state_dict(tuned.backbone.state_dict())
+    with torch.no_grad():
+        (found,), (wanted,) = tuned(image()), plain(image())
+    assert torch.equal(found, wanted)
+
+
 def test_under_autocast_the_neck_gets_what_autocast_computes_in(weights):
     tuned = rounded('swin', 'est', weights['swin'])
     with torch.autocast('cpu', torch.float16):
