@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(cfg))
         if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
             raise FileNotFoundError(f'There is no checkpoint "{args.checkpoint}".')
-        cfg.load_from = args.checkpoint
+        cfg.load_from, cfg.resume = args.checkpoint, False  # the config may be of a resumed training
         if args.submission:
             use_submission(cfg, args.submission)
         check_parts(cfg, ['test_dataloader', 'test_cfg', 'test_evaluator'])

@@ -14,6 +14,7 @@ from mmest.checkpoints.pretrained import names_pretrained
 from mmest.configs import check_parts, explain_build_errors, forget_parts, variable_behind
 from mmest.datasets.checks import check_data
 from mmest.datasets.class_weights import count_ignored_pixels
+from mmest.datasets.ignored_boxes import pass_over_ignored_boxes
 from mmest.engine.features.hook import use_feature_cache
 from mmest.engine.image_size import ImageSizeHook
 from mmest.engine.processes import TunedRunner
@@ -145,7 +146,7 @@ def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
     return runner
 
 
-def build_runner(cfg: Config, launcher: str) -> Runner:
+def build_runner(cfg: Config, launcher: str, kind: type[TunedRunner] = TunedRunner) -> Runner:
     """The runner of a config, whose images are opened by mmest's reader.
 
     Of several processes none sends what is frozen to another. Under torchrun without CUDA they talk over gloo, and
@@ -167,8 +168,9 @@ def build_runner(cfg: Config, launcher: str) -> Runner:
         cfg.model_wrapper_cfg.device_ids = None
         _replace_sync_bn(cfg.model)
     with explain_build_errors(cfg):
-        runner = TunedRunner.from_cfg(cfg)
+        runner = kind.from_cfg(cfg)
     count_ignored_pixels(runner.model)
+    pass_over_ignored_boxes(runner.model)
     # Its loaders are not built yet, and its config, which goes into checkpoints, stays as it is.
     loaders = [runner._train_dataloader, runner._val_dataloader, runner._test_dataloader]
     # Of hooks that have a training go on with another pipeline.

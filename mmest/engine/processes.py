@@ -63,6 +63,15 @@ class TunedRunner(Runner):
                 broadcast(tensor)
 
 
+class ScoringRunner(TunedRunner):
+    """Leaves the config that a training wrote in its work folder: that of a test names a checkpoint, and perhaps other
+    data.
+    """
+
+    def dump_config(self) -> None:
+        """Nothing is written."""
+
+
 def refuse_different_weights(digests: dict[str, str]) -> None:
     """Stop a training whose processes do not start from the same weights.
 

@@ -20,6 +20,7 @@ from mmest.console import plain_console
 from mmest.datasets.checks import check_data
 from mmest.engine.failures import explain, last_line
 from mmest.engine.launch import build_runner, default_launcher, training_runner
+from mmest.engine.processes import ScoringRunner
 from mmest.engine.quiet import LogFile, all_to, show_notes
 from mmest.engine.resume import latest_complete_checkpoint
 from mmest.engine.terminal import Terminal
@@ -88,7 +89,7 @@ def run_test(cfg: Config, launcher: str | None = None, hooks: Sequence[Hook] = (
         with all_to(log), one_sentence(cfg, log):
             show_notes(partial(_note, console))
             check_data(cfg, ['test'])
-            runner = build_runner(cfg, launcher or default_launcher())
+            runner = build_runner(cfg, launcher or default_launcher(), ScoringRunner)
             log.open()
             show_notes(partial(_note, console))
             for hook in (TrainedClassesHook(), progress, *hooks):

@@ -131,6 +131,13 @@ def smallest_rectangle(points: np.ndarray) -> np.ndarray:
     return (cv2.boxPoints(cv2.minAreaRect((points - middle).astype(np.float32))) + middle).reshape(8)
 
 
+def shorter_side(points: np.ndarray) -> float:
+    """Of that rectangle; 0 without points."""
+    if not len(points):
+        return 0.0
+    return min(cv2.minAreaRect((points - points.mean(0)).astype(np.float32))[1])
+
+
 def rotated_corners(boxes: np.ndarray) -> np.ndarray:
     """N×5 with middle x, y, width, height and angle in radians, clockwise as y points down, as N×8 corners."""
     x, y, width, height, angle = boxes.T

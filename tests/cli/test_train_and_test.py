@@ -231,6 +231,10 @@ test_dataloader = dict(num_workers=0)
     assert (work_dir / 'iter_2.pth').is_file()
     assert 'after step 2 of 3, from iter_2.pth' in call('train', config, '--resume', *short, 'train_cfg.max_iters=3')
     assert (work_dir / 'iter_3.pth').is_file()
+    (kept,) = work_dir.glob('*.py')
+    before = kept.read_text()
+    call('test', kept, work_dir / 'iter_3.pth', '--work-dir', work_dir, '--cfg-options', 'test_dataloader.batch_size=2')
+    assert kept.read_text() == before, 'a test leaves the config of the training'
     said = call(
         'test',
         config,

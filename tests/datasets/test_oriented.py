@@ -184,6 +184,44 @@ def test_score_is_that_of_an_independent_implementation(tmp_path):
     assert score == pytest.approx(100 * np.mean(expected), abs=0.05)
 
 
+def test_a_patch_has_no_object_that_it_does_not_show():
+    """Slanted bars, whose straight boxes reach into patches that they do not."""
+    rng, size = np.random.default_rng(0), (2672, 2672)
+    patches, pieces = tiles(*size, 1024, 200), 0
+    for _ in range(150):
+        x, y = rng.uniform(200, 2472, 2)
+        bar = rectangle(x, y, rng.uniform(600, 2500), rng.uniform(8, 120), rng.uniform(0, 180))
+        shown = patch_objects([annotation(0, horizontal(bar), False, bar)], patches, size)
+        for patch, objects in zip(patches, shown):
+            visible = shapely.intersection(polygons(np.array(bar))[0], shapely.box(*patch))
+            assert len(objects) == 1 if visible.area > 50_000 else len(objects) <= (visible.area > 0)
+            for one in objects:
+                corners = np.reshape(one['segmentation'][0], (4, 2)) + patch[:2]
+                assert shapely.polygons(corners).intersects(visible)
+                assert min(np.linalg.norm(corners[1] - corners[0]), np.linalg.norm(corners[2] - corners[1])) > 0.9
+                pieces += 1
+    assert pieces > 300
+
+
+@pytest.mark.parametrize(
+    'corners, said',
+    [
+        ('10 10 50 50 90 90 30 30', 'has an empty box'),
+        ('10 10 60 10 60 10 10 10', 'has an empty box'),
+        ('10 10 60 10 60 30 10 1e30', 'reaches far beyond the image'),
+    ],
+)
+def test_boxes_that_no_loss_survives_are_left_out(tmp_path, corners, said):
+    trees.write(tmp_path / 'source/train/images/P0001.png', np.zeros((128, 128, 3), np.uint8))
+    label = tmp_path / 'source/train/labelTxt/P0001.txt'
+    label.parent.mkdir()
+    label.write_text(f'imagesource:x\ngsd:1\n{corners} ship 0\n10 10 60 10 60 30 10 30 ship 0\n')
+    prepare(dota.__name__, tmp_path / 'source', tmp_path / 'out', 1)
+    assert f'line 3 (ship) {said}' in (tmp_path / 'out/problems.txt').read_text()
+    found = json.loads((tmp_path / 'out/annotations/train_patches.json').read_text())['annotations']
+    assert [one['bbox'] for one in found] == [[10, 10, 50, 20]]
+
+
 def test_score_is_that_of_mmrotate(tmp_path):
     pytest.importorskip('mmrotate')
     from mmrotate.evaluation import eval_rbbox_map

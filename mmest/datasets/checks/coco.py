@@ -177,9 +177,11 @@ def _usage(file: CocoFile, use: Use) -> None:
         file.say(f'{count(ignored, "object")} marked "ignore" {"is" if ignored == 1 else "are"} left out.')
     crowds = sum(bool(one['iscrowd']) for one in file.content['annotations'])
     if crowds:
+        fate = f'count{"s" * (crowds == 1)} neither as object nor as background.'
+        if use.trains and not use.knows_ignored:
+            fate = 'are learned as background, for the assigner of this detector knows no objects to be ignored.'
         file.say(
-            f'{count(crowds, "object")} marked "iscrowd", as crowds and what a border of a tile cuts in two are, '
-            f'count{"s" * (crowds == 1)} neither as object nor as background.'
+            f'{count(crowds, "object")} marked "iscrowd", as crowds and what a border of a tile cuts in two are, {fate}'
         )
     learned = [
         one

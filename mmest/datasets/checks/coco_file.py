@@ -19,6 +19,7 @@ class Use:
         with_masks: whether outlines are needed besides boxes.
         passes_over_empty: whether images without an object are not used.
         scale: the rule for images that have not 8 bits.
+        knows_ignored: whether training tells objects that are to be ignored from background.
     """
 
     option: str
@@ -27,6 +28,7 @@ class Use:
     with_masks: bool = False
     passes_over_empty: bool = False
     scale: Sequence[float] | None = None
+    knows_ignored: bool = True
 
 
 @dataclass

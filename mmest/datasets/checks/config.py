@@ -18,6 +18,7 @@ from mmest.datasets.checks.coco_file import Use
 from mmest.datasets.checks.images import listing
 from mmest.datasets.checks.masks import Pairs, check_pairs, read_names
 from mmest.datasets.checks.report import contents
+from mmest.datasets.ignored_boxes import knows_ignored_boxes
 from mmest.files import write_bytes, write_json
 
 
@@ -144,6 +145,7 @@ def _check_coco(cfg: Config, dataset: dict, path: Path, folder: Path, split: str
         any(step.get('with_mask') for step in dataset.get('pipeline') or ()),
         bool(filters.get('filter_empty_gt')) and not dataset.get('test_mode'),
         cfg.get('image_scale'),
+        'model' not in cfg or knows_ignored_boxes(cfg.model),
     )
     files = listing(folder)
     status = path.stat()

@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 
 from mmest.datasets.preparation.coco import annotation
-from mmest.tiles.geometry import polygons, smallest_rectangle
+from mmest.tiles.geometry import polygons, shorter_side, smallest_rectangle
 from mmest.tiles.grid import Box
 
 SIZE, OVERLAP = 1024, 200
@@ -36,10 +36,10 @@ def patch_objects(objects: list[dict], patches: list[Box], size: tuple[int, int]
     """The objects that each patch of a picture shows, in its coordinates.
 
     An object counts where at least ``VISIBLE`` of its box is shown; other pieces are to be ignored. Of one that no
-    patch
-    shows so much of, every piece counts that no other patch shows as a part of its own: it is learned, and the merging
-    can put it together again. An oriented box stays whole, its corners outside of the patch, where at least ``VISIBLE``
-    is shown; of the other pieces it is the smallest rectangle around what is shown.
+    patch shows so much of, every piece counts that no other patch shows as a part of its own: it is learned, and the
+    merging can put it together again. An oriented box stays whole, its corners outside of the patch, where at least
+    ``VISIBLE`` is shown; of the other pieces it is the smallest rectangle around what is shown. What is narrower than a
+    pixel in a patch is not in it, nor is a slanted object that its straight box alone reaches.
 
     Args:
         objects: annotations of the whole picture.
@@ -60,27 +60,32 @@ def patch_objects(objects: list[dict], patches: list[Box], size: tuple[int, int]
     for number, patch in np.argwhere(sides.min(-1) >= 1):
         x, y = pieces[number, patch, :2] - patches[patch][:2]
         width, height = sides[number, patch]
-        shown[patch].append(
-            annotation(
-                objects[number]['category_id'] - 1,
-                [float(x), float(y), float(width), float(height)],
-                bool(objects[number]['iscrowd'] or not counts[number, patch]),
-                _oriented(objects[number], patches[patch], share[number, patch] >= VISIBLE),
+        corners = _oriented(objects[number], patches[patch], share[number, patch] >= VISIBLE)
+        if corners is not None:
+            shown[patch].append(
+                annotation(
+                    objects[number]['category_id'] - 1,
+                    [float(x), float(y), float(width), float(height)],
+                    bool(objects[number]['iscrowd'] or not counts[number, patch]),
+                    corners,
+                )
             )
-        )
     return shown
 
 
-def _oriented(whole: dict, patch: Box, stays_whole: bool) -> list[float]:
-    """The corners of an object in a patch; none where the annotation has none."""
+def _oriented(whole: dict, patch: Box, stays_whole: bool) -> list[float] | None:
+    """The corners of an object in a patch; nothing where the annotation has none, None where the patch shows none of
+    it.
+    """
     if 'segmentation' not in whole:
         return []
     corners = np.array(whole['segmentation'][0], float)
     if not stays_whole:
         piece = shapely.intersection(polygons(corners), shapely.box(*patch))[0]
-        # Of an object that its rectangle reaches in here, but not the object itself.
         points = shapely.get_coordinates(piece)
-        corners = smallest_rectangle(points) if len(points) else corners
+        if shorter_side(points) < 1:
+            return None
+        corners = smallest_rectangle(points)
     return [round(float(value), 2) for value in corners - np.tile(patch[:2], 4)]
 
 

@@ -21,14 +21,14 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from mmest.datasets.official import _dior
-from mmest.datasets.preparation.coco import annotation, clip, horizontal, write_coco
+from mmest.datasets.preparation.coco import annotation, clip, has_no_area, horizontal, write_coco
 from mmest.datasets.preparation.images import open_image
 from mmest.datasets.preparation.problems import DamagedInput, Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Done, Job
 from mmest.files import write_bytes
 
-TITLE, VERSION, UNIT = 'DIOR', 4, 'objects'
+TITLE, VERSION, UNIT = 'DIOR', 5, 'objects'
 CLASSES = (
     'airplane',
     'airport',
@@ -87,7 +87,7 @@ def convert(job: Job, out: Path) -> Done:
         except (TypeError, ValueError):
             done.problems.append((job.label.place, f'object {number} ({name}) has no box that can be read; left out'))
             continue
-        if box[2] < 1 or box[3] < 1:
+        if box[2] < 1 or box[3] < 1 or (corners and has_no_area(corners)):
             done.problems.append((job.label.place, f'object {number} ({name}) has an empty box; left out'))
             continue
         objects.append(annotation(label, box, element.findtext('difficult', '0').strip() == '1', corners))

@@ -21,7 +21,7 @@ from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.source import SourceFile
 from mmest.datasets.preparation.work import Job
 
-TITLE, VERSION, UNIT = 'DIOR-R', 3, 'objects'
+TITLE, VERSION, UNIT = 'DIOR-R', 4, 'objects'
 CLASSES, OFFICIAL = dior.CLASSES, dior.OFFICIAL
 convert, finish = dior.convert, dior.finish
 

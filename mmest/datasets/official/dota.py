@@ -23,7 +23,7 @@ from pathlib import Path
 
 from mmest.datasets.dota.patches import OVERLAP, SIZE, patch_name, patch_objects
 from mmest.datasets.preparation.choice import one_each
-from mmest.datasets.preparation.coco import annotation, clip, horizontal, write_coco
+from mmest.datasets.preparation.coco import annotation, clip, has_no_area, horizontal, write_coco
 from mmest.datasets.preparation.images import crop, open_image, write_png
 from mmest.datasets.preparation.problems import DamagedInput, Problem
 from mmest.datasets.preparation.source import SourceFile
@@ -31,7 +31,7 @@ from mmest.datasets.preparation.work import Done, Job
 from mmest.datasets.text import decode
 from mmest.tiles.grid import tiles
 
-TITLE, VERSION, UNIT = 'DOTA v1.0', 3, 'objects'
+TITLE, VERSION, UNIT = 'DOTA v1.0', 4, 'objects'
 CLASSES = (
     'plane',
     'baseball-diamond',
@@ -50,6 +50,8 @@ CLASSES = (
     'helicopter',
 )
 OFFICIAL = dict(train=dict(images=1411, objects=98990), val=dict(images=458, objects=28853), test=dict(images=937))
+# Of an object, in sides of its image.
+_LARGEST = 3
 # Annotations of other versions, and the rectangles around the oriented boxes, which are made here.
 _OTHER_LABELS = re.compile(r'v1\.5|v2\.0|hbb|reclabel|task2', re.IGNORECASE)
 
@@ -157,7 +159,12 @@ def _read_labels(file: SourceFile, size: tuple[int, int], done: Done) -> list[di
             )
             continue
         box = horizontal(polygon)
-        if box[2] <= 0 or box[3] <= 0:
+        if max(box[2] / size[0], box[3] / size[1]) > _LARGEST:
+            done.problems.append(
+                (file.place, f'line {number} ({name}) reaches far beyond the image; the object is left out')
+            )
+            continue
+        if has_no_area(polygon):
             done.problems.append((file.place, f'line {number} ({name}) has an empty box; the object is left out'))
             continue
         if not all(clip(box, 0, 0, *size)[2:]):

@@ -3,13 +3,21 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from mmest.files import write_json
+from mmest.tiles.geometry import shorter_side
 
 
 def horizontal(polygon: Sequence[float]) -> list[float]:
     """The smallest x, y, width, height around the corners x1, y1, x2, y2, ..."""
     x, y = polygon[::2], polygon[1::2]
     return [min(x), min(y), max(x) - min(x), max(y) - min(y)]
+
+
+def has_no_area(polygon: Sequence[float]) -> bool:
+    """Whether corners x1, y1, ... lie in one line, to a tenth of a pixel: the loss of such a box is infinite."""
+    return shorter_side(np.reshape(polygon, (-1, 2))) < 0.1
 
 
 def clip(box: Sequence[float], x0: float, y0: float, x1: float, y1: float) -> list[float]:

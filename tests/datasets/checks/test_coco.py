@@ -228,6 +228,18 @@ def test_what_is_not_asked_for_is_said(data):
     assert '2 of 4 images show no object: they are learned as background' in notes
 
 
+@pytest.mark.parametrize(
+    'assigner, fate',
+    [('MaxIoUAssigner', 'counts neither as object nor as background'), ('SimOTAAssigner', 'are learned as background')],
+)
+def test_what_a_detector_makes_of_ignored_objects_is_said(data, assigner, fate):
+    whole = content()
+    whole['annotations'][3]['iscrowd'] = 1
+    cfg = data(whole)
+    cfg.model = dict(type='RetinaNet', train_cfg=dict(assigner=dict(type=assigner)))
+    assert fate in '\n'.join(note for note in check_data(cfg, ['train']) if 'iscrowd' in note)
+
+
 def test_val_without_objects_is_said(data):
     for change in (lambda whole: whole.update(annotations=[]), lambda whole: whole.pop('annotations')):
         cfg = data(val=edited(change))
