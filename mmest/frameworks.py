@@ -106,8 +106,14 @@ def _import(scope: str, cfg: Config) -> None:
 
 
 def predicts_oriented(model: nn.Module) -> bool:
-    """Whether a head of a detector predicts rotated boxes, as those of mmrotate do."""
-    return any(getattr(module, 'predict_box_type', None) == 'rbox' for module in model.modules())
+    """Whether a head of a detector predicts rotated boxes, as those of mmrotate do: heads of regions say so, dense ones
+    have a coder of five numbers a box.
+    """
+    return any(
+        getattr(module, 'predict_box_type', None) == 'rbox'
+        or getattr(getattr(module, 'bbox_coder', None), 'encode_size', None) == 5
+        for module in model.modules()
+    )
 
 
 def find_mmseg_by_its_module() -> None:

@@ -13,6 +13,12 @@ class _Corners:
     def parse_data_info(self, raw_data_info: dict) -> dict:
         info = super().parse_data_info(raw_data_info)
         for instance in info['instances']:
+            if 'mask' not in instance:
+                raise ValueError(
+                    f'{self.ann_file} has objects without corners (segmentation), such as one of {info["img_path"]}: '
+                    'its boxes are horizontal. Prepare the oriented ones (docs/datasets), or take a detector of '
+                    'horizontal boxes.'
+                )
             instance['bbox'] = instance.pop('mask')[0]
         return info
 

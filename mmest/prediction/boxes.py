@@ -179,6 +179,7 @@ def _coco(objects: list[_Object], image: ImageFile, model: Model) -> dict:
             made['area'] = float(sum(part.area for part in outer))
         elif model.geometry is ORIENTED:
             made['segmentation'] = [one.corners.ravel().tolist()]
+            made['area'] = float(shapely.Polygon(one.corners).area)
         annotations.append(made)
     return dict(
         images=[dict(id=1, file_name=image.path.name, width=image.width, height=image.height)],

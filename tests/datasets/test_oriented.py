@@ -5,6 +5,7 @@ import json
 import os
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import official_trees as trees
@@ -21,6 +22,7 @@ from mmest.datasets.dota.patches import patch_objects
 from mmest.datasets.official import dior_r, dota
 from mmest.datasets.preparation.coco import annotation, horizontal
 from mmest.datasets.preparation.command import prepare
+from mmest.frameworks import predicts_oriented
 from mmest.tiles.geometry import ORIENTED, STRAIGHT, polygons, rotated_corners, smallest_rectangle
 from mmest.tiles.grid import tiles
 from mmest.tiles.merge import merge
@@ -323,6 +325,36 @@ def test_horizontal_boxes_alone_are_not_dior_r(tmp_path):
         path.unlink()
     with pytest.raises(ValueError, match='No oriented boxes were found with their image'):
         prepare(dior_r.__name__, tmp_path / 'source', tmp_path / 'out', 1)
+
+
+@pytest.mark.parametrize(
+    'attributes, oriented',
+    [
+        (dict(predict_box_type='rbox'), True),
+        (dict(predict_box_type='hbox', bbox_coder=SimpleNamespace(encode_size=4)), False),
+        (dict(bbox_coder=SimpleNamespace(encode_size=5)), True),
+        ({}, False),
+    ],
+)
+def test_heads_of_rotated_boxes_are_known(attributes, oriented):
+    model = torch.nn.Sequential(torch.nn.Identity())
+    vars(model[0]).update(attributes)
+    assert predicts_oriented(model) == oriented
+
+
+def test_horizontal_boxes_are_refused_by_name(tmp_path):
+    pytest.importorskip('mmrotate')
+    from mmest.datasets.oriented import OrientedDIORDataset
+
+    trees.dior(tmp_path / 'source')
+    prepare(dior_r.__name__, tmp_path / 'source', tmp_path / 'out', 1)
+    path = tmp_path / 'out/annotations/train.json'
+    content = json.loads(path.read_text())
+    for one in content['annotations']:
+        del one['segmentation']
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='objects without corners'):
+        OrientedDIORDataset(ann_file=str(path), data_prefix=dict(img=str(tmp_path / 'out/images')))
 
 
 def test_data_sets_give_corners_to_the_pipeline(tmp_path):

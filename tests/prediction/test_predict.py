@@ -116,6 +116,7 @@ def test_oriented_objects_once_with_their_corners(tmp_path):
             if one['category_id'] == label + 1 and np.linalg.norm(np.mean(ring[:4], 0) - box[0]) < 4
         ]
         area = float(np.prod(box[1]))
+        assert one['area'] == pytest.approx(cv2.contourArea(np.float32(one['segmentation'][0]).reshape(4, 2)), rel=1e-3)
         for corners in (one['segmentation'][0], ring[:4]):
             common = cv2.intersectConvexConvex(np.float32(corners).reshape(4, 2), cv2.boxPoints(box))[0]
             # The long one is put together from slanted pieces, whose rectangles are larger than they.
