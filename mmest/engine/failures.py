@@ -26,7 +26,7 @@ def explain(error: BaseException, cfg: Config) -> str | None:
         error: with its traceback.
         cfg: the config of the training.
     """
-    for of_kind in (_memory, _argument, _optimizer, _own, _package, _metric, _part, _processes, _worker, _disk):
+    for of_kind in (_memory, _argument, _optimizer, _own, _package, _metric, _part, _processes, _half, _worker, _disk):
         sentence = of_kind(error, cfg)
         if sentence:
             return ' '.join(sentence.split())
@@ -150,6 +150,14 @@ def _processes(error: BaseException, cfg: Config) -> str | None:
             'Blocks that run again in the backward pass (with_cp, --memory blocks_recomputed) and '
             'find_unused_parameters=True do not go together in several processes: leave one of them out.'
         )
+    return None
+
+
+def _half(error: BaseException, cfg: Config) -> str | None:
+    """Mmrotate turns boxes by NumPy and by operators of mmcv that autocast does not know."""
+    mixed = (cfg.get('optim_wrapper') or {}).get('type') in ('AmpOptimWrapper', 'Bfloat16OptimWrapper')
+    if mixed and any(frame.f_globals.get('__name__', '').startswith('mmrotate.') for frame in _frames(error)):
+        return f'Rotated boxes ended in half precision ({last_line(error)}). Train without --amp.'
     return None
 
 

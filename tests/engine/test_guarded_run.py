@@ -6,11 +6,13 @@ import sys
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import HOOKS, METRICS
 from toy import METHODS, runner_cfg, write_weights
 
+from mmest.engine.failures import explain
 from mmest.engine.run import RunFailed, run_training
 
 
@@ -300,3 +302,12 @@ def test_a_model_whose_backbone_is_not_wrapped(cfg, capsys):
     run_training(plain, 'none')
     said = capsys.readouterr().out
     assert 'no backbone is tuned by a method' in said and 'Trained, ' in said and 'by a bit' not in said
+
+
+@pytest.mark.parametrize('wrapper, said', [('Bfloat16OptimWrapper', 'Train without --amp'), ('OptimWrapper', '')])
+def test_rotated_boxes_in_half_precision_get_a_sentence(wrapper, said):
+    inside = dict(__name__='mmrotate.structures.bbox')
+    exec('def turn():\n    raise TypeError("Got unsupported ScalarType BFloat16")', inside)
+    with pytest.raises(TypeError) as raised:
+        inside['turn']()
+    assert said in (explain(raised.value, Config(dict(optim_wrapper=dict(type=wrapper)))) or '')
