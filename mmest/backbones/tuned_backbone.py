@@ -336,10 +336,7 @@ class TunedBackbone(BaseModule):
     def run_backbone(self, x: Tensor) -> Any:
         """What the backbone alone returns for an image batch B×C×H×W."""
         # Frozen parts build no graph by themselves, as long as nothing in front of them needs one.
-        with (
-            torch.no_grad() if self.method.beside else nullcontext(),
-            self.precision.computing(x.device),
-        ):
+        with torch.no_grad() if self.method.beside else nullcontext(), self.precision.computing(x.device):
             return self.compiled(self.backbone, x, self.training)
 
     def gather(self, outputs: Any, x: Tensor, run: Pass) -> tuple[list[Tensor], list[Tap]]:
