@@ -156,7 +156,8 @@ def _processes(error: BaseException, cfg: Config) -> str | None:
 def _half(error: BaseException, cfg: Config) -> str | None:
     """Mmrotate turns boxes by NumPy and by operators of mmcv that autocast does not know."""
     mixed = (cfg.get('optim_wrapper') or {}).get('type') in ('AmpOptimWrapper', 'Bfloat16OptimWrapper')
-    if mixed and any(frame.f_globals.get('__name__', '').startswith('mmrotate.') for frame in _frames(error)):
+    rotated = any(frame.f_globals.get('__name__', '').startswith('mmrotate.') for frame in _frames(error))
+    if mixed and rotated and re.search('BFloat16|Half|float16', str(error)):
         return f'Rotated boxes ended in half precision ({last_line(error)}). Train without --amp.'
     return None
 

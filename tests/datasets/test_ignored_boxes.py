@@ -5,19 +5,20 @@ import torch
 
 pytest.importorskip('mmdet')
 
+from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
 
 from mmest.configs import open_config
 from mmest.datasets.ignored_boxes import knows_ignored_boxes, pass_over_ignored_boxes
-from mmest.frameworks import framework_of_model
+from mmest.frameworks import framework_of_model, predicts_oriented
 from mmest.measure.synthetic_batch import synthetic_batch
 
 SWIN = {'embed_dims': 16, 'depths': [1, 1, 1, 1], 'num_heads': [1, 1, 2, 2]}
 
 
 def model_of(name):
-    cfg = open_config(f'mmest::detection/custom/{name}')
+    cfg = open_config(f'mmest::detection/{name}')
     init_default_scope('mmdet')
     cfg.model.backbone.backbone.update(SWIN, init_cfg=None)
     cfg.model.neck.in_channels = [16, 32, 64, 128][-len(cfg.model.neck.in_channels) :]
@@ -29,10 +30,11 @@ def model_of(name):
 def losses(model, ignored):
     batch = synthetic_batch(model, (128, 128), 1)
     for sample in batch['data_samples']:
-        sample.gt_instances = InstanceData(bboxes=torch.tensor([[4.0, 4.0, 40.0, 40.0]]), labels=torch.tensor([0]))
-        sample.ignored_instances = InstanceData(
-            bboxes=torch.tensor(ignored).reshape(-1, 4), labels=torch.zeros(len(ignored), dtype=torch.long)
-        )
+        kind = 'rbox' if predicts_oriented(model) else 'hbox'
+        for name, boxes in (('gt_instances', [[4.0, 4.0, 40.0, 40.0]]), ('ignored_instances', ignored)):
+            boxes = HorizontalBoxes(torch.tensor(boxes).reshape(-1, 4)).convert_to(kind)
+            labels = torch.zeros(len(boxes), dtype=torch.long)
+            setattr(sample, name, InstanceData(bboxes=boxes, labels=labels))
     torch.manual_seed(1)  # of samplers
     data = model.data_preprocessor(batch, training=True)
     return {
@@ -42,7 +44,9 @@ def losses(model, ignored):
     }
 
 
-@pytest.mark.parametrize('name, assigners', [('retinanet', 1), ('faster-rcnn', 2), ('cascade-rcnn', 4)])
+@pytest.mark.parametrize(
+    'name, assigners', [('custom/retinanet', 1), ('custom/faster-rcnn', 2), ('custom/cascade-rcnn', 4)]
+)
 def test_what_lies_in_ignored_objects_is_not_learned(name, assigners):
     cfg, model = model_of(name)
     assert framework_of_model(model).detects and knows_ignored_boxes(cfg.model)
@@ -67,3 +71,11 @@ def test_what_lies_in_ignored_objects_is_not_learned(name, assigners):
         assert result.gt_inds.tolist() == [-1, 1, 0]
     assert losses(model, []) == plain, 'without ignored objects nothing changes'
     assert losses(model, ground) != plain
+
+
+def test_oriented_objects_are_ignored_too():
+    pytest.importorskip('mmrotate')
+    _, model = model_of('dota/oriented-rcnn')
+    plain = losses(model, [])
+    pass_over_ignored_boxes(model)
+    assert losses(model, []) == plain and losses(model, [[64.0, 0.0, 128.0, 128.0]]) != plain
