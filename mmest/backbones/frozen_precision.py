@@ -97,7 +97,8 @@ class FrozenPrecision:
             of_file: digests of the tensors in float32, by name.
             rounded: the same tensors as they are kept.
         """
-        self._of_file = {name: (digest(tensor), of_file[name]) for name, tensor in rounded if name in of_file}
+        if self.dtype is not None:  # digests take time, and without rounding they are those of the file
+            self._of_file = {name: (digest(tensor), of_file[name]) for name, tensor in rounded if name in of_file}
 
     def lost(self, backbone: nn.Module, given: Mapping[str, Tensor]) -> list[str]:
         """Names of the frozen tensors whose given values are more than is kept of them, and not those that the file
