@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mmengine.registry import DATASETS, TRANSFORMS
 
+from mmest.config_parts import parts_of
 from mmest.files import beside, write_json
 from mmest.pictures import ImageFile
 from mmest.pictures.transforms import LoadImage
@@ -76,7 +76,10 @@ def share_decoded(loaders: Sequence[dict], folder: Path) -> None:
     if not store.with_suffix('.json').is_file():
         _decode(list(paths), store)
     for loader in loaders:
-        _swap(loader, str(store))
+        for _, part in parts_of(loader):
+            if part.get('type') == 'LoadImage' and part.get('scale') is None:
+                part.clear()
+                part.update(type='LoadDecodedImage', store=str(store))
 
 
 def _digest(paths: list[str]) -> str:
@@ -95,14 +98,3 @@ def _decode(paths: list[str], store: Path) -> None:
             start += pixels.size
     os.replace(beside(target), target)
     write_json(store.with_suffix('.json'), index, indent=None)
-
-
-def _swap(part: Any, store: str) -> None:
-    if isinstance(part, dict):
-        if part.get('type') == 'LoadImage' and part.get('scale') is None:
-            part.clear()
-            part.update(type='LoadDecodedImage', store=store)
-        part = list(part.values())
-    if isinstance(part, (list, tuple)):
-        for inner in part:
-            _swap(inner, store)

@@ -7,13 +7,13 @@ import math
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device, is_cuda_available
 from mmengine.registry import DATASETS, DefaultScope
 
+from mmest.config_parts import parts_of
 from mmest.frameworks import framework_of
 from mmest.measure.environment import hardware
 from mmest.measure.memory.compare import prepare
@@ -113,8 +113,10 @@ def training_size(cfg: Config) -> tuple[int, int]:
     Raises:
         FileNotFoundError: the pipeline does not say, and the data set is not there.
     """
+    data_sets = parts_of(cfg.train_dataloader.dataset, without=['pipeline'])
+    steps = [step for _, part in data_sets for step in part.get('pipeline', ())]
     for name, key in _SIZES.items():
-        for step in _steps(cfg.train_dataloader.dataset):
+        for step in steps:
             if step.get('type', '').rpartition('.')[2] == name and step.get(key):
                 one, other = step[key] if isinstance(step[key], (list, tuple)) else (step[key], step[key])
                 # mmseg crops to (height, width); all else says (width, height).
@@ -126,16 +128,6 @@ def _training_data(cfg: Config):
     # pycocotools prints what it does.
     with DefaultScope.overwrite_default_scope(cfg.default_scope), contextlib.redirect_stdout(io.StringIO()):
         return DATASETS.build(cfg.train_dataloader.dataset)
-
-
-def _steps(part: Any) -> Iterator[dict]:
-    """The transforms in a data set's config, however it is wrapped."""
-    if isinstance(part, dict):
-        yield from part.get('pipeline', ())
-        part = [value for key, value in part.items() if key != 'pipeline']
-    if isinstance(part, (list, tuple)):
-        for inner in part:
-            yield from _steps(inner)
 
 
 def training_steps(cfg: Config) -> int:

@@ -16,6 +16,7 @@ from mmest.unused_options import refuse_unused
 
 from .backbones import backbone_in, set_backbone
 from .names import available_tunings, configs_root, find_config, run_stem
+from .pure_python import with_names
 from .tunings import is_wrapped, set_tuning
 
 
@@ -40,7 +41,7 @@ def open_config(path: str, tuning: str | None = None, backbone: str | None = Non
 def _opened(path: str, tuning: str | None, backbone: str | None) -> Config:
     found = find_config(path)
     try:
-        cfg = Config.fromfile(found.path)
+        cfg = with_names(Config.fromfile(found.path))
     except Exception as error:  # a config is code of its author's: anything may go wrong in it
         raise ValueError(f'The config {path} cannot be read: {type(error).__name__}: {_reason(error)}') from error
     inner = (cfg.get('model') or {}).get('backbone')
@@ -164,7 +165,7 @@ def config_from_text(text: str) -> Config:
         ValueError: it cannot be run; the framework is not installed.
     """
     try:
-        cfg = Config.fromstring(text, file_format='.py')
+        cfg = with_names(Config.fromstring(text, file_format='.py'))
     except Exception as error:  # a config is code of its author's: anything may go wrong in it
         raise ValueError(
             f'The config inside the checkpoint cannot be read: {type(error).__name__}: {_reason(error)}. Name one by '

@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mmest.config_parts import parts_of
+
 #: The share of an anchor or a proposal that lies in an ignored object, above which it is not learned from.
 MOST = 0.5
 _KNOW_THEM = {'MaxIoUAssigner', 'ApproxMaxIoUAssigner', 'ATSSAssigner', 'RotatedATSSAssigner'}
@@ -39,10 +41,6 @@ class _StraightAnchors:
         return BboxOverlaps2D()(bboxes1, bboxes2.convert_to('hbox'), mode, is_aligned)
 
 
-def knows_ignored_boxes(part: Any) -> bool:
+def knows_ignored_boxes(model: Any) -> bool:
     """Whether an assigner in the config of a detector can tell ignored objects from background."""
-    if isinstance(part, dict):
-        if str(part.get('type')).rpartition('.')[2] in _KNOW_THEM:
-            return True
-        part = list(part.values())
-    return isinstance(part, (list, tuple)) and any(map(knows_ignored_boxes, part))
+    return any(str(part.get('type')).rpartition('.')[2] in _KNOW_THEM for _, part in parts_of(model))

@@ -5,14 +5,13 @@ import errno
 import inspect
 import re
 import traceback
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
 
+from mmest.config_parts import parts_of
 from mmest.measure.device import memory_shortage
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
@@ -62,7 +61,7 @@ def _argument(error: BaseException, cfg: Config) -> str | None:
         needs = re.search(r'(\w+)\.__init__\(\) (missing .*)', str(error))
         return needs and f'The config {cfg.filename} gives {needs[1]} too little: {needs[2]}.'
     name, argument = found.groups()
-    keys = list(_paths(cfg, lambda key, value: key == argument))
+    keys = [f'{key}.{argument}'.lstrip('.') for key, part in parts_of(cfg) if argument in part]
     takes = _arguments(error, name)
     near = difflib.get_close_matches(argument, takes, n=1)
     hint = f'Did you mean {near[0]}?' if near else f'It takes {", ".join(takes[:_SHOWN])}.' if takes else ''
@@ -83,16 +82,6 @@ def _arguments(error: BaseException, name: str) -> list[str]:
     classes = [*(frame.f_globals.get(name) for frame in frames), *(frame.f_locals.get('obj_cls') for frame in frames)]
     cls = next((cls for cls in classes if inspect.isclass(cls) and cls.__name__ == name), None)
     return list(inspect.signature(cls).parameters) if cls else []
-
-
-def _paths(part: Any, fits: Callable[[str, Any], bool], path: str = '') -> Iterator[str]:
-    """Dotted keys of a config of which ``fits(last key, value)`` is true."""
-    pairs = part.items() if hasattr(part, 'items') else enumerate(part) if isinstance(part, (list, tuple)) else ()
-    for key, value in pairs:
-        here = f'{path}.{key}' if path else str(key)
-        if fits(str(key), value):
-            yield here
-        yield from _paths(value, fits, here)
 
 
 def _package(error: BaseException, cfg: Config) -> str | None:

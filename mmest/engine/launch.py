@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -11,6 +10,7 @@ from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
 from mmest.checkpoints.pretrained import names_pretrained
+from mmest.config_parts import parts_of
 from mmest.configs import check_parts, explain_build_errors, forget_parts, variable_behind
 from mmest.datasets.checks import check_data
 from mmest.datasets.class_weights import count_ignored_pixels
@@ -166,7 +166,9 @@ def build_runner(cfg: Config, launcher: str, kind: type[TunedRunner] = TunedRunn
         # mmengine by itself would ask CUDA for a device, and bind the model to it.
         meet_processes()
         cfg.model_wrapper_cfg.device_ids = None
-        _replace_sync_bn(cfg.model)
+        for _, part in parts_of(cfg.model):
+            if part.get('type') == 'SyncBN':
+                part['type'] = 'BN'
     with explain_build_errors(cfg):
         runner = kind.from_cfg(cfg)
     count_ignored_pixels(runner.model)
@@ -177,13 +179,3 @@ def build_runner(cfg: Config, launcher: str, kind: type[TunedRunner] = TunedRunn
     later = [hook.switch_pipeline for hook in runner.hooks if hasattr(hook, 'switch_pipeline')]
     use_reader([*loaders, *later], not framework_of(cfg).detects, cfg.get('image_scale'))
     return runner
-
-
-def _replace_sync_bn(part: Any) -> None:
-    if isinstance(part, dict):
-        if part.get('type') == 'SyncBN':
-            part['type'] = 'BN'
-        part = list(part.values())
-    if isinstance(part, (list, tuple)):
-        for inner in part:
-            _replace_sync_bn(inner)

@@ -2,12 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mmengine.config import Config, ConfigDict
 
+from mmest.config_parts import parts_of
 from mmest.configs import configs_root, read_config, set_options, tuned_backbone_of
 from mmest.datasets.checks.report import count
 from mmest.datasets.own.detect import read
@@ -148,23 +148,13 @@ def use_data(cfg: Config, prepared: Prepared) -> None:
     put = _put_objects if framework_of(cfg).detects else _put_masks
     for loader, split in (('train', 'train'), ('val', 'val'), ('test', 'test' if 'test' in prepared.counts else 'val')):
         put(cfg, prepared, loader, split)
-    for part in _with_classes(cfg.model):
-        part.num_classes = len(prepared.classes)
+    for _, part in parts_of(cfg.model):
+        if 'num_classes' in part:
+            part.num_classes = len(prepared.classes)
     # Prediction cuts images into tiles as large as those that it was trained on, and sees them by the same levels.
     cfg.training_scale = ConfigDict(factor=prepared.scale, tile=round(prepared.size / prepared.scale))
     if prepared.levels:
         cfg.image_scale = tuple(prepared.levels)
-
-
-def _with_classes(part: Any) -> Iterator[ConfigDict]:
-    """All parts of a model that know how many classes there are."""
-    if isinstance(part, dict):
-        if 'num_classes' in part:
-            yield part
-        part = list(part.values())
-    if isinstance(part, (list, tuple)):
-        for inner in part:
-            yield from _with_classes(inner)
 
 
 def _metainfo(prepared: Prepared) -> dict:

@@ -8,6 +8,7 @@ import numpy as np
 from mmengine import fileio
 from mmengine.registry import TRANSFORMS
 
+from mmest.config_parts import parts_of
 from mmest.pictures.image import ImageFile
 from mmest.pictures.levels import check_scale
 from mmest.pictures.masks import read_mask
@@ -77,18 +78,18 @@ def _source(path: str) -> tuple[str | bytes, str]:
     return (fileio.get(path), path) if '://' in path else (path, path)
 
 
-def use_reader(part: Any, segments: bool, scale: Sequence[float] | None = None) -> None:
+def use_reader(loader: Any, segments: bool, scale: Sequence[float] | None = None) -> None:
     """Swap the loaders of mmcv and mmseg for those above, in place, wherever they stand in a loader's config.
 
     Configs keep naming the former, so that they run without mmest and in the inferencers, which look for them. Loaders
     that are told more than their defaults, such as a remote storage, stay.
 
     Args:
-        part: the config of a data loader, or a part of it.
+        loader: the config of a data loader, or a part of it.
         segments: whether ``LoadAnnotations`` loads masks.
         scale: see :class:`LoadImage`.
     """
-    if isinstance(part, dict):
+    for _, part in parts_of(loader):
         kind = part.get('type')
         name = (kind if isinstance(kind, str) else getattr(kind, '__name__', '')).rpartition('.')[2]
         rest = {key: value for key, value in part.items() if key != 'type'}
@@ -99,7 +100,3 @@ def use_reader(part: Any, segments: bool, scale: Sequence[float] | None = None) 
             elif name == 'LoadAnnotations' and segments:
                 part.clear()
                 part.update(type='LoadMask')
-        part = list(part.values())
-    if isinstance(part, (list, tuple)):
-        for inner in part:
-            use_reader(inner, segments, scale)

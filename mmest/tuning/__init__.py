@@ -33,32 +33,39 @@ def build_tuning(cfg: dict, backbone: nn.Module) -> TuningMethod:
         ValueError: no method has that name, or it has no such argument, or one of another type or outside its limits,
             or it finds nothing to train in the backbone.
     """
-    if not isinstance(cfg, dict) or cfg.get('type') not in TUNINGS.module_dict:
+    kind = _class_of(cfg)
+    if kind is None:
         found = cfg.get('type') if isinstance(cfg, dict) else cfg
         raise ValueError(
             f'tuning should be dict(type=NAME, ...) with NAME one of {", ".join(tuning_names())}, but it is {found!r}.'
         )
     arguments = {key: value for key, value in cfg.items() if key != 'type'}
-    kind = TUNINGS.get(cfg['type'])
     check_knobs(kind, arguments)
     method = kind(backbone, **arguments)
     if method.trains and not any(True for _ in (*method.parameters(), *method.trained_parameters(backbone))):
         if not any(p.requires_grad for p in backbone.parameters()):
             raise ValueError(
-                f'{cfg["type"]} finds nothing to train in {type(backbone).__name__}: all of its parameters have '
+                f'{kind.__name__} finds nothing to train in {type(backbone).__name__}: all of its parameters have '
                 'requires_grad=False. Set it to True for those that may train.'
             )
         raise ValueError(
-            f'{cfg["type"]} finds no place to act in {type(backbone).__name__}: it acts {method.acts_on}, where no '
+            f'{kind.__name__} finds no place to act in {type(backbone).__name__}: it acts {method.acts_on}, where no '
             'block has a branch that keeps its shape. Use another method.'
         )
     return method
 
 
+def _class_of(cfg: Any) -> type[TuningMethod] | None:
+    """The method of a config, by its name, or by the class or its path, as configs in pure Python style have it."""
+    kind = cfg.get('type') if isinstance(cfg, dict) else None
+    named = TUNINGS.module_dict.items()
+    return next((cls for name, cls in named if kind in (name, cls, f'{cls.__module__}.{name}')), None)
+
+
 def tuning_arguments(cfg: dict) -> dict[str, Any]:
     """All arguments of a method, those that its config leaves out included, as JSON would give them back."""
     arguments = {key: value for key, value in cfg.items() if key != 'type'}
-    bound = inspect.signature(TUNINGS.get(cfg['type'])).bind(None, **arguments)
+    bound = inspect.signature(_class_of(cfg)).bind(None, **arguments)
     bound.apply_defaults()
     named = dict(list(bound.arguments.items())[1:])  # the first is the backbone
     return json.loads(json.dumps(named, default=str))

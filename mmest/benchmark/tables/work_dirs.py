@@ -8,7 +8,7 @@ from mmengine.config import Config
 
 from mmest.benchmark import OUTPUT
 from mmest.benchmark.training import described, logged, losses
-from mmest.configs import available_tunings, head_and_backbone, load_tuning
+from mmest.configs import available_tunings, head_and_backbone, load_tuning, open_config
 
 _NO_METRICS = ('lr', 'base_lr', 'data_time', 'time', 'step', 'epoch', 'iter', 'memory', 'loss')
 
@@ -30,7 +30,7 @@ def _record(run: Path) -> dict | None:
     config = max(run.glob('*.py'), key=lambda path: path.stat().st_mtime, default=None)
     if not metrics or not config:
         return None
-    cfg = Config.fromfile(config)
+    cfg = open_config(str(config))
     backbone = cfg.model.get('backbone', {})
     if backbone.get('type') != 'TunedBackbone':
         return None
@@ -53,7 +53,7 @@ def _record(run: Path) -> dict | None:
 
 @cache
 def _described(config: Path) -> dict:
-    return described(Config.fromfile(config))
+    return described(open_config(str(config)))
 
 
 def _last_metrics(run: Path) -> dict:

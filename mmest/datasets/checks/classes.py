@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
+from mmest.config_parts import parts_of
 from mmest.datasets.checks.report import some
 from mmest.frameworks import import_framework
 
@@ -86,21 +86,9 @@ def check_classes(cfg: Config) -> None:
     if 'language_model' in model:
         return  # its heads count words
     for names, option in found.items():
-        for key, head in _heads(model, 'model'):
-            _check_head(key, head, names, option)
-
-
-def _heads(part: Any, key: str) -> Iterator[tuple[str, dict]]:
-    """Parts of a model that say how many classes they tell apart, by their key."""
-    if isinstance(part, dict):
-        if 'num_classes' in part or 'num_things_classes' in part:
-            yield key, part
-        for name, inner in part.items():
-            if name not in _OTHER_PARTS:
-                yield from _heads(inner, f'{key}.{name}')
-    elif isinstance(part, (list, tuple)):
-        for number, inner in enumerate(part):
-            yield from _heads(inner, f'{key}.{number}')
+        for key, part in parts_of(model, 'model', without=_OTHER_PARTS):
+            if 'num_classes' in part or 'num_things_classes' in part:
+                _check_head(key, part, names, option)
 
 
 def _check_head(key: str, head: dict, names: tuple[str, ...], option: str) -> None:

@@ -1,13 +1,13 @@
 """A finite augmentation, whatever the pipeline: each image is seen in a fixed number of views."""
 
 import random
-from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dataset import Compose
 from mmengine.registry import TRANSFORMS
 
+from mmest.config_parts import parts_of
 from mmest.engine.random_numbers import untouched_random_numbers
 
 
@@ -47,11 +47,7 @@ def use_views(loader: dict, views: int) -> None:
     Raises:
         ValueError: the data set mixes several images into one.
     """
-    _use(loader['dataset'], views)
-
-
-def _use(part: Any, views: int) -> None:
-    if isinstance(part, dict):
+    for _, part in parts_of(loader['dataset'], without=['pipeline']):
         if str(part.get('type')).rpartition('.')[2] == 'MultiImageMixDataset':
             raise ValueError(
                 'The feature cache keeps views of single images, but MultiImageMixDataset mixes several into one; take '
@@ -59,9 +55,3 @@ def _use(part: Any, views: int) -> None:
             )
         if part.get('pipeline'):
             part['pipeline'] = [dict(type='FixedViews', views=views, transforms=part['pipeline'])]
-        for key, value in part.items():
-            if key != 'pipeline':
-                _use(value, views)
-    elif isinstance(part, (list, tuple)):
-        for inner in part:
-            _use(inner, views)

@@ -16,6 +16,7 @@ from torch import nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.pretrained import names_pretrained
+from mmest.config_parts import parts_of
 from mmest.configs import explain_build_errors, set_tuning, tuned_backbone_of
 from mmest.frameworks import framework_of
 from mmest.levers import configure, put_on
@@ -173,16 +174,14 @@ def _measure(
 
 def without_pretrained(cfg: Any) -> Any:
     """``cfg`` without the files that weights would come from; it is changed in place."""
-    if isinstance(cfg, dict):
-        if 'pretrained' in cfg:
-            cfg['pretrained'] = None
-        init = cfg.get('init_cfg')
+    for _, part in parts_of(cfg):
+        if 'pretrained' in part:
+            part['pretrained'] = None
+        init = part.get('init_cfg')
         if isinstance(init, dict) and names_pretrained(init):
-            cfg['init_cfg'] = None
+            part['init_cfg'] = None
         elif isinstance(init, (list, tuple)):
-            cfg['init_cfg'] = [one for one in init if not names_pretrained(one)]
-    for value in cfg.values() if isinstance(cfg, dict) else cfg if isinstance(cfg, (list, tuple)) else ():
-        without_pretrained(value)
+            part['init_cfg'] = [one for one in init if not names_pretrained(one)]
     return cfg
 
 
