@@ -13,13 +13,14 @@ from mmengine.registry import HOOKS, MODELS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmest.anatomy.hooks import Pass, is_hooked, override
+from mmest.anatomy.hooks import Pass, override
 from mmest.anatomy.probe import maps_of
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones.compiled import CompiledForward
 from mmest.backbones.frozen_norm import is_frozen_norm, normed_by_constants
 from mmest.backbones.frozen_precision import PRECISIONS, FrozenPrecision
-from mmest.backbones.saved_precision import SAVED, saving
+from mmest.backbones.refusals import refuse_options, refuse_tuned
+from mmest.backbones.saved_precision import saving
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.digests import digests
 from mmest.checkpoints.pretrained import MIN_COVERAGE, Coverage, load_pretrained, pretrained_source
@@ -87,7 +88,7 @@ class TunedBackbone(BaseModule):
         hold_models_to_the_rule(TunedBackbone)
         # mmdet's Swin reads its init_cfg by attribute.
         self.backbone = backbone if isinstance(backbone, nn.Module) else MODELS.build(ConfigDict(backbone))
-        self._refuse_tuned()
+        refuse_tuned(self.backbone)
         # Without touching the random numbers that neck and head start from: methods are compared from the same start.
         with torch.random.fork_rng():
             self.method = build_tuning(tuning, self.backbone)
@@ -101,9 +102,8 @@ class TunedBackbone(BaseModule):
         self._has_weights = False
         self._warned = False
         self.precision = FrozenPrecision(frozen_dtype)
-        self._refuse_to_train_in(frozen_dtype)
-        self.saved_dtype = self._checked_for_saving(saved_dtype)
-        self._refuse_to_compile(compile)
+        refuse_options(self.method, frozen_dtype, saved_dtype, compile)
+        self.saved_dtype = saved_dtype
         self.compiled = CompiledForward(compile)
         #: In training, what gives the backbone's maps and taps of a batch in place of the backbone.
         self.cache: Callable | None = None
@@ -114,49 +114,6 @@ class TunedBackbone(BaseModule):
         self.precision.watch(self.backbone)
         if not self.precision.waits:
             self.precision.narrow(self.backbone)
-
-    def _refuse_tuned(self) -> None:
-        if any(is_hooked(module) for module in self.backbone.modules()):
-            raise ValueError(
-                f'{type(self.backbone).__name__} is tuned already: what was added to it would run, unseen, inside of '
-                'what is added now. Build the module anew for every method, or have the first one merge() into it.'
-            )
-
-    def _refuse_to_train_in(self, dtype: str | None) -> None:
-        kind = type(self.method).__name__
-        if dtype and self.method.trains_inside():
-            raise ValueError(
-                f"frozen_dtype='{dtype}' is for backbones frozen whole, but {kind} trains inside the backbone, and "
-                'its gradients would pass through rounded weights. Leave frozen_dtype out, or take a method beside the '
-                'backbone, such as EST.'
-            )
-        if dtype and self.method.reruns_backbone:
-            raise ValueError(
-                f'{kind} runs layers of the frozen backbone again and takes the difference of their results, of which '
-                f"frozen_dtype='{dtype}' would leave little but rounding. Leave it out, or take another method."
-            )
-
-    def _refuse_to_compile(self, wanted: bool) -> None:
-        if wanted and self.precision.dtype == 'int8':
-            raise ValueError(
-                "compile=True does not go with frozen_dtype='int8', whose weights are made bfloat16 one by one as they "
-                "are used. Leave one of them out, or take frozen_dtype='bf16'."
-            )
-        if wanted and self.method.trains_inside():
-            raise ValueError(
-                f'compile=True is for backbones frozen whole, but {type(self.method).__name__} trains inside the '
-                'backbone. Leave it out, or take a method beside the backbone, such as EST.'
-            )
-
-    def _checked_for_saving(self, dtype: str | None) -> str | None:
-        if dtype not in SAVED:
-            raise ValueError(f"saved_dtype should be None, 'bf16' or 'int8', but it is {dtype!r}.")
-        if dtype and not self.method.beside:
-            raise ValueError(
-                f"saved_dtype='{dtype}' is for what a method beside the backbone keeps for backward, and "
-                f'{type(self.method).__name__} is none. Leave saved_dtype out.'
-            )
-        return dtype
 
     def _freeze(self) -> None:
         self.backbone.train()  # which leaves some modules in eval mode by its own choice (norm_eval), and freezes some

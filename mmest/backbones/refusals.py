@@ -1,0 +1,61 @@
+"""What does not go together in a tuned backbone."""
+
+from torch import nn
+
+from mmest.anatomy.hooks import is_hooked
+from mmest.backbones.saved_precision import SAVED
+from mmest.tuning import TuningMethod
+
+
+def refuse_tuned(backbone: nn.Module) -> None:
+    """A backbone is tuned once.
+
+    Raises:
+        ValueError: a method acts in it.
+    """
+    if any(is_hooked(module) for module in backbone.modules()):
+        raise ValueError(
+            f'{type(backbone).__name__} is tuned already: what was added to it would run, unseen, inside of what is '
+            'added now. Build the module anew for every method, or have the first one merge() into it.'
+        )
+
+
+def refuse_options(method: TuningMethod, frozen_dtype: str | None, saved_dtype: str | None, compile: bool) -> None:
+    """What a frozen backbone runs in, and what is kept of it, as the method allows.
+
+    Args:
+        method: of the backbone.
+        frozen_dtype, saved_dtype, compile: as of :class:`mmest.backbones.tuned_backbone.TunedBackbone`.
+
+    Raises:
+        ValueError: one does not go with the method, or with another; there is no such ``saved_dtype``.
+    """
+    kind, trains_inside = type(method).__name__, method.trains_inside()
+    if frozen_dtype and trains_inside:
+        raise ValueError(
+            f"frozen_dtype='{frozen_dtype}' is for backbones frozen whole, but {kind} trains inside the backbone, and "
+            'its gradients would pass through rounded weights. Leave frozen_dtype out, or take a method beside the '
+            'backbone, such as EST.'
+        )
+    if frozen_dtype and method.reruns_backbone:
+        raise ValueError(
+            f'{kind} runs layers of the frozen backbone again and takes the difference of their results, of which '
+            f"frozen_dtype='{frozen_dtype}' would leave little but rounding. Leave it out, or take another method."
+        )
+    if saved_dtype not in SAVED:
+        raise ValueError(f"saved_dtype should be None, 'bf16' or 'int8', but it is {saved_dtype!r}.")
+    if saved_dtype and not method.beside:
+        raise ValueError(
+            f"saved_dtype='{saved_dtype}' is for what a method beside the backbone keeps for backward, and {kind} is "
+            'none. Leave saved_dtype out.'
+        )
+    if compile and frozen_dtype == 'int8':
+        raise ValueError(
+            "compile=True does not go with frozen_dtype='int8', whose weights are made bfloat16 one by one as they "
+            "are used. Leave one of them out, or take frozen_dtype='bf16'."
+        )
+    if compile and trains_inside:
+        raise ValueError(
+            f'compile=True is for backbones frozen whole, but {kind} trains inside the backbone. Leave it out, or take '
+            'a method beside the backbone, such as EST.'
+        )
