@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from itertools import chain
 from typing import Any
 
 import torch
@@ -155,12 +156,22 @@ class TunedBackbone(BaseModule):
 
     def frozen_state(self) -> Iterator[tuple[str, Tensor]]:
         """(name inside the backbone, tensor) of every parameter and persistent buffer that does not train."""
-        trained_ids = {id(p) for p in self.backbone.parameters() if p.requires_grad}
-        for module in self.method.trained_modules(self.backbone):
-            trained_ids |= {id(b) for b in module.buffers()}
+        trained = self._trained_inside()
         for name, tensor in self.backbone.state_dict(keep_vars=True).items():
-            if id(tensor) not in trained_ids:
+            if id(tensor) not in trained:
                 yield name, tensor.detach()
+
+    def _trained_inside(self) -> set[int]:
+        buffers = {id(b) for module in self.method.trained_modules(self.backbone) for b in module.buffers()}
+        return buffers | {id(p) for p in self.backbone.parameters() if p.requires_grad}
+
+    def take_frozen_from(self, twin: 'TunedBackbone') -> None:
+        """Hold the bytes of what is frozen in a twin, of the same config."""
+        trained = twin._trained_inside()
+        own = {**dict(self.backbone.named_parameters()), **dict(self.backbone.named_buffers())}
+        for name, value in chain(twin.backbone.named_parameters(), twin.backbone.named_buffers()):
+            if id(value) not in trained:
+                own[name].data.copy_(value.data)
 
     def frozen_digests(self) -> dict[str, str]:
         """Digest of each of :meth:`frozen_state`, of the tensor that the pretrained file gave where this is that one,

@@ -8,6 +8,7 @@ from mmest.anatomy.hooks import restore
 from mmest.anatomy.probe import with_maps
 from mmest.backbones.tuned_backbone import TunedBackbone
 from mmest.checkpoints.digests import digests
+from mmest.checkpoints.pretrained import pretrained_source
 from mmest.configs import available_tunings, load_tuning
 
 
@@ -29,6 +30,11 @@ class TunedModule(TunedBackbone):
         # What is frozen is what the caller brings: a delta leaves it out.
         self._restorable = {name: weights[name] for name, _ in self.frozen_state()}
         self.precision.remember(self._restorable, self.frozen_state())
+
+    def load_backbone(self) -> None:
+        """Load what the module's ``init_cfg`` names; without one its weights are those that it came with."""
+        if pretrained_source(self.backbone) is not None:
+            super().load_backbone()
 
     def forward(self, x: Tensor) -> Any:
         outputs, maps = self.run(x)

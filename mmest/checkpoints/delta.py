@@ -140,7 +140,13 @@ def rename_plain_keys(tuned: Tuned, state_dict: dict[str, Tensor], prefix: str) 
             state_dict[f'{prefix}backbone.{name}'] = state_dict.pop(key)
 
 
-def check_digests(info: dict, state_dict: Mapping[str, Tensor], prefix: str, around: str | None = None) -> None:
+def check_digests(
+    info: dict,
+    state_dict: Mapping[str, Tensor],
+    prefix: str,
+    around: str | None = None,
+    without: tuple[str, ...] = (),
+) -> None:
     """The tensors of a delta are those that were written.
 
     Args:
@@ -148,6 +154,7 @@ def check_digests(info: dict, state_dict: Mapping[str, Tensor], prefix: str, aro
         state_dict: where its tensors are.
         prefix: of the tuned backbone in it.
         around: look at the tensors outside of the tuned backbone whose names begin so (default: at those inside).
+        without: pass over those whose names begin so.
 
     Raises:
         ValueError: some are missing or damaged.
@@ -158,7 +165,7 @@ def check_digests(info: dict, state_dict: Mapping[str, Tensor], prefix: str, aro
     elif prefix.endswith(path):
         outer = prefix[: len(prefix) - len(path)]
         wanted = {outer + n: value for n, value in info['digests'].items() if not n.startswith(path)}
-        wanted = {key: value for key, value in wanted.items() if key.startswith(around)}
+        wanted = {k: value for k, value in wanted.items() if k.startswith(around) and not k.startswith(without)}
     else:
         return  # the backbone was taken out of its model
     lost = [key for key in wanted if not isinstance(state_dict.get(key), Tensor)]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from mmengine.logging import print_log
 from mmengine.model.weight_init import PretrainedInit
 from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
@@ -111,12 +112,25 @@ def _load_directly(backbone: nn.Module, cfg: Mapping) -> tuple[str | None, list[
     except ValueError as error:
         raise ValueError(f'"{source}": {error}') from error
     if prefix is not None:
+        _say_what_is_left(source, state, prefix)
         names = backbone.state_dict()
         load_state_dict(
             backbone, {name: state[prefix + name] for name in names if prefix + name in state}, strict=False
         )
         backbone.is_init = True
     return prefix, list(state)
+
+
+def _say_what_is_left(source: str, state: Mapping[str, Tensor], prefix: str) -> None:
+    method = f'{prefix.removesuffix("backbone.")}method.' if prefix.endswith('backbone.backbone.') else None
+    left = [key for key in state if method and key.startswith(method)]
+    if left:
+        print_log(
+            f'{source} has {len(left)} tensors of the method that tuned this backbone, first {left[0]}: they are left '
+            'out, and the maps are those of before that training. `mmest export --merge` folds LoRA and SSF in.',
+            logger='current',
+            level=30,
+        )
 
 
 def load_pretrained(backbone: nn.Module) -> Coverage | None:
@@ -130,11 +144,13 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
 
     Raises:
         FileNotFoundError: the file is not there or cannot be fetched.
-        ValueError: it covers less than 95 % of the backbone's parameters, or holds what is not finite.
+        ValueError: it covers less than 95 % of the backbone's parameters, lacks statistics of norms whose parameters it
+            has, or holds what is not finite.
     """
     cfg = names_pretrained(getattr(backbone, 'init_cfg', None))
     if cfg is None:
-        backbone.init_weights()
+        if hasattr(backbone, 'init_weights'):  # a plain module has its start since it was built
+            backbone.init_weights()
         return None
     kind, source = type(backbone).__name__, cfg['checkpoint']
     prefix, keys = None, []
@@ -164,5 +180,22 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
             'another layout of keys; check the init_cfg and the arguments of the backbone. The names in the file begin '
             f'with {", ".join(keys[:3])}.'
         )
+    without = [name for name in _statistics_of_norms(backbone, loaded) if name not in loaded]
+    if without:
+        raise ValueError(
+            f'{source} has the weights of {len(without) // 2} norms of {kind}, but not their statistics, first '
+            f'{without[0]}: they would norm by a mean of 0 and a variance of 1. Write the file from state_dict(), '
+            'which has them.'
+        )
     refuse_not_finite(backbone, loaded, source)
     return coverage
+
+
+def _statistics_of_norms(backbone: nn.Module, loaded: set[str]) -> Iterator[str]:
+    """Names of the statistics of the norms whose parameters a file gave, and of those that have none."""
+    for module_name, module in backbone.named_modules():
+        before = f'{module_name}.' if module_name else ''
+        own = [name for name, _ in module.named_parameters(recurse=False)]
+        if not own or any(before + name in loaded for name in own):
+            statistics = [name for name, _ in module.named_buffers(recurse=False) if name.startswith('running_')]
+            yield from (before + name for name in statistics if name not in module._non_persistent_buffers_set)

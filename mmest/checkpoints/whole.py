@@ -34,22 +34,30 @@ def watch_models_around(kind: type) -> None:
 
 
 def _see(module: nn.Module, name: str, child: nn.Module | None) -> None:
-    if isinstance(child, tuple(_watched)) and _PENDING not in module.__dict__:
+    # One that is around a model around a tuned backbone has tensors of its own.
+    holds = isinstance(child, nn.Module) and any(isinstance(inner, tuple(_watched)) for inner in child.modules())
+    if holds and _PENDING not in module.__dict__:
         module.__dict__[_PENDING] = None
         module.register_load_state_dict_pre_hook(_before)
         module.register_load_state_dict_post_hook(_after)
 
 
-def _tuned_children(module: nn.Module) -> list[tuple[str, Any]]:
-    return [(name, child) for name, child in module.named_children() if isinstance(child, tuple(_watched))]
+def _tuned(module: nn.Module) -> list[tuple[str, Any]]:
+    return [(name, inner) for name, inner in module.named_modules() if isinstance(inner, tuple(_watched))]
+
+
+def _look_themselves(module: nn.Module, prefix: str) -> tuple[str, ...]:
+    """What the names begin with in modules inside that look at what they load."""
+    return tuple(f'{prefix}{name}.' for name, inner in module.named_modules() if name and _PENDING in inner.__dict__)
 
 
 def _before(module: nn.Module, state_dict: dict, prefix: str, *rest: Any) -> None:
-    for name, _ in _tuned_children(module):
+    inner = _look_themselves(module, prefix)
+    for name, _ in _tuned(module):
         marker = state_dict.get(f'{prefix}{name}.{DELTA_KEY}')
         info = None if marker is None else decode_info(marker)
         if info and info['version'] == VERSION:
-            check_digests(info, state_dict, f'{prefix}{name}.', around=prefix)
+            check_digests(info, state_dict, f'{prefix}{name}.', around=prefix, without=inner)
     module.__dict__[_PENDING] = prefix, rest[-1]  # the children append to this list what has another shape
 
 
@@ -68,6 +76,7 @@ def _after(module: nn.Module, incompatible_keys: Any) -> None:
     lost = [key for key in lost if 'num_batches_tracked' not in key]
     arrived = {name for name, _ in chain(module.named_parameters(), module.named_buffers())}
     refuse_not_finite(module, arrived.difference(key.removeprefix(prefix) for key in lost), 'The checkpoint')
+    _refuse_other_method(module, prefix, incompatible_keys.unexpected_keys)
     if not lost:
         return
     total = sum('num_batches_tracked' not in key for key in module.state_dict())
@@ -78,7 +87,7 @@ def _after(module: nn.Module, incompatible_keys: Any) -> None:
             f'{len(keys)} of the {total} tensors of {type(module).__name__} are not in the checkpoint, first: {first}'
         )
 
-    tuned = _tuned_children(module)
+    tuned = _tuned(module)
     if any(child.expects_whole for _, child in tuned):
         raise ValueError(
             f'{said(lost)}. They would stay random. The checkpoint belongs to another config, or is no whole model: '
@@ -92,9 +101,19 @@ def _after(module: nn.Module, incompatible_keys: Any) -> None:
     for name, child in tuned:
         _check_backbone(f'{prefix}{name}.', child, lost)
     method = tuple(f'{prefix}{name}.method.' for name, _ in tuned)
-    fresh = [key for key in lost if not key.startswith(method)]
+    fresh = [key for key in lost if not key.startswith(method + _look_themselves(module, prefix))]
     if fresh:
         print_log(f'{said(fresh)}. They start fresh, and train.', logger='current', level=30)
+
+
+def _refuse_other_method(module: nn.Module, prefix: str, unexpected: Sequence[str]) -> None:
+    for name, child in _tuned(module):
+        left = [key for key in unexpected if key.startswith(f'{prefix}{name}.method.')]
+        if left and child.expects_whole:
+            raise ValueError(
+                f'The checkpoint has {len(left)} tensors of a method for which {type(child.method).__name__} has no '
+                f'place, first {left[0]}: it was trained by another one. Use the config that it was trained with.'
+            )
 
 
 def _check_backbone(prefix: str, tuned: Any, lost: Sequence[str]) -> None:

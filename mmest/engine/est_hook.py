@@ -6,6 +6,7 @@ from mmengine.hooks import EMAHook, Hook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from mmest.engine.averaged_weights import AveragedWeights
 from mmest.engine.delta_checkpoint import DeltaCheckpoint
 from mmest.engine.early_stopping import ResumedEarlyStopping
 from mmest.engine.memory_levers import MemoryLevers
@@ -39,6 +40,7 @@ class ESTHook(Hook):
         self.parts: list[Hook] = [
             MemoryLevers(),
             SettledWeights(),
+            AveragedWeights(),
             ResumedEarlyStopping(),
             MissedValidation(),  # before the random numbers of an epoch are set
             RepeatableTraining(),

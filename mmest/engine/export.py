@@ -9,6 +9,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor
 
 from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.checkpoints.delta import strip_frozen
 from mmest.checkpoints.files import save_file
 from mmest.checkpoints.pretrained import pretrained_source
 from mmest.checkpoints.safe import load_file
@@ -68,6 +69,9 @@ def export(delta: Path, out: Path, config: Path | None = None, merge: bool = Fal
                 for key, value in state.items()
                 if not key.startswith(f'{prefix}method.')
             }
+    wrapped = [one for one, is_plain in zip(tuned_backbones(model), plain) if not is_plain]
+    # As a delta that leaves nothing out, it says by which method with which arguments it computes.
+    strip_frozen(wrapped, dict(state_dict=state), {path: {} for path, _ in wrapped})
     meta = dict(checkpoint.get('meta', {}), cfg=(plain_config(cfg) if all(plain) else cfg).pretty_text)
     save_file(dict(meta=meta, state_dict=state), out)
     return state

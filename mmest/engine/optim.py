@@ -19,7 +19,7 @@ def _no_line_per_tensor() -> Iterator[None]:
 
     def keep(record: logging.LogRecord) -> bool:
         text = record.getMessage()
-        return 'is skipped since its requires_grad' not in text and not text.startswith('paramwise_options')
+        return 'is skipped since' not in text and not text.startswith('paramwise_options')
 
     logger = MMLogger.get_current_instance()
     logger.addFilter(keep)
@@ -71,7 +71,8 @@ def apply_methods(groups: list[dict], model: nn.Module, lr: float | None) -> Non
 class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """mmengine's default constructor, over trainable parameters only.
 
-    All options of ``paramwise_cfg`` work as they do there. The ``lr_mult`` of a tuning method multiplies the learning
+    All options of ``paramwise_cfg`` work as they do there; a parameter that several modules share is stepped once, by
+    the options of the first. The ``lr_mult`` of a tuning method multiplies the learning
     rate of what it trains in and beside the backbone. Vectors among a method's own parameters never decay: scales that
     start at 1 and gates would be pulled to 0, away from the pretrained features. Groups of equal options are merged.
 
@@ -83,7 +84,7 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
         # mmengine hands model.parameters() to the optimizer, frozen ones too, where no option is set.
-        self.paramwise_cfg = self.paramwise_cfg or dict(custom_keys={})
+        self.paramwise_cfg = dict(dict(custom_keys={}, bypass_duplicate=True), **(self.paramwise_cfg or {}))
         if self.base_lr is None:
             kind = OPTIMIZERS.get(self.optimizer_cfg['type'])
             self.base_lr = inspect.signature(kind).parameters['lr'].default

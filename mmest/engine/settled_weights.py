@@ -12,9 +12,12 @@ class SettledWeights(Hook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        copies = [hook.ema_model for hook in runner.hooks if isinstance(hook, EMAHook)]
-        for model in (runner.model, *copies):
+        averages = [hook.ema_model for hook in runner.hooks if isinstance(hook, EMAHook)]
+        for model in (runner.model, *averages):
             for _, tuned in tuned_backbones(model):
                 tuned.settle()
+        for average in averages:
+            if average.update_buffers:  # it took them down when they were still in float32
+                average.avg_parameters = average.module.state_dict()
 
     before_val = before_test = before_train

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.digests import changed, digest, digests
+from mmest.engine.averaged_weights import teachers_of
 from mmest.engine.processes import bare, refuse_different_weights
 from mmest.measure.parameters import tuning_table
 
@@ -48,7 +49,7 @@ class TrainingGuard(Hook):
             tuned.refuse_random_weights()
         self._check_recomputation(runner, model)
         self._check_optimizer(runner, model)
-        self.frozen = self._frozen_digests(model)
+        self.frozen = self._frozen_digests(runner)
         self._start = digests(_trained(model))
         frozen = {f'{path}.backbone.{name}': one for path, part in self.frozen.items() for name, one in part.items()}
         refuse_different_weights({**frozen, **self._start})
@@ -67,18 +68,19 @@ class TrainingGuard(Hook):
             )
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        self._prove(bare(runner))
+        self._prove(runner)
 
     def after_train(self, runner: Runner) -> None:
         model = bare(runner)
-        self._prove(model)
+        self._prove(runner)
         if runner.iter > self._first_step:
             self._prove_moved(model)
         tensors = sum(len(names) for names in self.frozen.values())
         runner.logger.info(f'All {tensors} frozen tensors are bit-identical to what they were before training.')
 
-    def _prove(self, model: nn.Module) -> None:
-        for path, after in self._frozen_digests(model).items():
+    def _prove(self, runner: Runner) -> None:
+        model = bare(runner)
+        for path, after in self._frozen_digests(runner).items():
             names = changed(self.frozen[path], after)
             if names:
                 raise InvalidTraining(
@@ -100,8 +102,13 @@ class TrainingGuard(Hook):
             )
 
     @staticmethod
-    def _frozen_digests(model: nn.Module) -> dict[str, dict[str, str]]:
-        return {path: tuned.frozen_digests() for path, tuned in tuned_backbones(model)}
+    def _frozen_digests(runner: Runner) -> dict[str, dict[str, str]]:
+        found = {path: tuned.frozen_digests() for path, tuned in tuned_backbones(bare(runner))}
+        # No gradient reaches a teacher, but what its student trains moves in it too.
+        for path, student in teachers_of(runner).items():
+            frozen = {name for name, _ in student.frozen_state()}
+            found[path] = {name: value for name, value in found[path].items() if name in frozen}
+        return found
 
     @staticmethod
     def _check_recomputation(runner: Runner, model: nn.Module) -> None:
@@ -119,7 +126,8 @@ class TrainingGuard(Hook):
         names = {id(p): name for name, p in model.named_parameters()}
         trains = {id(p) for p in model.parameters() if p.requires_grad}
         # Not optim_wrapper.param_groups: it has a group more, for logging.
-        held = {id(p) for group in runner.optim_wrapper.optimizer.param_groups for p in group['params']}
+        listed = [id(p) for group in runner.optim_wrapper.optimizer.param_groups for p in group['params']]
+        held = set(listed)
         extra, absent = held - trains, trains - held
         if extra or absent:
             wrong = next(iter(extra or absent))
@@ -127,6 +135,12 @@ class TrainingGuard(Hook):
                 f'The optimizer should hold exactly the {len(trains)} parameters that train; {len(extra)} that do '
                 f'not are in it, {len(absent)} that do are not, such as {names.get(wrong, "one outside the model")}. '
                 "Set optim_wrapper=dict(constructor='TrainableOptimWrapperConstructor', ...)."
+            )
+        if len(listed) > len(held):
+            twice = next(one for one in listed if listed.count(one) > 1)
+            raise ValueError(
+                f'The optimizer holds {len(listed) - len(held)} parameters more than once, such as {names[twice]}, and '
+                'would step them as often. Set optim_wrapper=dict(paramwise_cfg=dict(bypass_duplicate=True), ...).'
             )
 
 

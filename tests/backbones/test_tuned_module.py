@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
 from torch import nn
-from toy import METHODS, SIDE, image
+from toy import BACKBONES, METHODS, SIDE, image
 
 import mmest
 from mmest.anatomy.hooks import Override
@@ -92,6 +94,28 @@ def test_a_delta_of_another_backbone_is_refused(tmp_path):
     torch.manual_seed(1)
     with pytest.raises(ValueError, match='belongs to'):
         mmest.load_delta(mmest.tune(EXAMPLE['Backbone'](), 'EST'), path)
+
+
+@pytest.mark.parametrize('name', ['swin', 'resnet', None])
+def test_initialising_a_model_around_it_leaves_its_weights(name):
+    module = EXAMPLE['Backbone']() if name is None else MODELS.build(copy.deepcopy(BACKBONES[name]))
+    for p in module.parameters():
+        nn.init.normal_(p, std=0.1)
+    model = BaseModule()
+    model.backbone = mmest.tune(module, 'EST')
+    before = model.backbone.frozen_digests()
+    model.init_weights()
+    assert model.backbone.frozen_digests() == before == model.backbone.restorable()
+    model.backbone.refuse_random_weights()
+
+
+def test_what_its_init_cfg_names_is_loaded(weights):
+    module = MODELS.build(dict(BACKBONES['swin'], init_cfg=dict(type='Pretrained', checkpoint=str(weights['swin']))))
+    tuned = mmest.tune(module, 'EST')
+    before = tuned.frozen_digests()
+    tuned.init_weights()
+    assert tuned.frozen_digests() != before
+    assert tuned.coverage.share == 1
 
 
 def test_merging_gives_the_module_back():

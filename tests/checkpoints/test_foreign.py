@@ -15,6 +15,7 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner, load_checkpoint
 from toy import METHODS, build, runner_cfg
 
+import mmest
 from mmest.checkpoints.safe import load_file
 from mmest.engine.export import export
 from mmest.engine.launch import check_backbone
@@ -209,3 +210,57 @@ def test_full_fine_tuning_may_start_from_nothing(tmp_path):
     cfg = runner_cfg('swin', METHODS['full'], 'none', tmp_path, epochs=1)
     cfg.model.backbone.backbone.pop('init_cfg')
     Runner.from_cfg(cfg).train()
+
+
+@pytest.mark.parametrize('kept', ['parameters', 'no means'])
+def test_a_file_without_the_statistics_of_norms_is_no_pretrained_backbone(tmp_path, kept):
+    source = build('resnet')
+    names = dict(source.named_parameters()) if kept == 'parameters' else source.state_dict()
+    state = {name: value for name, value in names.items() if 'running_mean' not in name}
+    torch.save(state, tmp_path / 'bare.pth')
+    with pytest.raises(ValueError, match='not their statistics, first bn1.running_mean: .*state_dict'):
+        build('resnet', METHODS['frozen'], checkpoint=str(tmp_path / 'bare.pth')).init_weights()
+
+
+class Encoder(torch.nn.Module):
+    def __init__(self, checkpoint: str) -> None:
+        super().__init__()
+        self.backbone = build('swin', METHODS['est'], checkpoint=checkpoint)
+        self.backbone.init_weights()
+
+
+class Around(torch.nn.Module):
+    """A model whose part has the tuned backbone."""
+
+    def __init__(self, checkpoint: str) -> None:
+        super().__init__()
+        self.encoder = torch.nn.Sequential(Encoder(checkpoint))
+        self.head = torch.nn.Linear(4, 4)
+
+
+@pytest.mark.parametrize(
+    ('change', 'sentence'),
+    [
+        (None, None),
+        (lambda state: state.pop('head.weight'), 'of the .* tensors that were written 1 are missing and 0 have other'),
+        (
+            lambda state: state['head.weight'].add_(1),
+            '0 are missing and 1 have other values, first head.weight',
+        ),
+        (lambda state: state.pop('encoder.0.backbone.method.blocks.0.reduce.bias'), '1 are missing'),
+    ],
+)
+def test_all_of_a_model_is_looked_at_however_deep_its_backbone_is(weights, tmp_path, change, sentence):
+    model = Around(str(weights['swin']))
+    mmest.save_delta(model, tmp_path / 'delta.pth')
+    content = torch.load(tmp_path / 'delta.pth')
+    if change is not None:
+        change(content['state_dict'])
+    torch.save(content, tmp_path / 'changed.pth')
+    again = Around(str(weights['swin']))
+    if sentence is None:
+        load_checkpoint(again, str(tmp_path / 'changed.pth'))
+        assert all(torch.equal(v, again.state_dict()[name]) for name, v in model.state_dict().items())
+    else:
+        with pytest.raises(ValueError, match=sentence):
+            load_checkpoint(again, str(tmp_path / 'changed.pth'))

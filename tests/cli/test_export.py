@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.runner import Runner
-from toy import BACKBONES, METHODS, runner_cfg
+from mmengine.runner import Runner, load_checkpoint
+from toy import BACKBONES, METHODS, build, runner_cfg
 
+from mmest.checkpoints import pretrained
+from mmest.checkpoints.delta import DELTA_KEY
 from mmest.engine.export import export
 from mmest.engine.resume import latest_complete_checkpoint
 
@@ -60,11 +62,45 @@ def test_resume_does_not_take_an_export(delta):
         marker.write_text(named)
 
 
+@pytest.mark.parametrize(
+    ('trained', 'here', 'sentence'),
+    [
+        (dict(METHODS['lora'], alpha=32), METHODS['lora'], 'trained by LoRA with alpha=32, but here alpha='),
+        (METHODS['est'], dict(METHODS['est'], state_norm=False), 'trained by EST with state_norm=True'),
+        (METHODS['est'], METHODS['frozen'], 'belongs to SwinTransformer .* tuned by EST; here is .* Frozen'),
+    ],
+)
+def test_an_export_is_loaded_by_its_own_method_alone(weights, tmp_path, trained, here, sentence):
+    Runner.from_cfg(runner_cfg('swin', trained, weights['swin'], tmp_path)).train()
+    state = export(tmp_path / 'epoch_2.pth', tmp_path / 'whole.pth')
+    same = Runner.from_cfg(runner_cfg('swin', trained, weights['swin'], tmp_path)).model
+    load_checkpoint(same, str(tmp_path / 'whole.pth'))
+    assert all(torch.equal(value, state[name]) for name, value in same.state_dict().items())
+    other = Runner.from_cfg(runner_cfg('swin', here, weights['swin'], tmp_path)).model
+    with pytest.raises(ValueError, match=sentence):
+        load_checkpoint(other, str(tmp_path / 'whole.pth'))
+    if here is METHODS['frozen']:  # as older exports are, and what torch.save() writes of a model
+        bare = {key: value for key, value in state.items() if DELTA_KEY not in key}
+        torch.save(bare, tmp_path / 'bare.pth')
+        with pytest.raises(ValueError, match='tensors of a method for which Frozen has no place'):
+            load_checkpoint(other, str(tmp_path / 'bare.pth'))
+
+
+def test_an_export_in_the_place_of_a_backbones_weights_says_what_it_leaves(weights, tmp_path, monkeypatch):
+    train(tmp_path, weights, 'lora')
+    export(tmp_path / 'epoch_2.pth', tmp_path / 'whole.pth')
+    said = []
+    monkeypatch.setattr(pretrained, 'print_log', lambda text, **_: said.append(text))
+    build('swin', METHODS['frozen'], checkpoint=str(tmp_path / 'whole.pth')).init_weights()
+    assert len(said) == 1 and 'tensors of the method that tuned this backbone, first backbone.method.' in said[0]
+
+
 @pytest.mark.parametrize('tuning', ['est', 'partial'])
 def test_averaged_weights_are_exported(weights, tmp_path, tuning):
     runner = train(tmp_path, weights, tuning, custom_hooks=[dict(type='ESTHook'), dict(type='EMAHook', momentum=0.3)])
     state = export(tmp_path / 'epoch_2.pth', tmp_path / 'whole.pth')
     ema = next(hook for hook in runner.hooks if type(hook).__name__ == 'EMAHook').ema_model.module.state_dict()
+    state.pop(f'backbone.{DELTA_KEY}', None)
     wrapped = {
         key if key in ema else key.replace('backbone.', 'backbone.backbone.', 1): value for key, value in state.items()
     }

@@ -68,3 +68,18 @@ def test_a_rate_that_is_left_out_is_the_optimizers_own():
     tuned = build('swin', dict(METHODS['est'], lr_mult=10.0))
     wrapper = TrainableOptimWrapperConstructor(dict(optimizer=dict(type='AdamW')))(nn.ModuleDict(dict(backbone=tuned)))
     assert {group['lr'] for group in wrapper.optimizer.param_groups} == {1e-2}
+
+
+@pytest.mark.parametrize('paramwise', PARAMWISE)
+def test_a_layer_that_two_parts_share_is_stepped_once(paramwise):
+    model = nn.ModuleDict(dict(backbone=build('swin', METHODS['est']), a=nn.Conv2d(3, 2, 1), b=nn.Sequential()))
+    model['b'].append(model['a'])
+    wrapper = TrainableOptimWrapperConstructor(dict(optimizer=dict(type='SGD', lr=0.1, weight_decay=0.0)), paramwise)(
+        model
+    )
+    listed = [id(p) for group in wrapper.optimizer.param_groups for p in group['params']]
+    assert sorted(listed) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    before = model['a'].bias.detach().clone()
+    model['a'].bias.grad = torch.ones_like(before)
+    wrapper.step()
+    torch.testing.assert_close(model['a'].bias, before - 0.1)

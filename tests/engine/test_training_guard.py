@@ -91,3 +91,13 @@ def test_custom_hooks_of_a_child_config_do_not_lose_the_guard(swin, tmp_path, ho
     assert f'backbone.{DELTA_KEY}' in checkpoint['state_dict']
     again = train(tmp_path, swin, custom_hooks=hooks, epochs=3, resume=True, load_from=str(tmp_path / 'epoch_2.pth'))
     assert again.iter == 9
+
+
+def test_an_optimizer_that_holds_a_parameter_twice(swin, tmp_path):
+    runner = Runner.from_cfg(runner_cfg('swin', METHODS['est'], swin, tmp_path))
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    group = runner.optim_wrapper.optimizer.param_groups[0]
+    group['params'].append(group['params'][0])
+    runner.model.init_weights()
+    with pytest.raises(ValueError, match='The optimizer holds 1 parameters more than once, such as .*bypass_duplicate'):
+        runner.call_hook('before_train')

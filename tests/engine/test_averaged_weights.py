@@ -1,0 +1,78 @@
+"""What is frozen stays so in models whose weights are averages of another's."""
+
+import copy
+from operator import attrgetter
+
+import pytest
+import torch
+from mmdet.engine.hooks import MeanTeacherHook
+from mmengine.hooks import EMAHook
+from mmengine.registry import MODELS
+from mmengine.runner import Runner
+from toy import METHODS, ToyModel, runner_cfg
+
+from mmest.checkpoints.digests import changed
+
+STEPS = 30
+
+
+@MODELS.register_module(force=True)
+class StudentAndTeacher(ToyModel):
+    """As mmdet's semi-supervised detectors: no gradient reaches the teacher."""
+
+    def __init__(self, backbone: dict) -> None:
+        super().__init__(backbone)
+        self.student, self.teacher = ToyModel(copy.deepcopy(backbone)), ToyModel(copy.deepcopy(backbone))
+        del self.backbone
+        self.teacher.eval().requires_grad_(False)
+
+    def forward(self, inputs, target=None, mode='tensor'):
+        return self.student(inputs, target, mode)
+
+
+@pytest.fixture
+def train(weights, tmp_path):
+    def run(method: str, backbone: str = 'resnet', epochs: int = STEPS // 3, **changes) -> Runner:
+        checkpoints = dict(checkpoint=dict(type='CheckpointHook', interval=epochs))
+        changes = {'default_hooks': checkpoints, **changes}
+        cfg = runner_cfg(backbone, METHODS[method], weights[backbone], tmp_path, epochs, **changes)
+        runner = Runner.from_cfg(cfg)
+        runner.train()
+        return runner
+
+    return run
+
+
+@pytest.mark.parametrize('dtype', [None, 'bf16', 'int8'])
+@pytest.mark.parametrize('kind', ['ExponentialMovingAverage', 'mmdet.ExpMomentumEMA', 'StochasticWeightAverage'])
+def test_an_average_of_what_is_frozen_is_that(train, tmp_path, kind, dtype):
+    hooks = [dict(type='ESTHook'), dict(type='EMAHook', ema_type=kind, update_buffers=True)]
+    runner = train('est', custom_hooks=hooks, model=dict(backbone=dict(frozen_dtype=dtype)))
+    average = next(hook for hook in runner.hooks if isinstance(hook, EMAHook)).ema_model.module
+    mine, theirs = runner.model.backbone, average.backbone
+    for kept in ('frozen_state', 'backbone.named_parameters', 'backbone.named_buffers'):
+        for (name, a), (_, b) in zip(attrgetter(kept)(mine)(), attrgetter(kept)(theirs)(), strict=True):
+            assert torch.equal(a, b) and a.dtype == b.dtype, name
+    moved = changed(
+        {name: str(p.sum()) for name, p in runner.model.named_parameters() if p.requires_grad},
+        {name: str(p.sum()) for name, p in average.named_parameters()},
+    )
+    assert moved, 'what trains is averaged'
+
+
+@pytest.mark.parametrize('method', ['est', 'lora', 'full'])
+def test_a_teacher_moves_where_its_student_trains_and_nowhere_else(train, tmp_path, method):
+    hooks = [dict(type='ESTHook'), dict(type='MeanTeacherHook', momentum=0.03)]
+    assert MeanTeacherHook.__name__ == hooks[1]['type']
+    runner = train(method, model=dict(type='StudentAndTeacher'), custom_hooks=hooks)
+    student, teacher = runner.model.student, runner.model.teacher
+    frozen = {name for name, _ in student.backbone.frozen_state()}
+    given, own = student.backbone.frozen_digests(), teacher.backbone.frozen_digests()
+    assert {name: own[name] for name in frozen} == given
+    trained = {name for name, p in student.named_parameters() if p.requires_grad}
+    assert not all(torch.equal(student.get_parameter(n), teacher.get_parameter(n)) for n in trained)
+    again = Runner.from_cfg(runner.cfg.copy()).model
+    state = torch.load(tmp_path / f'epoch_{STEPS // 3}.pth', weights_only=True)['state_dict']
+    again.load_state_dict(state)
+    for (name, mine), theirs in zip(runner.model.state_dict().items(), again.state_dict().values()):
+        assert torch.equal(mine, theirs), name
