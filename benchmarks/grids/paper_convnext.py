@@ -12,6 +12,7 @@ for head, size in _base_.heads.items():
             tunings=[method],
             seeds=_base_.seeds,
             sweep=_base_.of_all if method == 'frozen' else _base_.of_method,
+            options=_base_.gathered[head.split('/')[1]],
         )
         for method in _base_.methods
     ]

@@ -12,6 +12,7 @@ for backbone in _base_.backbones:
             tunings=[method],
             seeds=_base_.seeds,
             sweep=_base_.of_all if method == 'frozen' else _base_.of_method,
+            options=_base_.gathered['detection'],
         )
         for method in _base_.methods
     ]

@@ -34,6 +34,7 @@ def header(runner: Runner, log: Path) -> Table:
         ('trains', _trains(runner)),
         ('starts', _start(runner)),
         ('schedule', _schedule(runner)),
+        ('rate', _rate(runner)),
         ('device', _device(runner)),
         ('memory', _memory(runner)),
         ('files', f'{seen_from_here(Path(runner.work_dir).absolute())} (all that is not shown here: {log.name})'),
@@ -96,6 +97,19 @@ def _schedule(runner: Runner) -> str:
     rates = sorted({group.get('initial_lr', group['lr']) for group in wrapper.optimizer.param_groups})
     text = f'{length}, {batch}, {type(wrapper.optimizer).__name__} at {", ".join(f"{rate:.3g}" for rate in rates)}'
     return text if runner.val_loop is None else f'{text}; validation every {every}'
+
+
+def _rate(runner: Runner) -> str | None:
+    """What the config's rate is for, where steps have another number of images."""
+    scaling = runner.cfg.get('auto_scale_lr') or {}
+    meant = scaling.get('base_batch_size')
+    images = _batch_size(runner) * runner.world_size * getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+    if meant in (None, images) or scaling.get('enable'):
+        return None
+    return (
+        f'for {meant} images a step, here are {images}: --cfg-options auto_scale_lr.enable=True scales it in '
+        'proportion, optim_wrapper.accumulative_counts=N gathers N batches'
+    )
 
 
 def _batch_size(runner: Runner) -> int:

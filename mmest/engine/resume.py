@@ -34,8 +34,10 @@ def latest_complete_checkpoint(work_dir: str | Path) -> Path | None:
 
 
 def earlier_run(work_dir: str | Path) -> list[Path]:
-    """What a run has left in a folder that a new one there would mix with its own: checkpoints and their marker."""
-    named = re.compile(r'(epoch|iter)_\d+|best_.+')
+    """What a run has left in a folder that a new one there would mix with its own: checkpoints and their marker, but
+    not what was exported from them.
+    """
+    named = re.compile(r'(epoch|iter)_\d+|best_.+(?<!_whole)')
     found = [path for path in Path(work_dir).glob('*.pth') if named.fullmatch(path.stem)]
     return sorted(found) + [path for path in [Path(work_dir, 'last_checkpoint')] if path.is_file()]
 

@@ -255,6 +255,27 @@ def test_the_terminal_is_quiet(cfg, validation, capsys, monkeypatch, tmp_path, c
     assert 'seen again' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ('changes', 'images'),
+    [
+        (dict(), 4),
+        (dict(optim_wrapper=dict(accumulative_counts=2)), 8),
+        (dict(optim_wrapper=dict(accumulative_counts=4)), None),
+        (dict(auto_scale_lr=dict(enable=True)), None),
+        (dict(auto_scale_lr=dict(base_batch_size=4)), None),
+        (dict(auto_scale_lr=None), None),
+    ],
+)
+def test_a_rate_for_other_steps_is_said(cfg, capsys, changes, images):
+    made = cfg()
+    made.auto_scale_lr = dict(enable=False, base_batch_size=16)
+    made.merge_from_dict(changes)
+    run_training(made, 'none')
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith('rate ')]
+    assert len(said) == (images is not None)
+    assert all(f'for 16 images a step, here are {images}: ' in line for line in said)
+
+
 def test_a_long_path_is_shown_whole(cfg, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv('COLUMNS', '80')
     folder = tmp_path / ('folder-of-a-name-that-is-longer-than-a-line-' * 3)

@@ -165,12 +165,15 @@ def test_another_optimizer(resume, kind):
         resume(optim_wrapper=dict(optimizer=dict(kind, _delete_=True, lr=1e-3, weight_decay=0.01)))
 
 
+MINE = 'best_mAP_epoch_2_whole.pth', 'model_whole.pth', 'notes.txt', 'config.py', '20240612_101500/1.jpg'
+
+
 def test_a_new_run_does_not_mix_with_another(folder, tmp_path):
     work_dir = tmp_path / 'work'
     make_room(work_dir)
     shutil.copytree(folder, work_dir)
     (work_dir / '20240612_101500').mkdir()  # as a camera calls it
-    mine = [work_dir / name for name in ('model_whole.pth', 'notes.txt', 'config.py', '20240612_101500/1.jpg')]
+    mine = [work_dir / name for name in MINE]
     logs = work_dir / '20260102_030405'
     (logs / 'vis_data').mkdir(parents=True)
     (work_dir / 'notes_of_mine').mkdir()

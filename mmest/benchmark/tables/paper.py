@@ -34,7 +34,8 @@ class Published:
         model: head and backbone.
         value: in per cent.
         source: who says so.
-        differs: in what the protocol differs from that of the configs; empty where it agrees.
+        differs: in what the protocol (split, classes, sizes, metric) differs from that of the configs; empty where it
+            agrees. Images in a step, and steps, are what a grid says.
     """
 
     dataset: str
@@ -73,7 +74,13 @@ def published_table() -> Table:
     rows = [[p.dataset, p.model, p.value, p.source, p.differs or 'agrees'] for p in PUBLISHED]
     return Table(
         'Published full fine-tuning',
-        [Column('data'), Column('model'), Column('figure', '{:.2f}'), Column('source'), Column('protocol')],
+        [
+            Column('data'),
+            Column('model'),
+            Column('figure', '{:.2f}'),
+            Column('source'),
+            Column('split, classes, sizes, metric'),
+        ],
         rows,
     )
 
