@@ -21,7 +21,7 @@ from mmest.datasets.own.levels import find_levels
 from mmest.datasets.own.results import DESCRIPTION, LOCK, visible_files
 from mmest.datasets.own.sample import SPLITS, OwnData, Sample
 from mmest.datasets.preparation.coco import annotation, write_coco
-from mmest.files import write_bytes, write_json
+from mmest.files import beside, write_bytes, write_json
 from mmest.pictures import ImageFile
 from mmest.pictures.colours import class_colours
 
@@ -269,8 +269,8 @@ def _write_images(samples: list[Sample], folder: Path, levels: tuple[float, floa
         if tiles[0].window is None:
             target = folder / tiles[0].name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(image, f'{target}.part{os.getpid()}')
-            os.replace(f'{target}.part{os.getpid()}', target)
+            shutil.copyfile(image, beside(target))
+            os.replace(beside(target), target)
             continue
         picture = ImageFile(image, scale=levels)
         try:
