@@ -19,7 +19,7 @@ from mmest.datasets.own.cutting import cut, few_scenes
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.levels import find_levels
 from mmest.datasets.own.results import DESCRIPTION, LOCK, visible_files
-from mmest.datasets.own.sample import SPLITS, OwnData, Sample
+from mmest.datasets.own.sample import SPLITS, OwnData, Sample, some
 from mmest.datasets.preparation.coco import annotation, write_coco
 from mmest.files import beside, write_bytes, write_json
 from mmest.pictures import ImageFile
@@ -85,16 +85,36 @@ def prepare(
 
     Raises:
         FileNotFoundError: nothing is there, or images are missing.
-        ValueError: the format is unknown, labels contradict themselves, or do not suit the task.
+        ValueError: the format is unknown, labels contradict themselves, or do not suit the task; ``out`` holds the
+            data, or files that are not of a prepared set.
     """
     source, out = Path(source).absolute(), Path(out).absolute()
     if (source / DESCRIPTION).is_file():
         return _suited(load(source), task)
+    _check_out(out, source)
     key = _key(source, task, size, seed, copy)
     out.mkdir(parents=True, exist_ok=True)
     with (out / LOCK).open('w') as lock:  # processes of one training prepare it once
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _prepare(source, out, task, size, seed, copy, key)
+
+
+def _check_out(out: Path, source: Path) -> None:
+    """Files of the user's are neither removed nor written over: a set has names that theirs may have, as train.json.
+
+    Raises:
+        ValueError: the folder holds such files, or is none.
+    """
+    other = 'choose a folder that is new or empty (for a training, by --work-dir)'
+    if source.resolve().is_relative_to(out.resolve()):
+        raise ValueError(f'The data {source} lies in {out}, where the prepared set would be written over it; {other}.')
+    if out.exists() and not out.is_dir():
+        raise ValueError(f'{out} is a file, and the prepared set is a folder; {other}.')
+    found = sorted(entry.name for entry in out.iterdir()) if out.exists() else []
+    if not {DESCRIPTION, LOCK} & set(found) and (theirs := [name for name in found if not name.startswith('.')]):
+        raise ValueError(
+            f'{out} holds files that are of no prepared set ({some(theirs)}) and might be written over; {other}.'
+        )
 
 
 def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: int, copy: bool, key: str) -> Prepared:
