@@ -71,28 +71,33 @@ class Prepared:
 
 
 def prepare(
-    source: Path, out: Path, task: str | None = None, size: int | None = None, seed: int = 0, copy: bool = False
+    source: Path,
+    out: Path,
+    task: str | None = None,
+    size: int | None = None,
+    seed: int | None = None,
+    copy: bool = False,
 ) -> Prepared:
     """Prepare a user's data, once: what is there already from the same data is taken again.
 
     Args:
-        source: folder or file.
+        source: folder or file; a prepared set is taken as it is.
         out: the folder to write; its description is written last, so a half-written one is begun again.
         task: ``detection`` or ``segmentation``; by default what the labels are for.
         size: side of tiles and of what the network sees, in pixels (default: 800 for objects, 512 for masks).
-        seed: of the split.
+        seed: of the split (default: 0).
         copy: copy images, for a set that stands alone; otherwise they are read where they are, but for tiles.
 
     Raises:
         FileNotFoundError: nothing is there, or images are missing.
         ValueError: the format is unknown, labels contradict themselves, or do not suit the task; ``out`` holds the
-            data, or files that are not of a prepared set.
+            data, or files that are not of a prepared set; ``source`` is a prepared set, and another is asked for.
     """
     source, out = Path(source).absolute(), Path(out).absolute()
     if (source / DESCRIPTION).is_file():
-        return _suited(load(source), task)
+        return _as_asked(source, out if copy else source, task, size, seed)
     _check_out(out, source)
-    key = _key(source, task, size, seed, copy)
+    key = _key(source, task, size, seed or 0, copy)
     out.mkdir(parents=True, exist_ok=True)
     with (out / LOCK).open('w') as lock:  # processes of one training prepare it once
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -117,7 +122,9 @@ def _check_out(out: Path, source: Path) -> None:
         )
 
 
-def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: int, copy: bool, key: str) -> Prepared:
+def _prepare(
+    source: Path, out: Path, task: str | None, size: int | None, seed: int | None, copy: bool, key: str
+) -> Prepared:
     if (out / DESCRIPTION).is_file() and _is_of(key, json.loads((out / DESCRIPTION).read_text())):
         return load(out)
     data = read(source, segments=None if task is None else task == 'segmentation')
@@ -128,7 +135,7 @@ def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: 
         data.notes.say(
             f'images have not 8 bits: {levels[0]:g} becomes black and {levels[1]:g} white, here and in prediction'
         )
-    scale, longest = _cut_or_scale(data, task, size, seed)
+    scale, longest = _cut_or_scale(data, task, size, seed or 0)
     if data.labels != 'masks' and not any(one.objects for one in data.samples if one.split == 'train'):
         raise ValueError(
             f'{source} is {data.format}, and none of the images that train has an object: the labels are missing, or '
@@ -165,7 +172,8 @@ def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: 
         scale, levels, data.notes.lines(),
     )  # fmt: skip
     elsewhere = {str(folder): _digest_of(_files_in(folder)) for folder in data.elsewhere}
-    write_json(out / DESCRIPTION, dict(_description(prepared), key=key, elsewhere=elsewhere))
+    asked = dict(size=size, seed=seed or 0)
+    write_json(out / DESCRIPTION, dict(_description(prepared), key=key, elsewhere=elsewhere, asked=asked))
     return prepared
 
 
@@ -179,7 +187,7 @@ def load(folder: Path) -> Prepared:
     if not file.is_file():
         raise FileNotFoundError(f'{folder} is no prepared data set: it has no {DESCRIPTION}.')
     found = json.loads(file.read_text())
-    for own in ('key', 'elsewhere'):
+    for own in ('key', 'elsewhere', 'asked'):
         found.pop(own, None)
     found.update(folder=Path(folder).absolute(), source=Path(found['source']))
     found['images'] = Path(folder).absolute() / found['images']
@@ -194,9 +202,24 @@ def _description(prepared: Prepared) -> dict:
     return dict(asdict(prepared), folder='.', source=str(prepared.source), images=str(inside))
 
 
-def _suited(prepared: Prepared, task: str | None) -> Prepared:
+def _as_asked(source: Path, out: Path, task: str | None, size: int | None, seed: int | None) -> Prepared:
+    """A prepared set, unless something else is asked for than it is.
+
+    Raises:
+        ValueError: it has another task, size or seed, or shall be written to another folder.
+    """
+    prepared, asked = load(source), json.loads((source / DESCRIPTION).read_text()).get('asked', {})
+    again = f'make it again from {prepared.source} (mmest data make)'
     if task not in (None, prepared.task):
-        raise ValueError(f'{prepared.folder} was prepared for {prepared.task}; make it again for {task}.')
+        raise ValueError(f'{source} was prepared for {prepared.task}; for {task} {again}.')
+    if size not in (None, prepared.size, asked.get('size')):
+        raise ValueError(f'{source} was prepared for {prepared.size} pixels; leave --size out, or for {size} {again}.')
+    if seed not in (None, asked.get('seed', 0)):
+        raise ValueError(
+            f'{source} was split with seed {asked.get("seed", 0)}; leave --seed out, or for seed {seed} {again}.'
+        )
+    if out.resolve() != source.resolve():
+        raise ValueError(f'{source} is a prepared set, of which no other is made; for {out} {again}.')
     return prepared
 
 
