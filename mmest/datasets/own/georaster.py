@@ -169,7 +169,7 @@ def _sample(file: Path, root: Path, layers: list[_Layer], classes: list[str], no
             return None
         name = file.relative_to(root).as_posix()
         split = split_of(*file.relative_to(root).parent.parts)
-        sample = Sample(file, name, raster.width, raster.height, split=split, group=name)
+        sample = Sample(file, name, raster.width, raster.height, split=split)
         ground = shapely.box(0, 0, raster.width, raster.height)
         to_pixels = ~raster.transform
         turn = np.array([[to_pixels.a, to_pixels.d], [to_pixels.b, to_pixels.e]])

@@ -193,6 +193,20 @@ def test_many_chips_stay_whole(tmp_path):
     assert any('of up to 160 pixels: cut into' in note and 'tiles of 64' in note for note in smaller.notes)
 
 
+@pytest.mark.parametrize('scenes', [4, 6])
+def test_chips_of_one_scene_stay_together_or_it_is_said(tmp_path, scenes):
+    own, shapes = tmp_path / 'own', []
+    for i, x, y in product(range(scenes), (0, 160), (0, 160)):
+        found, left = ground.boxes(160, 160, seed=i), ground.LEFT + 1000 * i + x + 2 * y
+        ground.raster(own / f'scene{i}_{x}_{y}.tif', 160, 160, found, left)
+        shapes += ground.polygons(found, left).tolist()
+    ground.vectors(own / 'roofs.gpkg', np.array(shapes), None)
+    prepared = prepare(own, tmp_path / 'out', 'detection', 160)
+    train, val = ({name.split('_')[0] for name in windows(prepared, split)} for split in ('train', 'val'))
+    assert bool(train & val) == (scenes < 5)
+    assert any('tiles of one scene both train and validate' in note for note in prepared.notes) == (scenes < 5)
+
+
 def test_empty_training_tiles_that_are_left_out_are_said(tmp_path):
     own = tmp_path / 'own'
     for split, left in (('train', ground.LEFT), ('val', ground.LEFT + 10_000)):
