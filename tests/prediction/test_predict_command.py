@@ -61,7 +61,7 @@ def test_teaches_and_refuses(run, tmp_path):
 
 
 def test_images_of_a_folder(run, tmp_path):
-    for name in ('a.png', 'b.PNG', 'c.txt', 'd.pgw'):
+    for name in ('a.png', 'b.PNG', 'c.txt', 'd.pgw', '._a.png', '.e.tif'):
         trees.write(tmp_path / 'in/a.png', COLOURS[np.zeros((60, 80), int)])
         (tmp_path / 'in' / name).write_bytes((tmp_path / 'in/a.png').read_bytes())
     assert run('model.pth', tmp_path / 'in', '--out', tmp_path / 'out')[0] == 0
