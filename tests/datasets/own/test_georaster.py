@@ -12,6 +12,7 @@ pytest.importorskip('pyogrio', reason='pyogrio is not installed (pip install mme
 
 import ground
 import rasterio
+from rasterio.shutil import copy
 
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.prepare import prepare
@@ -220,3 +221,23 @@ def test_empty_training_tiles_that_are_left_out_are_said(tmp_path):
     said = f' training tiles without an object {kept} are kept, one for 4 of the {held} with objects'
     assert any(said in note for note in prepared.notes), prepared.notes
     assert prepared.counts['val'] == 100
+
+
+@pytest.mark.parametrize('name, driver', [('mosaic.vrt', 'VRT'), ('scene.VRT', 'VRT'), ('old.img', 'HFA')])
+def test_rasters_of_other_formats_are_left_out_or_to_be_converted(tmp_path, name, driver):
+    """A mosaic shows the ground of the tiles beside it once more."""
+    own = tmp_path / 'own'
+    scene(own)
+    alone = read(own)
+    copy(own / 'scene.tif', own / name, driver=driver)
+    data = read(own)
+    assert [sample.name for sample in data.samples] == ['scene.tif'] and data.notes.lines()[:-1] == alone.notes.lines()
+    assert data.notes.lines()[-1].startswith('rasters of formats that are not read, left out')
+    assert data.notes.lines()[-1].endswith(f': 1 ({name})')
+    assert sum(prepare(own, tmp_path / 'out', 'detection', TILE).counts.values()) > 2
+    for source in (own / name, own):
+        with pytest.raises(
+            ValueError, match=rf'{name} is of a format that is not read. Make .*: gdal_translate {name} \w+\.tif'
+        ):
+            read(source)
+        (own / 'scene.tif').unlink(missing_ok=True)
