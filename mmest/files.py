@@ -8,10 +8,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+# In front of the number of the process. Not "part" alone: pieces of a split download end so, as x.tar.gz.part07.
+_PART = '.mmest-part'
+
 
 def beside(path: str | Path) -> Path:
     """The name under which this process writes a file before it is renamed."""
-    return Path(f'{path}.part{os.getpid()}')
+    return Path(f'{path}{_PART}{os.getpid()}')
 
 
 def write_bytes(path: Path, content: bytes, durable: bool = False) -> None:
@@ -67,8 +70,8 @@ def write_zip(path: Path, contents: dict[str, bytes]) -> None:
 
 def remove_leftovers(folder: str | Path) -> None:
     """Remove the half-written files that killed processes left in a folder; those of processes that run are spared."""
-    for path in Path(folder).glob('*.part*'):
-        process = re.fullmatch(r'.+\.part(\d+)', path.name)
+    for path in Path(folder).glob(f'*{_PART}*'):
+        process = re.fullmatch(rf'.+{re.escape(_PART)}(\d+)', path.name)
         if process and not _runs(int(process[1])):
             path.unlink(missing_ok=True)
 

@@ -9,7 +9,7 @@ _OF_GROUND = ('_mask.tif', '_mask.png', '_mask.pgw', '_overlay.png')
 
 
 def find_images(places: Sequence[Path]) -> list[Path]:
-    """Files as they are named, and the images of folders, by name.
+    """Files as they are named, and the images of folders but hidden ones, by name.
 
     Raises:
         FileNotFoundError: a place is not there, or a folder has no images.
@@ -20,7 +20,8 @@ def find_images(places: Sequence[Path]) -> list[Path]:
             raise FileNotFoundError(f'The image {place} is not there.')
         inside = [place]
         if place.is_dir():
-            inside = sorted(path for path in place.iterdir() if path.suffix.lower() in ENDINGS and path.is_file())
+            shown = (path for path in place.iterdir() if not path.name.startswith('.'))  # as macOS's ._a.png
+            inside = sorted(path for path in shown if path.suffix.lower() in ENDINGS and path.is_file())
             if not inside:
                 raise FileNotFoundError(f'The folder {place} has no images; they end with {", ".join(ENDINGS)}.')
         found += [path for path in inside if path not in found]

@@ -32,13 +32,13 @@ class Sample:
         path: the image.
         truth: its objects, or a label map H×W.
         found: the same, as predicted.
-        ignored: objects that count neither as found nor as missed.
+        ignored: objects that count neither as found nor as missed; of detection alone.
     """
 
     path: Path
     truth: Boxes | np.ndarray
     found: Boxes | np.ndarray
-    ignored: np.ndarray | None = None
+    ignored: Boxes | None = None
 
 
 @dataclass
@@ -106,11 +106,12 @@ def _objects(runner: Runner, geometry: Geometry, progress: Callable[[int, int], 
         boxes = np.array([one['bbox'] for one in instances], float).reshape(-1, geometry.columns)
         labels = np.array([one['bbox_label'] for one in instances], int)
         ignored = np.array([one.get('ignore_flag', 0) for one in instances], bool)
+        truth, passed_over = (Boxes(boxes[of], labels[of], np.ones(of.sum())) for of in (~ignored, ignored))
         found = sample.pred_instances.cpu().numpy()
         corners = np.asarray(found.bboxes, float)
         yield Sample(
             Path(info['img_path']),
-            Boxes(boxes[~ignored], labels[~ignored], np.ones((~ignored).sum())),
+            truth,
             Boxes(rotated_corners(corners) if geometry is ORIENTED else corners, found.labels, found.scores),
-            boxes[ignored],
+            passed_over,
         )

@@ -89,13 +89,13 @@ def _of_objects(predicted: Predicted) -> Scores:
         dict(
             bboxes=sample.truth.boxes,
             labels=sample.truth.labels,
-            bboxes_ignore=sample.ignored,
-            labels_ignore=np.full(len(sample.ignored), -1),
+            bboxes_ignore=sample.ignored.boxes,
+            labels_ignore=sample.ignored.labels,
         )
         for sample in predicted.samples
     ]
-    how = dict(tpfp_fn=match_oriented) if geometry is ORIENTED else {}
-    _, results = eval_map(found, truth, iou_thr=IOU, logger='silent', nproc=1, **how)
+    match = match_oriented if geometry is ORIENTED else match_straight
+    _, results = eval_map(found, truth, iou_thr=IOU, logger='silent', nproc=1, tpfp_fn=match)
     rows, curves = [], {}
     for name, result in zip(predicted.classes, results):
         objects, recall, precision = int(result['num_gts']), np.ravel(result['recall']), np.ravel(result['precision'])
@@ -116,6 +116,38 @@ def _of_objects(predicted: Predicted) -> Scores:
     return Scores(columns, rows, sum(tables), labels, curves, [_f1(table) for table in tables])
 
 
+def match_straight(
+    found: np.ndarray, objects: np.ndarray, ignored: np.ndarray, iou_thr: float, *_, **__
+) -> tuple[np.ndarray, np.ndarray]:
+    """A ``tpfp_fn`` of :func:`mmdet.evaluation.eval_map`, for one class in one picture, that ignores as COCO does.
+
+    mmdet's own asks for the IoU with ignored objects too, which that of one plane with a crowd of them never reaches.
+
+    Args:
+        found: N×5, boxes and score.
+        objects: M×4.
+        ignored: K×4.
+        iou_thr: the least IoU.
+
+    Returns:
+        1×N ones for the right, and for the wrong detections; neither is what is ignored.
+    """
+    from mmdet.evaluation.functional.mean_ap import tpfp_default
+
+    right, wrong = tpfp_default(found, objects, np.zeros((0, 4)), iou_thr)
+    wrong[:, _on_ignored(found[:, :4], ignored, STRAIGHT)] = 0
+    return right, wrong
+
+
+def _on_ignored(found: np.ndarray, ignored: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Which of N boxes show an ignored object: half of them is on one as in COCO, or by IoU as in DOTA's kit."""
+    if geometry is ORIENTED:
+        return (overlap(found, ignored, geometry) >= IOU).any(1)
+    from mmdet.evaluation import bbox_overlaps
+
+    return (bbox_overlaps(found, ignored, mode='iof') >= IOU).any(1)
+
+
 def overlap(first: np.ndarray, second: np.ndarray, geometry: Geometry) -> np.ndarray:
     """IoU of N boxes with M boxes, N×M."""
     if geometry is STRAIGHT:
@@ -128,22 +160,22 @@ def object_confusion(sample: Sample, count: int, geometry: Geometry) -> np.ndarr
     """Truth × prediction, in objects; the last row and column are of objects that the other side lacks.
 
     By falling score, each detection takes the object not yet taken that it overlaps most, whatever its class.
-    Detections of ignored objects count nowhere.
+    Detections of ignored objects, of whatever class too, count nowhere.
     """
     table = np.zeros((count + 1, count + 1), np.int64)
     sure = sample.found.scores >= SCORE
     boxes, labels = sample.found.boxes[sure], sample.found.labels[sure]
-    iou = overlap(boxes, np.vstack([sample.truth.boxes, sample.ignored]), geometry)
-    objects, free = len(sample.truth.boxes), np.ones(len(sample.truth.boxes) + len(sample.ignored), bool)
+    iou, free = overlap(boxes, sample.truth.boxes, geometry), np.ones(len(sample.truth.boxes), bool)
+    ignored = _on_ignored(boxes, sample.ignored.boxes, geometry)
     for i in np.argsort(-sample.found.scores[sure], kind='stable'):
         candidates = np.where(free, iou[i], 0)
         best = int(candidates.argmax()) if len(candidates) else 0
-        if not len(candidates) or candidates[best] < IOU:
-            table[count, labels[i]] += 1
-        elif best < objects:
+        if len(candidates) and candidates[best] >= IOU:
             free[best] = False
             table[sample.truth.labels[best], labels[i]] += 1
-    for label in sample.truth.labels[free[:objects]]:
+        elif not ignored[i]:
+            table[count, labels[i]] += 1
+    for label in sample.truth.labels[free]:
         table[label, count] += 1
     return table
 

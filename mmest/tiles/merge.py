@@ -1,9 +1,10 @@
 """Detections of overlapping patches as detections of the image."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from scipy.optimize import linear_sum_assignment
 
 from mmest.tiles.geometry import STRAIGHT, Geometry
@@ -131,12 +132,13 @@ def _pairs(
     """Detections of two patches that see the same object, and how well they agree."""
     pairs = []
     bounds = geometry.bounds(boxes)
-    low = np.maximum(patches[:, None, :2], patches[None, :, :2])
-    high = np.minimum(patches[:, None, 2:], patches[None, :, 2:])
-    for first, second in np.argwhere(np.triu((high > low).all(-1), 1)):
-        ground = np.concatenate([low[first, second], high[first, second]])
-        there = ((bounds[:, :2] < ground[2:]) & (bounds[:, 2:] > ground[:2])).all(1)
-        rows, columns = (np.flatnonzero(there & (owners == patch)) for patch in (first, second))
+    shown, counts = np.unique(owners, return_counts=True)
+    members = np.split(np.argsort(owners, kind='stable'), np.cumsum(counts)[:-1])
+    for first, second, ground in _neighbours(patches[shown]):
+        rows, columns = (
+            found[((bounds[found, :2] < ground[2:]) & (bounds[found, 2:] > ground[:2])).all(1)]
+            for found in (members[first], members[second])
+        )
         agreement, share = geometry.overlap_inside(boxes[rows], boxes[columns], ground)
         pieces = cut[rows][:, None] | cut[columns]
         same = (agreement >= iou) | (pieces & (share >= _INSIDE))
@@ -144,6 +146,17 @@ def _pairs(
             if same[row, column]:
                 pairs.append((float(agreement[row, column]), int(rows[row]), int(columns[column])))
     return pairs
+
+
+def _neighbours(patches: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Two patches each, in order, and the ground that they share. A large scene has too many to look at all pairs."""
+    areas = shapely.box(*patches.T)
+    first, second = shapely.STRtree(areas).query(areas)
+    order = np.lexsort((second, first))
+    for one, other in zip(first[order], second[order]):
+        low, high = np.maximum(patches[one], patches[other])[:2], np.minimum(patches[one], patches[other])[2:]
+        if one < other and (high > low).all():
+            yield one, other, np.concatenate([low, high])
 
 
 def _clusters(owners: np.ndarray, pairs: Sequence[tuple[float, int, int]]) -> list[list[int]]:

@@ -47,7 +47,7 @@ def test_writes_beside_the_delta_by_default(tool, delta, capsys):
     assert set(held) == {'meta', 'state_dict'}
     assert any(key.startswith('backbone.backbone.') for key in held['state_dict'])
     assert any(key.startswith('backbone.method.') for key in held['state_dict'])
-    assert not list(delta.parent.glob('*.part*'))
+    assert not list(delta.parent.glob('*.mmest-part*'))
 
 
 def test_resume_does_not_take_an_export(delta):

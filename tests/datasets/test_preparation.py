@@ -139,7 +139,7 @@ def test_a_killed_run_goes_on(tmp_path):
     assert not (out / 'annotations').exists()
     assert prepare(module('dior'), source, out, 1)
     assert len(json.loads((out / 'annotations/train.json').read_text())['images']) == 300
-    assert not list(out.rglob('*.part*[0-9]')) or all(path.stat().st_size for path in out.rglob('*.jpg'))
+    assert not list(out.rglob('*.mmest-part*')) or all(path.stat().st_size for path in out.rglob('*.jpg'))
 
 
 def test_a_replaced_picture_is_done_again(prepared, tmp_path):

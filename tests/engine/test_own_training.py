@@ -130,6 +130,18 @@ def test_choices_that_do_not_fit_are_said(choices, message, own):
         own_config(Path('own'), choices)
 
 
+@pytest.mark.parametrize('made, side', [(64, 64), (512, 96)])
+def test_a_made_set_has_its_size(made, side, own):
+    """Which is that of its images, or the one that was asked for: that of larger tiles than the images are."""
+    own(exports.index_masks)
+    prepare(Path('own'), Path('made'), size=made, copy=True)
+    for size in (None, made, side):
+        cfg, _ = own_config(Path('made'), Choices(model='fcn', size=size))
+        assert cfg.training_scale.tile == side
+    with pytest.raises(ValueError, match=f'made was prepared for {side} pixels; leave --size out, or for 256 make it'):
+        own_config(Path('made'), Choices(model='fcn', size=256))
+
+
 @pytest.mark.parametrize('export, model', [(exports.roboflow_coco, 'light-retinanet'), (exports.binary_masks, 'fcn')])
 def test_a_training_of_some_steps_ends_with_the_best_checkpoint(export, model, own, weights, capsys):
     from mmest.cli import main

@@ -76,8 +76,10 @@ def test_the_curve_is_that_of_a_run_never_interrupted(weights, tmp_path):
 def test_half_written_files_of_dead_processes_go_at_the_next_start(weights, tmp_path):
     dead = subprocess.Popen([sys.executable, '-c', ''])
     dead.wait()
-    stale = [tmp_path / f'epoch_1.pth.part{number}' for number in (dead.pid, os.getpid())]
-    others = [tmp_path / name for name in (f'epoch_1.pth.part{os.getppid()}', 'notes.part1x', 'my.partition')]
+    stale = [tmp_path / f'epoch_1.pth.mmest-part{number}' for number in (dead.pid, os.getpid())]
+    pieces = [f'DOTA.tar.gz.part{number:02d}' for number in (0, dead.pid)]  # a split download
+    names = [f'epoch_1.pth.mmest-part{os.getppid()}', 'notes.mmest-part1x', 'my.partition', *pieces]
+    others = [tmp_path / name for name in names]
     for path in stale + others:
         path.write_text('')
     Runner.from_cfg(runner_cfg('swin', METHODS['est'], weights['swin'], tmp_path, epochs=1)).train()

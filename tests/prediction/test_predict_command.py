@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import official_trees as trees
@@ -59,7 +61,7 @@ def test_teaches_and_refuses(run, tmp_path):
 
 
 def test_images_of_a_folder(run, tmp_path):
-    for name in ('a.png', 'b.PNG', 'c.txt', 'd.pgw'):
+    for name in ('a.png', 'b.PNG', 'c.txt', 'd.pgw', '._a.png', '.e.tif'):
         trees.write(tmp_path / 'in/a.png', COLOURS[np.zeros((60, 80), int)])
         (tmp_path / 'in' / name).write_bytes((tmp_path / 'in/a.png').read_bytes())
     assert run('model.pth', tmp_path / 'in', '--out', tmp_path / 'out')[0] == 0
@@ -131,3 +133,15 @@ def test_nothing_is_left_behind_when_it_is_ended(run, tmp_path, monkeypatch):
     assert code == 128 + signal.SIGTERM and signal.getsignal(signal.SIGTERM) is before
     # While it runs there is nothing either that a harder end could leave.
     assert seen == [[]] and list((tmp_path / 'out').iterdir()) == []
+
+
+def test_leftovers_go_and_pieces_of_a_download_stay(run, tmp_path):
+    """Which end with numbers too, as ``split -d`` and browsers name them."""
+    dead = subprocess.Popen([sys.executable, '-c', ''])
+    dead.wait()
+    trees.write(tmp_path / 'x.png', COLOURS[np.zeros((60, 80), int)])
+    pieces = {'DOTA.tar.gz.part00', 'DOTA.zip.part11', f'DOTA.rar.part{dead.pid}', 'a.part1.rar', 'film.mp4.part'}
+    for name in (*pieces, f'x_mask.png.mmest-part{dead.pid}'):
+        trees.text(tmp_path / 'out' / name, 'mine')
+    assert run('model.pth', tmp_path / 'x.png', '--out', tmp_path / 'out')[0] == 0
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {*pieces, 'x_mask.png', 'x_overlay.png'}

@@ -1,12 +1,15 @@
 """Random scenes of separated objects, seen tile by tile by an ideal detector: each object comes out exactly once."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import shapely
+from scipy.optimize import linear_sum_assignment
 
 from mmest.tiles.geometry import ORIENTED, STRAIGHT, smallest_rectangle
 from mmest.tiles.grid import tiles
-from mmest.tiles.merge import merge, merge_objects, merge_patches
+from mmest.tiles.merge import _pairs, merge, merge_objects, merge_patches
 
 SIZE = (2600, 1900)
 
@@ -83,3 +86,57 @@ def test_neighbours_that_one_patch_tells_apart_stay_apart():
     jitter = np.random.default_rng(0).normal(0, 2, row.shape)
     found, _ = merge(np.vstack([row, row + jitter]), np.linspace(1, 0.5, 18), np.repeat([0, 1], 9), patches)
     assert len(found) == 9
+
+
+def pairs_of_all(boxes, cut, owners, patches, iou, geometry):
+    """By definition: every patch with every other, whatever it shows."""
+    pairs, bounds = [], geometry.bounds(boxes)
+    low = np.maximum(patches[:, None, :2], patches[None, :, :2])
+    high = np.minimum(patches[:, None, 2:], patches[None, :, 2:])
+    for first, second in np.argwhere(np.triu((high > low).all(-1), 1)):
+        ground = np.concatenate([low[first, second], high[first, second]])
+        there = ((bounds[:, :2] < ground[2:]) & (bounds[:, 2:] > ground[:2])).all(1)
+        rows, columns = (np.flatnonzero(there & (owners == patch)) for patch in (first, second))
+        agreement, share = geometry.overlap_inside(boxes[rows], boxes[columns], ground)
+        same = (agreement >= iou) | ((cut[rows][:, None] | cut[columns]) & (share >= 0.8))
+        for row, column in zip(*linear_sum_assignment(np.where(same, agreement, 0), maximize=True)):
+            if same[row, column]:
+                pairs.append((float(agreement[row, column]), int(rows[row]), int(columns[column])))
+    return pairs
+
+
+@pytest.mark.parametrize('geometry', [STRAIGHT, ORIENTED])
+@pytest.mark.parametrize('grid', [True, False], ids=['grid', 'anywhere'])
+def test_pairs_are_those_of_all_patches_in_their_order(geometry, grid):
+    found = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        corners = rng.integers(0, 900, (30, 2))
+        sides = rng.integers(1, 400, (30, 2))
+        patches = np.array(tiles(1000, 700, 256, 64)) if grid else np.hstack([corners, corners + sides])
+        count = int(rng.integers(0, 400))
+        # Some patches show nothing; equal detections agree equally, so that their order counts.
+        owners = rng.choice(rng.permutation(len(patches))[:12], count)
+        middles = patches[owners, :2] + rng.uniform(0, 1, (count, 2)) * (patches[owners, 2:] - patches[owners, :2])
+        half = rng.choice([8, 16, 40], (count, 1))
+        boxes = np.hstack([middles - half, middles + half]).round(-1)
+        if geometry is ORIENTED:
+            boxes = STRAIGHT.corners(boxes)
+        cut = rng.random(count) < 0.3
+        pairs = _pairs(boxes, cut, owners, patches, 0.5, geometry)
+        assert pairs == pairs_of_all(boxes, cut, owners, patches, 0.5, geometry)
+        found += len(pairs)
+    assert found > 300
+
+
+def test_a_large_scene_needs_memory_by_what_is_found():
+    nothing = dict(boxes=np.zeros((0, 4)), scores=np.zeros(0), labels=np.zeros(0, int))
+    patches = [dict(nothing, patch=box) for box in tiles(30_000, 30_000, 800, 160)]
+    one = dict(boxes=np.array([[700.0, 5, 780, 30]]), scores=np.array([0.9]), labels=np.array([0]))
+    patches[0].update(one)
+    patches[1].update(one)
+    tracemalloc.start()
+    found = merge_objects(patches, 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [one.box.tolist() for one in found] == [[700, 5, 780, 30]] and peak < 1e6

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--size', type=at_least(32), metavar='N', help='side of tiles (default: 800 for boxes, 512 for masks)'
     )
-    parser.add_argument('--seed', type=seed, default=0, metavar='N', help='of the split (default: 0)')
+    parser.add_argument('--seed', type=seed, metavar='N', help='of the split (default: 0)')
 
 
 def run(args: argparse.Namespace) -> None:
@@ -42,4 +42,4 @@ def run(args: argparse.Namespace) -> None:
     for note in prepared.notes:
         console.print(f'· {note}')
     train = ['mmest', 'train', '--data', str(args.out)]
-    console.print(f'Wrote {prepared.folder}. Next: {shlex.join(train)}')
+    console.print(f'The set is in {prepared.folder}. Next: {shlex.join(train)}')

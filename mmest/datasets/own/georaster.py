@@ -19,6 +19,8 @@ except ImportError:
 
 NAME = 'georeferenced rasters with vector labels'
 _RASTERS = ('.tif', '.tiff', '.jp2', '.vrt', '.img')
+#: Known, but not read: a .vrt shows other files, as a mosaic those beside it.
+_UNREAD = ('.vrt', '.img')
 _VECTORS = ('.gpkg', '.geojson', '.shp', '.fgb', '.json', '.kml', '.gml')
 #: Columns that name classes, the surest first.
 _CLASS_COLUMNS = ('class', 'class_name', 'classname', 'label', 'category', 'klass', 'klasse', 'type', 'kind', 'name')
@@ -60,7 +62,8 @@ def read(path: Path) -> OwnData:
 
     Raises:
         FileNotFoundError: rasterio or pyogrio is not installed.
-        ValueError: a file cannot be read; no raster has a georeference; no polygon lies on a raster.
+        ValueError: a file cannot be read, or no raster is of a format that is; no raster has a georeference; no polygon
+            lies on a raster.
     """
     if rasterio is None:
         raise FileNotFoundError(
@@ -70,6 +73,15 @@ def read(path: Path) -> OwnData:
     root = path.parent if path.is_file() else path
     rasters, vectors = _files(path)
     notes = Notes()
+    unread = [file for file in rasters if file.suffix.lower() in _UNREAD]
+    if len(unread) == len(rasters):
+        raise ValueError(
+            f'{unread[0]} is of a format that is not read. Make a GeoTIFF of it: gdal_translate {unread[0].name} '
+            f'{unread[0].stem}.tif'
+        )
+    for file in unread:
+        rasters.remove(file)
+        notes.count('rasters of formats that are not read, left out (gdal_translate makes GeoTIFF)', file.name)
     layers = [layer for file in vectors for layer in _layers(file, notes)]
     classes = sorted({name for layer in layers for name in layer.names})
     samples = []
@@ -169,7 +181,7 @@ def _sample(file: Path, root: Path, layers: list[_Layer], classes: list[str], no
             return None
         name = file.relative_to(root).as_posix()
         split = split_of(*file.relative_to(root).parent.parts)
-        sample = Sample(file, name, raster.width, raster.height, split=split, group=name)
+        sample = Sample(file, name, raster.width, raster.height, split=split)
         ground = shapely.box(0, 0, raster.width, raster.height)
         to_pixels = ~raster.transform
         turn = np.array([[to_pixels.a, to_pixels.d], [to_pixels.b, to_pixels.e]])

@@ -19,14 +19,14 @@ from mmest.datasets.own.cutting import cut, few_scenes
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.levels import find_levels
 from mmest.datasets.own.results import DESCRIPTION, LOCK, visible_files
-from mmest.datasets.own.sample import SPLITS, OwnData, Sample
+from mmest.datasets.own.sample import SPLITS, OwnData, Sample, some
 from mmest.datasets.preparation.coco import annotation, write_coco
-from mmest.files import write_bytes, write_json
+from mmest.files import beside, write_bytes, write_json
 from mmest.pictures import ImageFile
 from mmest.pictures.colours import class_colours
 
 UNLABELLED = 255
-_VERSION = 4
+_VERSION = 5
 _WHOLE = 1.25  # images up to this many times the size are not cut
 _LARGEST_IN_TILES = 3  # objects of up to this part of a tile's side are mostly whole on one
 #: Of training and prediction, where none is asked for: usual patches of overhead images.
@@ -71,33 +71,60 @@ class Prepared:
 
 
 def prepare(
-    source: Path, out: Path, task: str | None = None, size: int | None = None, seed: int = 0, copy: bool = False
+    source: Path,
+    out: Path,
+    task: str | None = None,
+    size: int | None = None,
+    seed: int | None = None,
+    copy: bool = False,
 ) -> Prepared:
     """Prepare a user's data, once: what is there already from the same data is taken again.
 
     Args:
-        source: folder or file.
+        source: folder or file; a prepared set is taken as it is.
         out: the folder to write; its description is written last, so a half-written one is begun again.
         task: ``detection`` or ``segmentation``; by default what the labels are for.
         size: side of tiles and of what the network sees, in pixels (default: 800 for objects, 512 for masks).
-        seed: of the split.
+        seed: of the split (default: 0).
         copy: copy images, for a set that stands alone; otherwise they are read where they are, but for tiles.
 
     Raises:
         FileNotFoundError: nothing is there, or images are missing.
-        ValueError: the format is unknown, labels contradict themselves, or do not suit the task.
+        ValueError: the format is unknown, labels contradict themselves, or do not suit the task; ``out`` holds the
+            data, or files that are not of a prepared set; ``source`` is a prepared set, and another is asked for.
     """
     source, out = Path(source).absolute(), Path(out).absolute()
     if (source / DESCRIPTION).is_file():
-        return _suited(load(source), task)
-    key = _key(source, task, size, seed, copy)
+        return _as_asked(source, out if copy else source, task, size, seed)
+    _check_out(out, source)
+    key = _key(source, task, size, seed or 0, copy)
     out.mkdir(parents=True, exist_ok=True)
     with (out / LOCK).open('w') as lock:  # processes of one training prepare it once
         fcntl.flock(lock, fcntl.LOCK_EX)
         return _prepare(source, out, task, size, seed, copy, key)
 
 
-def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: int, copy: bool, key: str) -> Prepared:
+def _check_out(out: Path, source: Path) -> None:
+    """Files of the user's are neither removed nor written over: a set has names that theirs may have, as train.json.
+
+    Raises:
+        ValueError: the folder holds such files, or is none.
+    """
+    other = 'choose a folder that is new or empty (for a training, by --work-dir)'
+    if source.resolve().is_relative_to(out.resolve()):
+        raise ValueError(f'The data {source} lies in {out}, where the prepared set would be written over it; {other}.')
+    if out.exists() and not out.is_dir():
+        raise ValueError(f'{out} is a file, and the prepared set is a folder; {other}.')
+    found = sorted(entry.name for entry in out.iterdir()) if out.exists() else []
+    if not {DESCRIPTION, LOCK} & set(found) and (theirs := [name for name in found if not name.startswith('.')]):
+        raise ValueError(
+            f'{out} holds files that are of no prepared set ({some(theirs)}) and might be written over; {other}.'
+        )
+
+
+def _prepare(
+    source: Path, out: Path, task: str | None, size: int | None, seed: int | None, copy: bool, key: str
+) -> Prepared:
     if (out / DESCRIPTION).is_file() and _is_of(key, json.loads((out / DESCRIPTION).read_text())):
         return load(out)
     data = read(source, segments=None if task is None else task == 'segmentation')
@@ -108,7 +135,7 @@ def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: 
         data.notes.say(
             f'images have not 8 bits: {levels[0]:g} becomes black and {levels[1]:g} white, here and in prediction'
         )
-    scale, longest = _cut_or_scale(data, task, size, seed)
+    scale, longest = _cut_or_scale(data, task, size, seed or 0)
     if data.labels != 'masks' and not any(one.objects for one in data.samples if one.split == 'train'):
         raise ValueError(
             f'{source} is {data.format}, and none of the images that train has an object: the labels are missing, or '
@@ -145,7 +172,8 @@ def _prepare(source: Path, out: Path, task: str | None, size: int | None, seed: 
         scale, levels, data.notes.lines(),
     )  # fmt: skip
     elsewhere = {str(folder): _digest_of(_files_in(folder)) for folder in data.elsewhere}
-    write_json(out / DESCRIPTION, dict(_description(prepared), key=key, elsewhere=elsewhere))
+    asked = dict(size=size, seed=seed or 0)
+    write_json(out / DESCRIPTION, dict(_description(prepared), key=key, elsewhere=elsewhere, asked=asked))
     return prepared
 
 
@@ -159,7 +187,7 @@ def load(folder: Path) -> Prepared:
     if not file.is_file():
         raise FileNotFoundError(f'{folder} is no prepared data set: it has no {DESCRIPTION}.')
     found = json.loads(file.read_text())
-    for own in ('key', 'elsewhere'):
+    for own in ('key', 'elsewhere', 'asked'):
         found.pop(own, None)
     found.update(folder=Path(folder).absolute(), source=Path(found['source']))
     found['images'] = Path(folder).absolute() / found['images']
@@ -174,9 +202,24 @@ def _description(prepared: Prepared) -> dict:
     return dict(asdict(prepared), folder='.', source=str(prepared.source), images=str(inside))
 
 
-def _suited(prepared: Prepared, task: str | None) -> Prepared:
+def _as_asked(source: Path, out: Path, task: str | None, size: int | None, seed: int | None) -> Prepared:
+    """A prepared set, unless something else is asked for than it is.
+
+    Raises:
+        ValueError: it has another task, size or seed, or shall be written to another folder.
+    """
+    prepared, asked = load(source), json.loads((source / DESCRIPTION).read_text()).get('asked', {})
+    again = f'make it again from {prepared.source} (mmest data make)'
     if task not in (None, prepared.task):
-        raise ValueError(f'{prepared.folder} was prepared for {prepared.task}; make it again for {task}.')
+        raise ValueError(f'{source} was prepared for {prepared.task}; for {task} {again}.')
+    if size not in (None, prepared.size, asked.get('size')):
+        raise ValueError(f'{source} was prepared for {prepared.size} pixels; leave --size out, or for {size} {again}.')
+    if seed not in (None, asked.get('seed', 0)):
+        raise ValueError(
+            f'{source} was split with seed {asked.get("seed", 0)}; leave --seed out, or for seed {seed} {again}.'
+        )
+    if out.resolve() != source.resolve():
+        raise ValueError(f'{source} is a prepared set, of which no other is made; for {out} {again}.')
     return prepared
 
 
@@ -269,8 +312,8 @@ def _write_images(samples: list[Sample], folder: Path, levels: tuple[float, floa
         if tiles[0].window is None:
             target = folder / tiles[0].name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(image, f'{target}.part{os.getpid()}')
-            os.replace(f'{target}.part{os.getpid()}', target)
+            shutil.copyfile(image, beside(target))
+            os.replace(beside(target), target)
             continue
         picture = ImageFile(image, scale=levels)
         try:

@@ -1,7 +1,7 @@
 """Train and validation where the data does not say: by groups of one ground, seeded, with all classes in both."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
@@ -59,8 +59,10 @@ def pixels_of(mask: np.ndarray) -> Counter:
 
 
 def group_of(name: str) -> str:
-    """What images of one source have in common: Roboflow's augmented copies end with ``.rf.`` and a hash."""
-    return re.sub(r'\.rf\.[0-9a-f]+', '', name.rsplit('.', 1)[0])
+    """What images of one source have in common: Roboflow's augmented copies end with ``.rf.`` and a hash, behind the
+    ending that the source had.
+    """
+    return re.sub(r'([._-](png|jpe?g|tiff?|bmp|webp))?\.rf\.[0-9a-f]+', '', name.rsplit('.', 1)[0], flags=re.I)
 
 
 def _tile_group(name: str) -> str:
@@ -84,6 +86,14 @@ def group(samples: Sequence[Sample]) -> str:
     if tiled:
         return ', tiles of one scene together'
     return ', copies of one image together' if len(set(copies.values())) < len(missing) else ''
+
+
+def _on_both_sides(samples: Sequence[Sample]) -> list[str]:
+    """Scenes of which tiles train and tiles validate, by the names of these."""
+    splits = defaultdict(set)
+    for sample in samples:
+        splits[_tile_group(group_of(sample.name))].add(sample.split)
+    return [scene for scene, found in splits.items() if len(found) > 1]
 
 
 def _only_tests(data: OwnData) -> str:
@@ -134,6 +144,11 @@ def split(data: OwnData, seed: int = 0) -> str:
     for sample in training:
         sample.split = 'val' if sample.group in chosen else 'train'
     count = sum(sample.split == 'val' for sample in training)
+    if mixed := _on_both_sides(training):
+        data.notes.say(
+            f'by their names, tiles of one scene both train and validate ({some(mixed)}), so scores are too good: of '
+            f'fewer than {_ENOUGH_GROUPS} scenes none is held out; put ground of its own into a folder "val"'
+        )
     return (
         f'no validation split was found: {count} of {len(training)} images ({len(chosen)} of {len(groups)} groups'
         f'{how}) validate, chosen with seed {seed}'

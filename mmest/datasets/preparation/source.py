@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.preparation.problems import DamagedInput, Problem
+from mmest.files import beside
 
 # Inside the output folder of a preparation: the journal, copies of archives out of archives, and the lock for large
 # pictures.
@@ -186,10 +187,10 @@ def _copy_out(path: Path, member: zipfile.ZipInfo, copy: Path) -> None:
     copy.parent.mkdir(parents=True, exist_ok=True)
     if member.file_size > shutil.disk_usage(copy.parent).free:
         raise ValueError(f'it needs {member.file_size:,} bytes, more than are free in {copy.parent}')
-    beside = copy.with_name(f'{copy.name}.part{os.getpid()}')
+    part = beside(copy)
     try:
-        with _archive(str(path)).open(member) as stream, beside.open('wb') as target:
+        with _archive(str(path)).open(member) as stream, part.open('wb') as target:
             shutil.copyfileobj(stream, target, 1 << 20)
-        os.replace(beside, copy)
+        os.replace(part, copy)
     finally:
-        beside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ pytest.importorskip('pyogrio', reason='pyogrio is not installed (pip install mme
 
 import ground
 import rasterio
+from rasterio.shutil import copy
 
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.prepare import prepare
@@ -193,6 +194,20 @@ def test_many_chips_stay_whole(tmp_path):
     assert any('of up to 160 pixels: cut into' in note and 'tiles of 64' in note for note in smaller.notes)
 
 
+@pytest.mark.parametrize('scenes', [4, 6])
+def test_chips_of_one_scene_stay_together_or_it_is_said(tmp_path, scenes):
+    own, shapes = tmp_path / 'own', []
+    for i, x, y in product(range(scenes), (0, 160), (0, 160)):
+        found, left = ground.boxes(160, 160, seed=i), ground.LEFT + 1000 * i + x + 2 * y
+        ground.raster(own / f'scene{i}_{x}_{y}.tif', 160, 160, found, left)
+        shapes += ground.polygons(found, left).tolist()
+    ground.vectors(own / 'roofs.gpkg', np.array(shapes), None)
+    prepared = prepare(own, tmp_path / 'out', 'detection', 160)
+    train, val = ({name.split('_')[0] for name in windows(prepared, split)} for split in ('train', 'val'))
+    assert bool(train & val) == (scenes < 5)
+    assert any('tiles of one scene both train and validate' in note for note in prepared.notes) == (scenes < 5)
+
+
 def test_empty_training_tiles_that_are_left_out_are_said(tmp_path):
     own = tmp_path / 'own'
     for split, left in (('train', ground.LEFT), ('val', ground.LEFT + 10_000)):
@@ -206,3 +221,23 @@ def test_empty_training_tiles_that_are_left_out_are_said(tmp_path):
     said = f' training tiles without an object {kept} are kept, one for 4 of the {held} with objects'
     assert any(said in note for note in prepared.notes), prepared.notes
     assert prepared.counts['val'] == 100
+
+
+@pytest.mark.parametrize('name, driver', [('mosaic.vrt', 'VRT'), ('scene.VRT', 'VRT'), ('old.img', 'HFA')])
+def test_rasters_of_other_formats_are_left_out_or_to_be_converted(tmp_path, name, driver):
+    """A mosaic shows the ground of the tiles beside it once more."""
+    own = tmp_path / 'own'
+    scene(own)
+    alone = read(own)
+    copy(own / 'scene.tif', own / name, driver=driver)
+    data = read(own)
+    assert [sample.name for sample in data.samples] == ['scene.tif'] and data.notes.lines()[:-1] == alone.notes.lines()
+    assert data.notes.lines()[-1].startswith('rasters of formats that are not read, left out')
+    assert data.notes.lines()[-1].endswith(f': 1 ({name})')
+    assert sum(prepare(own, tmp_path / 'out', 'detection', TILE).counts.values()) > 2
+    for source in (own / name, own):
+        with pytest.raises(
+            ValueError, match=rf'{name} is of a format that is not read. Make .*: gdal_translate {name} \w+\.tif'
+        ):
+            read(source)
+        (own / 'scene.tif').unlink(missing_ok=True)

@@ -80,6 +80,28 @@ def test_the_command_makes_a_set_that_stands_alone(tmp_path, capsys):
     assert len(list((tmp_path / 'made' / 'images').rglob('*.png'))) == 6
 
 
+@pytest.mark.parametrize(
+    'out, options, message',
+    [
+        ('small', [], 'made is a prepared set, of which no other is made; for .*small make it again from .*own '),
+        ('small', ['--size', '64'], 'made was prepared for 96 pixels; leave --size out, or for 64 make it again from'),
+        ('made', ['--size', '64'], 'made was prepared for 96 pixels; leave --size out'),
+        ('made', ['--seed', '0'], 'made was split with seed 3; leave --seed out, or for seed 0 make it again from'),
+        ('made', ['--task', 'segmentation'], 'made was prepared for detection; for segmentation make it again from'),
+    ],
+)
+def test_of_a_made_set_no_other_is_made(tmp_path, monkeypatch, capsys, out, options, message):
+    monkeypatch.chdir(tmp_path)
+    exports.voc_flat(tmp_path / 'own')
+    main(['data', 'make', 'own', 'made', '--seed', '3'])
+    with pytest.raises(SystemExit, match=f'data make: .*{message}'):
+        main(['data', 'make', 'made', out, *options])
+    assert not (tmp_path / 'small').exists()
+    capsys.readouterr()
+    main(['data', 'make', 'made', 'made', '--seed', '3', '--size', '96'])
+    assert f'The set is in {tmp_path / "made"}. Next: mmest train --data made\n' in capsys.readouterr().out
+
+
 def test_the_command_refuses_in_a_sentence(tmp_path):
     with pytest.raises(SystemExit, match='data look: There is no data'):
         main(['data', 'look', str(tmp_path / 'nowhere')])

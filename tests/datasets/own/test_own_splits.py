@@ -57,6 +57,48 @@ def test_tiles_of_one_scene_stay_together():
     assert 'tiles of one scene together' in said
 
 
+@pytest.mark.parametrize(
+    'name',
+    [
+        'P{:04d}__1024__{}___{}.png',
+        'images/P{:04d}_x{}_y{}.tif',
+        'train/P{:04d}_{}_{}_png.rf.0123456789abcdef0123456789abcdef.jpg',
+        'P{:04d}-{}-{}_JPEG.rf.0123456789abcdef0123456789abcdef.jpg',
+        'P{:04d}_{}_{}.tif.rf.0123456789abcdef0123456789abcdef.jpg',
+        'P{:04d}_{}_{}-bmp.rf.0123456789abcdef0123456789abcdef.png',
+    ],
+)
+def test_tiles_by_other_names_stay_together(name):
+    found = data([name.format(i, x, y) for i in range(6) for x in (0, 512) for y in (0, 512)])
+    said = split(found)
+    assert all(
+        len(splits) == 1 for splits in splits_by_source(found, lambda name: name[:-4].split('P')[1][:4]).values()
+    )
+    assert 'tiles of one scene together' in said and not found.notes.lines()
+
+
+@pytest.mark.parametrize('scenes', [1, 2, 4])
+@pytest.mark.parametrize('ending', ['.png', '_png.rf.0123456789abcdef0123456789abcdef.jpg'])
+def test_tiles_of_few_scenes_on_both_sides_are_said(scenes, ending):
+    found = data([f'city{i}_{x}_{y}{ending}' for i in range(scenes) for x in range(6) for y in range(6)])
+    assert 'together' not in split(found)
+    assert all(len(splits) == 2 for splits in splits_by_source(found, lambda name: name[:5]).values())
+    (note,) = found.notes.lines()
+    assert note.startswith('by their names, tiles of one scene both train and validate (city0')
+    assert 'of fewer than 5 scenes none is held out; put ground of its own into a folder "val"' in note
+
+
+def test_of_few_scenes_that_are_no_tiles_nothing_is_said():
+    for names in (
+        ['a.jpg', 'b.jpg', 'c.jpg'],
+        [f'site_{i}.png' for i in range(20)],
+        [f'{i}_0_0.png' for i in range(4)],
+    ):
+        found = data(names)
+        split(found)
+        assert not found.notes.lines()
+
+
 def test_the_same_seed_gives_the_same_split_and_another_another():
     def chosen(seed: int) -> list[str]:
         found = data([f'{i}.jpg' for i in range(50)])

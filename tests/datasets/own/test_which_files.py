@@ -140,3 +140,63 @@ def test_tiles_of_images_that_differ_in_their_ending_do_not_meet(tmp_path):
         name: 10 if name.startswith('a.png') else 200 for name in shown if name.startswith('a')
     }
     assert {value for name, value in shown.items() if name.startswith('b.png_')} == {90} and shown['b_0_0.png'] == 50
+
+
+def contents(folder):
+    """Bytes and time of each file below a folder."""
+    files = (path for path in folder.rglob('*') if path.is_file())
+    return {path.relative_to(folder): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+@pytest.mark.parametrize('copy', [False, True])
+@pytest.mark.parametrize(
+    'source, out',
+    [
+        ('own', 'own'),
+        ('own', 'own/../own'),
+        ('own', 'link'),
+        ('link', 'own'),
+        ('own/train.json', 'own'),
+        ('own', '.'),
+        ('made/train.json', 'made'),
+        ('made/images', 'made'),
+    ],
+)
+def test_data_is_never_written_over(tmp_path, source, out, copy):
+    """Whose files may be called as those of a prepared set are."""
+    (tmp_path / 'own').mkdir()
+    for name, images in (('train.json', ['1.png', '2.png']), ('val.json', ['3.png'])):
+        (tmp_path / 'own' / name).write_text(json.dumps(exports.coco(exports.images(tmp_path / 'own', images))))
+    (tmp_path / 'own' / 'test.txt').write_text('a list of mine')
+    (tmp_path / 'link').symlink_to('own')
+    prepare(tmp_path / 'own', tmp_path / 'made', copy=True)
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match='would be written over it; choose a folder that is new or empty'):
+        prepare(tmp_path / source, tmp_path / out, copy=copy)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize('name', ['train.txt', 'val.json', 'notes/a.md', 'images/1.png'])
+def test_a_folder_with_other_files_is_not_written_to(tmp_path, name):
+    exports.roboflow_coco(tmp_path / 'own')
+    file = tmp_path / 'project' / name
+    file.parent.mkdir(parents=True)
+    file.write_text('mine')
+    with pytest.raises(ValueError, match=rf'project holds files that are of no prepared set \({name.split("/")[0]}\)'):
+        prepare(tmp_path / 'own', tmp_path / 'project', copy=True)
+    assert list(contents(tmp_path / 'project')) == [file.relative_to(tmp_path / 'project')]
+    assert file.read_text() == 'mine'
+    with pytest.raises(ValueError, match=f'{file.name} is a file, and the prepared set is a folder; choose'):
+        prepare(tmp_path / 'own', file)
+
+
+def test_a_new_folder_an_empty_one_and_one_of_mmest_are_written_to(tmp_path):
+    """One that a preparation left half-written too; hidden files are in nobody's way."""
+    exports.roboflow_coco(tmp_path / 'own')
+    for name in ('empty/.git/config', 'empty/.DS_Store', f'half/{LOCK}', 'half/train.json'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('')
+    for name in ('new/deep', 'empty', 'half', 'own/inside'):
+        for size in (None, 64):
+            made = prepare(tmp_path / 'own', tmp_path / name, size=size, copy=True)
+            assert len(json.loads((made.folder / 'train.json').read_text())['images']) == made.counts['train']
