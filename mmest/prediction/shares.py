@@ -64,6 +64,7 @@ def working_together() -> Iterator[Processes]:
         return
     dist.init_process_group('gloo', timeout=_PATIENCE)
     try:
+        dist.barrier()  # one that refuses at once would take the group away from those that still join it
         yield Processes(dist.get_rank(), count)
     finally:
         dist.destroy_process_group()
