@@ -130,6 +130,18 @@ def test_few_images_stand_beside_all_of_them(folder):
     assert 'EST 53.0, rank 1 of 3' in page and 'seeds differ: full 2, frozen 2, est 1.' in page
 
 
+def test_changed_parts_stand_beside_the_whole(folder):
+    for variant, values in [('with kernel 1', [40, 44]), ('with one adapter', [53]), ('for 2 times the steps', [70])]:
+        for seed, value in enumerate(values):
+            record = accuracy('sea', 'est', seed, value, variant=variant)
+            (folder / f'{variant} {seed}.json').write_text(json.dumps(record))
+    page = study('../grid.py', ASKED, read_results([folder]), [])
+    _, _, parts = page.partition('## What the parts of EST are worth')
+    assert '| change | net_small on sea | difference |' in parts
+    assert '| as it is | **53.0** | — |' in parts and '| kernel 1 | 42.0 ± 2.8 | -11.0 |' in parts
+    assert '| one adapter | **53.0** | +0.0 |' in parts and '70' not in parts.partition('## With more')[0]
+
+
 def test_longer_trainings_stand_beside_their_time(folder):
     for method, times, values in [('est', '1.5', [60, 62]), ('est', '2', [64, 64])]:
         for seed, value in enumerate(values):

@@ -10,6 +10,7 @@ from mmest.configs import head_and_backbone
 from mmest.measure.memory.compare import FULL
 
 from .care import unequal_care
+from .changed_parts import changed_parts
 from .chosen import chosen
 from .comparison import mean_shares, methods_in_order, scores, unique, without_variants
 from .few_images import few_images
@@ -28,6 +29,9 @@ which part of the training images chooses among them. All compare at equal steps
 """
 _CHOSEN = """Whether a backbone has to be steered is asked of the training images: both forms of EST were trained
 without a part of them and scored there, each at all rates of its sweep. The form that scores higher is taken.
+"""
+_PARTS = """One part changed at a time, at the rate that EST as it is chose;
+[`ablation.py`](../benchmarks/grids/ablation.py) says what the names stand for.
 """
 _FEW = """A part of the training images, the same for all methods, for as many steps as with all of them and at the rate
 that the method chose on all of them ([`few_shot.py`](../benchmarks/grids/few_shot.py)).
@@ -69,6 +73,7 @@ def study(
     if table.rows:
         parts += ['## Which of the two forms\n', _CHOSEN, table.markdown(), f'{verdict}\n']
     for heading, text, tables in (
+        ('What the parts of EST are worth', _PARTS, [table] if (table := changed_parts(mine, 'est')).rows else []),
         ('With few training images', _FEW, few_images(mine)),
         ('With more steps', _LONGER, more_steps(mine, results)),
     ):
