@@ -26,7 +26,7 @@ from mmest.pictures import ImageFile
 from mmest.pictures.colours import class_colours
 
 UNLABELLED = 255
-_VERSION = 4
+_VERSION = 5
 _WHOLE = 1.25  # images up to this many times the size are not cut
 _LARGEST_IN_TILES = 3  # objects of up to this part of a tile's side are mostly whole on one
 #: Of training and prediction, where none is asked for: usual patches of overhead images.

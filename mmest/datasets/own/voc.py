@@ -6,6 +6,7 @@ from pathlib import Path
 
 import shapely
 
+from mmest.datasets.own.image_sets import listed_splits
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import (
     IMAGE_ENDINGS,
@@ -52,7 +53,7 @@ def read(path: Path) -> OwnData:
     by_stem: dict[str, list[Path]] = {}
     for image in images:
         by_stem.setdefault(image.stem, []).append(image)
-    splits = _image_sets(path)
+    splits = listed_splits(path, 'Main', {file.stem for file in (*images, *_xml(path))}, notes)
     first = 1.0 if _counts_from_one(path) else 0.0
     if first:
         notes.say('corners are counted from 1, as in VOCdevkit')
@@ -76,7 +77,7 @@ def read(path: Path) -> OwnData:
                 'with its image.'
             )
         annotated[image] = file
-        split = splits.get(file.stem) or split_of(*image.relative_to(path).parent.parts)
+        split = splits.get(file.stem) or splits.get(image.stem) or split_of(*image.relative_to(path).parent.parts)
         sample = Sample(image, image.relative_to(path).as_posix(), *size_of(image), split=split)
         _check_size(file, root, sample)
         for one in root.iter('object'):
@@ -99,18 +100,6 @@ def read(path: Path) -> OwnData:
     _sort(classes, samples)
     outlines = any(one.shape is not None for sample in samples for one in sample.objects)
     return OwnData(path, NAME, sorted(classes), samples, 'outlines' if outlines else 'boxes', notes)
-
-
-def _image_sets(path: Path) -> dict[str, str]:
-    """The split of each name, of ImageSets/Main."""
-    splits: dict[str, str] = {}
-    for file in sorted(path.glob('**/ImageSets/Main/*.txt')):
-        split = dict(train='train', val='val', test='test').get(file.stem.lower())
-        if split:
-            for line in file.read_text(encoding='utf-8-sig').splitlines():
-                if line.strip():
-                    splits.setdefault(Path(line.split()[0]).name, split)
-    return splits
 
 
 def _counts_from_one(path: Path) -> bool:
