@@ -93,7 +93,8 @@ class MaskReader:
         names, values = self._table.names, sorted(found)
         if self._thresholded:
             values = self._without_loss(found, counts)
-        if set(values) in ({0, 255}, {255}) and not self._table.values and len(names) <= 2:
+        numbered = self._table.values and not (self._table.colours and UNLABELLED not in self._table.values)
+        if set(values) in ({0, 255}, {255}) and not numbered and len(names) <= 2:
             return self._binary(names)
         levels = [value for value in values if value != UNLABELLED or value in self._table.values]
         if self._table.values:
