@@ -8,12 +8,12 @@ import shapely
 
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some, split_of
+from mmest.pictures import ImageFile
 
 try:
     import pyogrio
     import rasterio
     import rasterio.warp
-    import rasterio.windows
 except ImportError:
     pyogrio = rasterio = None
 
@@ -208,7 +208,8 @@ def _warn_of_blank_ground(sample: Sample, notes: Notes) -> None:
 
 
 def blank(sample: Sample) -> np.ndarray:
-    """Which pixels of a tile hold no image, by nodata value or alpha: H×W."""
-    x0, y0, x1, y1 = sample.window or (0, 0, sample.width, sample.height)
-    with rasterio.open(sample.image) as raster:
-        return raster.dataset_mask(window=rasterio.windows.Window(x0, y0, x1 - x0, y1 - y0)) == 0
+    """Which pixels of a tile hold no image, by nodata value, alpha or as no number: H×W."""
+    box = sample.window or (0, 0, sample.width, sample.height)
+    with ImageFile(sample.image, scale=(0, 1)) as picture:
+        valid = picture.valid(box)
+    return np.zeros((sample.height, sample.width), bool) if valid is None else ~valid

@@ -14,7 +14,10 @@ import ground
 import rasterio
 
 from mmest.datasets.own.detect import read
+from mmest.datasets.own.georaster import blank
+from mmest.datasets.own.levels import find_levels
 from mmest.datasets.own.prepare import prepare
+from mmest.pictures import UnusableImage
 
 WIDTH, HEIGHT, TILE = 900, 500, 128
 VECTORS = {'roofs.gpkg': ground.GROUND, 'roofs.geojson': 'EPSG:4326', 'roofs.shp': 'EPSG:3857'}
@@ -99,6 +102,24 @@ def test_ground_without_an_image_is_ignored(tmp_path):
     prepared = prepare(tmp_path / 'own' / 'scene.tif', tmp_path / 'out', 'segmentation', TILE)
     masks = [np.asarray(Image.open(path)) for path in (prepared.folder / 'masks').glob('*.png')]
     assert any((mask == 255).any() for mask in masks)
+
+
+@pytest.mark.parametrize('kind, alpha', [('float32', False), ('float32', True), ('uint16', True), ('uint8', True)])
+def test_ground_that_is_no_number_or_transparent_is_ignored(kind, alpha, tmp_path):
+    own = tmp_path / 'own'
+    scene(own)
+    with rasterio.open(own / 'scene.tif') as raster:
+        pixels, profile = raster.read().astype(kind), raster.profile
+    seen = np.full((1, HEIGHT, WIDTH), 200, kind)
+    seen[:, :, 450:] = 0
+    if not alpha:
+        pixels[:, :, 450:] = np.nan
+    pixels = np.concatenate([pixels, seen]) if alpha else pixels
+    profile.update(dtype=kind, count=len(pixels), photometric='rgb', **(dict(alpha='yes') if alpha else {}))
+    with rasterio.open(own / 'scene.tif', 'w', **profile) as raster:
+        raster.write(pixels)
+    data = read(own)
+    np.testing.assert_array_equal(blank(data.samples[0]), np.arange(WIDTH)[None].repeat(HEIGHT, 0) >= 450)
 
 
 def test_folders_say_the_split_and_layers_the_classes(tmp_path):
@@ -206,3 +227,69 @@ def test_empty_training_tiles_that_are_left_out_are_said(tmp_path):
     said = f' training tiles without an object {kept} are kept, one for 4 of the {held} with objects'
     assert any(said in note for note in prepared.notes), prepared.notes
     assert prepared.counts['val'] == 100
+
+
+def deep(path, bands: np.ndarray, nodata: float | None = None, alpha: bool = False):
+    """A GeoTIFF of more than 8 bits."""
+    count, height, width = bands.shape
+    with rasterio.open(
+        path, 'w', driver='GTiff', width=width, height=height, count=count, dtype=bands.dtype, nodata=nodata,
+        photometric='rgb' if count > 2 else 'minisblack', alpha='yes' if alpha else 'no',
+    ) as out:  # fmt: skip
+        out.write(bands)
+    return path
+
+
+class TestLevels:
+    @pytest.fixture(params=[True, False], ids=['rasterio', 'none'])
+    def with_rasterio(self, request, monkeypatch):
+        if not request.param:
+            monkeypatch.setattr('mmest.pictures.decoders.rasterio', None)
+        return request.param
+
+    @pytest.mark.parametrize('kind', ['uint16', 'int16', 'float32', 'float64'])
+    @pytest.mark.parametrize('count', [1, 3])
+    def test_alpha_is_no_pixel(self, count, kind, with_rasterio, tmp_path):
+        bands = np.random.default_rng(0).integers(300, 3000, (count, 64, 64)).astype(kind)
+        without = find_levels([deep(tmp_path / 'without.tif', bands)])
+        most = 32767 if kind == 'int16' else 65535
+        seen = np.full((1, 64, 64), most, kind)
+        seen[:, :9] = 0
+        bands[:, :9] = 0
+        shown = [deep(tmp_path / 'alpha.tif', np.concatenate([bands, seen]), alpha=True)]
+        if count == 1 and not with_rasterio:
+            with pytest.raises(UnusableImage, match='2 bands, which only rasterio reads'):
+                find_levels(shown)
+        else:
+            np.testing.assert_allclose(find_levels(shown), without, rtol=0.03)
+
+    @pytest.mark.parametrize(
+        'kind, nothing, stated',
+        [('uint16', 0, 0), ('int16', -9999, -9999), ('float32', -9999, -9999), ('float32', np.nan, None),
+         ('float32', np.inf, None), ('float32', -3.4028234663852886e38, -3.4028234663852886e38)],
+    )  # fmt: skip
+    def test_what_is_no_data_does_not_count(self, kind, nothing, stated, with_rasterio, tmp_path):
+        """In one band as in all."""
+        bands = np.random.default_rng(0).integers(300, 3000, (3, 64, 64)).astype(kind)
+        bands[:, :20], bands[1, :, :20] = nothing, nothing
+        expected = np.percentile(bands[np.isfinite(bands) & (bands != nothing)], (1, 99))
+        np.testing.assert_allclose(find_levels([deep(tmp_path / 'a.tif', bands, stated)]), expected)
+
+    def test_blank_images_do_not_count_and_nothing_else_is_refused(self, with_rasterio, tmp_path):
+        files = [deep(tmp_path / f'{i:03d}.tif', np.zeros((3, 8, 8), np.uint16), 0) for i in range(120)]
+        with pytest.raises(UnusableImage, match='000.tif has no pixel with data, and so have all 120 images that have'):
+            find_levels(files)
+        deep(files[-2], np.arange(1, 193, dtype=np.uint16).reshape(3, 8, 8), 0)
+        np.testing.assert_allclose(find_levels(files), np.percentile(np.arange(1, 193), (1, 99)))
+
+    def test_images_of_8_bits_do_not_count(self, with_rasterio, tmp_path):
+        one = deep(tmp_path / 'a.tif', np.full((3, 8, 8), 500, np.uint16))
+        Image.new('RGB', (64, 64)).save(tmp_path / 'b.png')
+        assert find_levels([tmp_path / 'b.png', one]) == (500, 501)
+        assert find_levels([tmp_path / 'b.png']) is None
+
+    @pytest.mark.parametrize('width, height', [(3000, 1300), (2000, 20)])
+    def test_parts_of_large_images_stand_for_all(self, width, height, with_rasterio, tmp_path):
+        slope = np.add.outer(np.arange(height), np.arange(width)).astype(np.uint16)[None]
+        low, high = find_levels([deep(tmp_path / 'a.tif', slope)])
+        assert abs(low - np.percentile(slope, 1)) < 100 and abs(high - np.percentile(slope, 99)) < 100
