@@ -1,15 +1,21 @@
 """COCO JSON, as Roboflow, CVAT, Label Studio and others lay it out."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import shapely
 from pycocotools import mask as mask_tools
+from shapely import affinity
 
+from mmest.datasets.checks import coco_file
+from mmest.datasets.checks.boxes import areas_of, boxes_of, cut, left_out, refuse_corners
+from mmest.datasets.checks.outlines import SHORT, readable
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, image_files, inside, size_of, some, split_of
+from mmest.datasets.text import decode
 
 NAME = 'COCO JSON'
 _DEEP = 3  # levels, the folder that was named among them
@@ -70,7 +76,23 @@ def almost(path: Path) -> Iterator[str]:
 
 
 def _load(path: Path) -> dict:
-    return json.loads(path.read_text(encoding='utf-8-sig'))
+    return json.loads(decode(path.read_bytes()))
+
+
+def _content(path: Path) -> dict:
+    """A file in COCO's form, with names of categories as text.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    file = coco_file.read(path)
+    coco_file.require(file, 'images', ('id', 'file_name'))
+    coco_file.require(file, 'categories', ('id', 'name'))
+    for category in file.content['categories']:
+        category['name'] = str(category['name'])
+    for one in file.content['annotations']:
+        one.update({key: coco_file.hashable(one.get(key)) for key in ('image_id', 'category_id')})
+    return file.content
 
 
 def read(path: Path) -> OwnData:
@@ -87,7 +109,7 @@ def read(path: Path) -> OwnData:
             _load(file)
         except ValueError as error:  # which may be a whole split
             raise ValueError(f'{file} is not valid JSON: {error}. Copy or export it again.') from error
-    contents = {file: _load(file) for file in _without_unions(_files(path), notes)}
+    contents = {file: _content(file) for file in _without_unions(_files(path), notes)}
     classes = _classes(contents, notes)
     find = _Images(root, notes)
     samples: dict[str, Sample] = {}
@@ -99,8 +121,8 @@ def read(path: Path) -> OwnData:
             for category in content['categories']
             if category['name'] in classes
         }
-        for sample, shaped in _samples(file, content, labels, split, find, notes):
-            outlines |= shaped
+        for sample in _samples(file, content, labels, split, find, notes):
+            outlines |= any(one.shape is not None for one in sample.objects)
             if sample.name in samples and samples[sample.name].split != sample.split:
                 raise ValueError(
                     f'{sample.name} is named by annotation files of two splits ({samples[sample.name].split} and '
@@ -116,11 +138,6 @@ def read(path: Path) -> OwnData:
 
 def _classes(contents: dict[Path, dict], notes: Notes) -> list[str]:
     """Names in the order of their ids. The made-up category that Roboflow puts first is taken out of the contents."""
-    for file, content in contents.items():
-        for category in content['categories']:
-            if 'id' not in category or 'name' not in category:
-                raise ValueError(f'{file} has a category without id or name: {category}. Export it again.')
-            category['name'] = str(category['name'])
     used = {one.get('category_id') for content in contents.values() for one in content['annotations']}
     ids: dict[str, int] = {}
     for content in contents.values():
@@ -189,79 +206,135 @@ class _Images:
                 self._notes.count('images that no annotation file names, left out', path.name)
 
 
-def _samples(
-    file: Path, content: dict, labels: dict, split: str | None, find: _Images, notes: Notes
-) -> Iterator[tuple[Sample, bool]]:
-    objects: dict = {}
-    for one in content['annotations']:
-        objects.setdefault(one.get('image_id'), []).append(one)
-    known = set()
+def _samples(file: Path, content: dict, labels: dict, split: str | None, find: _Images, notes: Notes) -> list[Sample]:
+    samples: dict[object, Sample | None] = {}
     for image in content['images']:
-        if not {'id', 'file_name'} <= image.keys():
-            raise ValueError(f'{file} has an image without id or file_name: {image}. Export it again.')
-        if image['id'] in known:
+        if image['id'] in samples:
             raise ValueError(f'{file} gives the id {image["id"]} to two images. Export it again.')
-        known.add(image['id'])
-        path = find.find(str(image['file_name']), file, split)
-        if path is None:
-            continue
-        width, height = size_of(path)
-        stated = (image.get('width') or width, image.get('height') or height)
-        if (int(stated[0]), int(stated[1])) != (width, height):
-            raise ValueError(
-                f'{file} says that {image["file_name"]} has {stated[0]}×{stated[1]} pixels, but it has '
-                f'{width}×{height}: its boxes would be at the wrong places. Export images and labels together.'
-            )
-        sample = Sample(path, path.relative_to(find.root).as_posix(), width, height, split=split)
-        shaped = False
-        for one in objects.pop(image['id'], []):
-            thing = _thing(file, one, labels, sample, notes)
-            if thing:
-                sample.objects.append(thing)
-                shaped |= thing.shape is not None
-        yield sample, shaped
-    for image_id, ones in objects.items():
-        if image_id not in known:
-            for _ in ones:
-                notes.count('annotations of images that the file does not list', f'{file.name}: image {image_id}')
+        samples[image['id']] = _sample(file, image, split, find)
+    annotations = []
+    for one in content['annotations']:
+        if one.get('image_id') not in samples:
+            said = f'{file.name}: image {one.get("image_id")}'
+            notes.count('annotations of images that the file does not list', said)
+        elif samples[one['image_id']]:
+            annotations.append(one)
+    _add_objects(file, annotations, [samples[one['image_id']] for one in annotations], labels, notes)
+    return [sample for sample in samples.values() if sample]
 
 
-def _thing(file: Path, one: dict, labels: dict, sample: Sample, notes: Notes) -> Thing | None:
-    place = f'annotation {one.get("id")} of {sample.name}'
-    if one.get('category_id') not in labels:
-        raise ValueError(
-            f'{file}: {place} has the category {one.get("category_id")}, which is not among {sorted(labels)}. '
-            'Export it again.'
-        )
-    segmentation = one.get('segmentation')
-    outline = _outline_of_runs(segmentation) if isinstance(segmentation, dict) else outline_of(segmentation or [])
-    try:
-        box = [float(value) for value in one.get('bbox') or ()]
-    except (TypeError, ValueError):
-        box = [0.0]
-    if not box and outline is not None:
-        x0, y0, x1, y1 = outline.bounds
-        box = [x0, y0, x1 - x0, y1 - y0]
-    if len(box) != 4:
-        raise ValueError(f'{file}: {place} has the bbox {one.get("bbox")}; expected four numbers x, y, width, height.')
-    corners = inside((box[0], box[1], box[0] + box[2], box[1] + box[3]), sample)
-    if corners is None:
-        notes.count('boxes without area, or outside of their image, left out', place)
+def _sample(file: Path, image: dict, split: str | None, find: _Images) -> Sample | None:
+    """An image without its objects; None where it is not there."""
+    path = find.find(str(image['file_name']), file, split)
+    if path is None:
         return None
-    if one.get('iscrowd'):
-        notes.count('crowd regions (iscrowd), neither object nor background', place)
-    return Thing(labels[one['category_id']], corners, outline, bool(one.get('iscrowd')))
+    width, height = size_of(path)
+    stated = (image.get('width') or width, image.get('height') or height)
+    if (int(stated[0]), int(stated[1])) != (width, height):
+        raise ValueError(
+            f'{file} says that {image["file_name"]} has {stated[0]}×{stated[1]} pixels, but it has '
+            f'{width}×{height}: its boxes would be at the wrong places. Export images and labels together.'
+        )
+    return Sample(path, path.relative_to(find.root).as_posix(), width, height, split=split)
 
 
-def outline_of(polygons: list) -> shapely.Geometry | None:
-    """Polygons x1, y1, x2, y2, ... as one outline."""
-    found = []
-    for flat in polygons:
-        points = list(zip(map(float, flat[::2]), map(float, flat[1::2])))
-        if len(points) >= 3:
-            polygon = shapely.make_valid(shapely.Polygon(points))
-            if polygon.area > 0:
-                found.append(polygon)
+def _add_objects(file: Path, annotations: list[dict], samples: list[Sample], labels: dict, notes: Notes) -> None:
+    """Give samples their objects.
+
+    Args:
+        file: for messages.
+        annotations: of images that are there.
+        samples: the image of each.
+        labels: class numbers by category.
+        notes: what is left out is counted here.
+
+    Raises:
+        ValueError: what an annotation means is in doubt, or more than half of the outlines cannot be read.
+    """
+    ids = [one.get('id') for one in annotations]
+    for one in annotations:
+        one['bbox'] = _numbers(one.get('bbox'))
+    boxes = boxes_of(annotations, file)
+    turns = np.array([_turn(one) for one in annotations])
+    sizes = np.array([(sample.width, sample.height) for sample in samples], float).reshape(-1, 2)
+    # A turned rectangle may reach beyond its image before it is turned.
+    straight = np.where((turns == 0)[:, None], boxes, np.nan)
+    refuse_corners(straight, sizes, areas_of(annotations), ids, file)
+    beyond = cut(straight, sizes)[1]
+    unread: dict[str, np.ndarray] = {}
+    for number, (one, sample) in enumerate(zip(annotations, samples)):
+        place = f'annotation {one.get("id")} of {sample.name}'
+        if one.get('category_id') not in labels:
+            raise ValueError(
+                f'{file}: {place} has the category {one.get("category_id")}, which is not among {sorted(labels)}. '
+                'Export it again.'
+            )
+        given = one.get('segmentation')
+        outline, reason = readable(given, (sample.width, sample.height))
+        if given and reason:
+            unread.setdefault(reason, np.zeros(len(ids), bool))[number] = True
+            notes.count(f'objects that {reason}, of which the box is used', place)
+        elif given and len(outline) < len(given):
+            notes.count('outlines of which some polygons cannot be read and are left out', place)
+        thing = _thing(labels[one['category_id']], boxes[number], outline, turns[number], sample)
+        if thing is None:
+            notes.count('boxes without area, or outside of their image, left out', place)
+            continue
+        if beyond[number]:
+            notes.count('boxes that reach beyond their image, cut to it', place)
+        if turns[number]:
+            notes.count('turned rectangles (rotation), read as their outlines', place)
+        thing.ignore = bool(one.get('iscrowd'))
+        if thing.ignore:
+            notes.count('crowd regions (iscrowd), neither object nor background', place)
+        sample.objects.append(thing)
+    # Points and lines in place of an outline are what some tools write for boxes.
+    outlined = np.array([bool(one.get('segmentation')) for one in annotations], bool)
+    wrong = {reason: mask[outlined] for reason, mask in unread.items() if reason != SHORT}
+    left_out([one.get('id') for one in annotations if one.get('segmentation')], wrong, file)
+
+
+def _numbers(box: object) -> object:
+    """A box whose numbers may be written as text; anything else as it is."""
+    try:
+        return [float(value) for value in box] if isinstance(box, list) else box
+    except (TypeError, ValueError):
+        return box
+
+
+def _turn(one: dict) -> float:
+    """By how many degrees CVAT turned a rectangle about its middle: clockwise, and written beside the straight one."""
+    attributes = one.get('attributes')
+    turn = attributes.get('rotation') if isinstance(attributes, dict) and not one.get('segmentation') else None
+    return float(turn) if isinstance(turn, (int, float)) and math.isfinite(turn) else 0.0
+
+
+def _thing(label: int, box: np.ndarray, given: list | dict | None, turn: float, sample: Sample) -> Thing | None:
+    """An object, None where nothing of it is on the image.
+
+    Args:
+        label: its class number.
+        box: x, y, width, height, NaN where there is none.
+        given: polygons or runs that can be read.
+        turn: degrees by which the box is turned.
+        sample: its image.
+    """
+    x, y, width, height = box.tolist()
+    corners = (x, y, x + width, y + height)
+    outline = _outline_of_runs(given) if isinstance(given, dict) else _outline_of(given or [])
+    if turn and min(width, height) > 0:
+        outline = affinity.rotate(shapely.box(*corners), turn)
+        corners = outline.bounds
+    elif outline is not None and np.isnan(box).all():
+        corners = outline.bounds
+    corners = inside(corners, sample)
+    return Thing(label, corners, outline) if corners else None
+
+
+def _outline_of(polygons: list) -> shapely.Geometry | None:
+    """Polygons x1, y1, x2, y2, ... as one outline; None where none has an area."""
+    found = [shapely.make_valid(shapely.Polygon(np.reshape(flat, (-1, 2)))) for flat in polygons]
+    found = [polygon for polygon in found if polygon.area > 0]
     return shapely.union_all(found) if found else None
 
 

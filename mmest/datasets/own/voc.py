@@ -1,5 +1,6 @@
 """Pascal VOC XML: flat exports such as Roboflow's, and the layout of VOCdevkit."""
 
+import math
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
@@ -168,13 +169,20 @@ def _thing(file: Path, one: ElementTree.Element, classes: dict, first: float, sa
     box = inside((x0 - first, y0 - first, x1, y1), sample)
     if box is None:
         return None
-    thing = Thing(classes.setdefault(name, len(classes)), box, _outline(one), ignore=one.findtext('difficult') == '1')
-    return thing
+    try:
+        outline = _outline(one)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f'{file} has an object "{name}" with a polygon that is not of numbers. Export it again.'
+        ) from None
+    return Thing(classes.setdefault(name, len(classes)), box, outline, ignore=one.findtext('difficult') == '1')
 
 
 def _outline(one: ElementTree.Element) -> shapely.Geometry | None:
     """The polygon that Roboflow adds, as x1, y1, x2, ..."""
     values = {point.tag: float(point.text) for point in one.findall('polygon/*')}
+    if not all(map(math.isfinite, values.values())):
+        raise ValueError('a point is nowhere')
     points = []
     while f'x{len(points) + 1}' in values and f'y{len(points) + 1}' in values:
         points.append((values[f'x{len(points) + 1}'], values[f'y{len(points) + 1}']))

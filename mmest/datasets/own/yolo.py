@@ -1,5 +1,6 @@
 """YOLO text files with data.yaml, as Roboflow, ultralytics, CVAT and Label Studio write them."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -214,7 +215,7 @@ def _things(file: Path, sample: Sample, classes: list[str], points: bool, notes:
         place = f'{file}, line {number}'
         try:
             label, values = int(float(words[0])), [float(word) for word in words[1:]]
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ValueError(f'{place} is "{line.strip()}"; expected a class and its box or outline.') from None
         if not 0 <= label < len(classes):
             raise ValueError(
@@ -230,6 +231,8 @@ def _things(file: Path, sample: Sample, classes: list[str], points: bool, notes:
 
 
 def _thing(label: int, values: list[float], sample: Sample, place: str) -> Thing | None:
+    if not all(map(math.isfinite, values)):
+        return None
     if max(values, default=0) > 2:
         raise ValueError(f'{place} has the coordinate {max(values):g}; expected shares of the image, from 0 to 1.')
     width, height = sample.width, sample.height
