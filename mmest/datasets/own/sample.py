@@ -56,7 +56,7 @@ class Sample:
 
     Attributes:
         image: the file.
-        name: the path below the data's folder, with ``/``.
+        name: the path below the data's folder, or below one that all images lie in, with ``/``.
         width: in pixels, as the image is shown (a turn in its EXIF data is made).
         height: likewise.
         objects: what is labelled on it, in a data set of objects.
