@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mmest.datasets.own.class_table import Colour, find_table
 from mmest.datasets.own.sample import Notes, some
 from mmest.pictures import ImageFile, read_mask
+from mmest.pictures.decoders import any_size
 
 UNLABELLED = 255
 _MOST_CLASSES = 64
@@ -202,8 +203,10 @@ def _lossy(file: Path) -> bool:
 def _open(file: Path) -> tuple[np.ndarray, list[Colour] | None]:
     """Pixels, H×W or H×W×3, and the palette of a palette image. Colours that are all grey become one channel."""
     try:
-        with Image.open(file) as image:
+        with any_size(), Image.open(file) as image:
             mode, flat = image.mode, image.getpalette() or []
+    except UnidentifiedImageError:  # as kinds of TIFF that PIL does not know; of anything else the reader says it
+        mode, flat = '', []
     except (OSError, SyntaxError) as error:
         raise ValueError(f'The mask {file} cannot be read: {error}. Copy or export it again.') from error
     if mode not in ('RGB', 'RGBA', 'LA', 'CMYK', 'YCbCr'):

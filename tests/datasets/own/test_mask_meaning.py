@@ -1,5 +1,6 @@
 """What the pixels of masks mean, by what is written beside them; which mask an image has."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -213,6 +214,27 @@ def test_class_numbers_with_loss_are_refused_and_without_are_read(read, beside):
     assert read([0, 1, 2, 3], beside, ending='webp', lossless=True)[1] == [0, 1, 2, 3]
     with pytest.raises(ValueError, match='compressed with loss'):
         read([0, 255, 0], {'classes.txt': 'a\nb\nc\n'}, ending='jpg')
+
+
+@pytest.mark.parametrize('kind', [np.float64, np.int64])
+def test_class_numbers_in_64_bits(kind, tmp_path):
+    cv2.imwrite(str(tmp_path / 'mask.tif'), np.array([[0, 1, 2, 255]], kind))
+    reader = MaskReader(tmp_path, [tmp_path / 'mask.tif'], Notes())
+    assert reader.classes == ['class 0', 'class 1', 'class 2']
+    assert reader.read(tmp_path / 'mask.tif').tolist() == [[0, 1, 2, 255]]
+
+
+def test_what_is_no_image_is_named(tmp_path):
+    (tmp_path / 'mask.png').write_text('no image')
+    with pytest.raises(ValueError, match='The mask .*mask.png is not a whole image of a known format'):
+        MaskReader(tmp_path, [tmp_path / 'mask.png'], Notes())
+
+
+def test_masks_beyond_the_limit_of_pil_are_read(read, monkeypatch):
+    """It takes images of more than 179 million pixels for an attack."""
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    for mode in ('L', 'RGB', 'P'):
+        assert read([0, 255], mode=mode, palette=[(255, WHITE)])[1] == [0, 1]
 
 
 def test_one_mask_with_loss_does_not_change_the_others(tmp_path):
