@@ -1,6 +1,7 @@
 """Pascal VOC XML: flat exports such as Roboflow's, and the layout of VOCdevkit."""
 
 import math
+import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
@@ -23,6 +24,9 @@ from mmest.datasets.own.sample import (
 )
 
 NAME = 'Pascal VOC'
+_ENCODING = re.compile(rb'(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\sencoding\s*=\s*["\']([\w.:-]+)["\']')
+# Files that state one of these often hold letters of the largest of them.
+_CHINESE = dict.fromkeys(('gb2312', 'gbk', 'gb_2312-80', 'euc-cn'), 'gb18030')
 
 
 def finds(path: Path) -> bool:
@@ -36,10 +40,29 @@ def _xml(path: Path) -> list[Path]:
 
 
 def _is_annotation(file: Path) -> bool:
+    """Damaged ones too, which are named when they are read."""
     try:
-        return ElementTree.parse(file).getroot().tag == 'annotation'
-    except ElementTree.ParseError:
-        return False
+        return _parse(file).tag == 'annotation'
+    except ValueError:
+        return b'<annotation' in file.read_bytes()
+
+
+def _parse(file: Path) -> ElementTree.Element:
+    """The root of an XML file.
+
+    Raises:
+        ValueError: it is damaged, or in an encoding that is not known.
+    """
+    content = file.read_bytes()
+    stated = _ENCODING.match(content)
+    encoding = stated[1].decode().lower() if stated else ''
+    try:
+        # The parser knows no encoding of several bytes; as text it passes over what the file states.
+        return ElementTree.fromstring(content.decode(_CHINESE.get(encoding, encoding)) if encoding else content)
+    except LookupError:
+        raise ValueError(f'{file} states the encoding {encoding}, which is not known. Save it as UTF-8.') from None
+    except (ElementTree.ParseError, UnicodeError) as error:
+        raise ValueError(f'{file} is not valid XML: {error}. Copy or export it again.') from error
 
 
 def read(path: Path) -> OwnData:
@@ -62,10 +85,7 @@ def read(path: Path) -> OwnData:
     samples, missing = [], []
     annotated: dict[Path, Path] = {}
     for file in _xml(path):
-        try:
-            root = ElementTree.parse(file).getroot()
-        except ElementTree.ParseError as error:
-            raise ValueError(f'{file} is not valid XML: {error}. Copy or export it again.') from error
+        root = _parse(file)
         if root.tag != 'annotation':
             continue
         image = _image(file, root, by_stem)
@@ -109,10 +129,15 @@ def _counts_from_one(path: Path) -> bool:
     """
     if not any(path.glob('**/JPEGImages')):
         return False
-    corners = [
-        float(value.text or 0) for file in _xml(path) for value in ElementTree.parse(file).getroot().iter('xmin')
-    ]
-    return all(value >= 1 and value.is_integer() for value in corners)
+    corners = [value.text or '0' for file in _xml(path) for value in _parse(file).iter('xmin')]
+    return all(_is_whole(value) and float(value) >= 1 for value in corners)
+
+
+def _is_whole(number: str) -> bool:
+    try:
+        return float(number).is_integer()
+    except ValueError:  # which is said when the object is read
+        return False
 
 
 def _is_mask(image: Path) -> bool:
@@ -145,7 +170,10 @@ def _image(file: Path, root: ElementTree.Element, by_stem: dict[str, list[Path]]
 
 
 def _check_size(file: Path, root: ElementTree.Element, sample: Sample) -> None:
-    stated = tuple(int(float(root.findtext(f'size/{side}') or 0)) for side in ('width', 'height'))
+    try:
+        stated = tuple(int(float(root.findtext(f'size/{side}') or 0)) for side in ('width', 'height'))
+    except (ValueError, OverflowError):
+        raise ValueError(f'{file} has a size that is not of numbers. Export it again.') from None
     if all(stated) and stated != (sample.width, sample.height):
         raise ValueError(
             f'{file} says that its image has {stated[0]}×{stated[1]} pixels, but {sample.name} has '

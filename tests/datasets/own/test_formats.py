@@ -289,6 +289,59 @@ def test_labels_lie_in_place_of_the_last_images_of_a_path(tmp_path):
     assert found == {name: len(boxes) for name, boxes in truth['train'].items()}
 
 
+def stated(encoding: str, name: str) -> str:
+    """Pascal VOC that states its encoding."""
+    return f'<?xml version="1.0" encoding="{encoding}"?>\n' + ''.join(
+        ['<annotation><object><name>', name, '</name><bndbox><xmin>5</xmin><ymin>5</ymin>']
+        + ['<xmax>20</xmax><ymax>20</ymax></bndbox></object></annotation>']
+    )
+
+
+@pytest.mark.parametrize(
+    'encoding, name, saved',
+    [
+        ('GBK', '船', 'gbk'),
+        ('gb2312', '船', 'gb2312'),
+        ('GB2312', '镕', 'gbk'),
+        ('big5', '船', 'big5'),
+        ('Shift_JIS', '船', 'shift-jis'),
+        ('ISO-8859-1', 'é', 'latin-1'),
+        ('utf-8', '船', 'utf-8'),
+        ('utf-8', '船', 'utf-8-sig'),
+        ('utf-16', '船', 'utf-16'),
+    ],
+)
+@pytest.mark.parametrize('export', [exports.voc_flat, exports.vocdevkit])
+def test_xml_is_read_in_the_encoding_that_it_states(export, encoding, name, saved, tmp_path):
+    export(tmp_path)
+    for file in tmp_path.rglob('*.xml'):
+        file.write_bytes(stated(encoding, name).encode(saved))
+    assert read(tmp_path).classes == [name]
+
+
+@pytest.mark.parametrize(
+    'content, said',
+    [
+        (stated('x-own', 'a').encode(), 'states the encoding x-own, which is not known. Save it as UTF-8'),
+        (stated('hex', 'a').encode(), 'states the encoding hex, which is not known'),
+        (stated('utf-8', 'é').encode('latin-1'), "is not valid XML: 'utf-8' codec can't decode"),
+        (stated('gbk', 'a').encode()[:90], 'is not valid XML: unclosed token'),
+        (stated('utf-8', 'a').encode()[:90], 'is not valid XML: unclosed token'),
+        (stated('utf-8', 'a').replace('>5<', '>left<').encode(), 'has an object "a" without four numbers in bndbox'),
+        (b'<annotation><size><width>wide</width></size></annotation>', 'has a size that is not of numbers'),
+    ],
+)
+@pytest.mark.parametrize('export', [exports.voc_flat, exports.vocdevkit])
+@pytest.mark.parametrize('all_of_them', [True, False])
+def test_xml_that_cannot_be_read_is_named(export, content, said, all_of_them, tmp_path):
+    export(tmp_path)
+    files = sorted(tmp_path.rglob('*.xml'))
+    for file in files if all_of_them else files[-1:]:
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=rf'/\w+\.xml {re.escape(said)}'):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize('line', ['0 nan 0.5 0.1 0.1', '0 0.1 0.1 nan 0.2 0.3 0.3', '0 0.1 0.1 0.2 0.2 0.3 inf'])
 def test_labels_with_nan_are_left_out_and_counted(line, tmp_path):
     exports.yolo_outlines(tmp_path)
