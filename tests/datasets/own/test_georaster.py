@@ -12,6 +12,8 @@ pytest.importorskip('pyogrio', reason='pyogrio is not installed (pip install mme
 
 import ground
 import rasterio
+import shapely
+from rasterio.warp import transform
 
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.georaster import blank
@@ -227,6 +229,55 @@ def test_empty_training_tiles_that_are_left_out_are_said(tmp_path):
     said = f' training tiles without an object {kept} are kept, one for 4 of the {held} with objects'
     assert any(said in note for note in prepared.notes), prepared.notes
     assert prepared.counts['val'] == 100
+
+
+FAR = {
+    'one': [(98.5, 3.5, 98.7, 3.6)],
+    'many': [(lon, lat, lon + 1, lat + 1) for lon in range(-180, 180, 30) for lat in range(-90, 90, 15)],
+}
+
+
+@pytest.mark.parametrize('far', FAR)
+@pytest.mark.parametrize('crs', ['EPSG:4326', 'EPSG:3857'])
+def test_labels_all_over_the_world(far, crs, tmp_path):
+    """Of some no way leads to the raster's reference system."""
+    found = ground.boxes(300, 300)
+    ground.raster(tmp_path / 'own' / 'scene.tif', 300, 300, found)
+    shapes = [*ground.polygons(found, crs='EPSG:4326'), *(shapely.box(*box) for box in FAR[far])]
+    shapes = shapely.transform(
+        np.array(shapes), lambda p: np.array(transform('EPSG:4326', crs, *p.clip(-179, 179).T)).T
+    )
+    ground.vectors(tmp_path / 'own' / 'roofs.gpkg', shapes, ['roof'] * len(shapes), crs)
+    boxes = [one.box for one in read(tmp_path / 'own').samples[0].objects]
+    np.testing.assert_allclose(boxes, [one[1:] for one in found], atol=0.01)
+
+
+def test_shapes_that_reach_from_a_raster_to_where_no_way_leads(tmp_path):
+    """And a raster on both sides of the 180th meridian."""
+    for name, crs, left, top in (('scene', 'EPSG:32633', 5e5, 5.3e6), ('date_line', 'EPSG:32601', 1.7e5, 6.1e6)):
+        with rasterio.open(
+            tmp_path / f'{name}.tif', 'w', driver='GTiff', width=400, height=300, count=3, dtype='uint8', crs=crs,
+            transform=rasterio.transform.from_origin(left, top, 500, 500),
+        ):  # fmt: skip
+            pass
+    land = np.array([shapely.box(-60, 0, 104, 70), shapely.box(-180, 0, -88, 70), shapely.box(170, 0, 180, 70)])
+    ground.vectors(tmp_path / 'land.gpkg', land, ['land'] * 3, 'EPSG:4326')
+    data = read(tmp_path)
+    assert [sample.name for sample in data.samples] == ['date_line.tif', 'scene.tif']
+    for sample in data.samples:
+        assert sum(one.shape.area for one in sample.objects) == pytest.approx(400 * 300, rel=0.01)
+
+
+def test_a_reference_system_to_which_no_way_leads_is_said(tmp_path):
+    found = ground.boxes(300, 300)
+    ground.raster(tmp_path / 'scene.tif', 300, 300, found)
+    with rasterio.open(tmp_path / 'scene.tif', 'r+') as raster:
+        raster.crs = rasterio.crs.CRS.from_wkt('LOCAL_CS["yard",UNIT["metre",1]]')
+    ground.vectors(tmp_path / 'roofs.gpkg', ground.polygons(found), None)
+    with pytest.raises(
+        ValueError, match=r'roofs.gpkg cannot be moved to the coordinate reference system of .*scene.tif'
+    ):
+        read(tmp_path)
 
 
 def deep(path, bands: np.ndarray, nodata: float | None = None, alpha: bool = False):
