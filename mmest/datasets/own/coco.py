@@ -100,7 +100,7 @@ def read(path: Path) -> OwnData:
 
     Raises:
         FileNotFoundError: most images that they name are not there.
-        ValueError: a file contradicts itself or its images.
+        ValueError: a file contradicts itself, its images or another file.
     """
     root = path.parent if path.is_file() else path
     notes = Notes()
@@ -113,6 +113,7 @@ def read(path: Path) -> OwnData:
     classes = _classes(contents, notes)
     find = _Images(root, notes)
     samples: dict[str, Sample] = {}
+    files: dict[str, Path] = {}
     outlines = False
     for file, content in contents.items():
         split = split_of(file.stem) or split_of(*(part for part in file.relative_to(root).parent.parts))
@@ -129,11 +130,30 @@ def read(path: Path) -> OwnData:
                     f'{sample.split}); {file} is the second. Remove it from one of them.'
                 )
             if sample.name in samples:
-                samples[sample.name].objects += sample.objects
+                _join(samples[sample.name], files[sample.name], sample, file, classes, notes)
             else:
-                samples[sample.name] = sample
+                samples[sample.name], files[sample.name] = sample, file
     find.check()
     return OwnData(root, NAME, classes, list(samples.values()), 'outlines' if outlines else 'boxes', notes)
+
+
+def _join(known: Sample, first: Path, sample: Sample, file: Path, classes: list[str], notes: Notes) -> None:
+    """Add the objects of an image that another file, or another entry of the same one, has too.
+
+    Raises:
+        ValueError: two files label the same classes on it, as an older copy does.
+    """
+    if file != first:
+        both = {one.label for one in known.objects} & {one.label for one in sample.objects}
+        if both:
+            raise ValueError(
+                f'{first} and {file} both label "{classes[min(both)]}" on {sample.name}, so its objects would be there '
+                'twice. Remove one of them.'
+            )
+        notes.say(
+            f'{first.name} and {file.name} label other classes on the same images: their objects are put together'
+        )
+    known.objects += sample.objects
 
 
 def _classes(contents: dict[Path, dict], notes: Notes) -> list[str]:

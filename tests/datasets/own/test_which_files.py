@@ -184,6 +184,29 @@ def test_two_annotations_of_one_image(tmp_path):
         read(tmp_path / 'own')
 
 
+@pytest.mark.parametrize('names', [('annotations', 'annotations_old'), ('instances_train', 'person_keypoints_train')])
+def test_two_coco_files_of_the_same_objects(names, tmp_path):
+    content = exports.coco(exports.images(tmp_path / 'images', ['1.png', '2.png']))
+    for name in names:
+        (tmp_path / f'{name}.json').write_text(json.dumps(content))
+        for one in content['annotations']:
+            one['bbox'][0] += 1
+    with pytest.raises(ValueError, match=f'{names[0]}.json and .*{names[1]}.json both label ".*" on images/1.png'):
+        read(tmp_path)
+    assert len(read(tmp_path / f'{names[0]}.json').samples[0].objects) == 3
+
+
+def test_a_coco_file_for_each_class(tmp_path):
+    truth = exports.images(tmp_path / 'images', ['1.png', '2.png', '3.png'])
+    for kind, name in enumerate(exports.CLASSES):
+        content = exports.coco({image: [box for box in boxes if box[0] == kind] for image, boxes in truth.items()})
+        (tmp_path / f'{name}s.json').write_text(json.dumps(content))
+    data = read(tmp_path)
+    assert [len(sample.objects) for sample in data.samples] == [3, 3, 3] and data.classes == list(exports.CLASSES)
+    said = 'planes.json and ships.json label other classes on the same images: their objects are put together'
+    assert said in data.notes.lines()
+
+
 def test_tiles_of_images_that_differ_in_their_ending_do_not_meet(tmp_path):
     """Nor with a whole image that is called like a tile."""
     root = tmp_path / 'own'
