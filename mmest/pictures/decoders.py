@@ -63,16 +63,22 @@ class PilDecoder:
     def load(self) -> None:
         if self._loaded:
             return
-        with damage_of(self.name):
+        with damage_of(self.name), any_size():  # PIL looks at its limit again for TIFF
             self._image.load()
             if self.turned:
                 self._image = ImageOps.exif_transpose(self._image)
         self._loaded = True
 
     def read(self, box: Box) -> np.ndarray:
-        self.load()
-        part = self._image if box == (0, 0, *self.size) else self._image.crop(box)
+        part = self._part(box)
         return np.asarray(part if part.mode == 'RGB' else part.convert('RGB'))
+
+    def _part(self, box: Box) -> Image.Image:
+        self.load()
+        if box == (0, 0, *self.size):
+            return self._image
+        with any_size():
+            return self._image.crop(box)
 
     def valid(self, box: Box) -> np.ndarray | None:
         self.load()
@@ -80,9 +86,9 @@ class PilDecoder:
             if self.nodata is None:
                 return None
             if self._image.mode == 'P':
-                return np.asarray(self._image.crop(box)) != self.nodata
+                return np.asarray(self._part(box)) != self.nodata
             return (self.read(box) != self.nodata).any(-1)
-        return np.asarray(self._image.crop(box).convert('RGBA'))[..., 3] > 0
+        return np.asarray(self._part(box).convert('RGBA'))[..., 3] > 0
 
     def close(self) -> None:
         self._image.close()

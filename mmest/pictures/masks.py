@@ -50,7 +50,7 @@ def read_mask(source: Path | str | bytes, name: str = '') -> np.ndarray:
         if image.mode not in _MODES:
             raise _colours(name)
         stored = str(image.tile[0].args[0] if isinstance(image.tile[0].args, tuple) else image.tile[0].args)
-        with damage_of(name):
+        with damage_of(name), any_size():
             numbers = np.asarray(ImageOps.exif_transpose(image))
     if numbers.dtype == np.uint8:
         return _STORED.get(stored, np.array)(numbers)

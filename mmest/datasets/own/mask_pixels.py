@@ -9,6 +9,7 @@ from mmest.datasets.own.class_table import Colour, find_table
 from mmest.datasets.own.sample import Notes, some
 from mmest.pictures import ImageFile, read_mask
 from mmest.pictures.decoders import any_size
+from mmest.pictures.problems import check_pixels
 
 UNLABELLED = 255
 _MOST_CLASSES = 64
@@ -204,7 +205,10 @@ def _open(file: Path) -> tuple[np.ndarray, list[Colour] | None]:
     """Pixels, H×W or H×W×3, and the palette of a palette image. Colours that are all grey become one channel."""
     try:
         with any_size(), Image.open(file) as image:
-            mode, flat = image.mode, image.getpalette() or []
+            mode, flat = image.mode, []
+            if mode == 'P':
+                check_pixels(f'The mask {file}', *image.size)  # as PIL decodes it for its palette
+                flat = image.getpalette() or []
     except UnidentifiedImageError:  # as kinds of TIFF that PIL does not know; of anything else the reader says it
         mode, flat = '', []
     except (OSError, SyntaxError) as error:

@@ -234,7 +234,11 @@ def test_masks_beyond_the_limit_of_pil_are_read(read, monkeypatch):
     """It takes images of more than 179 million pixels for an attack."""
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
     for mode in ('L', 'RGB', 'P'):
-        assert read([0, 255], mode=mode, palette=[(255, WHITE)])[1] == [0, 1]
+        for ending in ('png', 'tif'):
+            assert read([0, 255], mode=mode, ending=ending, palette=[(255, WHITE)])[1] == [0, 1]
+        with monkeypatch.context() as limited, pytest.raises(ValueError, match='mask.png states 80×40 pixels'):
+            limited.setenv('MMEST_MAX_PIXELS', '100')
+            read([0, 255], mode=mode, palette=[(255, WHITE)])
 
 
 def test_one_mask_with_loss_does_not_change_the_others(tmp_path):
