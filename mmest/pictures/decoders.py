@@ -51,7 +51,7 @@ class PilDecoder:
     inverted = False
 
     def __init__(self, image: Image.Image, name: str, nodata: float | None = None) -> None:
-        self.name, self._image, self._nodata = name, image, nodata
+        self.name, self._image, self.nodata = name, image, nodata
         # PIL turns TIFF by itself, and states the size after that.
         turn = orientation_of(image)
         self.turned = turn != 1
@@ -63,26 +63,32 @@ class PilDecoder:
     def load(self) -> None:
         if self._loaded:
             return
-        with damage_of(self.name):
+        with damage_of(self.name), any_size():  # PIL looks at its limit again for TIFF
             self._image.load()
             if self.turned:
                 self._image = ImageOps.exif_transpose(self._image)
         self._loaded = True
 
     def read(self, box: Box) -> np.ndarray:
-        self.load()
-        part = self._image if box == (0, 0, *self.size) else self._image.crop(box)
+        part = self._part(box)
         return np.asarray(part if part.mode == 'RGB' else part.convert('RGB'))
+
+    def _part(self, box: Box) -> Image.Image:
+        self.load()
+        if box == (0, 0, *self.size):
+            return self._image
+        with any_size():
+            return self._image.crop(box)
 
     def valid(self, box: Box) -> np.ndarray | None:
         self.load()
         if self._image.mode not in _TRANSPARENT and 'transparency' not in self._image.info:
-            if self._nodata is None:
+            if self.nodata is None:
                 return None
             if self._image.mode == 'P':
-                return np.asarray(self._image.crop(box)) != self._nodata
-            return (self.read(box) != self._nodata).any(-1)
-        return np.asarray(self._image.crop(box).convert('RGBA'))[..., 3] > 0
+                return np.asarray(self._part(box)) != self.nodata
+            return (self.read(box) != self.nodata).any(-1)
+        return np.asarray(self._part(box).convert('RGBA'))[..., 3] > 0
 
     def close(self) -> None:
         self._image.close()
@@ -105,6 +111,7 @@ class ArrayDecoder:
         self.size = size[::-1] if turn >= 5 else size
         self.inverted = bool(header and header.inverted)
         self.alpha = bool(header and header.alpha and header.bands == 4)
+        self.nodata = header.nodata if header else None
         self._stored: np.ndarray | None = None
 
     def load(self) -> None:
@@ -143,8 +150,8 @@ class ArrayDecoder:
         if bands.shape[2] in (2, 4) and (header is None or header.alpha):
             return bands[..., -1] > 0
         found = ~np.isnan(bands).all(-1)
-        if header and header.nodata is not None:
-            found &= (bands != header.nodata).any(-1)
+        if self.nodata is not None:
+            found &= (bands != self.nodata).any(-1)
         return found
 
     def close(self) -> None:
@@ -172,12 +179,16 @@ class RasterDecoder:
         check_kind(name, raster.dtypes[0], scale)
         check_pixels(name, *raster.block_shapes[0][::-1])
         self.size = raster.width, raster.height
+        self.nodata = raster.nodata
         self._bands = [1, 2, 3] if raster.count >= 3 else [1]
         self._colours = None
         if raster.colorinterp[0] == rasterio.enums.ColorInterp.palette and raster.dtypes[0] == 'uint8':
             with damage_of(name):
                 table = raster.colormap(1)
             self._colours = np.array([table.get(index, (0, 0, 0))[:3] for index in range(256)], np.uint8)
+        # GDAL takes alpha bands of 8 and 16 bits alone for a mask.
+        masks = alpha not in raster.colorinterp or raster.dtypes[0] in ('uint8', 'uint16')
+        self._alpha = None if masks else raster.colorinterp.index(alpha) + 1
         self._whole = all(flags == [rasterio.enums.MaskFlags.all_valid] for flags in raster.mask_flag_enums)
 
     def load(self) -> None:
@@ -201,6 +212,10 @@ class RasterDecoder:
         if not self._whole:
             with damage_of(self.name):
                 found = self._raster.dataset_mask(window=self._window(box)) > 0
+        if self._alpha:
+            with damage_of(self.name):
+                seen = self._raster.read(self._alpha, window=self._window(box)) > 0
+            found = seen if found is None else found & seen
         if self._raster.dtypes[0].startswith('float'):
             numbers = ~np.isnan(self._read(box)).all(-1)
             found = numbers if found is None else found & numbers

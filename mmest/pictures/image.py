@@ -30,6 +30,7 @@ class ImageFile:
         height: in pixels, as it is seen.
         alpha: whether the last of the four bands of a TIFF or JPEG 2000 is read as alpha. GDAL and rasterio call it so
             in files of 8 bits unless they are told otherwise, infrared too.
+        nodata: the number that stands for no data in a band; None where there is none.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -48,6 +49,7 @@ class ImageFile:
         self._decoder = open_decoder(source if self.path is None else self.path, self.name, self.scale)
         self.width, self.height = self._decoder.size
         self.alpha: bool = self._decoder.alpha
+        self.nodata: float | None = self._decoder.nodata
         self._georeference: Georeference | None = None
 
     @property
@@ -76,8 +78,16 @@ class ImageFile:
         Raises:
             UnusableImage: it is damaged, or too large to be decoded at once.
         """
-        bands = to_8_bits(self.name, self._decoder.read(box or (0, 0, *self.size)), self.scale)
+        bands = to_8_bits(self.name, self.numbers(box), self.scale)
         return np.ascontiguousarray(255 - bands if self._decoder.inverted else bands)
+
+    def numbers(self, box: Box | None = None) -> np.ndarray:
+        """As :meth:`read`, as H×W×3 numbers as they are stored.
+
+        Raises:
+            UnusableImage: as :meth:`read`.
+        """
+        return self._decoder.read(box or (0, 0, *self.size))
 
     def valid(self, box: Box | None = None) -> np.ndarray | None:
         """Where there is data, as H×W bool: not transparent, not the nodata value, a number. None: everywhere.

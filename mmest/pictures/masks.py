@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from mmest.pictures.decoders import FORMATS, any_size, damage_of
+from mmest.pictures.decoders import FORMATS, any_size, damage_of, open_decoder
 from mmest.pictures.problems import UnusableImage, check_pixels
 from mmest.pictures.tiff import is_tiff, read_tiff_header
 
 IGNORED = 255
+_OF_PIL = ('uint8', 'uint1', 'uint2', 'uint4')  # of others it knows some, and swaps their bytes at times
 _MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B', 'F')
 # PIL spreads these over 0 to 255, or turns them round.
 _STORED = {'L;2': lambda pixels: pixels // 85, 'L;4': lambda pixels: pixels // 17, 'L;I': lambda pixels: 255 - pixels}
@@ -40,6 +41,8 @@ def read_mask(source: Path | str | bytes, name: str = '') -> np.ndarray:
         nodata = header.nodata
         if header.bands > 1:
             raise _colours(name)
+        if header.kind not in _OF_PIL:
+            return _whole_numbers(_band(content, name), nodata, name)
     with damage_of(name), any_size():
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     with image:
@@ -47,11 +50,19 @@ def read_mask(source: Path | str | bytes, name: str = '') -> np.ndarray:
         if image.mode not in _MODES:
             raise _colours(name)
         stored = str(image.tile[0].args[0] if isinstance(image.tile[0].args, tuple) else image.tile[0].args)
-        with damage_of(name):
+        with damage_of(name), any_size():
             numbers = np.asarray(ImageOps.exif_transpose(image))
     if numbers.dtype == np.uint8:
         return _STORED.get(stored, np.array)(numbers)
     return _whole_numbers(numbers, nodata, name)
+
+
+def _band(content: bytes, name: str) -> np.ndarray:
+    decoder = open_decoder(content, name, (0, 1))
+    try:
+        return decoder.read((0, 0, *decoder.size))[..., 0]
+    finally:
+        decoder.close()
 
 
 def _whole_numbers(numbers: np.ndarray, nodata: float | None, name: str) -> np.ndarray:

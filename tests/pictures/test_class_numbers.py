@@ -37,6 +37,25 @@ def test_class_numbers_of_every_kind(tmp_path):
     assert np.array_equal(read_mask(tmp_path / 'few.png'), NUMBERS[3:])
 
 
+@pytest.mark.parametrize('order', ['LITTLE', 'BIG'])
+@pytest.mark.parametrize('compress', ['NONE', 'DEFLATE'])
+@pytest.mark.parametrize(
+    'kind', ['int8', 'uint16', 'int16', 'uint32', 'int32', 'uint64', 'int64', 'float32', 'float64']
+)
+def test_class_numbers_of_every_kind_of_tiff(kind, compress, order, tmp_path, monkeypatch):
+    """PIL does not know numbers of 64 bits, and gives some of the other order with their bytes swapped."""
+    rasterio = pytest.importorskip('rasterio')
+    signed = not kind.startswith('u')
+    numbers = np.where(NUMBERS == 255, -9 if signed else 3, NUMBERS.astype(np.int64)).astype(kind)
+    form = dict(driver='GTiff', width=30, height=20, count=1, dtype=kind, nodata=-9 if signed else None)
+    with rasterio.open(tmp_path / 'mask.tif', 'w', **form, compress=compress, ENDIANNESS=order) as out:
+        out.write(numbers, 1)
+    expected = np.where(NUMBERS == 255, 255 if signed else 3, NUMBERS)
+    assert np.array_equal(read_mask(tmp_path / 'mask.tif'), expected)
+    monkeypatch.setattr('mmest.pictures.decoders.rasterio', None)
+    assert np.array_equal(read_mask(tmp_path / 'mask.tif'), expected)
+
+
 def test_what_is_no_number_is_ignored(tmp_path):
     numbers = NUMBERS.astype(np.float32)
     numbers[5] = np.nan

@@ -232,6 +232,18 @@ def test_what_is_too_large_is_refused_by_its_header(tmp_path, monkeypatch):
         ImageFile(tmp_path / 'small.png')
 
 
+@pytest.mark.parametrize('name', ['a.png', 'a.tif'])
+def test_the_limit_of_pil_does_not_count(name, tmp_path, monkeypatch):
+    """Of opening, decoding and cutting."""
+    monkeypatch.setattr('mmest.pictures.decoders.rasterio', None)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    pixels = np.dstack([RGB, np.full(RGB.shape[:2], 9, np.uint8)])
+    Image.fromarray(pixels).save(tmp_path / name)
+    with ImageFile(tmp_path / name) as image:
+        assert np.array_equal(image.read(), RGB) and np.array_equal(image.read((0, 0, 40, 30)), RGB[:30, :40])
+        assert image.valid() is None and image.valid((0, 0, 40, 30)) is None
+
+
 def test_a_raster_of_any_size_by_windows_but_not_as_a_whole(tmp_path):
     rasterio = pytest.importorskip('rasterio')
     options = dict(driver='GTiff', height=40000, width=40000, count=3, dtype='uint8', SPARSE_OK=True)

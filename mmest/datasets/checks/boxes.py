@@ -40,6 +40,15 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def areas_of(annotations: list[dict]) -> np.ndarray:
+    """What they state, N; NaN where it is missing or not positive."""
+    return np.array([_positive(one.get('area')) for one in annotations])
+
+
+def _positive(area: object) -> float:
+    return float(area) if isinstance(area, (int, float)) and area > 0 and np.isfinite(area) else np.nan
+
+
 def around(polygons: object) -> list[float] | None:
     """x, y, width, height around polygons as COCO has them; None of anything else."""
     if not isinstance(polygons, list) or not polygons or not all(isinstance(one, list) and one for one in polygons):

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from mmest.datasets.checks.boxes import around, boxes_of, cut, left_out, refuse_corners, unusable
+from mmest.datasets.checks.boxes import areas_of, around, boxes_of, cut, left_out, refuse_corners, unusable
 from mmest.datasets.checks.coco_file import CocoFile, Use, hashable
 from mmest.datasets.checks.outlines import readable
 from mmest.datasets.checks.report import count
@@ -38,7 +38,7 @@ def check_objects(file: CocoFile, use: Use, sizes: dict, numbers: dict) -> None:
     boxes = boxes_of(annotations, file.path)
     nowhere = (np.nan, np.nan)
     frame = np.array([sizes.get(one.get('image_id'), nowhere) for one in annotations], float)
-    areas = np.array([_positive(one.get('area')) for one in annotations])
+    areas = areas_of(annotations)
     refuse_corners(boxes, frame, areas, ids, file.path)
     orphans = np.array([one.get('image_id') not in sizes for one in annotations])
     homeless = np.array([one.get('category_id') not in numbers for one in annotations]) & ~orphans
@@ -88,10 +88,6 @@ def _as_numbers(file: CocoFile, key: str, known: dict) -> None:
                 f'{file.path}: annotation {one.get("id")} has the {key} {value!r}, but what it names has the id '
                 f'{by_text[str(value)]!r}: a number here and a text there. Write both as numbers.'
             )
-
-
-def _positive(area: object) -> float:
-    return float(area) if isinstance(area, (int, float)) and area > 0 and np.isfinite(area) else np.nan
 
 
 def _complete(file: CocoFile, kept: np.ndarray, boxes: np.ndarray, frame: np.ndarray, areas: np.ndarray) -> None:

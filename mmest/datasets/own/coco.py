@@ -4,12 +4,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import shapely
-from pycocotools import mask as mask_tools
-
+from mmest.datasets.checks import coco_file
+from mmest.datasets.own.coco_objects import add_objects
 from mmest.datasets.own.results import visible_files
-from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, image_files, inside, size_of, some, split_of
+from mmest.datasets.own.sample import Notes, OwnData, Sample, image_files, size_of, some, split_of
+from mmest.datasets.text import decode
 
 NAME = 'COCO JSON'
 _DEEP = 3  # levels, the folder that was named among them
@@ -70,7 +69,23 @@ def almost(path: Path) -> Iterator[str]:
 
 
 def _load(path: Path) -> dict:
-    return json.loads(path.read_text(encoding='utf-8-sig'))
+    return json.loads(decode(path.read_bytes()))
+
+
+def _content(path: Path) -> dict:
+    """A file in COCO's form, with names of categories as text.
+
+    Raises:
+        ValueError: it has another form.
+    """
+    file = coco_file.read(path)
+    coco_file.require(file, 'images', ('id', 'file_name'))
+    coco_file.require(file, 'categories', ('id', 'name'))
+    for category in file.content['categories']:
+        category['name'] = str(category['name'])
+    for one in file.content['annotations']:
+        one.update({key: coco_file.hashable(one.get(key)) for key in ('image_id', 'category_id')})
+    return file.content
 
 
 def read(path: Path) -> OwnData:
@@ -78,7 +93,7 @@ def read(path: Path) -> OwnData:
 
     Raises:
         FileNotFoundError: most images that they name are not there.
-        ValueError: a file contradicts itself or its images.
+        ValueError: a file contradicts itself, its images or another file.
     """
     root = path.parent if path.is_file() else path
     notes = Notes()
@@ -87,10 +102,11 @@ def read(path: Path) -> OwnData:
             _load(file)
         except ValueError as error:  # which may be a whole split
             raise ValueError(f'{file} is not valid JSON: {error}. Copy or export it again.') from error
-    contents = {file: _load(file) for file in _without_unions(_files(path), notes)}
+    contents = {file: _content(file) for file in _without_unions(_files(path), notes)}
     classes = _classes(contents, notes)
     find = _Images(root, notes)
     samples: dict[str, Sample] = {}
+    files: dict[str, Path] = {}
     outlines = False
     for file, content in contents.items():
         split = split_of(file.stem) or split_of(*(part for part in file.relative_to(root).parent.parts))
@@ -99,28 +115,42 @@ def read(path: Path) -> OwnData:
             for category in content['categories']
             if category['name'] in classes
         }
-        for sample, shaped in _samples(file, content, labels, split, find, notes):
-            outlines |= shaped
+        for sample in _samples(file, content, labels, split, find, notes):
+            outlines |= any(one.shape is not None for one in sample.objects)
             if sample.name in samples and samples[sample.name].split != sample.split:
                 raise ValueError(
                     f'{sample.name} is named by annotation files of two splits ({samples[sample.name].split} and '
                     f'{sample.split}); {file} is the second. Remove it from one of them.'
                 )
             if sample.name in samples:
-                samples[sample.name].objects += sample.objects
+                _join(samples[sample.name], files[sample.name], sample, file, classes, notes)
             else:
-                samples[sample.name] = sample
+                samples[sample.name], files[sample.name] = sample, file
     find.check()
     return OwnData(root, NAME, classes, list(samples.values()), 'outlines' if outlines else 'boxes', notes)
 
 
+def _join(known: Sample, first: Path, sample: Sample, file: Path, classes: list[str], notes: Notes) -> None:
+    """Add the objects of an image that another file, or another entry of the same one, has too.
+
+    Raises:
+        ValueError: two files label the same classes on it, as an older copy does.
+    """
+    if file != first:
+        both = {one.label for one in known.objects} & {one.label for one in sample.objects}
+        if both:
+            raise ValueError(
+                f'{first} and {file} both label "{classes[min(both)]}" on {sample.name}, so its objects would be there '
+                'twice. Remove one of them.'
+            )
+        notes.say(
+            f'{first.name} and {file.name} label other classes on the same images: their objects are put together'
+        )
+    known.objects += sample.objects
+
+
 def _classes(contents: dict[Path, dict], notes: Notes) -> list[str]:
     """Names in the order of their ids. The made-up category that Roboflow puts first is taken out of the contents."""
-    for file, content in contents.items():
-        for category in content['categories']:
-            if 'id' not in category or 'name' not in category:
-                raise ValueError(f'{file} has a category without id or name: {category}. Export it again.')
-            category['name'] = str(category['name'])
     used = {one.get('category_id') for content in contents.values() for one in content['annotations']}
     ids: dict[str, int] = {}
     for content in contents.values():
@@ -189,87 +219,33 @@ class _Images:
                 self._notes.count('images that no annotation file names, left out', path.name)
 
 
-def _samples(
-    file: Path, content: dict, labels: dict, split: str | None, find: _Images, notes: Notes
-) -> Iterator[tuple[Sample, bool]]:
-    objects: dict = {}
-    for one in content['annotations']:
-        objects.setdefault(one.get('image_id'), []).append(one)
-    known = set()
+def _samples(file: Path, content: dict, labels: dict, split: str | None, find: _Images, notes: Notes) -> list[Sample]:
+    samples: dict[object, Sample | None] = {}
     for image in content['images']:
-        if not {'id', 'file_name'} <= image.keys():
-            raise ValueError(f'{file} has an image without id or file_name: {image}. Export it again.')
-        if image['id'] in known:
+        if image['id'] in samples:
             raise ValueError(f'{file} gives the id {image["id"]} to two images. Export it again.')
-        known.add(image['id'])
-        path = find.find(str(image['file_name']), file, split)
-        if path is None:
-            continue
-        width, height = size_of(path)
-        stated = (image.get('width') or width, image.get('height') or height)
-        if (int(stated[0]), int(stated[1])) != (width, height):
-            raise ValueError(
-                f'{file} says that {image["file_name"]} has {stated[0]}×{stated[1]} pixels, but it has '
-                f'{width}×{height}: its boxes would be at the wrong places. Export images and labels together.'
-            )
-        sample = Sample(path, path.relative_to(find.root).as_posix(), width, height, split=split)
-        shaped = False
-        for one in objects.pop(image['id'], []):
-            thing = _thing(file, one, labels, sample, notes)
-            if thing:
-                sample.objects.append(thing)
-                shaped |= thing.shape is not None
-        yield sample, shaped
-    for image_id, ones in objects.items():
-        if image_id not in known:
-            for _ in ones:
-                notes.count('annotations of images that the file does not list', f'{file.name}: image {image_id}')
+        samples[image['id']] = _sample(file, image, split, find)
+    annotations = []
+    for one in content['annotations']:
+        if one.get('image_id') not in samples:
+            said = f'{file.name}: image {one.get("image_id")}'
+            notes.count('annotations of images that the file does not list', said)
+        elif samples[one['image_id']]:
+            annotations.append(one)
+    add_objects(file, annotations, [samples[one['image_id']] for one in annotations], labels, notes)
+    return [sample for sample in samples.values() if sample]
 
 
-def _thing(file: Path, one: dict, labels: dict, sample: Sample, notes: Notes) -> Thing | None:
-    place = f'annotation {one.get("id")} of {sample.name}'
-    if one.get('category_id') not in labels:
-        raise ValueError(
-            f'{file}: {place} has the category {one.get("category_id")}, which is not among {sorted(labels)}. '
-            'Export it again.'
-        )
-    segmentation = one.get('segmentation')
-    outline = _outline_of_runs(segmentation) if isinstance(segmentation, dict) else outline_of(segmentation or [])
-    try:
-        box = [float(value) for value in one.get('bbox') or ()]
-    except (TypeError, ValueError):
-        box = [0.0]
-    if not box and outline is not None:
-        x0, y0, x1, y1 = outline.bounds
-        box = [x0, y0, x1 - x0, y1 - y0]
-    if len(box) != 4:
-        raise ValueError(f'{file}: {place} has the bbox {one.get("bbox")}; expected four numbers x, y, width, height.')
-    corners = inside((box[0], box[1], box[0] + box[2], box[1] + box[3]), sample)
-    if corners is None:
-        notes.count('boxes without area, or outside of their image, left out', place)
+def _sample(file: Path, image: dict, split: str | None, find: _Images) -> Sample | None:
+    """An image without its objects; None where it is not there."""
+    path = find.find(str(image['file_name']), file, split)
+    if path is None:
         return None
-    if one.get('iscrowd'):
-        notes.count('crowd regions (iscrowd), neither object nor background', place)
-    return Thing(labels[one['category_id']], corners, outline, bool(one.get('iscrowd')))
-
-
-def outline_of(polygons: list) -> shapely.Geometry | None:
-    """Polygons x1, y1, x2, y2, ... as one outline."""
-    found = []
-    for flat in polygons:
-        points = list(zip(map(float, flat[::2]), map(float, flat[1::2])))
-        if len(points) >= 3:
-            polygon = shapely.make_valid(shapely.Polygon(points))
-            if polygon.area > 0:
-                found.append(polygon)
-    return shapely.union_all(found) if found else None
-
-
-def _outline_of_runs(rle: dict) -> shapely.Geometry | None:
-    """A mask of run lengths as one outline, exact to the pixel."""
-    if isinstance(rle['counts'], list):
-        rle = mask_tools.frPyObjects(rle, *rle['size'])
-    mask = np.pad(mask_tools.decode(rle), ((1, 1), (0, 0))).astype(np.int8)
-    columns, starts = np.nonzero((np.diff(mask, axis=0) == 1).T)
-    _, ends = np.nonzero((np.diff(mask, axis=0) == -1).T)
-    return shapely.union_all(shapely.box(columns, starts, columns + 1, ends)) if len(columns) else None
+    width, height = size_of(path)
+    stated = (image.get('width') or width, image.get('height') or height)
+    if (int(stated[0]), int(stated[1])) != (width, height):
+        raise ValueError(
+            f'{file} says that {image["file_name"]} has {stated[0]}×{stated[1]} pixels, but it has '
+            f'{width}×{height}: its boxes would be at the wrong places. Export images and labels together.'
+        )
+    return Sample(path, path.relative_to(find.root).as_posix(), width, height, split=split)

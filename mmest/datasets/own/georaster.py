@@ -1,5 +1,6 @@
 """Georeferenced rasters with vector labels: GeoTIFF with GeoPackage, GeoJSON or shapefile."""
 
+import contextlib
 import warnings
 from pathlib import Path
 
@@ -8,12 +9,12 @@ import shapely
 
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some, split_of
+from mmest.pictures import ImageFile
 
 try:
     import pyogrio
     import rasterio
     import rasterio.warp
-    import rasterio.windows
 except ImportError:
     pyogrio = rasterio = None
 
@@ -103,13 +104,41 @@ class _Layer:
     def __init__(self, file: Path, name: str, shapes: np.ndarray, names: list[str], crs: str) -> None:
         self.file, self.name, self.shapes, self.names, self.crs = file, name, shapes, names, crs
 
-    def on(self, crs: 'rasterio.crs.CRS') -> np.ndarray:
-        """The shapes in another reference system."""
+    def on(self, raster: 'rasterio.io.DatasetReader') -> np.ndarray:
+        """The shapes in the reference system of a raster.
 
+        Raises:
+            ValueError: no way leads there.
+        """
+        if self.crs == raster.crs:
+            return self.shapes
+        with contextlib.suppress(Exception):  # GDAL's own errors come through rasterio as they are
+            return self._moved(self.shapes, raster.crs)
+        try:  # of shapes all over the world some are beyond what the raster's system can say
+            return self._moved(shapely.intersection(self.shapes, _around(raster, self.crs)), raster.crs)
+        except Exception as error:
+            raise ValueError(
+                f'{self.file} cannot be moved to the coordinate reference system of {raster.name} ({error}). Write it '
+                'in that system, such as with ogr2ogr -t_srs EPSG:NUMBER.'
+            ) from error
+
+    def _moved(self, shapes: np.ndarray, crs: 'rasterio.crs.CRS') -> np.ndarray:
         def move(points: np.ndarray) -> np.ndarray:
-            return np.array(rasterio.warp.transform(self.crs, crs, points[:, 0], points[:, 1])).T
+            moved = np.array(rasterio.warp.transform(self.crs, crs, points[:, 0], points[:, 1])).T
+            if not np.isfinite(moved).all():
+                raise ValueError('a point has no place there')
+            return moved
 
-        return shapely.transform(self.shapes, move) if self.crs != crs else self.shapes
+        return shapely.transform(shapes, move) if shapely.get_num_coordinates(shapes).any() else shapes
+
+
+def _around(raster: 'rasterio.io.DatasetReader', crs: str) -> shapely.Geometry:
+    """The ground of a raster in another reference system, and a tenth more on each side."""
+    left, bottom, right, top = rasterio.warp.transform_bounds(raster.crs, crs, *raster.bounds)
+    # It may reach over the 180th meridian.
+    parts = [(left, right)] if left <= right else [(left, right + 360), (left - 360, right)]
+    more = max(parts[0][1] - left, top - bottom) / 10
+    return shapely.union_all([shapely.box(x0 - more, bottom - more, x1 + more, top + more) for x0, x1 in parts])
 
 
 def _layers(file: Path, notes: Notes) -> list[_Layer]:
@@ -187,7 +216,7 @@ def _sample(file: Path, root: Path, layers: list[_Layer], classes: list[str], no
         turn = np.array([[to_pixels.a, to_pixels.d], [to_pixels.b, to_pixels.e]])
         shift = np.array([to_pixels.c, to_pixels.f])
         for layer in layers:
-            shapes = shapely.transform(layer.on(raster.crs), lambda points: points @ turn + shift)
+            shapes = shapely.transform(layer.on(raster), lambda points: points @ turn + shift)
             for shape, kind in zip(shapes, layer.names):
                 for part in _polygons(shapely.intersection(shapely.make_valid(shape), ground)):
                     sample.objects.append(Thing(classes.index(kind), part.bounds, part))
@@ -220,7 +249,8 @@ def _warn_of_blank_ground(sample: Sample, notes: Notes) -> None:
 
 
 def blank(sample: Sample) -> np.ndarray:
-    """Which pixels of a tile hold no image, by nodata value or alpha: H×W."""
-    x0, y0, x1, y1 = sample.window or (0, 0, sample.width, sample.height)
-    with rasterio.open(sample.image) as raster:
-        return raster.dataset_mask(window=rasterio.windows.Window(x0, y0, x1 - x0, y1 - y0)) == 0
+    """Which pixels of a tile hold no image, by nodata value, alpha or as no number: H×W."""
+    box = sample.window or (0, 0, sample.width, sample.height)
+    with ImageFile(sample.image, scale=(0, 1)) as picture:
+        valid = picture.valid(box)
+    return np.zeros((sample.height, sample.width), bool) if valid is None else ~valid

@@ -1,40 +1,47 @@
 """Which values become black and white in images that have not 8 bits: found from them, kept for prediction."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from mmest.pictures import ImageFile, UnusableImage
-
-try:
-    import rasterio
-except ImportError:
-    rasterio = None
+from mmest.tiles.grid import Box
 
 _CUT = (1, 99)  # per cent of the values that stay inside
-_LOOKED_AT, _SIDE = 50, 1024
+_LOOKED_AT = 50
+_PARTS, _SIDE = 8, 128  # of a large image so many parts along each side are looked at, of so many pixels a side
 
 
 def find_levels(images: Sequence[Path]) -> tuple[float, float] | None:
     """The values that become 0 and 255: all but the lowest and the highest hundredth of the images' pixels.
 
     Args:
-        images: the files, of which some spread over all are looked at.
+        images: the files, of which some spread over all are looked at, and of large ones parts.
 
     Returns:
         None where images have 8 bits.
 
     Raises:
-        UnusableImage: an image cannot be read.
+        UnusableImage: an image cannot be read, or none has a pixel with data.
     """
-    if not any(_needs_levels(image) for image in images):
+    deep = [image for image in images if _needs_levels(image)]
+    if not deep:
         return None
-    step = -(-len(images) // _LOOKED_AT)
-    values = np.concatenate([_values(image) for image in images[::step]])
-    low, high = np.percentile(values, _CUT).tolist()
+    step = -(-len(deep) // _LOOKED_AT)
+    values: list[np.ndarray] = []
+    for image in (image for start in range(step) for image in deep[start::step]):
+        if len(values) == _LOOKED_AT:
+            break
+        if len(found := _values(image)):
+            values.append(found)
+    if not values:
+        raise UnusableImage(
+            str(deep[0]),
+            f'has no pixel with data, and so have all {len(deep)} images that have not 8 bits: there is nothing to '
+            'learn from. Check what they state as nodata value or alpha band.',
+        )
+    low, high = np.percentile(np.concatenate(values), _CUT).tolist()
     return (low, high) if high > low else (low, low + 1)
 
 
@@ -48,14 +55,22 @@ def _needs_levels(image: Path) -> bool:
 
 
 def _values(image: Path) -> np.ndarray:
-    """Pixels of the first three bands where there is data, of a large image at a lower resolution."""
-    if rasterio is None:
-        pixels = cv2.imread(str(image), cv2.IMREAD_UNCHANGED)
-        return pixels[::4, ::4].ravel().astype(float)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(image) as raster:
-            shrink = max(1, max(raster.width, raster.height) // _SIDE)
-            shape = (min(raster.count, 3), raster.height // shrink, raster.width // shrink)
-            pixels = raster.read(list(range(1, shape[0] + 1)), out_shape=shape, masked=True).compressed()
-    return pixels[np.isfinite(pixels)].astype(float)
+    """The numbers that show something: no alpha band, no nodata values, nothing that is no number."""
+    values = []
+    with ImageFile(image, scale=(0, 1)) as picture:
+        for box in _parts(*picture.size):
+            numbers, valid = picture.numbers(box), picture.valid(box)
+            shown = np.isfinite(numbers) & (True if valid is None else valid[..., None])
+            if picture.nodata is not None:
+                shown &= numbers != picture.nodata
+            values.append(numbers[shown])
+    return np.concatenate(values)
+
+
+def _parts(width: int, height: int) -> list[Box]:
+    """Windows in the middles of equal parts of an image, or all of it."""
+    if max(width, height) <= _PARTS * _SIDE:
+        return [(0, 0, width, height)]
+    middles = (np.arange(_PARTS) + 0.5) / _PARTS
+    xs, ys = ((middles * side - _SIDE / 2).clip(0).astype(int).tolist() for side in (width, height))
+    return [(x, y, min(x + _SIDE, width), min(y + _SIDE, height)) for y in ys for x in xs]

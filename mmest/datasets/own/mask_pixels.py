@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mmest.datasets.own.class_table import Colour, find_table
 from mmest.datasets.own.sample import Notes, some
 from mmest.pictures import ImageFile, read_mask
+from mmest.pictures.decoders import any_size
+from mmest.pictures.problems import check_pixels
 
 UNLABELLED = 255
 _MOST_CLASSES = 64
@@ -93,7 +95,8 @@ class MaskReader:
         names, values = self._table.names, sorted(found)
         if self._thresholded:
             values = self._without_loss(found, counts)
-        if set(values) in ({0, 255}, {255}) and not self._table.values and len(names) <= 2:
+        numbered = self._table.values and not (self._table.colours and UNLABELLED not in self._table.values)
+        if set(values) in ({0, 255}, {255}) and not numbered and len(names) <= 2:
             return self._binary(names)
         levels = [value for value in values if value != UNLABELLED or value in self._table.values]
         if self._table.values:
@@ -201,8 +204,13 @@ def _lossy(file: Path) -> bool:
 def _open(file: Path) -> tuple[np.ndarray, list[Colour] | None]:
     """Pixels, H×W or H×W×3, and the palette of a palette image. Colours that are all grey become one channel."""
     try:
-        with Image.open(file) as image:
-            mode, flat = image.mode, image.getpalette() or []
+        with any_size(), Image.open(file) as image:
+            mode, flat = image.mode, []
+            if mode == 'P':
+                check_pixels(f'The mask {file}', *image.size)  # as PIL decodes it for its palette
+                flat = image.getpalette() or []
+    except UnidentifiedImageError:  # as kinds of TIFF that PIL does not know; of anything else the reader says it
+        mode, flat = '', []
     except (OSError, SyntaxError) as error:
         raise ValueError(f'The mask {file} cannot be read: {error}. Copy or export it again.') from error
     if mode not in ('RGB', 'RGBA', 'LA', 'CMYK', 'YCbCr'):

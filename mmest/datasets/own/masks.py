@@ -3,6 +3,7 @@
 from collections import defaultdict
 from pathlib import Path
 
+from mmest.datasets.own.image_sets import listed_splits
 from mmest.datasets.own.mask_pixels import MaskReader
 from mmest.datasets.own.sample import Notes, OwnData, Sample, image_files, size_of, some, split_of
 
@@ -114,7 +115,7 @@ def read(path: Path) -> OwnData:
         )
     for file in alone:
         notes.count('images without a mask, left out', file.name)
-    lists = _image_sets(path)
+    splits = listed_splits(path, 'Segmentation', {image.stem for image in (*pairs, *alone)}, notes)
     samples = []
     for image, masks in pairs.items():
         mask = _one_of(masks, path, notes)
@@ -125,19 +126,7 @@ def read(path: Path) -> OwnData:
                 f'{width}×{height}. Export both at one size.'
             )
         relative = image.relative_to(path)
-        split = lists.get(image.stem) or split_of(*relative.parent.parts)
+        split = splits.get(image.stem) or split_of(*relative.parent.parts)
         samples.append(Sample(image, relative.as_posix(), width, height, mask=mask, split=split))
     reader = MaskReader(path, [sample.mask for sample in samples], notes)
     return OwnData(path, NAME, reader.classes, samples, 'masks', notes, reader.read, reader.palette)
-
-
-def _image_sets(path: Path) -> dict[str, str]:
-    """The split of each name, of ImageSets/Segmentation."""
-    splits: dict[str, str] = {}
-    for file in sorted(path.glob('**/ImageSets/Segmentation/*.txt')):
-        split = split_of(file.stem)
-        if split and file.stem.lower() != 'trainval':
-            for line in file.read_text(encoding='utf-8-sig').splitlines():
-                if line.strip():
-                    splits.setdefault(Path(line.split()[0]).name, split)
-    return splits

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -86,7 +86,8 @@ def prepare(
         task: ``detection`` or ``segmentation``; by default what the labels are for.
         size: side of tiles and of what the network sees, in pixels (default: 800 for objects, 512 for masks).
         seed: of the split (default: 0).
-        copy: copy images, for a set that stands alone; otherwise they are read where they are, but for tiles.
+        copy: copy images, for a set that stands alone; otherwise they are read where they are, but for tiles, and
+            linked if one of them does not lie in the folder of the data.
 
     Raises:
         FileNotFoundError: nothing is there, or images are missing.
@@ -155,9 +156,10 @@ def _prepare(
         (out / f'{split}.json').unlink(missing_ok=True)
         (out / f'{split}.txt').unlink(missing_ok=True)
     (out / DESCRIPTION).unlink(missing_ok=True)
-    images = out / 'images' if copy or tiled else data.root
-    if copy or tiled:
-        _write_images(data.samples, images, levels)
+    linked = not (copy or tiled) and not all(sample.image.is_relative_to(data.root) for sample in data.samples)
+    images = out / 'images' if copy or tiled or linked else data.root
+    if images != data.root:
+        _write_images(data.samples, images, levels, os.symlink if linked else shutil.copyfile)
     counts = {}
     for split in SPLITS:
         samples = [sample for sample in data.samples if sample.split == split]
@@ -303,8 +305,10 @@ def _files_in(folder: Path) -> Iterator[Path]:
     return (path for path in folder.glob('*') if path.is_file())
 
 
-def _write_images(samples: list[Sample], folder: Path, levels: tuple[float, float] | None) -> None:
-    """Tiles as PNG, whole images as copies."""
+def _write_images(
+    samples: list[Sample], folder: Path, levels: tuple[float, float] | None, bring: Callable[[Path, Path], object]
+) -> None:
+    """Tiles as PNG; whole images as copies, or as links, by what brings them."""
     by_image: dict[Path, list[Sample]] = {}
     for sample in samples:
         by_image.setdefault(sample.image, []).append(sample)
@@ -312,7 +316,7 @@ def _write_images(samples: list[Sample], folder: Path, levels: tuple[float, floa
         if tiles[0].window is None:
             target = folder / tiles[0].name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(image, beside(target))
+            bring(image, beside(target))
             os.replace(beside(target), target)
             continue
         picture = ImageFile(image, scale=levels)

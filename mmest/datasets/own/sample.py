@@ -1,5 +1,6 @@
 """What every format is read into: images with their objects or their mask."""
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -55,7 +56,7 @@ class Sample:
 
     Attributes:
         image: the file.
-        name: the path below the data's folder, with ``/``.
+        name: the path below the data's folder, or below one that all images lie in, with ``/``.
         width: in pixels, as the image is shown (a turn in its EXIF data is made).
         height: likewise.
         objects: what is labelled on it, in a data set of objects.
@@ -152,7 +153,9 @@ def size_of(path: Path) -> tuple[int, int]:
 
 
 def inside(box: tuple, sample: Sample) -> tuple[float, float, float, float] | None:
-    """The part of x0, y0, x1, y1 on the image; None where there is none."""
+    """The part of x0, y0, x1, y1 on the image; None where there is none, or a corner is no number."""
+    if not all(map(math.isfinite, box)):
+        return None
     x0, y0 = max(box[0], 0.0), max(box[1], 0.0)
     x1, y1 = min(box[2], float(sample.width)), min(box[3], float(sample.height))
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None

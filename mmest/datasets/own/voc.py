@@ -1,11 +1,14 @@
 """Pascal VOC XML: flat exports such as Roboflow's, and the layout of VOCdevkit."""
 
+import math
+import re
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from pathlib import Path
 
 import shapely
 
+from mmest.datasets.own.image_sets import listed_splits
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import (
     IMAGE_ENDINGS,
@@ -21,6 +24,9 @@ from mmest.datasets.own.sample import (
 )
 
 NAME = 'Pascal VOC'
+_ENCODING = re.compile(rb'(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\sencoding\s*=\s*["\']([\w.:-]+)["\']')
+# Files that state one of these often hold letters of the largest of them.
+_CHINESE = dict.fromkeys(('gb2312', 'gbk', 'gb_2312-80', 'euc-cn'), 'gb18030')
 
 
 def finds(path: Path) -> bool:
@@ -34,10 +40,29 @@ def _xml(path: Path) -> list[Path]:
 
 
 def _is_annotation(file: Path) -> bool:
+    """Damaged ones too, which are named when they are read."""
     try:
-        return ElementTree.parse(file).getroot().tag == 'annotation'
-    except ElementTree.ParseError:
-        return False
+        return _parse(file).tag == 'annotation'
+    except ValueError:
+        return b'<annotation' in file.read_bytes()
+
+
+def _parse(file: Path) -> ElementTree.Element:
+    """The root of an XML file.
+
+    Raises:
+        ValueError: it is damaged, or in an encoding that is not known.
+    """
+    content = file.read_bytes()
+    stated = _ENCODING.match(content)
+    encoding = stated[1].decode().lower() if stated else ''
+    try:
+        # The parser knows no encoding of several bytes; as text it passes over what the file states.
+        return ElementTree.fromstring(content.decode(_CHINESE.get(encoding, encoding)) if encoding else content)
+    except LookupError:
+        raise ValueError(f'{file} states the encoding {encoding}, which is not known. Save it as UTF-8.') from None
+    except (ElementTree.ParseError, UnicodeError) as error:
+        raise ValueError(f'{file} is not valid XML: {error}. Copy or export it again.') from error
 
 
 def read(path: Path) -> OwnData:
@@ -52,7 +77,7 @@ def read(path: Path) -> OwnData:
     by_stem: dict[str, list[Path]] = {}
     for image in images:
         by_stem.setdefault(image.stem, []).append(image)
-    splits = _image_sets(path)
+    splits = listed_splits(path, 'Main', {file.stem for file in (*images, *_xml(path))}, notes)
     first = 1.0 if _counts_from_one(path) else 0.0
     if first:
         notes.say('corners are counted from 1, as in VOCdevkit')
@@ -60,10 +85,7 @@ def read(path: Path) -> OwnData:
     samples, missing = [], []
     annotated: dict[Path, Path] = {}
     for file in _xml(path):
-        try:
-            root = ElementTree.parse(file).getroot()
-        except ElementTree.ParseError as error:
-            raise ValueError(f'{file} is not valid XML: {error}. Copy or export it again.') from error
+        root = _parse(file)
         if root.tag != 'annotation':
             continue
         image = _image(file, root, by_stem)
@@ -76,7 +98,7 @@ def read(path: Path) -> OwnData:
                 'with its image.'
             )
         annotated[image] = file
-        split = splits.get(file.stem) or split_of(*image.relative_to(path).parent.parts)
+        split = splits.get(file.stem) or splits.get(image.stem) or split_of(*image.relative_to(path).parent.parts)
         sample = Sample(image, image.relative_to(path).as_posix(), *size_of(image), split=split)
         _check_size(file, root, sample)
         for one in root.iter('object'):
@@ -101,28 +123,21 @@ def read(path: Path) -> OwnData:
     return OwnData(path, NAME, sorted(classes), samples, 'outlines' if outlines else 'boxes', notes)
 
 
-def _image_sets(path: Path) -> dict[str, str]:
-    """The split of each name, of ImageSets/Main."""
-    splits: dict[str, str] = {}
-    for file in sorted(path.glob('**/ImageSets/Main/*.txt')):
-        split = dict(train='train', val='val', test='test').get(file.stem.lower())
-        if split:
-            for line in file.read_text(encoding='utf-8-sig').splitlines():
-                if line.strip():
-                    splits.setdefault(Path(line.split()[0]).name, split)
-    return splits
-
-
 def _counts_from_one(path: Path) -> bool:
     """VOCdevkit counts pixels from 1, and labels every corner in whole numbers; CVAT writes its layout with fractions,
     from 0.
     """
     if not any(path.glob('**/JPEGImages')):
         return False
-    corners = [
-        float(value.text or 0) for file in _xml(path) for value in ElementTree.parse(file).getroot().iter('xmin')
-    ]
-    return all(value >= 1 and value.is_integer() for value in corners)
+    corners = [value.text or '0' for file in _xml(path) for value in _parse(file).iter('xmin')]
+    return all(_is_whole(value) and float(value) >= 1 for value in corners)
+
+
+def _is_whole(number: str) -> bool:
+    try:
+        return float(number).is_integer()
+    except ValueError:  # which is said when the object is read
+        return False
 
 
 def _is_mask(image: Path) -> bool:
@@ -155,7 +170,10 @@ def _image(file: Path, root: ElementTree.Element, by_stem: dict[str, list[Path]]
 
 
 def _check_size(file: Path, root: ElementTree.Element, sample: Sample) -> None:
-    stated = tuple(int(float(root.findtext(f'size/{side}') or 0)) for side in ('width', 'height'))
+    try:
+        stated = tuple(int(float(root.findtext(f'size/{side}') or 0)) for side in ('width', 'height'))
+    except (ValueError, OverflowError):
+        raise ValueError(f'{file} has a size that is not of numbers. Export it again.') from None
     if all(stated) and stated != (sample.width, sample.height):
         raise ValueError(
             f'{file} says that its image has {stated[0]}×{stated[1]} pixels, but {sample.name} has '
@@ -179,13 +197,20 @@ def _thing(file: Path, one: ElementTree.Element, classes: dict, first: float, sa
     box = inside((x0 - first, y0 - first, x1, y1), sample)
     if box is None:
         return None
-    thing = Thing(classes.setdefault(name, len(classes)), box, _outline(one), ignore=one.findtext('difficult') == '1')
-    return thing
+    try:
+        outline = _outline(one)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f'{file} has an object "{name}" with a polygon that is not of numbers. Export it again.'
+        ) from None
+    return Thing(classes.setdefault(name, len(classes)), box, outline, ignore=one.findtext('difficult') == '1')
 
 
 def _outline(one: ElementTree.Element) -> shapely.Geometry | None:
     """The polygon that Roboflow adds, as x1, y1, x2, ..."""
     values = {point.tag: float(point.text) for point in one.findall('polygon/*')}
+    if not all(map(math.isfinite, values.values())):
+        raise ValueError('a point is nowhere')
     points = []
     while f'x{len(points) + 1}' in values and f'y{len(points) + 1}' in values:
         points.append((values[f'x{len(points) + 1}'], values[f'y{len(points) + 1}']))

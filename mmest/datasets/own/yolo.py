@@ -1,5 +1,7 @@
 """YOLO text files with data.yaml, as Roboflow, ultralytics, CVAT and Label Studio write them."""
 
+import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +102,7 @@ def read(path: Path) -> OwnData:
         FileNotFoundError: a folder that data.yaml names is not there.
         ValueError: a label file cannot be read, or names a class that is not listed.
     """
+    path = _without_steps_up(path.absolute())
     root = path.parent if path.is_file() else path
     notes = Notes()
     file = path if path.is_file() else next((one for one in _yamls(path) if _is_data(one)), None)
@@ -116,9 +119,10 @@ def read(path: Path) -> OwnData:
         notes.say('the labels have key points, which are left out')
     samples, outlines = [], False
     elsewhere: set[Path] = set()
+    inside_root = all(image.is_relative_to(root) for image in images)
+    home = root if inside_root else Path(os.path.commonpath([image.parent for image in images]))
     for image, split in images.items():
-        name = image.relative_to(root).as_posix() if image.is_relative_to(root) else image.as_posix().lstrip('/')
-        sample = Sample(image, name, *size_of(image), split=split)
+        sample = Sample(image, image.relative_to(home).as_posix(), *size_of(image), split=split)
         labels = _labels_of(image)
         if labels is None:
             notes.count('images without a label file, taken as empty', image.name)
@@ -161,12 +165,20 @@ def _listed_images(content: dict, file: Path, notes: Notes) -> dict[Path, str]:
                 if found is None:  # Roboflow names test whether or not it exports one
                     notes.say(f'{file.name} names "{entry}" as {key}, which is not there')
                     continue
-                found = found.resolve() if '..' in found.parts else found
+                found = _without_steps_up(found)
                 for image in image_files(found) if found.is_dir() else _list_file(found):
-                    images.setdefault(image, split)
+                    images.setdefault(_without_steps_up(image), split)
     if not images:
         raise FileNotFoundError(f'The folders that {file} names hold no image (endings: {", ".join(IMAGE_ENDINGS)}).')
     return images
+
+
+def _without_steps_up(path: Path) -> Path:
+    """A path without ``..``, so that it can be seen in what folder it lies; links in it stay where they can, as labels
+    may lie beside them.
+    """
+    plain = Path(os.path.normpath(path))
+    return plain if plain == path or plain.exists() and plain.samefile(path) else path.resolve()
 
 
 def _places(entry: str, base: str | None, file: Path) -> list[Path]:
@@ -214,7 +226,7 @@ def _things(file: Path, sample: Sample, classes: list[str], points: bool, notes:
         place = f'{file}, line {number}'
         try:
             label, values = int(float(words[0])), [float(word) for word in words[1:]]
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ValueError(f'{place} is "{line.strip()}"; expected a class and its box or outline.') from None
         if not 0 <= label < len(classes):
             raise ValueError(
@@ -230,6 +242,8 @@ def _things(file: Path, sample: Sample, classes: list[str], points: bool, notes:
 
 
 def _thing(label: int, values: list[float], sample: Sample, place: str) -> Thing | None:
+    if not all(map(math.isfinite, values)):
+        return None
     if max(values, default=0) > 2:
         raise ValueError(f'{place} has the coordinate {max(values):g}; expected shares of the image, from 0 to 1.')
     width, height = sample.width, sample.height

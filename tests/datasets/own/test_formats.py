@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 
 import exports
 import numpy as np
@@ -16,6 +17,10 @@ from mmest.datasets.own.prepare import load, prepare
 ORIENTED = (
     '<annotation><object><name>ship</name><robndbox><cx>9</cx><cy>9</cy><w>8</w><h>4</h><angle>1</angle></robndbox>'
     '</object></annotation>'
+)
+POLYGON = (
+    '<annotation><object><name>ship</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax></bndbox>'
+    '<polygon><x1>{0}</x1><y1>1</y1><x2>9</x2><y2>1</y2><x3>9</x3><y3>9</y3></polygon></object></annotation>'
 )
 NO_LABELS = 'train: bare\nval: valid/images\nnames: [plane, ship]'
 SPLITS = dict(valid='val', validation='val')
@@ -176,10 +181,21 @@ def test_a_set_that_stands_alone_can_be_moved(tmp_path):
         (exports.yolo_roboflow, ('train/labels/im1.txt', '2 0.5 0.5 0.1 0.1'), 'line 1 names the class 2'),
         (exports.yolo_roboflow, ('train/labels/im1.txt', '0 50 50 10 10'), 'shares of the image'),
         (exports.yolo_roboflow, ('train/labels/im1.txt', '0 0.1 0.1 0.2'), '3 numbers behind the class'),
+        (exports.yolo_roboflow, ('train/labels/im1.txt', 'inf 0.5 0.5 0.1 0.1'), 'line 1 is "inf 0.5 0.5 0.1 0.1"'),
         (exports.yolo_roboflow, ('data.yaml', 'train: nowhere\nnames: [plane]'), '"nowhere" as train'),
         (exports.voc_flat, ('train/1.xml', '<annotation><object/></annotation>'), 'an object without a name'),
         (exports.voc_flat, ('train/1.xml', '<annotation'), 'not valid XML'),
         (exports.voc_flat, ('train/1.xml', ORIENTED), '1.xml has an object "ship" with an oriented box .*as YOLO'),
+        (
+            exports.voc_flat,
+            ('train/1.xml', POLYGON.format('nan')),
+            '1.xml has an object "ship" with a polygon that is not',
+        ),
+        (
+            exports.voc_flat,
+            ('train/1.xml', POLYGON.format('')),
+            '1.xml has an object "ship" with a polygon that is not',
+        ),
         (exports.index_masks, ('classes.txt', 'ground\nplane\n'), 'pixels of value 2, but there are 2 classes'),
         (exports.colour_masks, ('class_dict.csv', 'ground,0,0,0\nplane,250,40,40\n'), 'colour (40, 60, 250)'),
     ],
@@ -273,6 +289,66 @@ def test_labels_lie_in_place_of_the_last_images_of_a_path(tmp_path):
     assert found == {name: len(boxes) for name, boxes in truth['train'].items()}
 
 
+def stated(encoding: str, name: str) -> str:
+    """Pascal VOC that states its encoding."""
+    return f'<?xml version="1.0" encoding="{encoding}"?>\n' + ''.join(
+        ['<annotation><object><name>', name, '</name><bndbox><xmin>5</xmin><ymin>5</ymin>']
+        + ['<xmax>20</xmax><ymax>20</ymax></bndbox></object></annotation>']
+    )
+
+
+@pytest.mark.parametrize(
+    'encoding, name, saved',
+    [
+        ('GBK', '船', 'gbk'),
+        ('gb2312', '船', 'gb2312'),
+        ('GB2312', '镕', 'gbk'),
+        ('big5', '船', 'big5'),
+        ('Shift_JIS', '船', 'shift-jis'),
+        ('ISO-8859-1', 'é', 'latin-1'),
+        ('utf-8', '船', 'utf-8'),
+        ('utf-8', '船', 'utf-8-sig'),
+        ('utf-16', '船', 'utf-16'),
+    ],
+)
+@pytest.mark.parametrize('export', [exports.voc_flat, exports.vocdevkit])
+def test_xml_is_read_in_the_encoding_that_it_states(export, encoding, name, saved, tmp_path):
+    export(tmp_path)
+    for file in tmp_path.rglob('*.xml'):
+        file.write_bytes(stated(encoding, name).encode(saved))
+    assert read(tmp_path).classes == [name]
+
+
+@pytest.mark.parametrize(
+    'content, said',
+    [
+        (stated('x-own', 'a').encode(), 'states the encoding x-own, which is not known. Save it as UTF-8'),
+        (stated('hex', 'a').encode(), 'states the encoding hex, which is not known'),
+        (stated('utf-8', 'é').encode('latin-1'), "is not valid XML: 'utf-8' codec can't decode"),
+        (stated('gbk', 'a').encode()[:90], 'is not valid XML: unclosed token'),
+        (stated('utf-8', 'a').encode()[:90], 'is not valid XML: unclosed token'),
+        (stated('utf-8', 'a').replace('>5<', '>left<').encode(), 'has an object "a" without four numbers in bndbox'),
+        (b'<annotation><size><width>wide</width></size></annotation>', 'has a size that is not of numbers'),
+    ],
+)
+@pytest.mark.parametrize('export', [exports.voc_flat, exports.vocdevkit])
+@pytest.mark.parametrize('all_of_them', [True, False])
+def test_xml_that_cannot_be_read_is_named(export, content, said, all_of_them, tmp_path):
+    export(tmp_path)
+    files = sorted(tmp_path.rglob('*.xml'))
+    for file in files if all_of_them else files[-1:]:
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=rf'/\w+\.xml {re.escape(said)}'):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize('line', ['0 nan 0.5 0.1 0.1', '0 0.1 0.1 nan 0.2 0.3 0.3', '0 0.1 0.1 0.2 0.2 0.3 inf'])
+def test_labels_with_nan_are_left_out_and_counted(line, tmp_path):
+    exports.yolo_outlines(tmp_path)
+    (tmp_path / 'labels' / 'train' / 'im1.txt').write_text(line)
+    assert any('left out: 1 (im1.txt, line 1)' in note for note in read(tmp_path).notes.lines())
+
+
 class TestCoco:
     @pytest.fixture
     def change(self, tmp_path):
@@ -309,7 +385,9 @@ class TestCoco:
         assert change(lambda content: content['annotations'][0].update(bbox=['1', '2', '3', '4'])).counts['train'] == 3
 
     def test_three_numbers(self, change):
-        with pytest.raises(ValueError, match='expected four numbers x, y, width, height'):
+        with pytest.raises(
+            ValueError, match=r'annotation 0 has the bbox \[1.0, 2.0, 3.0\], but a bbox is \[x, y, width, height'
+        ):
             change(lambda content: content['annotations'][0].update(bbox=[1, 2, 3]))
 
     def test_unknown_category(self, change):
@@ -337,6 +415,118 @@ class TestCoco:
             content['categories'][1]['supercategory'] = 'plane'
 
         assert change(edit).classes == ['plane', 'ship']
+
+    def test_boxes_beyond_are_cut_and_counted(self, change, tmp_path):
+        prepared = change(lambda content: content['annotations'][0].update(bbox=[90, 2, 30, 3], area=90))
+        assert any(note.startswith('boxes that reach beyond their image, cut to it: 1') for note in prepared.notes)
+
+    @pytest.mark.parametrize('by', ['area', 'leaving'])
+    def test_corners_are_refused(self, change, by):
+        def edit(content):
+            for one in content['annotations']:
+                x, y, w, h = one['bbox']
+                one.update(bbox=[x, y, x + w, y + h], area=w * h if by == 'area' else None)
+
+        with pytest.raises(ValueError, match='_annotations.coco.json: the boxes seem to be x1, y1, x2, y2'):
+            change(edit)
+
+    def test_shares_are_refused(self, change):
+        def edit(content):
+            for one in content['annotations']:
+                one['bbox'] = [0.1, 0.2, 0.3, 0.4]
+
+        with pytest.raises(ValueError, match='every box lies between 0 and 1'):
+            change(edit)
+
+    @pytest.mark.parametrize(
+        'outline, reason',
+        [
+            ([[float('nan'), 1, 20, 3, 4, 30]], 'have NaN or infinity in their outline'),
+            ([[1, 2, 3, None, 5, 6]], 'have an outline (segmentation) in a form that COCO does not have'),
+            ([1, 2, 30, 2, 30, 20], 'have an outline (segmentation) in a form that COCO does not have'),
+            ([None], 'have an outline (segmentation) in a form that COCO does not have'),
+            ([[1, 2, 30]], 'have an outline of fewer than three points, or of half a point'),
+            ([[]], 'have an outline of fewer than three points, or of half a point'),
+            ([[500, 500, 530, 500, 530, 530]], 'have an outline outside of their image'),
+            (dict(size=[32, 32], counts=[100, 50, 874]), 'have an outline (RLE) of another size than their image'),
+            (dict(size=[64, 96], counts=[100, 50, 9]), 'have an outline (RLE) whose runs are damaged or cover nothing'),
+            (dict(size=[64, 96], counts='~'), 'have an outline (RLE) whose runs are damaged or cover nothing'),
+        ],
+    )
+    def test_outlines_that_cannot_be_read(self, change, outline, reason, tmp_path):
+        """The boxes are used; too many of them are refused, but for points and lines in place of an outline."""
+
+        def edit(content, most=False):
+            for number, one in enumerate(content['annotations']):
+                x, y, w, h = one['bbox']
+                good = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+                one['segmentation'] = outline if number == 0 or most and number < 4 else good
+
+        prepared = change(edit)
+        assert f'objects that {reason}, of which the box is used: 1 (annotation 0 of' in '\n'.join(prepared.notes)
+        first, *rest = json.loads((tmp_path / 'out' / 'train.json').read_text())['annotations']
+        assert 'segmentation' not in first and len(rest) == 5 and all('segmentation' in one for one in rest)
+        if 'fewer than three points' in reason:
+            assert change(lambda content: edit(content, most=True)).counts['train'] == 3
+        else:
+            with pytest.raises(ValueError, match='4 of 6 objects cannot be used: 4 ' + re.escape(reason)):
+                change(lambda content: edit(content, most=True))
+
+    def test_of_an_outline_in_parts_what_can_be_read_is_used(self, change, tmp_path):
+        good = [1, 2, 30, 2, 30, 20]
+        prepared = change(lambda content: content['annotations'][0].update(segmentation=[good, [1, 2, None], [4, 5]]))
+        assert 'outlines of which some polygons cannot be read and are left out: 1' in '\n'.join(prepared.notes)
+        first = json.loads((tmp_path / 'out' / 'train.json').read_text())['annotations'][0]
+        assert first['area'] == 29 * 18 / 2
+
+    @pytest.mark.parametrize('turn, box', [(90, (40, 5, 50, 45)), (-30, None), (200, None), (360, (25, 20, 65, 30))])
+    def test_rectangles_that_cvat_turned(self, change, turn, box, tmp_path):
+        """Clockwise about their middle, as they are seen; the straight one is written."""
+        attributes = dict(occluded=False, rotation=turn)
+        more = dict(bbox=[25, 20, 40, 10], segmentation=[], attributes=attributes)
+        prepared = change(lambda content: content['annotations'][0].update(more))
+        first = json.loads((tmp_path / 'out' / 'train.json').read_text())['annotations'][0]
+        a = np.radians(turn)
+        corners = np.array([(-20, -5), (20, -5), (20, 5), (-20, 5)]) @ [[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]]
+        corners += (45, 25)
+        x0, y0, x1, y1 = box or (*corners.min(0), *corners.max(0))
+        np.testing.assert_allclose(first['bbox'], (x0, y0, x1 - x0, y1 - y0), atol=0.01)
+        drawn = {tuple(point) for point in np.reshape(first['segmentation'], (-1, 2)).round(1).tolist()}
+        assert drawn == {tuple(point) for point in corners.round(1).tolist()}
+        assert any(
+            note.startswith('turned rectangles (rotation), read as their outlines: 1') for note in prepared.notes
+        )
+
+    def test_a_turned_rectangle_may_have_lain_beyond_its_image(self, change):
+        more = dict(bbox=[30, -20, 10, 100], segmentation=[], attributes=dict(rotation=90))
+        assert not any('cut to it' in note for note in change(lambda c: c['annotations'][0].update(more)).notes)
+
+    @pytest.mark.parametrize(
+        'edit, said',
+        [
+            (dict(annotations=None), '"annotations" is no list'),
+            (dict(images=None), 'is not in COCO format'),
+            (dict(annotations=[None]), 'an entry of "annotations" is not an object of JSON'),
+            (dict(images=[dict(id=[1], file_name='a.png')]), 'entry 0 of "images" .* has no id'),
+            (dict(categories=[dict(id=1)]), 'entry 0 of "categories" .* has no name'),
+        ],
+    )
+    def test_lists_of_another_form(self, change, edit, said):
+        with pytest.raises(ValueError, match=f'_annotations.coco.json.*{said}'):
+            change(lambda content: content.update(edit))
+
+    @pytest.mark.parametrize('box', [[float('nan')] * 4, [1, 2, float('inf'), 4], None, []])
+    def test_boxes_of_no_numbers_are_left_out(self, change, box):
+        prepared = change(lambda content: content['annotations'][0].update(bbox=box))
+        assert any(
+            note.startswith('boxes without area, or outside of their image, left out: 1') for note in prepared.notes
+        )
+
+    def test_a_file_in_utf_16(self, tmp_path):
+        exports.label_studio(tmp_path)
+        file = tmp_path / 'result.json'
+        file.write_text(file.read_text('utf-8-sig'), 'utf-16')
+        assert len(read(tmp_path).samples) == 10
 
     def test_run_lengths_become_outlines(self, change, tmp_path):
         from pycocotools import mask as tools

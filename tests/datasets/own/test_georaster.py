@@ -12,10 +12,15 @@ pytest.importorskip('pyogrio', reason='pyogrio is not installed (pip install mme
 
 import ground
 import rasterio
+import shapely
 from rasterio.shutil import copy
+from rasterio.warp import transform
 
 from mmest.datasets.own.detect import read
+from mmest.datasets.own.georaster import blank
+from mmest.datasets.own.levels import find_levels
 from mmest.datasets.own.prepare import prepare
+from mmest.pictures import UnusableImage
 
 WIDTH, HEIGHT, TILE = 900, 500, 128
 VECTORS = {'roofs.gpkg': ground.GROUND, 'roofs.geojson': 'EPSG:4326', 'roofs.shp': 'EPSG:3857'}
@@ -100,6 +105,24 @@ def test_ground_without_an_image_is_ignored(tmp_path):
     prepared = prepare(tmp_path / 'own' / 'scene.tif', tmp_path / 'out', 'segmentation', TILE)
     masks = [np.asarray(Image.open(path)) for path in (prepared.folder / 'masks').glob('*.png')]
     assert any((mask == 255).any() for mask in masks)
+
+
+@pytest.mark.parametrize('kind, alpha', [('float32', False), ('float32', True), ('uint16', True), ('uint8', True)])
+def test_ground_that_is_no_number_or_transparent_is_ignored(kind, alpha, tmp_path):
+    own = tmp_path / 'own'
+    scene(own)
+    with rasterio.open(own / 'scene.tif') as raster:
+        pixels, profile = raster.read().astype(kind), raster.profile
+    seen = np.full((1, HEIGHT, WIDTH), 200, kind)
+    seen[:, :, 450:] = 0
+    if not alpha:
+        pixels[:, :, 450:] = np.nan
+    pixels = np.concatenate([pixels, seen]) if alpha else pixels
+    profile.update(dtype=kind, count=len(pixels), photometric='rgb', **(dict(alpha='yes') if alpha else {}))
+    with rasterio.open(own / 'scene.tif', 'w', **profile) as raster:
+        raster.write(pixels)
+    data = read(own)
+    np.testing.assert_array_equal(blank(data.samples[0]), np.arange(WIDTH)[None].repeat(HEIGHT, 0) >= 450)
 
 
 def test_folders_say_the_split_and_layers_the_classes(tmp_path):
@@ -241,3 +264,118 @@ def test_rasters_of_other_formats_are_left_out_or_to_be_converted(tmp_path, name
         ):
             read(source)
         (own / 'scene.tif').unlink(missing_ok=True)
+
+
+FAR = {
+    'one': [(98.5, 3.5, 98.7, 3.6)],
+    'many': [(lon, lat, lon + 1, lat + 1) for lon in range(-180, 180, 30) for lat in range(-90, 90, 15)],
+}
+
+
+@pytest.mark.parametrize('far', FAR)
+@pytest.mark.parametrize('crs', ['EPSG:4326', 'EPSG:3857'])
+def test_labels_all_over_the_world(far, crs, tmp_path):
+    """Of some no way leads to the raster's reference system."""
+    found = ground.boxes(300, 300)
+    ground.raster(tmp_path / 'own' / 'scene.tif', 300, 300, found)
+    shapes = [*ground.polygons(found, crs='EPSG:4326'), *(shapely.box(*box) for box in FAR[far])]
+    shapes = shapely.transform(
+        np.array(shapes), lambda p: np.array(transform('EPSG:4326', crs, *p.clip(-179, 179).T)).T
+    )
+    ground.vectors(tmp_path / 'own' / 'roofs.gpkg', shapes, ['roof'] * len(shapes), crs)
+    boxes = [one.box for one in read(tmp_path / 'own').samples[0].objects]
+    np.testing.assert_allclose(boxes, [one[1:] for one in found], atol=0.01)
+
+
+def test_shapes_that_reach_from_a_raster_to_where_no_way_leads(tmp_path):
+    """And a raster on both sides of the 180th meridian."""
+    for name, crs, left, top in (('scene', 'EPSG:32633', 5e5, 5.3e6), ('date_line', 'EPSG:32601', 1.7e5, 6.1e6)):
+        with rasterio.open(
+            tmp_path / f'{name}.tif', 'w', driver='GTiff', width=400, height=300, count=3, dtype='uint8', crs=crs,
+            transform=rasterio.transform.from_origin(left, top, 500, 500),
+        ):  # fmt: skip
+            pass
+    land = np.array([shapely.box(-60, 0, 104, 70), shapely.box(-180, 0, -88, 70), shapely.box(170, 0, 180, 70)])
+    ground.vectors(tmp_path / 'land.gpkg', land, ['land'] * 3, 'EPSG:4326')
+    data = read(tmp_path)
+    assert [sample.name for sample in data.samples] == ['date_line.tif', 'scene.tif']
+    for sample in data.samples:
+        assert sum(one.shape.area for one in sample.objects) == pytest.approx(400 * 300, rel=0.01)
+
+
+def test_a_reference_system_to_which_no_way_leads_is_said(tmp_path):
+    found = ground.boxes(300, 300)
+    ground.raster(tmp_path / 'scene.tif', 300, 300, found)
+    with rasterio.open(tmp_path / 'scene.tif', 'r+') as raster:
+        raster.crs = rasterio.crs.CRS.from_wkt('LOCAL_CS["yard",UNIT["metre",1]]')
+    ground.vectors(tmp_path / 'roofs.gpkg', ground.polygons(found), None)
+    with pytest.raises(
+        ValueError, match=r'roofs.gpkg cannot be moved to the coordinate reference system of .*scene.tif'
+    ):
+        read(tmp_path)
+
+
+def deep(path, bands: np.ndarray, nodata: float | None = None, alpha: bool = False):
+    """A GeoTIFF of more than 8 bits."""
+    count, height, width = bands.shape
+    with rasterio.open(
+        path, 'w', driver='GTiff', width=width, height=height, count=count, dtype=bands.dtype, nodata=nodata,
+        photometric='rgb' if count > 2 else 'minisblack', alpha='yes' if alpha else 'no',
+    ) as out:  # fmt: skip
+        out.write(bands)
+    return path
+
+
+class TestLevels:
+    @pytest.fixture(params=[True, False], ids=['rasterio', 'none'])
+    def with_rasterio(self, request, monkeypatch):
+        if not request.param:
+            monkeypatch.setattr('mmest.pictures.decoders.rasterio', None)
+        return request.param
+
+    @pytest.mark.parametrize('kind', ['uint16', 'int16', 'float32', 'float64'])
+    @pytest.mark.parametrize('count', [1, 3])
+    def test_alpha_is_no_pixel(self, count, kind, with_rasterio, tmp_path):
+        bands = np.random.default_rng(0).integers(300, 3000, (count, 64, 64)).astype(kind)
+        without = find_levels([deep(tmp_path / 'without.tif', bands)])
+        most = 32767 if kind == 'int16' else 65535
+        seen = np.full((1, 64, 64), most, kind)
+        seen[:, :9] = 0
+        bands[:, :9] = 0
+        shown = [deep(tmp_path / 'alpha.tif', np.concatenate([bands, seen]), alpha=True)]
+        if count == 1 and not with_rasterio:
+            with pytest.raises(UnusableImage, match='2 bands, which only rasterio reads'):
+                find_levels(shown)
+        else:
+            np.testing.assert_allclose(find_levels(shown), without, rtol=0.03)
+
+    @pytest.mark.parametrize(
+        'kind, nothing, stated',
+        [('uint16', 0, 0), ('int16', -9999, -9999), ('float32', -9999, -9999), ('float32', np.nan, None),
+         ('float32', np.inf, None), ('float32', -3.4028234663852886e38, -3.4028234663852886e38)],
+    )  # fmt: skip
+    def test_what_is_no_data_does_not_count(self, kind, nothing, stated, with_rasterio, tmp_path):
+        """In one band as in all."""
+        bands = np.random.default_rng(0).integers(300, 3000, (3, 64, 64)).astype(kind)
+        bands[:, :20], bands[1, :, :20] = nothing, nothing
+        expected = np.percentile(bands[np.isfinite(bands) & (bands != nothing)], (1, 99))
+        np.testing.assert_allclose(find_levels([deep(tmp_path / 'a.tif', bands, stated)]), expected)
+
+    def test_blank_images_do_not_count_and_nothing_else_is_refused(self, with_rasterio, tmp_path):
+        files = [deep(tmp_path / f'{i:03d}.tif', np.zeros((3, 8, 8), np.uint16), 0) for i in range(120)]
+        with pytest.raises(UnusableImage, match='000.tif has no pixel with data, and so have all 120 images that have'):
+            find_levels(files)
+        deep(files[-2], np.arange(1, 193, dtype=np.uint16).reshape(3, 8, 8), 0)
+        np.testing.assert_allclose(find_levels(files), np.percentile(np.arange(1, 193), (1, 99)))
+
+    def test_images_of_8_bits_do_not_count(self, with_rasterio, tmp_path):
+        one = deep(tmp_path / 'a.tif', np.full((3, 8, 8), 500, np.uint16))
+        Image.new('RGB', (64, 64)).save(tmp_path / 'b.png')
+        assert find_levels([tmp_path / 'b.png', one]) == (500, 501)
+        assert find_levels([tmp_path / 'b.png']) is None
+
+    @pytest.mark.parametrize('width, height', [(3000, 1300), (2000, 20)])
+    def test_parts_of_large_images_stand_for_all(self, width, height, with_rasterio, tmp_path):
+        slope = np.add.outer(np.arange(height), np.arange(width)).astype(np.uint16)[None]
+        low, high = find_levels([deep(tmp_path / 'a.tif', slope)])
+        assert abs(low - np.percentile(slope, 1)) < 100 and abs(high - np.percentile(slope, 99)) < 100

@@ -1,5 +1,6 @@
 """What the pixels of masks mean, by what is written beside them; which mask an image has."""
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -30,7 +31,7 @@ def read(tmp_path):
         file = tmp_path / f'mask.{ending}'
         (image if mode == 'P' else image.convert(mode)).save(file, **more)
         for name, text in (beside or {}).items():
-            (tmp_path / name).write_text(text)
+            (tmp_path / name).write_bytes(text if isinstance(text, bytes) else text.encode())
         notes = Notes()
         reader = MaskReader(tmp_path, [file], notes)
         return reader.classes, reader.read(file)[20, 20::40].tolist(), ' '.join(notes.lines())
@@ -124,6 +125,71 @@ def test_names_in_json(read, text, numbers):
     assert read([0, 1], {'classes.json': text})[:2] == (['low', 'high'], numbers)
 
 
+COLUMNS = {
+    'id,name,r,g,b': '{n},{name},{r},{g},{b}',
+    '': '{n},{name},{r},{g},{b}',
+    ',Name,Red,Green,Blue': '{n},{name},{r},{g},{b}',
+    'name,id,r,g,b': '{name},{n},{r},{g},{b}',
+    'id,r,g,b,name': '{n},{r},{g},{b},{name}',
+    'name,b,g,r': '{name},{b},{g},{r}',
+    'name,r,g,b,a': '{name},{r},{g},{b},255',
+    'r,g,b,name': '{r},{g},{b},{name}',
+    'class ': '{name},{r},{g},{b},',
+}
+
+
+@pytest.mark.parametrize('delimiter', [',', ';', '\t'])
+@pytest.mark.parametrize('header', COLUMNS)
+def test_a_table_has_its_columns_in_any_order(read, header, delimiter):
+    """Read as the first three numbers, an id and a colour are another colour."""
+    colours = dict(tree=(1, 0, 0), road=(2, 255, 0), roof=(0, 0, 255), ground=(0, 0, 0))
+    rows = [
+        COLUMNS[header].format(n=n, name=name, r=r, g=g, b=b) for n, (name, (r, g, b)) in enumerate(colours.items())
+    ]
+    text = '\n'.join(filter(None, [header, *rows])).replace(',', delimiter)
+    shown = read([(0, 0, 0), (0, 0, 255), (2, 255, 0), (1, 0, 0)], {'class_dict.csv': text}, 'RGB')
+    assert shown[:2] == (list(colours), [3, 2, 1, 0])
+
+
+def test_ids_of_a_table_with_colours_count_in_masks_of_numbers(read):
+    beside = {'class_dict.csv': 'id,name,r,g,b\n7,road,255,0,0\n3,tree,0,255,0\n'}
+    assert read([3, 7, 255], beside)[:2] == (['road', 'tree'], [1, 0, 255])
+    assert read([0, 255], {'class_dict.csv': 'id,name,r,g,b\n0,road,255,0,0\n1,ground,0,0,0\n'})[1] == [1, 0]
+
+
+def test_a_class_may_be_called_by_a_number_or_hold_a_comma(read):
+    assert read([0, 1], {'class_dict.csv': 'name,r,g,b\n7,1,1,1\n8,0,0,0\n'})[:2] == (['7', '8'], [1, 0])
+    assert read([0, 1], {'class_dict.csv': 'name,r,g,b\n"a, b",1,1,1\nc,0,0,0\n'})[:2] == (['a, b', 'c'], [1, 0])
+
+
+@pytest.mark.parametrize(
+    'name, text, said',
+    [
+        ('class_dict.csv', 'name,r,g,b\n', 'holds no class. Write a row for each'),
+        ('class_dict.csv', 'name|r|g|b\nroof|0|0|0\n', r'has the row roof\|0\|0\|0; expected name,r,g,b or value,name'),
+        ('class_dict.csv', 'name,r,g,b\nroof,,,\n', 'has the row roof; expected name,r,g,b'),
+        ('class_dict.csv', 'roof,1,2,3,4\n', 'has the row roof,1,2,3,4; expected name,r,g,b'),
+        ('class_dict.csv', 'name,r,g,b\nDächer,0,0,0'.encode('latin-1'), 'is no text in UTF-8 or UTF-16 .*Save it as'),
+        ('classes.txt', 'Dächer'.encode('latin-1'), 'is no text in UTF-8 or UTF-16'),
+        ('classes.txt', '', 'holds no class'),
+        ('classes.json', '["a"', 'is not valid JSON: .*Correct it'),
+        (
+            'classes.json',
+            '[{"name": "a", "color": [0, 0, 0]}]',
+            'has the entry .*expected a list of names, or an object',
+        ),
+        ('classes.json', '{"classes": [{"name": "a"}]}', 'has the entry .*classes.*expected a list of names'),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_named(read, name, text, said):
+    with pytest.raises(ValueError, match=f'/{name} {said}'):
+        read([0, 1], {name: text})
+
+
+def test_a_table_in_utf_16(read):
+    assert read([0, 1], {'classes.txt': 'a\nä\n'.encode('utf-16')})[0] == ['a', 'ä']
+
+
 def test_a_value_of_255_that_a_table_names_is_a_class(read):
     assert read([0, 128, 255], {'classes.csv': '0,low\n128,middle\n255,high\n'})[1] == [0, 1, 2]
 
@@ -148,6 +214,31 @@ def test_class_numbers_with_loss_are_refused_and_without_are_read(read, beside):
     assert read([0, 1, 2, 3], beside, ending='webp', lossless=True)[1] == [0, 1, 2, 3]
     with pytest.raises(ValueError, match='compressed with loss'):
         read([0, 255, 0], {'classes.txt': 'a\nb\nc\n'}, ending='jpg')
+
+
+@pytest.mark.parametrize('kind', [np.float64, np.int64])
+def test_class_numbers_in_64_bits(kind, tmp_path):
+    cv2.imwrite(str(tmp_path / 'mask.tif'), np.array([[0, 1, 2, 255]], kind))
+    reader = MaskReader(tmp_path, [tmp_path / 'mask.tif'], Notes())
+    assert reader.classes == ['class 0', 'class 1', 'class 2']
+    assert reader.read(tmp_path / 'mask.tif').tolist() == [[0, 1, 2, 255]]
+
+
+def test_what_is_no_image_is_named(tmp_path):
+    (tmp_path / 'mask.png').write_text('no image')
+    with pytest.raises(ValueError, match='The mask .*mask.png is not a whole image of a known format'):
+        MaskReader(tmp_path, [tmp_path / 'mask.png'], Notes())
+
+
+def test_masks_beyond_the_limit_of_pil_are_read(read, monkeypatch):
+    """It takes images of more than 179 million pixels for an attack."""
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    for mode in ('L', 'RGB', 'P'):
+        for ending in ('png', 'tif'):
+            assert read([0, 255], mode=mode, ending=ending, palette=[(255, WHITE)])[1] == [0, 1]
+        with monkeypatch.context() as limited, pytest.raises(ValueError, match='mask.png states 80×40 pixels'):
+            limited.setenv('MMEST_MAX_PIXELS', '100')
+            read([0, 255], mode=mode, palette=[(255, WHITE)])
 
 
 def test_one_mask_with_loss_does_not_change_the_others(tmp_path):

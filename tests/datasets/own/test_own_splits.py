@@ -8,6 +8,7 @@ import exports
 import numpy as np
 import official_trees
 import pytest
+from PIL import Image
 
 from mmest.datasets.official import dior
 from mmest.datasets.own.cutting import cut
@@ -194,3 +195,57 @@ def test_trainval_is_train_and_val_together(tmp_path, name, val):
 def test_prepared_dior_is_read_as_own_data(tmp_path):
     prepare(dior.__name__, official_trees.dior(tmp_path / 'source'), tmp_path / 'dior', 1)
     assert Counter(sample.split for sample in read(tmp_path / 'dior').samples) == dict(train=2, val=1, test=2)
+
+
+def voc(root: Path, names: list[str]) -> None:
+    """Boxes and masks of the layout of VOCdevkit."""
+    exports.images(root / 'JPEGImages', [f'{name}.jpg' for name in names])
+    for folder in ('Annotations', 'SegmentationClass'):
+        (root / folder).mkdir()
+    box = '<bndbox><xmin>5</xmin><ymin>5</ymin><xmax>20</xmax><ymax>20</ymax></bndbox>'
+    for name in names:
+        (root / 'Annotations' / f'{name}.xml').write_text(
+            f'<annotation><object><name>a</name>{box}</object></annotation>'
+        )
+        Image.fromarray(np.eye(*exports.SIZE[::-1], dtype=np.uint8)).save(root / 'SegmentationClass' / f'{name}.png')
+
+
+def listed(root: Path, kind: str, **lists: str | bytes) -> dict[str, str | None]:
+    """The splits that are read, where ImageSets hold these lists."""
+    folder = root / 'ImageSets' / kind
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in lists.items():
+        (folder / f'{name}.txt').write_bytes(text.encode() if isinstance(text, str) else text)
+    return {Path(sample.name).stem: sample.split for sample in read(root, segments=kind != 'Main').samples}
+
+
+@pytest.mark.parametrize('kind', ['Main', 'Segmentation'])
+@pytest.mark.parametrize(
+    'line', ['{}', '{}.jpg', '{}.PNG', 'JPEGImages/{}.jpg', 'JPEGImages\\{}.jpg', '{} 1', '{}.jpg {}.png', '{}\r']
+)
+def test_a_list_names_images_with_their_ending_or_without(tmp_path, kind, line):
+    names = ['a', 'b', 'c d', 'e.f']
+    voc(tmp_path, names)
+    train, val, test = (line.replace('{}', name) + '\n' for name in names[:3])
+    of_a_class = dict(plane_val='c d -1\n') if kind == 'Main' else {}
+    found = listed(tmp_path, kind, train=train + line.replace('{}', 'e.f'), val=val, test=test, **of_a_class)
+    assert found == {'a': 'train', 'b': 'val', 'c d': 'test', 'e.f': 'train'}
+
+
+@pytest.mark.parametrize('kind', ['Main', 'Segmentation'])
+def test_names_of_lists_that_no_image_has_are_counted(tmp_path, kind):
+    voc(tmp_path, ['a', 'b'])
+    listed(tmp_path, kind, train='a\nb\n', test='x.jpg\ny.jpg\n')
+    notes = read(tmp_path, segments=kind != 'Main').notes.lines()
+    assert 'names in lists of ImageSets without an image: 2 (x, y)' in notes
+    with pytest.raises(
+        ValueError, match=rf'None of the 3 names in .*{kind}/test.txt, .*train.txt is .* image: x, y, z'
+    ):
+        listed(tmp_path, kind, train='z\n')
+
+
+def test_a_list_in_utf_16_is_read_and_other_bytes_name_the_file(tmp_path):
+    voc(tmp_path, ['a', 'b'])
+    assert listed(tmp_path, 'Main', train='a'.encode('utf-16'), val='b') == dict(a='train', b='val')
+    with pytest.raises(ValueError, match='The list .*val.txt is no text in UTF-8 or UTF-16'):
+        listed(tmp_path, 'Main', val='Dächer'.encode('latin-1'))

@@ -40,6 +40,68 @@ def test_a_set_is_prepared_anew_when_a_file_outside_of_its_folder_changes(tmp_pa
     assert len(json.loads((tmp_path / 'out' / 'train.json').read_text())['annotations']) == 7
 
 
+def listed(folder, images) -> str:
+    """A list of images as data.yaml may name it; returns its name."""
+    file = folder / f'{len(list(folder.iterdir()))}.txt'
+    file.write_text('\n'.join(map(str, images)))
+    return file.name
+
+
+@pytest.mark.parametrize(
+    'paths',
+    [
+        lambda data, here: f'path: {data}\ntrain: images/train\nval: images/val',
+        lambda data, here: 'path: ../data\ntrain: images/train\nval: images/val',
+        lambda data, here: 'train: ../data/images/train\nval: ../data/images/val',
+        lambda data, here: 'train: ../data/images/train\nval: inside/images/val',
+        lambda data, here: f'train: {listed(here, (data / "images/train").iterdir())}\nval: ../data/images/val',
+        lambda data, here: (
+            f'train: {listed(here, [f"../data/images/train/im{i}.png" for i in (1, 2, 3)])}\nval: inside/images/val'
+        ),
+    ],
+)
+@pytest.mark.parametrize('size', [None, 64])
+def test_images_outside_of_the_folder_of_data_yaml(paths, size, tmp_path, monkeypatch):
+    """They are found where the prepared set says, whole or cut, and are in no other folder than theirs and its own."""
+    here, data, out = tmp_path / 'lists', tmp_path / 'data', tmp_path / 'out'
+    truth = exports.yolo_ultralytics(data)
+    exports.yolo_ultralytics(here / 'inside')
+    (here / 'planes.yaml').write_text(f'{paths(data, here)}\nnames: [plane, ship]\n')
+    before = sorted(tmp_path.rglob('*'))
+    monkeypatch.chdir(here)
+    prepared = prepare('planes.yaml', out, size=size)
+    for split, boxes in truth.items():
+        shown = json.loads(prepared.labels(split).read_text())
+        names = [image['file_name'] for image in shown['images']]
+        assert names and all((prepared.images / name).is_file() and '..' not in name for name in names)
+        if not size:
+            assert sorted(name.rsplit('/', 1)[-1] for name in names) == sorted(boxes)
+            assert len(shown['annotations']) == sum(map(len, boxes.values()))
+    assert [path for path in sorted(tmp_path.rglob('*')) if not path.is_relative_to(out)] == before
+    assert prepare(tmp_path / 'lists' / '..' / 'lists' / 'planes.yaml', tmp_path / 'again', size=size).counts
+
+
+def test_a_folder_that_is_named_by_steps_up_is_the_same(tmp_path):
+    exports.yolo_roboflow(tmp_path / 'own')
+    (tmp_path / 'here').mkdir()
+    prepared = prepare(tmp_path / 'here' / '..' / 'own', tmp_path / 'out')
+    assert prepared.images == tmp_path / 'own'
+
+
+def test_labels_beside_links_to_images_are_found(tmp_path):
+    """As in stores of files by their content."""
+    store, here = tmp_path / 'store', tmp_path / 'lists'
+    exports.yolo_ultralytics(tmp_path / 'data')
+    store.mkdir()
+    here.mkdir()
+    for image in (tmp_path / 'data' / 'images').rglob('*.png'):
+        image.rename(store / f'{image.stem}0.png')
+        image.symlink_to(store / f'{image.stem}0.png')
+    train = listed(here, [f'../data/images/train/im{i}.png' for i in (1, 2, 3)])
+    (here / 'data.yaml').write_text(f'train: {train}\nval: ../data/images/val\nnames: [plane, ship]\n')
+    assert [len(sample.objects) for sample in read(here).samples] == [3] * 6
+
+
 def test_results_of_mmest_in_the_folder_are_no_data(tmp_path):
     root = tmp_path / 'own'
     exports.yolo_roboflow(root)
@@ -120,6 +182,29 @@ def test_two_annotations_of_one_image(tmp_path):
         (tmp_path / 'own' / place / '1.xml').write_text('<annotation/>')
     with pytest.raises(ValueError, match='new/1.xml and .*old/1.xml both annotate .*1.png'):
         read(tmp_path / 'own')
+
+
+@pytest.mark.parametrize('names', [('annotations', 'annotations_old'), ('instances_train', 'person_keypoints_train')])
+def test_two_coco_files_of_the_same_objects(names, tmp_path):
+    content = exports.coco(exports.images(tmp_path / 'images', ['1.png', '2.png']))
+    for name in names:
+        (tmp_path / f'{name}.json').write_text(json.dumps(content))
+        for one in content['annotations']:
+            one['bbox'][0] += 1
+    with pytest.raises(ValueError, match=f'{names[0]}.json and .*{names[1]}.json both label ".*" on images/1.png'):
+        read(tmp_path)
+    assert len(read(tmp_path / f'{names[0]}.json').samples[0].objects) == 3
+
+
+def test_a_coco_file_for_each_class(tmp_path):
+    truth = exports.images(tmp_path / 'images', ['1.png', '2.png', '3.png'])
+    for kind, name in enumerate(exports.CLASSES):
+        content = exports.coco({image: [box for box in boxes if box[0] == kind] for image, boxes in truth.items()})
+        (tmp_path / f'{name}s.json').write_text(json.dumps(content))
+    data = read(tmp_path)
+    assert [len(sample.objects) for sample in data.samples] == [3, 3, 3] and data.classes == list(exports.CLASSES)
+    said = 'planes.json and ships.json label other classes on the same images: their objects are put together'
+    assert said in data.notes.lines()
 
 
 def test_tiles_of_images_that_differ_in_their_ending_do_not_meet(tmp_path):

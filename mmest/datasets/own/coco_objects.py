@@ -1,0 +1,123 @@
+"""Objects of COCO JSON: boxes, outlines, run lengths, and rectangles that CVAT turned."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import shapely
+from pycocotools import mask as mask_tools
+from shapely import affinity
+
+from mmest.datasets.checks.boxes import areas_of, boxes_of, cut, left_out, refuse_corners
+from mmest.datasets.checks.outlines import SHORT, readable
+from mmest.datasets.own.sample import Notes, Sample, Thing, inside
+
+
+def add_objects(file: Path, annotations: list[dict], samples: list[Sample], labels: dict, notes: Notes) -> None:
+    """Give samples their objects.
+
+    Args:
+        file: for messages.
+        annotations: of images that are there.
+        samples: the image of each.
+        labels: class numbers by category.
+        notes: what is left out is counted here.
+
+    Raises:
+        ValueError: what an annotation means is in doubt, or more than half of the outlines cannot be read.
+    """
+    ids = [one.get('id') for one in annotations]
+    for one in annotations:
+        one['bbox'] = _numbers(one.get('bbox'))
+    boxes = boxes_of(annotations, file)
+    turns = np.array([_turn(one) for one in annotations])
+    sizes = np.array([(sample.width, sample.height) for sample in samples], float).reshape(-1, 2)
+    # A turned rectangle may reach beyond its image before it is turned.
+    straight = np.where((turns == 0)[:, None], boxes, np.nan)
+    refuse_corners(straight, sizes, areas_of(annotations), ids, file)
+    beyond = cut(straight, sizes)[1]
+    unread: dict[str, np.ndarray] = {}
+    for number, (one, sample) in enumerate(zip(annotations, samples)):
+        place = f'annotation {one.get("id")} of {sample.name}'
+        if one.get('category_id') not in labels:
+            raise ValueError(
+                f'{file}: {place} has the category {one.get("category_id")}, which is not among {sorted(labels)}. '
+                'Export it again.'
+            )
+        given = one.get('segmentation')
+        outline, reason = readable(given, (sample.width, sample.height))
+        if given and reason:
+            unread.setdefault(reason, np.zeros(len(ids), bool))[number] = True
+            notes.count(f'objects that {reason}, of which the box is used', place)
+        elif given and len(outline) < len(given):
+            notes.count('outlines of which some polygons cannot be read and are left out', place)
+        thing = _thing(labels[one['category_id']], boxes[number], outline, turns[number], sample)
+        if thing is None:
+            notes.count('boxes without area, or outside of their image, left out', place)
+            continue
+        if beyond[number]:
+            notes.count('boxes that reach beyond their image, cut to it', place)
+        if turns[number]:
+            notes.count('turned rectangles (rotation), read as their outlines', place)
+        thing.ignore = bool(one.get('iscrowd'))
+        if thing.ignore:
+            notes.count('crowd regions (iscrowd), neither object nor background', place)
+        sample.objects.append(thing)
+    # Points and lines in place of an outline are what some tools write for boxes.
+    outlined = np.array([bool(one.get('segmentation')) for one in annotations], bool)
+    wrong = {reason: mask[outlined] for reason, mask in unread.items() if reason != SHORT}
+    left_out([one.get('id') for one in annotations if one.get('segmentation')], wrong, file)
+
+
+def _numbers(box: object) -> object:
+    """A box whose numbers may be written as text; anything else as it is."""
+    try:
+        return [float(value) for value in box] if isinstance(box, list) else box
+    except (TypeError, ValueError):
+        return box
+
+
+def _turn(one: dict) -> float:
+    """By how many degrees CVAT turned a rectangle about its middle: clockwise, and written beside the straight one."""
+    attributes = one.get('attributes')
+    turn = attributes.get('rotation') if isinstance(attributes, dict) and not one.get('segmentation') else None
+    return float(turn) if isinstance(turn, (int, float)) and math.isfinite(turn) else 0.0
+
+
+def _thing(label: int, box: np.ndarray, given: list | dict | None, turn: float, sample: Sample) -> Thing | None:
+    """An object, None where nothing of it is on the image.
+
+    Args:
+        label: its class number.
+        box: x, y, width, height, NaN where there is none.
+        given: polygons or runs that can be read.
+        turn: degrees by which the box is turned.
+        sample: its image.
+    """
+    x, y, width, height = box.tolist()
+    corners = (x, y, x + width, y + height)
+    outline = _outline_of_runs(given) if isinstance(given, dict) else _outline_of(given or [])
+    if turn and min(width, height) > 0:
+        outline = affinity.rotate(shapely.box(*corners), turn)
+        corners = outline.bounds
+    elif outline is not None and np.isnan(box).all():
+        corners = outline.bounds
+    corners = inside(corners, sample)
+    return Thing(label, corners, outline) if corners else None
+
+
+def _outline_of(polygons: list) -> shapely.Geometry | None:
+    """Polygons x1, y1, x2, y2, ... as one outline; None where none has an area."""
+    found = [shapely.make_valid(shapely.Polygon(np.reshape(flat, (-1, 2)))) for flat in polygons]
+    found = [polygon for polygon in found if polygon.area > 0]
+    return shapely.union_all(found) if found else None
+
+
+def _outline_of_runs(rle: dict) -> shapely.Geometry | None:
+    """A mask of run lengths as one outline, exact to the pixel."""
+    if isinstance(rle['counts'], list):
+        rle = mask_tools.frPyObjects(rle, *rle['size'])
+    mask = np.pad(mask_tools.decode(rle), ((1, 1), (0, 0))).astype(np.int8)
+    columns, starts = np.nonzero((np.diff(mask, axis=0) == 1).T)
+    _, ends = np.nonzero((np.diff(mask, axis=0) == -1).T)
+    return shapely.union_all(shapely.box(columns, starts, columns + 1, ends)) if len(columns) else None
