@@ -216,7 +216,9 @@ class _Images:
             self._notes.count('images that are named but not there', name)
         for path in self._files:
             if path not in self._used:
-                self._notes.count('images that no annotation file names, left out', path.name)
+                self._notes.count(
+                    'images that no annotation file names, left out', path.relative_to(self.root).as_posix()
+                )
 
 
 def _samples(file: Path, content: dict, labels: dict, split: str | None, find: _Images, notes: Notes) -> list[Sample]:

@@ -114,7 +114,7 @@ def read(path: Path) -> OwnData:
             '"masks" beside "images".'
         )
     for file in alone:
-        notes.count('images without a mask, left out', file.name)
+        notes.count('images without a mask, left out', file.relative_to(path).as_posix())
     splits = listed_splits(path, 'Segmentation', {image.stem for image in (*pairs, *alone)}, notes)
     samples = []
     for image, masks in pairs.items():

@@ -117,7 +117,7 @@ def read(path: Path) -> OwnData:
         notes.count('annotations without an image, left out', name)
     for image in images:
         if image not in annotated and not _is_mask(image):
-            notes.count('images without an annotation file, left out', image.name)
+            notes.count('images without an annotation file, left out', image.relative_to(path).as_posix())
     _sort(classes, samples)
     outlines = any(one.shape is not None for sample in samples for one in sample.objects)
     return OwnData(path, NAME, sorted(classes), samples, 'outlines' if outlines else 'boxes', notes)
