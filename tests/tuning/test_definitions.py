@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import nn
-from toy import BACKBONES, METHODS, build, image
+from toy import BACKBONES, GATED, METHODS, build, image
 
 from mmest.anatomy.blocks import find_anatomy
 from mmest.anatomy.branches import find_branches
@@ -386,6 +386,23 @@ def test_targets_of_lora():
         ValueError, match=r"targets \['qkv'\] match no layer in the blocks of ResNet.*conv1, conv2, conv3"
     ):
         names('resnet', targets=['qkv'])
+
+
+@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('name', GATED)
+def test_blocks_with_a_gate_are_tuned_as_those_of_a_resnet(name, method):
+    tuned, plain = build(name, METHODS[method]).eval(), build(name)
+    plain.load_state_dict(tuned.backbone.state_dict())
+    plain.eval()  # ResNet returns None from it
+    with torch.no_grad():
+        assert all(torch.equal(a, b) for a, b in zip(tuned(image()), plain(image())))
+    if method in ('lora', 'steered_est'):
+        convolutions = {f'{block.name}.conv{i}.weight' for block in find_anatomy(plain).blocks for i in (1, 3)}
+        assert convolutions <= set(tuned.method._names)
+    features = tuned.train()(image())
+    if method != 'frozen':
+        sum((f * torch.rand_like(f)).sum() for f in features).backward()
+    assert all(p.grad is not None for p in tuned.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize('method', ['adapter', 'adaptformer', 'mona', 'lora', 'ssf'])
