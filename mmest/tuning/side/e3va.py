@@ -38,7 +38,8 @@ class E3VA(SideNetwork):
         lr_mult: factor on the learning rate of the side network.
 
     Raises:
-        ValueError: the blocks of the backbone cannot be found, or their resolution rises.
+        ValueError: the blocks of the backbone cannot be found, their resolution rises, or an output has other channels
+            than the block that feeds it.
     """
 
     acts_on = 'beside the backbone'
@@ -49,6 +50,7 @@ class E3VA(SideNetwork):
         self, backbone: nn.Module, rank: int = 8, reduction: int = 2, branches: int = 2, lr_mult: float = 1.0
     ) -> None:
         super().__init__(backbone, 'block', lr_mult)
+        self.refuse_other_channels(type(backbone).__name__)
         anatomy = find_anatomy(backbone)
         found = find_branches(backbone, anatomy)
         self._branches = [[branch for branch in found if branch.block == i] for i in self.tapped_blocks]
