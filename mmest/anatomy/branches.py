@@ -50,6 +50,8 @@ class Branch:
         input_channels_first: the same of its input. ConvNeXt's branch takes B×C×H×W and gives B×H×W×C.
         keeps_shape: whether input and result have the same shape, but for the layout.
         weights: the weights of its layers.
+        scale: the block's own parameter by which the block multiplies the result of an attention or MLP branch (BEiT's
+            layer scale), by its name in the block, if there is one. What the identity is added to is then the product.
     """
 
     block: int
@@ -62,10 +64,15 @@ class Branch:
     input_channels_first: bool
     keeps_shape: bool
     weights: tuple[Weight, ...]
+    scale: str | None = None
+
+
+def _is_matrix(p: nn.Parameter) -> bool:
+    return p.numel() > max(p.shape, default=1)  # a layer scale of C×1×1 is none
 
 
 def _matrices(module: nn.Module) -> int:
-    return sum(p.ndim >= 2 for p in module.parameters())
+    return sum(map(_is_matrix, module.parameters()))
 
 
 def _parts(backbone: nn.Module, name: str, calls: dict[str, ModuleCall]) -> Iterator[str]:
@@ -188,10 +195,7 @@ def _own_branches(
     called, whole = set(_parts(backbone, block.name, calls)), calls[block.name]
     parts = [name for name in calls if name in called and _matrices(backbone.get_submodule(name)) >= 2]
     held = {id(p) for name in parts for p in backbone.get_submodule(name).parameters()}
-    # A layer scale of C×1×1 has one value for each channel.
-    others = {
-        id(p) for p in backbone.get_submodule(block.name).parameters() if p.numel() > max(p.shape, default=1)
-    } - held
+    others = {id(p) for p in backbone.get_submodule(block.name).parameters() if _is_matrix(p)} - held
     found = {}
     for name in parts:
         end = _end(backbone, block, name, calls, image)
@@ -202,6 +206,26 @@ def _own_branches(
         ):
             found[name] = end
     return found
+
+
+def _scale(backbone: nn.Module, block: Block, end: str, calls: dict[str, ModuleCall]) -> str | None:
+    """The block's own vector, or its one value, that multiplies the result of a branch, in any layout, and nothing
+    else.
+    """
+    own = backbone.get_submodule(block.name).named_parameters(recurse=False)
+    fitting = {id(p): name for name, p in own if p.numel() in (1, block.channels)}
+    if not fitting:
+        return None
+    stream, result = calls[block.name].source_fn, calls[end].output_fn
+    nodes = [node for node in _nodes(calls[block.name].output_fn, stream) if stream in _nodes(node, stream)]
+    taken = {node: [p for parameters in _parameter_operands(node, stream) for p in parameters] for node in nodes}
+    while result.name().startswith(('View', 'UnsafeView', 'Transpose', 'Permute')) or result is calls[end].output_fn:
+        behind = [node for node in nodes if any(fn is result for fn, _ in node.next_functions)]
+        if len(behind) != 1:
+            return None
+        result = behind[0]
+    alone = [p for p in taken[result] if sum(p in parameters for parameters in taken.values()) == 1]
+    return fitting.get(alone[0]) if result.name().startswith('Mul') and alone == taken[result] != [] else None
 
 
 def _norm_before(backbone: nn.Module, block: str, name: str, calls: dict[str, ModuleCall]) -> str | None:
@@ -272,6 +296,7 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
                     source_first,
                     source is not None and _last(source, source_first) == _last(result, first),
                     _weights(backbone, name, end, calls),
+                    _scale(backbone, block, end, calls) if attention else None,
                 )
             )
     return branches

@@ -65,6 +65,7 @@ def test_known_backbones(name):
     assert found == FOUND[name]
     assert len(branches) == len(anatomy.blocks) * len(FOUND[name])
     assert all(branch.channels == anatomy.blocks[branch.block].channels for branch in branches)
+    assert {branch.scale for branch in branches} == ({'gamma_1', 'gamma_2'} if 'beit' in name else {None})
 
 
 def test_shortcuts_with_a_projection_do_not_keep_the_shape():
@@ -121,14 +122,40 @@ class TransformerBlock(nn.Module):
         self.norm1, self.norm2 = nn.GroupNorm(1, channels), nn.GroupNorm(1, channels)
         self.attn = Attention(channels)
         self.mlp = nn.Sequential(nn.Conv2d(channels, 16, 1), nn.GELU(), nn.Conv2d(16, channels, 1))
-        self.scale1, self.scale2 = (nn.Parameter(torch.rand(channels, 1, 1)) for _ in range(2))
+        self.scale1, self.scale2 = nn.Parameter(torch.rand(channels, 1, 1)), nn.Parameter(torch.rand(channels))
 
     def forward(self, x):
         x = x + self.table
         x = x + self.position(x)
         y = self.attn(self.norm1(x).flatten(2).transpose(1, 2))
         x = x + self.scale1 * y.transpose(1, 2).unflatten(2, x.shape[2:])
-        return x + self.scale2 * self.mlp(self.norm2(x))
+        return x + self.scale2[:, None, None] * self.mlp(self.norm2(x))
+
+
+class LayerScale(nn.Module):
+    """Of C×1×1."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.rand(channels, 1, 1))
+
+    def forward(self, x):
+        return self.gamma * x
+
+
+class ScaledByModules(TransformerBlock):
+    """The same with layer scales that are modules, and a parameter that is not the branch's alone."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        self.scale1 = nn.Parameter(torch.rand(1))
+        del self.scale2
+        self.scale2 = LayerScale(channels)
+
+    def forward(self, x):
+        y = self.attn(self.norm1(x).flatten(2).transpose(1, 2)).transpose(1, 2).unflatten(2, x.shape[2:])
+        x = self.scale1 * x + self.scale1 * y
+        return x + self.scale2(self.mlp(self.norm2(x)))
 
 
 class FoldingBlock(nn.Module):
@@ -156,15 +183,17 @@ class Plain(nn.Module):
 
 
 @pytest.mark.parametrize(
-    'block, kinds, ends',
+    'block, kinds, ends, scales',
     [
-        (SelectiveBlock, ['conv'], ['.conv2']),
-        (TransformerBlock, ['attention', 'mlp'], ['.attn', '.mlp']),
-        (FoldingBlock, ['conv'], ['']),
+        (SelectiveBlock, ['conv'], ['.conv2'], [None]),
+        (TransformerBlock, ['attention', 'mlp'], ['.attn', '.mlp'], ['scale1', 'scale2']),
+        (ScaledByModules, ['attention', 'mlp'], ['.attn', '.scale2'], [None, None]),
+        (FoldingBlock, ['conv'], [''], [None]),
     ],
 )
-def test_blocks_are_told_apart_by_what_lies_around_their_layers(block, kinds, ends):
+def test_blocks_are_told_apart_by_what_lies_around_their_layers(block, kinds, ends, scales):
     backbone = Plain(block)
     branches = find_branches(backbone, find_anatomy(backbone))
     assert [b.kind for b in branches] == kinds * 2
     assert [b.end for b in branches] == [f'blocks.{i}{end}' for i in range(2) for end in ends]
+    assert [b.scale for b in branches] == scales * 2

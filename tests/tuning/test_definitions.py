@@ -241,6 +241,47 @@ def test_corrections_of_blocks_that_normalise_their_branches_pass_no_norm(method
 
 
 @pytest.mark.parametrize('method', ['adapter', 'lorand', 'mona', 'adaptformer', 'convpass'])
+def test_corrections_pass_no_layer_scale_of_a_transformer_block(method):
+    tuned, plain = build('beit', METHODS[method]), build('beit')
+    for own in (p for block in tuned.backbone.layers for p in (block.gamma_1, block.gamma_2)):
+        nn.init.uniform_(own, -0.5, 0.5)
+    plain.load_state_dict(tuned.backbone.state_dict())
+    plain.eval()
+    tuned.eval()
+    seen = []
+    tuned.backbone.layers[0].register_forward_hook(lambda module, args, output: seen.append((args[0], output)))
+    with torch.no_grad():
+        assert all(torch.equal(a, b) for a, b in zip(tuned(image()), plain(image())))
+        randomised(tuned.method)
+        tuned(image())
+        x, found = seen[-1]
+        second = tuned.method.inserted[1 if method != 'adaptformer' else 0]
+        first, block = tuned.method.inserted[0], plain.layers[0]
+
+        def on_map(module, x):
+            ones = module(x[:, :1][:, None])[:, 0]
+            return torch.cat([ones, on_grid(module, x[:, 1:], (4, 4))], 1)
+
+        def corrected(module, x, normal, r):
+            return (
+                r
+                + {
+                    'adapter': lambda: module(r),
+                    'lorand': lambda: module(r),
+                    'mona': lambda: on_map(module, x + r),
+                    'adaptformer': lambda: module(x) if module is not None else 0,
+                    'convpass': lambda: on_map(module, normal),
+                }[method]()
+            )
+
+        normal = block.norm1(x)
+        y = x + corrected(first if method != 'adaptformer' else None, x, normal, block.gamma_1 * block.attn(normal))
+        normal = block.norm2(y)
+        wanted = y + corrected(second, y, normal, block.gamma_2 * block.ffn(normal))
+    torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize('method', ['adapter', 'lorand', 'mona', 'adaptformer', 'convpass'])
 def test_places_in_a_convnext_block(method):
     tuned = build('convnext', METHODS[method])
     module = randomised(tuned.method).inserted[0]

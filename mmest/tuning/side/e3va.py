@@ -22,7 +22,8 @@ class E3VA(SideNetwork):
     Within a stage s ← s + Σ A(r) over the results r of the branches of a block, s of the block's width C, so that h + s
     is the highway. A is LoRand's adapter with two branches of rank 8 and C / 2 between the projections: the source's
     dual low-rank structure, and with the gains and shifts of the outputs the size that it gives, 1.20 M on Swin-B. In
-    blocks that are one branch, as a ResNet's, one adapter reads the block's output.
+    blocks that are one branch, as a ResNet's, one adapter reads the block's output. A layer scale that is a parameter
+    of the block (BEiT) acts behind r.
 
     The highway inherits the backbone's downsampling: s ← down(h + s) − down(h) with the backbone's own frozen layer,
     or, in backbones without one, average pooling and a linear map. Output k becomes γ_k ⊙ (f_k + s) + β_k, γ = 1 and
