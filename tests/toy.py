@@ -82,11 +82,28 @@ SHALLOW = dict(
 CONVNEXT, POST_NORM = dict(type='SmallConvNeXt'), dict(type='PostNormViT')
 # Its attention uses the weight of a layer that it never calls.
 BEIT = dict(type='mmseg.BEiT', img_size=64, embed_dims=32, num_layers=2, num_heads=2, out_indices=(0, 1))
+_TWO_STAGES = dict(
+    depth=50, base_channels=8, num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1), norm_eval=False
+)
+
+
+def _plugin(kind: str, behind: int, **arguments) -> list[dict]:
+    return [dict(cfg=dict(type=kind, **arguments), stages=(False, True), position=f'after_conv{behind}')]
+
+
+# ConvNets with a softmax in their blocks; in those of the second stage alone, where it is a plugin.
+GATED = dict(
+    resnest=dict(type='mmdet.ResNeSt', stem_channels=8, reduction_factor=4, **_TWO_STAGES),
+    gcnet=dict(type='mmdet.ResNet', plugins=_plugin('ContextBlock', 3, ratio=1 / 4), **_TWO_STAGES),
+    non_local=dict(type='mmdet.ResNet', plugins=_plugin('NonLocal2d', 2), **_TWO_STAGES),
+)
 
 
 def build(name: str, tuning: dict = None, checkpoint: str = None, **changes) -> nn.Module:
     """A backbone by itself, or wrapped if a tuning is given."""
-    cfg = ConfigDict(copy.deepcopy(dict(BACKBONES, beit=BEIT, convnext=CONVNEXT, post_norm=POST_NORM)[name]), **changes)
+    cfg = ConfigDict(
+        copy.deepcopy(dict(BACKBONES, beit=BEIT, convnext=CONVNEXT, post_norm=POST_NORM, **GATED)[name]), **changes
+    )
     if checkpoint:
         cfg['init_cfg'] = dict(type='Pretrained', checkpoint=str(checkpoint))
     return MODELS.build(cfg if tuning is None else dict(type='TunedBackbone', backbone=cfg, tuning=dict(tuning)))

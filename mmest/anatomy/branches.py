@@ -1,7 +1,8 @@
 """What the blocks of a backbone are made of: residual branches, and the weight layers in them.
 
 Like the blocks, branches are found by what they do: a branch is what the identity passes by, an attention branch is one
-that has a softmax in it. Class names and attribute names play no part.
+that has a softmax in it. A softmax between the layers of a branch, as in the gate of a ConvNet's block, makes none.
+Class names and attribute names play no part.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mmest.anatomy.blocks import Anatomy, is_norm
+from mmest.anatomy.blocks import Anatomy, Block, is_norm
 from mmest.anatomy.probe import ModuleCall, is_scaled, probe, walk_back
 
 ATTENTION, MLP, CONV = 'attention', 'mlp', 'conv'
@@ -49,6 +50,8 @@ class Branch:
         input_channels_first: the same of its input. ConvNeXt's branch takes B×C×H×W and gives B×H×W×C.
         keeps_shape: whether input and result have the same shape, but for the layout.
         weights: the weights of its layers.
+        scale: the block's own parameter by which the block multiplies the result of an attention or MLP branch (BEiT's
+            layer scale), by its name in the block, if there is one. What the identity is added to is then the product.
     """
 
     block: int
@@ -61,10 +64,15 @@ class Branch:
     input_channels_first: bool
     keeps_shape: bool
     weights: tuple[Weight, ...]
+    scale: str | None = None
+
+
+def _is_matrix(p: nn.Parameter) -> bool:
+    return p.numel() > max(p.shape, default=1)  # a layer scale of C×1×1 is none
 
 
 def _matrices(module: nn.Module) -> int:
-    return sum(p.ndim >= 2 for p in module.parameters())
+    return sum(map(_is_matrix, module.parameters()))
 
 
 def _parts(backbone: nn.Module, name: str, calls: dict[str, ModuleCall]) -> Iterator[str]:
@@ -106,17 +114,45 @@ def _identity_between(start: Any, goal: Any) -> bool:
     return goal in set(_nodes(start, goal, lambda node: any(_parameter_operands(node, goal))))
 
 
+def _way_without(weights: set[int], start: Any, goal: Any, stream: Any) -> bool:
+    """Whether a way leads from a node back to another on which none of these weights acts on the features, which come
+    from ``stream``. What is added to them or joined leaves them what they are.
+    """
+
+    def stops(node: Any) -> bool:
+        if node is stream or node.name().startswith(('AddBackward', 'CatBackward')):
+            return node is stream
+        return any(weights & parameters for parameters in _parameter_operands(node, stream))
+
+    return goal in _nodes(start, goal, stops)
+
+
 def _has_attention(result: ModuleCall, source: Any) -> bool:
     return any(
         'Softmax' in node.name() or 'ScaledDotProduct' in node.name() for node in _nodes(result.output_fn, source)
     )
 
 
-def _deepest_inside(name: str, calls: dict[str, ModuleCall], stream: Any) -> str | None:
+def _is_channels_first(x: Tensor | None, channels: int, image: tuple[int, int]) -> bool:
+    if x is None or x.ndim != 4 or not is_scaled(x.shape[2:], image):
+        return False
+    return x.shape[1] == channels or x.shape[3] != channels  # the input of a block may have other channels
+
+
+def _last(x: Tensor, first: bool) -> tuple[int, ...]:
+    """The shape with channels last."""
+    return (x.shape[0], *x.shape[2:], x.shape[1]) if first else tuple(x.shape)
+
+
+def _has_channels(x: Tensor, channels: int, image: tuple[int, int]) -> bool:
+    return _last(x, _is_channels_first(x, channels, image))[-1] == channels
+
+
+def _deepest_inside(block: Block, name: str, calls: dict[str, ModuleCall], image: tuple[int, int]) -> str | None:
     """The module inside a branch that has the most parameters between the identity and its output of the branch's size,
     the last of them if several have.
     """
-    size = calls[name].output.numel()
+    stream, size = calls[block.name].source_fn, calls[name].output.numel()
     found = [
         (len(walk_back(call.output_fn, (stream,))[1]), i, other)
         for i, (other, call) in enumerate(calls.items())
@@ -124,20 +160,20 @@ def _deepest_inside(name: str, calls: dict[str, ModuleCall], stream: Any) -> str
         and call.times == 1
         and call.output is not None
         and call.output.numel() == size
+        and _has_channels(call.output, block.channels, image)
         and not _identity_between(call.output_fn, stream)
     ]
     return max(found)[2] if found else None
 
 
-def _end(backbone: nn.Module, block: str, name: str, calls: dict[str, ModuleCall]) -> str:
+def _end(backbone: nn.Module, block: Block, name: str, calls: dict[str, ModuleCall], image: tuple[int, int]) -> str:
     """The module whose output is the result of a branch, before anything is added to it: inside the branch, if it adds
     the identity by itself, else the branch, followed through layer scale, dropout, drop path and, in blocks that
     normalise what a branch gives (Swin V2), that norm.
     """
-    stream = calls[block].source_fn
-    if name == block or _identity_between(calls[name].output_fn, stream):
-        return _deepest_inside(name, calls, stream) or name
-    end, parts = name, [part for part in _parts(backbone, block, calls) if calls[part].times == 1]
+    if name == block.name or _identity_between(calls[name].output_fn, calls[block.name].source_fn):
+        return _deepest_inside(block, name, calls, image) or name
+    end, parts = name, [part for part in _parts(backbone, block.name, calls) if calls[part].times == 1]
     while True:
         behind = [
             part
@@ -148,6 +184,48 @@ def _end(backbone: nn.Module, block: str, name: str, calls: dict[str, ModuleCall
             return end
         end = behind[0]
         parts.remove(end)
+
+
+def _own_branches(
+    backbone: nn.Module, block: Block, calls: dict[str, ModuleCall], image: tuple[int, int]
+) -> dict[str, str]:
+    """The parts of a block that are branches of their own, each with its end, if it is a transformer's. A part with
+    another layer of the block in front of it or behind it, or with other channels, lies inside a branch.
+    """
+    called, whole = set(_parts(backbone, block.name, calls)), calls[block.name]
+    parts = [name for name in calls if name in called and _matrices(backbone.get_submodule(name)) >= 2]
+    held = {id(p) for name in parts for p in backbone.get_submodule(name).parameters()}
+    others = {id(p) for p in backbone.get_submodule(block.name).parameters() if _is_matrix(p)} - held
+    found = {}
+    for name in parts:
+        end = _end(backbone, block, name, calls, image)
+        if (
+            _has_channels(calls[end].output, block.channels, image)
+            and _way_without(others, calls[name].source_fn, whole.source_fn, whole.source_fn)
+            and _way_without(others, whole.output_fn, calls[end].output_fn, whole.source_fn)
+        ):
+            found[name] = end
+    return found
+
+
+def _scale(backbone: nn.Module, block: Block, end: str, calls: dict[str, ModuleCall]) -> str | None:
+    """The block's own vector, or its one value, that multiplies the result of a branch, in any layout, and nothing
+    else.
+    """
+    own = backbone.get_submodule(block.name).named_parameters(recurse=False)
+    fitting = {id(p): name for name, p in own if p.numel() in (1, block.channels)}
+    if not fitting:
+        return None
+    stream, result = calls[block.name].source_fn, calls[end].output_fn
+    nodes = [node for node in _nodes(calls[block.name].output_fn, stream) if stream in _nodes(node, stream)]
+    taken = {node: [p for parameters in _parameter_operands(node, stream) for p in parameters] for node in nodes}
+    while result.name().startswith(('View', 'UnsafeView', 'Transpose', 'Permute')) or result is calls[end].output_fn:
+        behind = [node for node in nodes if any(fn is result for fn, _ in node.next_functions)]
+        if len(behind) != 1:
+            return None
+        result = behind[0]
+    alone = [p for p in taken[result] if sum(p in parameters for parameters in taken.values()) == 1]
+    return fitting.get(alone[0]) if result.name().startswith('Mul') and alone == taken[result] != [] else None
 
 
 def _norm_before(backbone: nn.Module, block: str, name: str, calls: dict[str, ModuleCall]) -> str | None:
@@ -187,17 +265,6 @@ def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCa
     return tuple(weights)
 
 
-def _is_channels_first(x: Tensor | None, channels: int, image: tuple[int, int]) -> bool:
-    if x is None or x.ndim != 4 or not is_scaled(x.shape[2:], image):
-        return False
-    return x.shape[1] == channels or x.shape[3] != channels  # the input of a block may have other channels
-
-
-def _last(x: Tensor, first: bool) -> tuple[int, ...]:
-    """The shape with channels last."""
-    return (x.shape[0], *x.shape[2:], x.shape[1]) if first else tuple(x.shape)
-
-
 def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
     """The residual branches of all blocks that feed an output, in the order in which they run.
 
@@ -209,13 +276,12 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
     calls, _, image, _ = probe(backbone, names)
     branches: list[Branch] = []
     for i, block in enumerate(used):
-        called = set(_parts(backbone, block.name, calls))
-        parts = [name for name in calls if name in called and _matrices(backbone.get_submodule(name)) >= 2]
-        ends = {name: _end(backbone, block.name, name, calls) for name in parts}
-        attention = [name for name in parts if _has_attention(calls[ends[name]], calls[name].source_fn)]
-        for name in parts if attention else [block.name]:
+        ends = _own_branches(backbone, block, calls, image)
+        attention = [name for name, end in ends.items() if _has_attention(calls[end], calls[name].source_fn)]
+        if not attention:
+            ends = {block.name: _end(backbone, block, block.name, calls, image)}
+        for name, end in ends.items():
             kind = CONV if not attention else ATTENTION if name in attention else MLP
-            end = ends.get(name) or _end(backbone, block.name, name, calls)
             source, result = calls[name].source, calls[end].output
             first, source_first = (_is_channels_first(x, block.channels, image) for x in (result, source))
             branches.append(
@@ -230,6 +296,7 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
                     source_first,
                     source is not None and _last(source, source_first) == _last(result, first),
                     _weights(backbone, name, end, calls),
+                    _scale(backbone, block, end, calls) if attention else None,
                 )
             )
     return branches

@@ -1,7 +1,7 @@
 """What methods have in common that put small modules into the blocks of a backbone."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -13,16 +13,20 @@ from mmest.anatomy.blocks import Block, find_anatomy, token_grid
 from mmest.anatomy.branches import CONV, Branch, find_branches
 from mmest.anatomy.probe import first_tensor, spatial_shape
 from mmest.tuning.base import TuningMethod
+from mmest.tuning.substitution import Place, own_tensors, with_tensors
 
 
 class _BlockRun:
-    """One run of one block: height and width of the image and of the grid that the block was given, and inputs that
-    are held for later.
+    """One run of one block: height and width of the image and of the grid that the block was given, the scales of its
+    branches, and inputs that are held for later.
     """
 
-    def __init__(self, image: tuple[int, int] | None, hw: tuple[int, int] | None) -> None:
+    def __init__(
+        self, image: tuple[int, int] | None, hw: tuple[int, int] | None, scales: Mapping[str, Tensor | None]
+    ) -> None:
         self.image = image
         self.hw = hw
+        self.scales = scales
         self.held: dict[int, Tensor] = {}
 
 
@@ -33,6 +37,9 @@ _block: ContextVar[_BlockRun | None] = ContextVar('mmest_block', default=None)
 
 class InsertedMethod(TuningMethod):
     """Adds corrections to the branches of the blocks, by forward hooks; no module of the backbone is replaced.
+
+    Where a block multiplies the result of attention or MLP by a parameter of its own (layer scale), that is done here,
+    in front of the corrections, and the block multiplies by ones.
 
     A subclass calls :meth:`in_series`, :meth:`on_stream` or :meth:`in_parallel` for the branches it wants, with a
     module that maps channels-last features (…×C) to a correction of the same shape. A module with ``spatial = True`` is
@@ -54,12 +61,16 @@ class InsertedMethod(TuningMethod):
         self._blocks = anatomy.blocks
         self._probe_image = anatomy.image
         self.hook_around(backbone, '', InsertedMethod._run_backbone)
+        for branch in self.branches:
+            if branch.scale:
+                self.hook_after(backbone, branch.end, InsertedMethod._scale_result, branch)
         for i in sorted({branch.block for branch in self.branches}):
             name = anatomy.blocks[i].name
+            scales = {b.scale: Place('', b.scale) for b in self.branches if b.block == i and b.scale}
             recomputing = [m for m in backbone.get_submodule(name).modules() if getattr(m, 'with_cp', False)]
             for module in recomputing:  # the block is recomputed as a whole instead, with what its corrections need
                 module.with_cp = False  # type: ignore[assignment]
-            self.hook_around(backbone, name, InsertedMethod._run_block, bool(recomputing))
+            self.hook_around(backbone, name, InsertedMethod._run_block, bool(recomputing), scales)
 
     def in_series(self, backbone: nn.Module, branch: Branch, module: nn.Module) -> None:
         """Result r of the branch becomes r + module(r): before the identity is added, as in Houlsby et al."""
@@ -98,11 +109,15 @@ class InsertedMethod(TuningMethod):
         finally:
             _image.reset(token)
 
-    def _run_block(self, recompute: bool, inner: Callable, block: nn.Module, *args, **kwargs) -> Any:
-        image = _image.get()
+    def _run_block(
+        self, recompute: bool, scales: dict[str, Place], inner: Callable, block: nn.Module, *args, **kwargs
+    ) -> Any:
+        image, own = _image.get(), own_tensors(block, scales)
+        if own:
+            block = with_tensors(block, scales, {name: torch.ones_like(scale) for name, scale in own.items()})
 
         def run(*args, **kwargs) -> Any:
-            token = _block.set(_BlockRun(image, spatial_shape(args, kwargs)))
+            token = _block.set(_BlockRun(image, spatial_shape(args, kwargs), own))
             try:
                 return inner(block, *args, **kwargs)
             finally:
@@ -115,6 +130,12 @@ class InsertedMethod(TuningMethod):
     def _hold_input(self, i: int, inner: Callable, module, *args, **kwargs) -> Any:
         self._block_run().held[i] = first_tensor((*args, *kwargs.values()))
         return inner(module, *args, **kwargs)
+
+    def _scale_result(self, branch: Branch, module, args, kwargs, output: Any) -> Any:
+        result, scale = first_tensor(output), self._block_run().scales[branch.scale].flatten()
+        if branch.channels_first and result.ndim == 4:
+            scale = scale[:, None, None]
+        return self._replacing_first(output, scale * result)
 
     def _correct_block(self, i: int, branch: Branch, inner: Callable, block, *args, **kwargs) -> Any:
         output = inner(block, *args, **kwargs)  # of its input's layout, as the identity is added
@@ -143,11 +164,14 @@ class InsertedMethod(TuningMethod):
             )
         return run
 
-    @staticmethod
-    def _with_first(output: Any, correction: Tensor) -> Any:
+    @classmethod
+    def _with_first(cls, output: Any, correction: Tensor) -> Any:
         """An output whose first tensor is corrected and keeps its type."""
         result = first_tensor(output)
-        result = result + correction.to(result.dtype)
+        return cls._replacing_first(output, result + correction.to(result.dtype))
+
+    @staticmethod
+    def _replacing_first(output: Any, result: Tensor) -> Any:
         return (result, *output[1:]) if isinstance(output, (tuple, list)) else result
 
     def _correction(self, i: int, branch: Branch, x: Tensor, first: bool, result_first: bool) -> Tensor:

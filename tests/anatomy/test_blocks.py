@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.registry import MODELS
 from torch import nn
+from toy import GATED
 
 from mmest.anatomy.blocks import find_anatomy
 
@@ -68,6 +69,9 @@ KNOWN = {
         ('layers.3.2',),
     ),
     'regnet': (dict(type='RegNet', arch='regnetx_400mf'), [1, 2, 7, 12], [0, 2, 9, 21], ()),
+    'resnest': (GATED['resnest'], [3, 4], [2, 6], ()),
+    'gcnet': (GATED['gcnet'], [3, 4], [2, 6], ()),
+    'non-local': (GATED['non_local'], [3, 4], [2, 6], ()),
     'mscan': (
         dict(type='mmseg.MSCAN', embed_dims=[8, 16, 24, 32], depths=[1, 1, 2, 1]),
         [1, 1, 2, 1],

@@ -83,6 +83,30 @@ def test_blocks_that_cannot_be_found_or_reached(method, backbone, sentence):
         tuned(backbone, method)
 
 
+# A layer behind the last block of a stage changes the channels.
+PROJECTED = {
+    'cspdarknet': dict(type='CSPDarknet', widen_factor=0.125, deepen_factor=0.33),
+    'cspnext': dict(type='CSPNeXt', widen_factor=0.125, deepen_factor=0.33),
+    'mobilenet v2': dict(type='MobileNetV2', widen_factor=0.25),
+    'efficientnet': dict(type='EfficientNet', arch='b0', out_indices=(4, 6)),
+}
+
+
+@pytest.mark.parametrize('method', ['DTL', 'E3VA'])
+@pytest.mark.parametrize('name', PROJECTED)
+def test_outputs_of_other_channels_than_their_block(name, method):
+    with pytest.raises(ValueError, match=r'output \d of \w+ has \d+ channels and block ".+", .* such as EST or LST'):
+        tuned(PROJECTED[name], method)
+
+
+@pytest.mark.parametrize('method', ['EST', 'LST'])
+@pytest.mark.parametrize('name', PROJECTED)
+def test_methods_that_project_their_state_take_them(name, method):
+    model = tuned(PROJECTED[name], method).train()
+    sum(f.sum() for f in model(torch.rand(2, 3, 64, 64))).backward()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
+
+
 class Widening(torch.nn.Module):
     """A block that changes the number of channels."""
 

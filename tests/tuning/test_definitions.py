@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import nn
-from toy import BACKBONES, METHODS, build, image
+from toy import BACKBONES, GATED, METHODS, build, image
 
 from mmest.anatomy.blocks import find_anatomy
 from mmest.anatomy.branches import find_branches
@@ -241,6 +241,47 @@ def test_corrections_of_blocks_that_normalise_their_branches_pass_no_norm(method
 
 
 @pytest.mark.parametrize('method', ['adapter', 'lorand', 'mona', 'adaptformer', 'convpass'])
+def test_corrections_pass_no_layer_scale_of_a_transformer_block(method):
+    tuned, plain = build('beit', METHODS[method]), build('beit')
+    for own in (p for block in tuned.backbone.layers for p in (block.gamma_1, block.gamma_2)):
+        nn.init.uniform_(own, -0.5, 0.5)
+    plain.load_state_dict(tuned.backbone.state_dict())
+    plain.eval()
+    tuned.eval()
+    seen = []
+    tuned.backbone.layers[0].register_forward_hook(lambda module, args, output: seen.append((args[0], output)))
+    with torch.no_grad():
+        assert all(torch.equal(a, b) for a, b in zip(tuned(image()), plain(image())))
+        randomised(tuned.method)
+        tuned(image())
+        x, found = seen[-1]
+        second = tuned.method.inserted[1 if method != 'adaptformer' else 0]
+        first, block = tuned.method.inserted[0], plain.layers[0]
+
+        def on_map(module, x):
+            ones = module(x[:, :1][:, None])[:, 0]
+            return torch.cat([ones, on_grid(module, x[:, 1:], (4, 4))], 1)
+
+        def corrected(module, x, normal, r):
+            return (
+                r
+                + {
+                    'adapter': lambda: module(r),
+                    'lorand': lambda: module(r),
+                    'mona': lambda: on_map(module, x + r),
+                    'adaptformer': lambda: module(x) if module is not None else 0,
+                    'convpass': lambda: on_map(module, normal),
+                }[method]()
+            )
+
+        normal = block.norm1(x)
+        y = x + corrected(first if method != 'adaptformer' else None, x, normal, block.gamma_1 * block.attn(normal))
+        normal = block.norm2(y)
+        wanted = y + corrected(second, y, normal, block.gamma_2 * block.ffn(normal))
+    torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize('method', ['adapter', 'lorand', 'mona', 'adaptformer', 'convpass'])
 def test_places_in_a_convnext_block(method):
     tuned = build('convnext', METHODS[method])
     module = randomised(tuned.method).inserted[0]
@@ -386,6 +427,23 @@ def test_targets_of_lora():
         ValueError, match=r"targets \['qkv'\] match no layer in the blocks of ResNet.*conv1, conv2, conv3"
     ):
         names('resnet', targets=['qkv'])
+
+
+@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('name', GATED)
+def test_blocks_with_a_gate_are_tuned_as_those_of_a_resnet(name, method):
+    tuned, plain = build(name, METHODS[method]).eval(), build(name)
+    plain.load_state_dict(tuned.backbone.state_dict())
+    plain.eval()  # ResNet returns None from it
+    with torch.no_grad():
+        assert all(torch.equal(a, b) for a, b in zip(tuned(image()), plain(image())))
+    if method in ('lora', 'steered_est'):
+        convolutions = {f'{block.name}.conv{i}.weight' for block in find_anatomy(plain).blocks for i in (1, 3)}
+        assert convolutions <= set(tuned.method._names)
+    features = tuned.train()(image())
+    if method != 'frozen':
+        sum((f * torch.rand_like(f)).sum() for f in features).backward()
+    assert all(p.grad is not None for p in tuned.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize('method', ['adapter', 'adaptformer', 'mona', 'lora', 'ssf'])

@@ -35,7 +35,8 @@ class DTL(SideNetwork):
         lr_mult: factor on the learning rate of the side network.
 
     Raises:
-        ValueError: the blocks of the backbone cannot be found, or their resolution rises.
+        ValueError: the blocks of the backbone cannot be found, their resolution rises, or an output has other channels
+            than the block that feeds it.
     """
 
     acts_on = 'beside the backbone'
@@ -43,6 +44,7 @@ class DTL(SideNetwork):
 
     def __init__(self, backbone: nn.Module, rank: int = 4, kernel_size: KernelSize = 5, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, 'block', lr_mult)
+        self.refuse_other_channels(type(backbone).__name__)
         last = {self.tapped[source].stage: source for source in sorted(self.sources)}
         # Blocks behind the last output of their stage reach no output.
         self._used = [block.stage in last and i <= last[block.stage] for i, block in enumerate(self.tapped)]

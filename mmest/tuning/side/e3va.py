@@ -22,7 +22,8 @@ class E3VA(SideNetwork):
     Within a stage s ← s + Σ A(r) over the results r of the branches of a block, s of the block's width C, so that h + s
     is the highway. A is LoRand's adapter with two branches of rank 8 and C / 2 between the projections: the source's
     dual low-rank structure, and with the gains and shifts of the outputs the size that it gives, 1.20 M on Swin-B. In
-    blocks that are one branch, as a ResNet's, one adapter reads the block's output.
+    blocks that are one branch, as a ResNet's, one adapter reads the block's output. A layer scale that is a parameter
+    of the block (BEiT) acts behind r.
 
     The highway inherits the backbone's downsampling: s ← down(h + s) − down(h) with the backbone's own frozen layer,
     or, in backbones without one, average pooling and a linear map. Output k becomes γ_k ⊙ (f_k + s) + β_k, γ = 1 and
@@ -38,7 +39,8 @@ class E3VA(SideNetwork):
         lr_mult: factor on the learning rate of the side network.
 
     Raises:
-        ValueError: the blocks of the backbone cannot be found, or their resolution rises.
+        ValueError: the blocks of the backbone cannot be found, their resolution rises, or an output has other channels
+            than the block that feeds it.
     """
 
     acts_on = 'beside the backbone'
@@ -49,6 +51,7 @@ class E3VA(SideNetwork):
         self, backbone: nn.Module, rank: int = 8, reduction: int = 2, branches: int = 2, lr_mult: float = 1.0
     ) -> None:
         super().__init__(backbone, 'block', lr_mult)
+        self.refuse_other_channels(type(backbone).__name__)
         anatomy = find_anatomy(backbone)
         found = find_branches(backbone, anatomy)
         self._branches = [[branch for branch in found if branch.block == i] for i in self.tapped_blocks]

@@ -136,6 +136,21 @@ class SideNetwork(TuningMethod):
                     'Full, Partial or Frozen.'
                 )
 
+    def refuse_other_channels(self, kind: str) -> None:
+        """Raise if an output has not the channels of the block that feeds it, for networks whose state has these.
+
+        Raises:
+            ValueError: naming the first such output.
+        """
+        for k, (output, source) in enumerate(zip(self.outputs, self.sources)):
+            block = self.tapped[source]
+            if output.channels != block.channels:
+                raise ValueError(
+                    f'{type(self).__name__} adds a state of the width of the blocks to the outputs, but output {k} of '
+                    f'{kind} has {output.channels} channels and block "{block.name}", which feeds it, has '
+                    f'{block.channels}. Use a method that projects its state to the outputs, such as EST or LST.'
+                )
+
     def stride_of(self, i: int) -> int:
         """Stride of tap i."""
         return round(self.anatomy.image[0] / self.tapped[i].size[0])
