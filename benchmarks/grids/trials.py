@@ -3,7 +3,7 @@
 # has no say in what EST is. Segmentors see each view about once, as many steps as in the accuracy grid.
 # Parts that EST no longer has, because they did not help, are gone from here too: "late", every output's own linear map
 # of the last state; "mix", self-attention over the last state; "stem", a first state from the image; "readout", a
-# linear map of all taps in every output.
+# linear map of all taps in every output; "detail", the image at a fine stride in the first output.
 changes = {
     '': {},
     'with kernel 3': dict(kernel_size=3),
@@ -13,7 +13,6 @@ changes = {
     'with kernel 1': dict(kernel_size=1),
     'with kernel 11': dict(kernel_size=11),
     'with reduction 6 and taps 2': dict(reduction=6, taps=2),
-    'with detail': dict(detail=True),
     'with one adapter': dict(ratios=[2]),
     'with scalar gate': dict(gate='scalar'),
 }

@@ -178,7 +178,7 @@ def test_models_of_other_precisions_train_and_predict(method, dtype):
 def test_images_of_other_channels():
     module = nn.Sequential(nn.Conv2d(5, 3, 1), EXAMPLE['Backbone']())
     x = torch.cat([image(), image()[:, :2]], 1)
-    for method, knobs in (('EST', dict(detail=True)), ('SideTuning', dict(width=20))):
+    for method, knobs in (('EST', {}), ('SideTuning', dict(width=20))):
         tuned = mmest.tune(copy.deepcopy(module), method, **knobs)
         assert len(tuned(x)) == 2
 

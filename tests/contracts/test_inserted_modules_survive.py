@@ -127,7 +127,7 @@ def test_recomputed_blocks_of_two_passes_give_the_same_gradients(name, method):
 @every_kind
 @every_method
 def test_outputs_under_autocast_are_of_the_type_of_the_plain_backbone(name, method):
-    tuned = tuned_model(name, method, dict(output_norms=True) if method == 'est' else {}).eval()
+    tuned = tuned_model(name, method).eval()
     with torch.autocast('cpu', torch.bfloat16), torch.no_grad():
         wanted = [f.dtype for f in build(name).to(torch.float32)(image())]
         assert [f.dtype for f in tuned(image())] == wanted

@@ -9,7 +9,7 @@ from mmest.engine.optim import TrainableOptimWrapperConstructor
 
 CASES = {
     **METHODS,
-    'est with output norms': dict(type='EST', output_norms=True, gate='scalar'),
+    'est with scalar gates': dict(type='EST', gate='scalar'),
     'est with channel gates': dict(type='EST', gate='channel'),
 }
 PARAMWISE = (

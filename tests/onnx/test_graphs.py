@@ -88,14 +88,14 @@ def exported(request, tmp_path_factory):
 
 @pytest.fixture(
     scope='module',
-    params=[('segmentation', VIT, dict(detail=True)), ('detection', RESNET, {})],
-    ids=['segmentation-vit-detail', 'detection-resnet'],
+    params=[('segmentation', VIT), ('detection', RESNET)],
+    ids=['segmentation-vit', 'detection-resnet'],
 )
 def dynamic(request, tmp_path_factory):
     """The task, a checkpoint of EST, and its graph of dynamic size."""
-    task, backbone, knobs = request.param
+    task, backbone = request.param
     folder = tmp_path_factory.mktemp('dynamic')
-    checkpoint = write_model(folder / 'model.pth', task, dict(METHODS['est'], **knobs), backbone=backbone)
+    checkpoint = write_model(folder / 'model.pth', task, METHODS['est'], backbone=backbone)
     made = export_onnx(checkpoint, folder / 'model.onnx', dynamic=True)
     assert made.multiple == 32 and made.error < 1e-4 and '64×64' in made.compared and '64×96' in made.compared
     return task, checkpoint, folder / 'model.onnx'

@@ -16,7 +16,6 @@ from mmest.anatomy.taps import Tap
 from mmest.registry import TUNINGS
 from mmest.tuning.depthwise import DepthwiseConv2d
 from mmest.tuning.knobs import KernelSize, Ratios
-from mmest.tuning.side.detail import Detail
 from mmest.tuning.side.network import ExpandingSideNetwork
 from mmest.tuning.side.run_again import run_again
 from mmest.tuning.side.tap_norm import TapNorm, taken_in_at_once
@@ -124,8 +123,6 @@ class EST(ExpandingSideNetwork):
     """Efficient Side-Tuning: EST Blocks beside a frozen backbone read its blocks and correct its outputs.
 
     Output k becomes p_k = f_k + U_k LN(s) with U_k zero at the start, so training begins at the pretrained features.
-    With ``output_norms`` it is γ_k ⊙ f_k + β_k + U_k LN(s), γ = 1 and β = 0 at the start, which is what training the
-    norm layer in front of the output would be.
 
     Args:
         backbone: the backbone, of any kind whose blocks can be found.
@@ -142,8 +139,6 @@ class EST(ExpandingSideNetwork):
             the few large channels of a pretrained transformer hide the others; ``layer``: each position by those over
             its channels.
         state_norm: the LN of what corrects an output; False: the state as it is.
-        output_norms: train a scale and a shift of each output; costs one map of the output's size.
-        detail: the first output also gets the image, through :class:`mmest.tuning.side.detail.Detail`.
         recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.
             False: keep what it made.
         lr_mult: factor on the learning rate of the side network.
@@ -171,8 +166,6 @@ class EST(ExpandingSideNetwork):
         narrow_taps: bool = True,
         tap_norm: str = 'batch',
         state_norm: bool = True,
-        output_norms: bool = False,
-        detail: bool = False,
         recompute: bool = True,
         lr_mult: float = 1.0,
     ) -> None:
@@ -183,10 +176,6 @@ class EST(ExpandingSideNetwork):
         self.tap_norms = None
         if tap_norm == 'batch':
             self.tap_norms = nn.ModuleList(TapNorm(block.channels, self.taps_drift) for block in self.tapped)
-        self.scales = self.shifts = None
-        if output_norms:
-            self.scales = nn.ParameterList(nn.Parameter(torch.ones(o.channels, 1, 1)) for o in self.outputs)
-            self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(o.channels, 1, 1)) for o in self.outputs)
         widths = [
             _multiple(min(WIDTH, block.width / 2) if reduction is None else block.width / reduction)
             for block in self.tapped
@@ -196,19 +185,10 @@ class EST(ExpandingSideNetwork):
             for i, (block, width) in enumerate(zip(self.tapped, widths))
         )
         self.build_state(widths)
-        self.detail = None
-        if detail:
-            stride = self.stride_of(self.sources[0])
-            self.detail = Detail(self.outputs[0].channels, stride, self.anatomy.image_channels)
 
     def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
-        # Before the rest, so that its backward pass, in which its maps are made again, comes last.
-        fine = None if self.detail is None else self.detail(image, tuple(features[0].shape[-2:]))
         with taken_in_at_once(self.tap_norms or ()):
-            outputs = super().forward(features, taps, image)
-        if fine is not None:
-            outputs[0] = outputs[0] + fine
-        return outputs
+            return super().forward(features, taps, image)
 
     def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
         # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
@@ -222,8 +202,6 @@ class EST(ExpandingSideNetwork):
         return block(h, state)
 
     def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
-        if self.scales is not None:
-            feature = feature * self.scales[k] + self.shifts[k]
         if self.state_norm:
             state = F.layer_norm(state, state.shape[-1:])
         return super().correct(k, feature, state)

@@ -151,10 +151,6 @@ class SideNetwork(TuningMethod):
                     f'{block.channels}. Use a method that projects its state to the outputs, such as EST or LST.'
                 )
 
-    def stride_of(self, i: int) -> int:
-        """Stride of tap i."""
-        return round(self.anatomy.image[0] / self.tapped[i].size[0])
-
     def starts_stage(self, i: int) -> bool:
         """Whether tap i is the first of a stage other than the first."""
         return i > 0 and self.tapped[i].stage != self.tapped[i - 1].stage
