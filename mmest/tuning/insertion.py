@@ -21,9 +21,7 @@ class _BlockRun:
     branches, and inputs that are held for later.
     """
 
-    def __init__(
-        self, image: tuple[int, int] | None, hw: tuple[int, int] | None, scales: Mapping[str, Tensor | None]
-    ) -> None:
+    def __init__(self, image: tuple[int, int] | None, hw: tuple[int, int] | None, scales: Mapping[str, Tensor]) -> None:
         self.image = image
         self.hw = hw
         self.scales = scales
@@ -63,7 +61,7 @@ class InsertedMethod(TuningMethod):
         self.hook_around(backbone, '', InsertedMethod._run_backbone)
         for branch in self.branches:
             if branch.scale:
-                self.hook_after(backbone, branch.end, InsertedMethod._scale_result, branch)
+                self.hook_after(backbone, branch.end, InsertedMethod._scale_result, branch.scale, branch.channels_first)
         for i in sorted({branch.block for branch in self.branches}):
             name = anatomy.blocks[i].name
             scales = {b.scale: Place('', b.scale) for b in self.branches if b.block == i and b.scale}
@@ -112,7 +110,8 @@ class InsertedMethod(TuningMethod):
     def _run_block(
         self, recompute: bool, scales: dict[str, Place], inner: Callable, block: nn.Module, *args, **kwargs
     ) -> Any:
-        image, own = _image.get(), own_tensors(block, scales)
+        image = _image.get()
+        own = {name: scale for name, scale in own_tensors(block, scales).items() if scale is not None}
         if own:
             block = with_tensors(block, scales, {name: torch.ones_like(scale) for name, scale in own.items()})
 
@@ -131,9 +130,9 @@ class InsertedMethod(TuningMethod):
         self._block_run().held[i] = first_tensor((*args, *kwargs.values()))
         return inner(module, *args, **kwargs)
 
-    def _scale_result(self, branch: Branch, module, args, kwargs, output: Any) -> Any:
-        result, scale = first_tensor(output), self._block_run().scales[branch.scale].flatten()
-        if branch.channels_first and result.ndim == 4:
+    def _scale_result(self, name: str, channels_first: bool, module, args, kwargs, output: Any) -> Any:
+        result, scale = first_tensor(output), self._block_run().scales[name].flatten()
+        if channels_first and result.ndim == 4:
             scale = scale[:, None, None]
         return self._replacing_first(output, scale * result)
 
