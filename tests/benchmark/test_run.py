@@ -16,6 +16,7 @@ from rich.console import Console
 from mmest.benchmark import claims, run
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.config_text import config_text
+from mmest.benchmark.training import chosen_factor
 from mmest.benchmark.training_step import largest_batch, measure_time
 from mmest.configs import configs_root
 
@@ -178,6 +179,37 @@ def test_a_widened_sweep_runs_the_new_rate_alone(tmp_path, processes):
     assert run_all(cells, tmp_path) == []
     assert log == [('start', 'x10'), ('end', 'x10')]
     assert not list((tmp_path / 'out').glob('*.claim'))
+
+
+@pytest.mark.parametrize('score, ran', [(0.9, ['x3', 'score']), (0.4, ['x3'])])
+def test_a_rate_whose_run_failed_is_chosen_from_when_it_has_its_score(tmp_path, processes, score, ran):
+    process, log = processes
+    sweep = dict(factors=[1, 3], held_out=0.2, cells=['x1', 'x3'])
+    cells = [Cell(f'x{factor}', request(kind='sweep', factor=factor, held_out=0.2)) for factor in sweep['factors']]
+    cells.append(Cell('score', request(kind='accuracy', sweep=sweep)))
+    scores = dict(x1=0.5)
+
+    def does(cell, path):
+        path.parent.mkdir(exist_ok=True)
+        if cell.name == 'score':
+            found = chosen_factor(cell.request, path.parent)
+        elif cell.name in scores:
+            found = dict(metrics={'coco/bbox_mAP': scores[cell.name]})
+        else:
+            found = dict(failed=True, error=['killed'])
+        path.write_text(json.dumps({**cell.request, 'failed': False, **found}))
+
+    process.does = staticmethod(does)
+    assert run_all(cells, tmp_path) == ['x3']
+    scores['x3'] = score
+    log.clear()
+    assert run_all(cells, tmp_path) == []
+    assert [name for what, name in log if what == 'start'] == ran
+    record = json.loads((tmp_path / 'out' / 'score.json').read_text())
+    assert record['sweep_scores'] == {'1': 50.0, '3': 100 * score}
+    assert record['factor'] == (3 if score > 0.5 else 1)
+    log.clear()
+    assert run_all(cells, tmp_path) == [] and not log
 
 
 def test_a_cell_that_another_runner_has_is_left_to_it(tmp_path, processes):

@@ -12,7 +12,7 @@ import pytest
 from mmengine.config import Config
 
 from mmest.benchmark.tables.care import unequal_care
-from mmest.benchmark.tables.comparison import attribution, comparison
+from mmest.benchmark.tables.comparison import attribution, comparison, training_details
 from mmest.benchmark.tables.figures import pareto_front
 from mmest.benchmark.tables.overview import (
     accuracy_overviews,
@@ -329,6 +329,20 @@ def test_unequal_care_is_said(folder):
     [line] = unequal_care(read_results([folder]))
     assert 'the best rate of est lies at the edge of its sweep: widen it' in line
     assert 'rates differ: full 1, lora 1, est 2' in line
+
+
+def test_a_rate_without_a_score_counts_as_none_that_was_tried(folder):
+    sweep = dict(factors=[0.3, 1, 3, 10], seeds=[0, 1], cells=list('abcdefgh'))
+    scores = {'10': None, '0.3': 30.0, '1': 40.0, '3': None}
+    swept = dict(factor=1.0, sweep_scores=scores, sweep=sweep)
+    for seed in (0, 1):
+        (folder / f'sea_est_{seed}.json').write_text(json.dumps(training('sea', 'est', seed, 0.5, **swept)))
+    [line] = unequal_care(read_results([folder]))
+    assert 'the best rate of est lies at the edge of its sweep: widen it' in line
+    assert 'rates differ: full 1, lora 1, est 4' in line
+    rows = by_method(training_details(read_results([folder]), 'net_small', 'sea'))
+    assert rows['est']['swept'] == '×1 of 0.3, 1, failed 3, 10, at the edge: widen, 2 seeds each'
+    assert rows['full']['swept'] == 'no'
 
 
 def test_trials_are_no_results(folder):
