@@ -377,6 +377,8 @@ def test_the_form_of_a_paper(tmp_path):
     assert list(rows) == ['full', 'est', 'full, published (literature, origin not traced)']
     assert float(rows['est']['DIOR, AP50 (faster-rcnn) mean']) == pytest.approx(87)
     assert float(rows['est']['memory of full']) == 0.25
+    details = by_method(training_details(read_results([tmp_path]), 'faster-rcnn_swin-b', 'dior'))
+    assert float(details['est']['AP50 mean']) == pytest.approx(87)
     published = list(rows.values())[2]
     assert published['Potsdam, clutter ignored, mIoU (upernet) mean'] == '88.36'
     assert not published['DIOR, AP50 (faster-rcnn) mean']
