@@ -173,10 +173,19 @@ class _Grid:
         self.progress.update(self.bar, description=f'{names[0] if names else ""}{more}')
 
     def _renew(self) -> None:
-        for job in self.running:
+        for job in list(self.running):
             if time.monotonic() - job.renewed > claims.RENEW:
                 job.renewed = time.monotonic()
-                claims.renew(job.path)
+                if not claims.renew(job.path):
+                    self._leave(job)
+
+    def _leave(self, job: _Job) -> None:
+        """Leave a cell to the runner that has taken it over; it waits for that one's record."""
+        job.process.terminate()
+        job.process.join()
+        self.running.remove(job)
+        self.waiting.append(job.cell)
+        self._describe()
 
 
 def _context():

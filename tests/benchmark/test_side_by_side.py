@@ -1,5 +1,6 @@
 """Trainings side by side are those of a runner: the same batches, losses, weights and scores."""
 
+import io
 import json
 import traceback
 from pathlib import Path
@@ -12,6 +13,7 @@ from mmengine.structures import PixelData
 from rich.console import Console
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mmest.benchmark import claims
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.together.batches import _of_one_size, batches_of
@@ -23,6 +25,7 @@ from mmest.benchmark.together.schedule import schedule_of
 from mmest.benchmark.together.step import TrainingStep
 from mmest.benchmark.training import training_config
 from mmest.engine.launch import training_runner
+from mmest.files import write_json
 
 LINEAR = dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=2)
 COSINE = dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=2, end=4)
@@ -185,6 +188,32 @@ def test_a_model_whose_training_could_not_begin_is_not_used_again(cell, tmp_path
     train_bundle([[first, second]], tmp_path / 'records', tmp_path / 'work', None)
     records = [json.loads((tmp_path / 'records' / f'{one.name}.json').read_text()) for one in (first, second)]
     assert [record['failed'] for record in records] == [True, False] and starts[0] is not starts[1]
+
+
+def test_a_cell_that_another_runner_has_taken_over_is_left_to_it(cell, tmp_path, monkeypatch):
+    lost, kept = cell('fpn_swin_est'), cell('fpn_swin_est', 'full')
+    renew = claims.renew
+    monkeypatch.setattr(claims, 'RENEW', -1)
+    monkeypatch.setattr(claims, 'renew', lambda record: record.stem != lost.name and renew(record))
+    train_bundle([[lost], [kept]], tmp_path / 'records', tmp_path / 'work', None)
+    assert [path.stem for path in (tmp_path / 'records').glob('*.json')] == [kept.name]
+
+
+def test_a_training_whose_rate_its_sweep_chooses_again_is_reported(cell, tmp_path):
+    sweep = [cell('fpn_swin_est', kind='sweep', held_out=0.2, factor=factor) for factor in (0.5, 2.0)]
+    for one in sweep:
+        del one.request['sweep']
+    about = dict(factors=[0.5, 2.0], held_out=0.2, cells=[one.name for one in sweep])
+    score, out = cell('fpn_swin_est', sweep=about), tmp_path / 'out'
+    write_json(out / f'{sweep[0].name}.json', dict(sweep[0].request, failed=False, metrics=dict(mIoU=101.0)))
+    write_json(out / f'{sweep[1].name}.json', dict(sweep[1].request, failed=True, error=['killed']))
+    found = dict(failed=False, metrics=dict(mIoU=1.0), losses=[], factor=0.5, sweep_scores={'0.5': 101.0, '2': None})
+    write_json(out / f'{score.name}.json', dict(score.request, **found))
+    console = Console(record=True, quiet=False, width=200, file=io.StringIO())
+    assert run_together([*sweep, score], out, tmp_path / 'work', console, 1, 1) == []
+    record = json.loads((out / f'{score.name}.json').read_text())
+    assert record['metrics'] == dict(mIoU=1.0) and record['sweep_scores']['2'] is not None
+    assert f'{score.name}: done' in console.export_text()
 
 
 def test_seeds_differ_and_equal_ones_do_not(cell, tmp_path):
