@@ -13,7 +13,7 @@ from mmengine.structures import PixelData
 from rich.console import Console
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mmest.benchmark import claims
+from mmest.benchmark import claims, data_digest
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.together.batches import _of_one_size, batches_of
@@ -172,6 +172,19 @@ def test_a_sweep_has_the_same_batches_at_every_rate(cell, tmp_path):
     keys = {make_batches(one, tmp_path / 'records', tmp_path / 'work')[0] for one in sweep}
     other = cell('fpn_swin_est', kind='sweep', held_out=0.4, factor=0.5)
     assert len(keys) == 1 and make_batches(other, tmp_path / 'records', tmp_path / 'work')[0] not in keys
+
+
+@pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
+@pytest.mark.parametrize('about', [{}, dict(kind='sweep', held_out=0.2, factor=1.0)], ids=['all', 'a part'])
+def test_labels_that_were_corrected_are_trained_on(cell, relabel, tmp_path, name, about):
+    one = cell(name, **about)
+    key, before = make_batches(one, tmp_path / 'records', tmp_path / 'work')
+    relabel(name)
+    other, after = make_batches(one, tmp_path / 'records', tmp_path / 'work')
+    truth = 'masks' if name.startswith('fpn') else 'boxes'
+    assert key != other and not torch.equal(before[truth], after[truth])
+    data_digest._known.clear()
+    assert make_batches(one, tmp_path / 'records', tmp_path / 'work')[0] == other
 
 
 def test_a_model_whose_training_could_not_begin_is_not_used_again(cell, tmp_path, monkeypatch):

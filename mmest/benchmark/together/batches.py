@@ -13,6 +13,7 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
+from mmest.benchmark.data_digest import data_digest
 from mmest.engine.random_numbers import reseed_workers
 from mmest.files import beside
 from mmest.frameworks import framework_of
@@ -24,8 +25,8 @@ Batches = dict[str, Tensor]
 def batches_of(cfg: Config, folder: Path) -> Batches:
     """The batches of a training; made once, then read from ``folder``.
 
-    What is made depends on the training data, its pipeline, the seed and the number of steps, so all methods and rates
-    that are compared share it.
+    What is made depends on the training data (labels that were corrected make new batches), its pipeline, the seed and
+    the number of steps, so all methods and rates that are compared share it.
 
     Args:
         cfg: config of the training.
@@ -63,6 +64,7 @@ def _train_loader(cfg: Config) -> Any:
 def key_of(cfg: Config) -> str:
     """What tells batches apart."""
     parts = {key: cfg.get(key) for key in ('train_dataloader', 'train_cfg', 'randomness')}
+    parts['data'] = data_digest(cfg.train_dataloader.dataset, cfg.default_scope)
     if framework_of(cfg).detects:
         parts['head'] = cfg.model.bbox_head
         parts['assigner'] = cfg.model.train_cfg
