@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mmest.benchmark import claims, data_digest
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.config_text import config_text
-from mmest.benchmark.together.batches import _of_one_size, batches_of
+from mmest.benchmark.together.batches import _of_one_size, batches_of, key_of
 from mmest.benchmark.together.bundle import make_batches, train_bundle
 from mmest.benchmark.together.evaluation import Evaluations
 from mmest.benchmark.together.lane import Lane
@@ -185,6 +185,25 @@ def test_labels_that_were_corrected_are_trained_on(cell, relabel, tmp_path, name
     assert key != other and not torch.equal(before[truth], after[truth])
     data_digest._known.clear()
     assert make_batches(one, tmp_path / 'records', tmp_path / 'work')[0] == other
+
+
+@pytest.mark.parametrize(
+    'padding', [dict(mean=[127.5] * 3), dict(size=(96, 80)), dict(bgr_to_rgb=False), dict(seg_pad_val=0)], ids=str
+)
+def test_batches_are_shared_where_they_are_padded_alike(cell, tmp_path, padding):
+    def config(**about):
+        cfg, _ = training_config(cell('fpn_swin_est').request, tmp_path / 'cell', tmp_path)
+        init_default_scope('mmseg')
+        cfg.model.data_preprocessor.update({'size': (96, 96), **about})  # of images of 64²
+        return cfg
+
+    cfg, other = config(), config(**padding)
+    assert key_of(config(std=[1.0] * 3)) == key_of(cfg) != key_of(other)
+    shared, alone = (batches_of(other, tmp_path / folder) for folder in ('batches', 'alone'))
+    first = batches_of(cfg, tmp_path / 'batches')
+    for name in ('images', 'masks'):
+        assert torch.equal(shared[name], alone[name])
+    assert any(first[n].shape != shared[n].shape or not torch.equal(first[n], shared[n]) for n in ('images', 'masks'))
 
 
 def test_a_model_whose_training_could_not_begin_is_not_used_again(cell, tmp_path, monkeypatch):

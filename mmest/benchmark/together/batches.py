@@ -18,6 +18,9 @@ from mmest.engine.random_numbers import reseed_workers
 from mmest.files import beside
 from mmest.frameworks import framework_of
 
+#: What of a segmentor's data preprocessor smaller images are padded by.
+_PADDING = ('size', 'mean', 'bgr_to_rgb', 'seg_pad_val')
+
 #: Images are kept as bytes.
 Batches = dict[str, Tensor]
 
@@ -68,6 +71,8 @@ def key_of(cfg: Config) -> str:
     if framework_of(cfg).detects:
         parts['head'] = cfg.model.bbox_head
         parts['assigner'] = cfg.model.train_cfg
+    else:
+        parts['padding'] = {key: cfg.model.data_preprocessor.get(key) for key in _PADDING}
     text = json.dumps(json.loads(json.dumps(parts, default=str)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
