@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from rich.console import Console
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -265,6 +266,35 @@ def test_a_longer_training_may_follow_a_shorter_one(cell, tmp_path):
     short, long = (json.loads((tmp_path / 'out' / f'{one.name}.json').read_text()) for one in cells)
     assert not short['failed'] and not long['failed'], (short, long)
     assert len(short['losses']) < len(long['losses']) == 8
+
+
+@pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
+@pytest.mark.parametrize('images', [24, 11, 8, 3, 1])
+def test_an_epoch_has_the_steps_of_a_runner(cell, tmp_path, name, images):
+    cfg, _ = training_config(cell(name).request, tmp_path / 'cell', tmp_path)
+    init_default_scope(cfg.default_scope)
+    cfg.train_dataloader.update(
+        batch_size=5, drop_last=False, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True)
+    )
+    cfg.train_dataloader.dataset.indices = images
+    cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3, val_interval=3)
+    # Every image says which one it is; crops of a segmentor are smaller than what they are padded to.
+    cfg.train_dataloader.dataset.pipeline = [
+        step for step in cfg.train_dataloader.dataset.pipeline if step['type'] not in ('RandomCrop', 'RandomFlip')
+    ]
+    if name.startswith('fpn'):
+        cfg.model.data_preprocessor.size = (96, 96)
+    loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+    batches = batches_of(cfg, tmp_path / 'batches')
+    epoch = -(-images // 5)
+    assert int(batches['epoch']) == len(loader) == epoch
+    assert len(batches['images']) == 3 * epoch and batches['images'].shape[1] == 5
+    for number in range(3):
+        loader.sampler.set_epoch(number)
+        wanted = torch.stack([image for batch in loader for image in batch['inputs']])
+        found = batches['images'][number * epoch : (number + 1) * epoch].flatten(0, 1)[..., :64, :64]
+        assert torch.equal(found[:images], wanted)
+        assert torch.equal(found[images:], wanted[:5].repeat(5, 1, 1, 1)[: len(found) - images])
 
 
 def test_what_cannot_be_trained_side_by_side_is_told(cell, tmp_path):
