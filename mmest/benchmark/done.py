@@ -1,52 +1,80 @@
 """Which cells need not run."""
 
 import ast
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mmest.files import write_json
 
+from .cell import Cell
 from .record import read_record
 from .training import chosen_factor
 
 
+def cells_to_run(cells: Sequence[Cell], out: Path) -> list[Cell]:
+    """Cells without a record that answers them, and the trainings whose rate follows from a sweep that is to run.
+
+    Args:
+        cells: of a grid.
+        out: folder of the records.
+    """
+    open_ = {cell.name for cell in cells if not is_done(out / f'{cell.name}.json', cell.request)}
+    return [cell for cell in cells if cell.name in open_ or open_ & cells_of_sweep(cell)]
+
+
+def cells_of_sweep(cell: Cell) -> set[str]:
+    """Names of the cells that the rate of a training is chosen by."""
+    return set((cell.request.get('sweep') or {}).get('cells', ()))
+
+
 def is_done(path: Path, request: dict) -> bool:
-    """Whether there is a record of a cell that did not fail and was asked for exactly this."""
+    """Whether there is a record of a cell that did not fail, was asked for exactly this, and was trained with what the
+    records of its sweep choose, where these are there.
+    """
     record = read_record(path)
-    return record is not None and _answers(record, request)
+    return record is not None and _answers(record, request) and _has(record, _chosen(request, path.parent))
 
 
 def is_settled(path: Path, request: dict) -> bool:
     """Whether :func:`is_done`, when the records of the sweep are there.
 
-    A record of the same training whose sweep was another (other rates, another part held out) is kept, and written anew
-    with this sweep's scores, where this sweep chooses the rate that it was trained with: the training is the same.
+    A record of the same training whose sweep was another (other rates, another part held out) or had other scores (a
+    run that failed, made up for) is kept, and written anew with this sweep's scores, where this sweep chooses the rate
+    that it was trained with: the training is the same.
     """
-    record = read_record(path)
-    if record is None:
-        return False
-    if _answers(record, request):
+    if is_done(path, request):
         return True
-    sweep, old = request.get('sweep'), record.get('sweep')
-    if not (sweep and old and sweep.get('of') == old.get('of') and _is_swept(sweep, path.parent)):
+    record, sweep = read_record(path), request.get('sweep')
+    old = record and record.get('sweep')
+    if not (old and sweep and sweep.get('of') == old.get('of') and _answers(record, {**request, 'sweep': old})):
         return False
-    if not _answers(record, {**request, 'sweep': old}):
-        return False
-    try:
-        chosen = chosen_factor(request, path.parent)
-    except RuntimeError:  # the cell itself will say that its sweep has no score
-        return False
-    if chosen['factor'] != record['factor']:
+    chosen = _chosen(request, path.parent)
+    if chosen is None or chosen['factor'] != record['factor']:
         return False
     write_json(path, {**record, 'sweep': sweep, **chosen})
     return True
 
 
-def _is_swept(sweep: dict, records: Path) -> bool:
-    """Whether the records of a sweep are there, on the data that it holds out."""
+def _chosen(request: dict, records: Path) -> dict | None:
+    """What the records of a sweep choose; None where some are not there, are of other data than the sweep holds out, or
+    none has a score: the cell itself will say that.
+    """
+    sweep = request.get('sweep')
+    if not sweep:
+        return None
     found = [read_record(records / f'{cell}.json') for cell in sweep['cells']]
-    return all(record is not None and record['held_out'] == sweep['held_out'] for record in found)
+    if not all(record is not None and record['held_out'] == sweep['held_out'] for record in found):
+        return None
+    try:
+        return chosen_factor(request, records)
+    except RuntimeError:
+        return None
+
+
+def _has(record: dict, chosen: dict | None) -> bool:
+    return chosen is None or chosen.items() <= record.items()
 
 
 def _answers(record: dict, request: dict) -> bool:

@@ -190,14 +190,31 @@ def _trainings(entry: dict) -> Iterator[dict]:
         yield dict(config=config, options=entry['options'], variant=entry['variant'], method=method)
 
 
-def _accuracy(entry: dict) -> Iterator[dict]:
-    sweep = entry['sweep'] and {**SWEEP, **entry['sweep']}
-    if sweep and sweep.get('of', 'method') != 'method':
+def _sweep(asked: Any) -> dict | None:
+    """A sweep with what it leaves out; None where none is asked for."""
+    if asked is None:
+        return None
+    known = (*SWEEP, 'seeds', 'of', 'variant')
+    if not isinstance(asked, dict) or not set(asked) <= set(known):
+        found = ', '.join(asked) if isinstance(asked, dict) else asked
+        raise ValueError(f'A "sweep" is a dict that may have {", ".join(known)}; found {found}.')
+    sweep = {**SWEEP, **asked}
+    if sweep.get('of', 'method') != 'method':
         raise ValueError(
             f'A sweep is of="method", or of all rates together where "of" is left out; found "{sweep["of"]}".'
         )
-    if sweep and min(sweep['factors'], default=0) <= 0:
-        raise ValueError(f'A sweep needs factors on the rate, all above 0; found {sweep["factors"]}.')
+    factors = sweep['factors']
+    if not isinstance(factors, (list, tuple)) or not factors or not all(map(_is_factor, factors)):
+        raise ValueError(f'A sweep needs factors on the rate, all above 0, in a list; found {factors}.')
+    return sweep
+
+
+def _is_factor(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value > 0
+
+
+def _accuracy(entry: dict) -> Iterator[dict]:
+    sweep = _sweep(entry['sweep'])
     for run in _trainings(entry):
         method = run['method']
         name = f'{_model_name(run)}_{method}'

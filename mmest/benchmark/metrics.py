@@ -1,11 +1,14 @@
 """The metric that stands for an evaluation."""
 
 _FIRST = ('coco/bbox_mAP', 'mIoU')
+#: Metrics of 0..1 by the start of their names, whatever else that is called mAP; those of mmseg and the AP50 of
+#: mmest's DOTA metric are in per cent.
+_FRACTIONS = ('coco/', 'pascal_voc/')
 
 
 def in_percent(name: str, value: float) -> float:
-    """COCO and its like score in 0..1, mmseg in 0..100."""
-    return value * 100 if 'mAP' in name else value
+    """The value of a metric, by its name with its prefix, in per cent."""
+    return value * 100 if name.startswith(_FRACTIONS) or 'mAP' in name else value
 
 
 def main_metric(metrics: dict[str, float]) -> tuple[str, float]:

@@ -21,7 +21,7 @@ from mmest.files import write_json
 
 from . import claims
 from .cell import Cell
-from .done import is_done, is_settled
+from .done import cells_of_sweep, cells_to_run, is_done, is_settled
 from .record import read_record
 
 _SHOWN = 20  # lines of an error that a record keeps: with CUDA the last ones say nothing of where it was
@@ -48,7 +48,7 @@ def run_grid(cells: list[Cell], out: Path, work: Path, console: Console, jobs: i
     Returns:
         Names of the cells that failed.
     """
-    todo = [cell for cell in cells if not is_done(out / f'{cell.name}.json', cell.request)]
+    todo = cells_to_run(cells, out)
     console.print(f'Cells to measure: {len(todo)} of {len(cells)}.')
     with grid_progress(console) as progress:
         return _Grid(todo, out, work, progress, jobs).run()
@@ -134,9 +134,8 @@ class _Grid:
     def _may_start(self, cell: Cell) -> bool:
         if cell.kind == 'time' and self.running or any(job.cell.kind == 'time' for job in self.running):
             return False  # times are measured on a machine that does nothing else
-        needed = set((cell.request.get('sweep') or {}).get('cells', ()))
         unsettled = {other.name for other in (*self.waiting, *(job.cell for job in self.running))}
-        return not needed & unsettled
+        return not cells_of_sweep(cell) & unsettled
 
     def _start(self, cell: Cell, path: Path) -> None:
         slot = min(set(range(self.jobs)) - {job.slot for job in self.running})
@@ -174,10 +173,19 @@ class _Grid:
         self.progress.update(self.bar, description=f'{names[0] if names else ""}{more}')
 
     def _renew(self) -> None:
-        for job in self.running:
+        for job in list(self.running):
             if time.monotonic() - job.renewed > claims.RENEW:
                 job.renewed = time.monotonic()
-                claims.renew(job.path)
+                if not claims.renew(job.path):
+                    self._leave(job)
+
+    def _leave(self, job: _Job) -> None:
+        """Leave a cell to the runner that has taken it over; it waits for that one's record."""
+        job.process.terminate()
+        job.process.join()
+        self.running.remove(job)
+        self.waiting.append(job.cell)
+        self._describe()
 
 
 def _context():

@@ -11,7 +11,7 @@ from rich.markdown import Markdown
 from rich.progress import track
 
 from mmest.benchmark.again import AGAIN, draw_again
-from mmest.benchmark.done import is_done
+from mmest.benchmark.done import cells_to_run
 from mmest.benchmark.estimate import by_config, from_records, from_steps, summary
 from mmest.benchmark.grid import read_grid
 from mmest.benchmark.record import read_folder
@@ -73,9 +73,9 @@ turns in one process.
 
 what is written: NAME.json per cell, with the request (config text, method, seed, ...), commit, versions, hardware and
 what was found. A cell that fails has "failed": true and its error, and is tried again by the next run. A cell whose
-request has changed since, or whose file is cut off, is measured again. Checkpoints and output are in
-work_dirs/benchmarks. What --again trains goes to DIR/again; the same command goes on after an interruption, another
---draw takes others.
+request has changed since, or whose file is cut off, is measured again, and so is a training whose sweep chooses another
+rate since. Checkpoints and output are in work_dirs/benchmarks. What --again trains goes to DIR/again; the same command
+goes on after an interruption, another --draw takes others.
 """
 
 
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> None:
     records, cut = read_folder(args.out)
     for path in cut:
         console.print(f'{path} is cut off or no JSON, and counts as no record.', markup=False, soft_wrap=True)
-    todo = [cell for cell in cells if not is_done(out / f'{cell.name}.json', cell.request)]
+    todo = cells_to_run(cells, out)
     known = from_records(todo, records)
     if args.estimate:
         unknown, reasons = [cell for cell in todo if cell.name not in known and cell.kind in TRAINS], {}

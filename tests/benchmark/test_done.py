@@ -5,10 +5,12 @@ import json
 import pytest
 
 from mmest.benchmark import config_text
-from mmest.benchmark.done import is_done, is_settled
+from mmest.benchmark.cell import Cell
+from mmest.benchmark.done import cells_to_run, is_done, is_settled
 from mmest.benchmark.grid import read_grid
 from mmest.benchmark.training import chosen_factor
 from mmest.configs import configs_root
+from mmest.files import write_json
 
 
 def test_only_the_same_request_is_done(tmp_path):
@@ -98,6 +100,72 @@ def test_a_sweep_without_a_score_is_left_to_its_cell(trained):
     before = path.read_bytes()
     assert not is_settled(path, dict(asked, sweep=sweep_of(0.3, 1, 3)))
     assert path.read_bytes() == before
+
+
+def fail(folder, factor):
+    (folder / f'x{factor:g}.json').write_text(json.dumps(dict(failed=True, held_out=0.2, error=['killed'])))
+
+
+def test_a_training_is_not_done_once_its_sweep_chooses_another_rate(trained):
+    """Its best rate may have failed at first, or have been run again since."""
+    path, asked = trained
+    assert is_done(path, asked)
+    write_score(path.parent, 0.3, 0.9)
+    before = path.read_bytes()
+    assert not is_done(path, asked) and not is_settled(path, asked)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize('score', [0.4, None])
+def test_a_training_whose_rate_is_chosen_again_is_kept_with_the_scores_of_now(trained, score):
+    path, asked = trained
+    if score is None:
+        fail(path.parent, 0.3)
+    else:
+        write_score(path.parent, 0.3, score)
+    assert not is_done(path, asked)
+    assert is_settled(path, asked) and is_done(path, asked)
+    assert json.loads(path.read_text())['sweep_scores'] == {'0.3': score and 100 * score, '1': 60.0}
+
+
+@pytest.mark.parametrize('gone', [[0.3], [1], [0.3, 1]])
+def test_a_training_without_all_records_of_its_sweep_is_done(trained, gone):
+    path, asked = trained
+    write_score(path.parent, 0.3, 0.9)
+    for factor in gone:
+        (path.parent / f'x{factor:g}.json').unlink()
+    assert is_done(path, asked) and is_settled(path, asked)
+
+
+def test_a_training_whose_sweep_has_failed_whole_is_done(trained):
+    path, asked = trained
+    fail(path.parent, 0.3)
+    fail(path.parent, 1)
+    assert is_done(path, asked)
+
+
+def test_a_sweep_on_other_data_says_nothing_of_a_training(trained):
+    path, asked = trained
+    write_score(path.parent, 0.3, 0.9, held_out=['t1_*'])
+    assert is_done(path, asked)
+
+
+def test_a_training_is_looked_at_again_when_its_sweep_runs(trained):
+    """What is to run is told before the sweep has its scores."""
+    path, asked = trained
+    sweep = [Cell(f'x{factor:g}', dict(kind='sweep', factor=factor, held_out=0.2)) for factor in (0.3, 1)]
+    for cell in sweep:
+        write_json(path.parent / f'{cell.name}.json', dict(cell.request, failed=False, metrics=dict(mIoU=60.0)))
+    write_json(path, {**json.loads(path.read_text()), 'sweep_scores': {'0.3': 60.0, '1': 60.0}})
+    score, other = Cell('cell', asked), Cell('other', dict(kind='memory'))
+    write_json(path.parent / 'other.json', dict(kind='memory', failed=False))
+    cells = [*sweep, score, other]
+    assert cells_to_run(cells, path.parent) == []
+    fail(path.parent, 0.3)
+    write_json(path, {**json.loads(path.read_text()), 'sweep_scores': {'0.3': None, '1': 60.0}})
+    assert is_done(path, asked)
+    assert cells_to_run(cells, path.parent) == [sweep[0], score]
+    assert cells_to_run([score, other], path.parent) == []
 
 
 @pytest.fixture

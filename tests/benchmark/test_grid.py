@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from mmest.benchmark import config_text
-from mmest.benchmark.grid import read_grid
+from mmest.benchmark.grid import SWEEP, read_grid
 from mmest.configs import available_tunings, configs_root
 
 FPN = str(configs_root() / 'demo' / 'fpn_swin_est.py')
@@ -57,9 +57,33 @@ def test_a_sweep_of_the_method_alone_has_cells_of_its_own(grid):
     assert alone[1].request['sweep']['cells'] == [alone[0].name]
     with pytest.raises(ValueError, match='found "heads"'):
         grid(entry % ", of='heads'")
-    for factors in ('[]', '[1, 0]', '[1, -0.3]'):
+    for factors in ('[]', '[1, 0]', '[1, -0.3]', '0.3', "['1']", 'None'):
         with pytest.raises(ValueError, match='needs factors on the rate, all above 0'):
             grid(entry.replace('[0.5]', factors) % '')
+
+
+def test_an_empty_sweep_is_that_of_the_defaults(grid):
+    entry = f"accuracy = [dict(configs=['{FPN}'], tunings=['est'], sweep=%s)]"
+    cells = grid(entry % 'dict()')
+    assert [cell.request['factor'] for cell in cells[:-1]] == SWEEP['factors']
+    assert [cell.request for cell in cells] == [cell.request for cell in grid(entry % f'dict({SWEEP})')]
+    assert [cell.kind for cell in grid(entry % 'None')] == ['accuracy']
+
+
+@pytest.mark.parametrize(
+    'sweep, found',
+    [
+        ('dict(factor=[1, 2])', 'factor'),
+        ('dict(factors=[1], held_outt=0.3)', 'factors, held_outt'),
+        ('dict(seed=[0])', 'seed'),
+        ('[0.3, 1, 3]', r'\[0.3, 1, 3\]'),
+        ('True', 'True'),
+        ('False', 'False'),
+    ],
+)
+def test_a_sweep_of_what_there_is_not_gets_a_sentence(grid, sweep, found):
+    with pytest.raises(ValueError, match=f'"sweep" is a dict that may have factors, held_out, .*; found {found}.'):
+        grid(f"accuracy = [dict(configs=['{FPN}'], tunings=['est'], sweep={sweep})]")
 
 
 def test_a_sweep_of_several_seeds(grid):

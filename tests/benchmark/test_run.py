@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +18,7 @@ from rich.console import Console
 from mmest.benchmark import claims, run
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.config_text import config_text
+from mmest.benchmark.training import chosen_factor
 from mmest.benchmark.training_step import largest_batch, measure_time
 from mmest.configs import configs_root
 
@@ -180,21 +183,60 @@ def test_a_widened_sweep_runs_the_new_rate_alone(tmp_path, processes):
     assert not list((tmp_path / 'out').glob('*.claim'))
 
 
+@pytest.mark.parametrize('score, ran', [(0.9, ['x3', 'score']), (0.4, ['x3'])])
+def test_a_rate_whose_run_failed_is_chosen_from_when_it_has_its_score(tmp_path, processes, score, ran):
+    process, log = processes
+    sweep = dict(factors=[1, 3], held_out=0.2, cells=['x1', 'x3'])
+    cells = [Cell(f'x{factor}', request(kind='sweep', factor=factor, held_out=0.2)) for factor in sweep['factors']]
+    cells.append(Cell('score', request(kind='accuracy', sweep=sweep)))
+    scores = dict(x1=0.5)
+
+    def does(cell, path):
+        path.parent.mkdir(exist_ok=True)
+        if cell.name == 'score':
+            found = chosen_factor(cell.request, path.parent)
+        elif cell.name in scores:
+            found = dict(metrics={'coco/bbox_mAP': scores[cell.name]})
+        else:
+            found = dict(failed=True, error=['killed'])
+        path.write_text(json.dumps({**cell.request, 'failed': False, **found}))
+
+    process.does = staticmethod(does)
+    assert run_all(cells, tmp_path) == ['x3']
+    scores['x3'] = score
+    log.clear()
+    assert run_all(cells, tmp_path) == []
+    assert [name for what, name in log if what == 'start'] == ran
+    record = json.loads((tmp_path / 'out' / 'score.json').read_text())
+    assert record['sweep_scores'] == {'1': 50.0, '3': 100 * score}
+    assert record['factor'] == (3 if score > 0.5 else 1)
+    log.clear()
+    assert run_all(cells, tmp_path) == [] and not log
+
+
 def test_a_cell_that_another_runner_has_is_left_to_it(tmp_path, processes):
     process, log = processes
     cells = [Cell('mine', request()), Cell('theirs', request(method='full'))]
     theirs = tmp_path / 'out' / 'theirs.json'
     claims.take(theirs)
-    claims.claim_of(theirs).write_text(json.dumps(dict(host='elsewhere', process=1)))
+    owned_elsewhere(theirs)
 
     def does(cell, path):
         write_record(cell, path)
         write_record(cells[1], theirs)  # the other runner ends, too
-        claims.give_up(theirs)
+        claims.claim_of(theirs).unlink()
 
     process.does = staticmethod(does)
     assert run_all(cells, tmp_path) == []
     assert ('start', 'theirs') not in log
+
+
+def owned_elsewhere(record):
+    claims.claim_of(record).write_text(json.dumps(dict(host='elsewhere', process=1)))
+
+
+def grow_old(record):
+    os.utime(claims.claim_of(record), (0, 0))  # not renewed for long
 
 
 def test_a_claim_ends_with_its_runner(tmp_path):
@@ -204,12 +246,97 @@ def test_a_claim_ends_with_its_runner(tmp_path):
     here = json.loads(claims.claim_of(record).read_text())
     claims.claim_of(record).write_text(json.dumps(dict(here, process=int(gone.stdout))))
     assert not claims.is_taken(record) and claims.take(record)
-    claims.claim_of(record).write_text(json.dumps(dict(host='elsewhere', process=1)))
+    owned_elsewhere(record)
     assert claims.is_taken(record)
-    os.utime(claims.claim_of(record), (0, 0))  # not renewed for long
+    grow_old(record)
     assert not claims.is_taken(record)
     claims.claim_of(record).write_text('')  # just being written
     assert claims.is_taken(record) and not claims.take(record)
+    assert [path.name for path in tmp_path.iterdir()] == ['cell.claim']
+
+
+def test_a_claim_of_a_process_that_lives_here_holds_whatever_its_age(tmp_path):
+    record = tmp_path / 'cell.json'
+    claims.take(record)
+    grow_old(record)
+    assert claims.is_taken(record) and not claims.take(record)
+    here = json.loads(claims.claim_of(record).read_text())
+    claims.claim_of(record).write_text(json.dumps(dict(here, started='before')))  # its number came again
+    assert not claims.is_taken(record) and claims.take(record)
+
+
+@pytest.mark.parametrize('dead', [dict(host='elsewhere', process=1), None], ids=['of a dead machine', 'cut off'])
+def test_of_many_who_see_that_a_runner_died_one_takes_its_cell(tmp_path, monkeypatch, dead):
+    record, seen, together = tmp_path / 'cell.json', [], threading.Barrier(4)
+    claims.claim_of(record).write_text(json.dumps(dead) if dead else '')
+    grow_old(record)
+    held = claims._held
+
+    def looks(path):
+        found = held(path)
+        if threading.get_ident() not in seen:  # all have looked before the first one acts
+            seen.append(threading.get_ident())
+            together.wait(60)
+        return found
+
+    monkeypatch.setattr(claims, '_held', looks)
+    with ThreadPoolExecutor(4) as pool:
+        taken = list(pool.map(lambda _: claims.take(record), range(4)))
+    assert sorted(taken) == [False, False, False, True]
+    assert [path.name for path in tmp_path.iterdir()] == ['cell.claim']
+
+
+def test_one_that_died_over_a_claim_is_no_hindrance(tmp_path):
+    record = tmp_path / 'cell.json'
+    for path in (claims.claim_of(record), tmp_path / 'cell.lock'):
+        path.write_text(json.dumps(dict(host='elsewhere', process=1)))
+        os.utime(path, (0, 0))
+    assert claims.take(record)
+    assert [path.name for path in tmp_path.iterdir()] == ['cell.claim']
+
+
+def test_a_claim_that_another_has_taken_over_is_left_to_it(tmp_path):
+    record = tmp_path / 'cell.json'
+    claims.take(record)
+    grow_old(record)
+    assert claims.renew(record) and claims.claim_of(record).stat().st_mtime > 1
+    owned_elsewhere(record)
+    before = claims.claim_of(record).stat().st_mtime_ns
+    assert not claims.renew(record)
+    claims.give_up(record)
+    assert claims.claim_of(record).stat().st_mtime_ns == before
+    claims.claim_of(record).unlink()  # and it has ended
+    assert claims.renew(record) and not claims.take(record)
+    claims.give_up(record)
+    claims.give_up(record)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_grid_that_loses_a_cell_goes_on(tmp_path, processes, monkeypatch):
+    process, log = processes
+    lost, other = (tmp_path / 'out' / f'{name}.json' for name in ('lost', 'other'))
+    cells = [Cell('lost', request()), Cell('other', request(method='full'))]
+
+    def ends(sentinels, timeout):
+        if ('start', 'lost') in log and lost not in left:
+            owned_elsewhere(lost)
+            return []
+        return sentinels[:1]
+
+    def terminate(self):
+        left.append(self.path)
+        write_record(self.cell, self.path)  # by the runner that has it
+        claims.claim_of(self.path).unlink()
+
+    left = []
+    process.does = staticmethod(lambda cell, path: path in left or write_record(cell, path))
+    monkeypatch.setattr(process, 'terminate', terminate, raising=False)
+    monkeypatch.setattr(run, 'wait', ends)
+    monkeypatch.setattr(claims, 'RENEW', -1)
+    assert run_all(cells, tmp_path) == []
+    assert left == [lost] and lost.is_file() and other.is_file()
+    assert [name for what, name in log if what == 'start'] == ['lost', 'other']
+    assert not list((tmp_path / 'out').glob('*.claim'))
 
 
 def test_each_job_sees_one_card(monkeypatch):

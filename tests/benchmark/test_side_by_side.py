@@ -1,5 +1,6 @@
 """Trainings side by side are those of a runner: the same batches, losses, weights and scores."""
 
+import io
 import json
 import traceback
 from pathlib import Path
@@ -8,13 +9,15 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from rich.console import Console
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mmest.benchmark import claims, data_digest
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.config_text import config_text
-from mmest.benchmark.together.batches import _of_one_size, batches_of
+from mmest.benchmark.together.batches import _of_one_size, batches_of, key_of
 from mmest.benchmark.together.bundle import make_batches, train_bundle
 from mmest.benchmark.together.evaluation import Evaluations
 from mmest.benchmark.together.lane import Lane
@@ -23,6 +26,7 @@ from mmest.benchmark.together.schedule import schedule_of
 from mmest.benchmark.together.step import TrainingStep
 from mmest.benchmark.training import training_config
 from mmest.engine.launch import training_runner
+from mmest.files import write_json
 
 LINEAR = dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=2)
 COSINE = dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=2, end=4)
@@ -171,6 +175,38 @@ def test_a_sweep_has_the_same_batches_at_every_rate(cell, tmp_path):
     assert len(keys) == 1 and make_batches(other, tmp_path / 'records', tmp_path / 'work')[0] not in keys
 
 
+@pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
+@pytest.mark.parametrize('about', [{}, dict(kind='sweep', held_out=0.2, factor=1.0)], ids=['all', 'a part'])
+def test_labels_that_were_corrected_are_trained_on(cell, relabel, tmp_path, name, about):
+    one = cell(name, **about)
+    key, before = make_batches(one, tmp_path / 'records', tmp_path / 'work')
+    relabel(name)
+    other, after = make_batches(one, tmp_path / 'records', tmp_path / 'work')
+    truth = 'masks' if name.startswith('fpn') else 'boxes'
+    assert key != other and not torch.equal(before[truth], after[truth])
+    data_digest._known.clear()
+    assert make_batches(one, tmp_path / 'records', tmp_path / 'work')[0] == other
+
+
+@pytest.mark.parametrize(
+    'padding', [dict(mean=[127.5] * 3), dict(size=(96, 80)), dict(bgr_to_rgb=False), dict(seg_pad_val=0)], ids=str
+)
+def test_batches_are_shared_where_they_are_padded_alike(cell, tmp_path, padding):
+    def config(**about):
+        cfg, _ = training_config(cell('fpn_swin_est').request, tmp_path / 'cell', tmp_path)
+        init_default_scope('mmseg')
+        cfg.model.data_preprocessor.update({'size': (96, 96), **about})  # of images of 64²
+        return cfg
+
+    cfg, other = config(), config(**padding)
+    assert key_of(config(std=[1.0] * 3)) == key_of(cfg) != key_of(other)
+    shared, alone = (batches_of(other, tmp_path / folder) for folder in ('batches', 'alone'))
+    first = batches_of(cfg, tmp_path / 'batches')
+    for name in ('images', 'masks'):
+        assert torch.equal(shared[name], alone[name])
+    assert any(first[n].shape != shared[n].shape or not torch.equal(first[n], shared[n]) for n in ('images', 'masks'))
+
+
 def test_a_model_whose_training_could_not_begin_is_not_used_again(cell, tmp_path, monkeypatch):
     first, second = (cell('fpn_swin_est', factor=factor, kind='sweep', held_out=0.2) for factor in (0.5, 2.0))
     starts, start = [], TrainingStep.start
@@ -185,6 +221,32 @@ def test_a_model_whose_training_could_not_begin_is_not_used_again(cell, tmp_path
     train_bundle([[first, second]], tmp_path / 'records', tmp_path / 'work', None)
     records = [json.loads((tmp_path / 'records' / f'{one.name}.json').read_text()) for one in (first, second)]
     assert [record['failed'] for record in records] == [True, False] and starts[0] is not starts[1]
+
+
+def test_a_cell_that_another_runner_has_taken_over_is_left_to_it(cell, tmp_path, monkeypatch):
+    lost, kept = cell('fpn_swin_est'), cell('fpn_swin_est', 'full')
+    renew = claims.renew
+    monkeypatch.setattr(claims, 'RENEW', -1)
+    monkeypatch.setattr(claims, 'renew', lambda record: record.stem != lost.name and renew(record))
+    train_bundle([[lost], [kept]], tmp_path / 'records', tmp_path / 'work', None)
+    assert [path.stem for path in (tmp_path / 'records').glob('*.json')] == [kept.name]
+
+
+def test_a_training_whose_rate_its_sweep_chooses_again_is_reported(cell, tmp_path):
+    sweep = [cell('fpn_swin_est', kind='sweep', held_out=0.2, factor=factor) for factor in (0.5, 2.0)]
+    for one in sweep:
+        del one.request['sweep']
+    about = dict(factors=[0.5, 2.0], held_out=0.2, cells=[one.name for one in sweep])
+    score, out = cell('fpn_swin_est', sweep=about), tmp_path / 'out'
+    write_json(out / f'{sweep[0].name}.json', dict(sweep[0].request, failed=False, metrics=dict(mIoU=101.0)))
+    write_json(out / f'{sweep[1].name}.json', dict(sweep[1].request, failed=True, error=['killed']))
+    found = dict(failed=False, metrics=dict(mIoU=1.0), losses=[], factor=0.5, sweep_scores={'0.5': 101.0, '2': None})
+    write_json(out / f'{score.name}.json', dict(score.request, **found))
+    console = Console(record=True, quiet=False, width=200, file=io.StringIO())
+    assert run_together([*sweep, score], out, tmp_path / 'work', console, 1, 1) == []
+    record = json.loads((out / f'{score.name}.json').read_text())
+    assert record['metrics'] == dict(mIoU=1.0) and record['sweep_scores']['2'] is not None
+    assert f'{score.name}: done' in console.export_text()
 
 
 def test_seeds_differ_and_equal_ones_do_not(cell, tmp_path):
@@ -204,6 +266,35 @@ def test_a_longer_training_may_follow_a_shorter_one(cell, tmp_path):
     short, long = (json.loads((tmp_path / 'out' / f'{one.name}.json').read_text()) for one in cells)
     assert not short['failed'] and not long['failed'], (short, long)
     assert len(short['losses']) < len(long['losses']) == 8
+
+
+@pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
+@pytest.mark.parametrize('images', [24, 11, 8, 3, 1])
+def test_an_epoch_has_the_steps_of_a_runner(cell, tmp_path, name, images):
+    cfg, _ = training_config(cell(name).request, tmp_path / 'cell', tmp_path)
+    init_default_scope(cfg.default_scope)
+    cfg.train_dataloader.update(
+        batch_size=5, drop_last=False, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True)
+    )
+    cfg.train_dataloader.dataset.indices = images
+    cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=3, val_interval=3)
+    # Every image says which one it is; crops of a segmentor are smaller than what they are padded to.
+    cfg.train_dataloader.dataset.pipeline = [
+        step for step in cfg.train_dataloader.dataset.pipeline if step['type'] not in ('RandomCrop', 'RandomFlip')
+    ]
+    if name.startswith('fpn'):
+        cfg.model.data_preprocessor.size = (96, 96)
+    loader = Runner.build_dataloader(cfg.train_dataloader, seed=0)
+    batches = batches_of(cfg, tmp_path / 'batches')
+    epoch = -(-images // 5)
+    assert int(batches['epoch']) == len(loader) == epoch
+    assert len(batches['images']) == 3 * epoch and batches['images'].shape[1] == 5
+    for number in range(3):
+        loader.sampler.set_epoch(number)
+        wanted = torch.stack([image for batch in loader for image in batch['inputs']])
+        found = batches['images'][number * epoch : (number + 1) * epoch].flatten(0, 1)[..., :64, :64]
+        assert torch.equal(found[:images], wanted)
+        assert torch.equal(found[images:], wanted[:5].repeat(5, 1, 1, 1)[: len(found) - images])
 
 
 def test_what_cannot_be_trained_side_by_side_is_told(cell, tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from mmengine.config import Config
 
 from mmest.benchmark.tables.care import unequal_care
-from mmest.benchmark.tables.comparison import attribution, comparison
+from mmest.benchmark.tables.comparison import attribution, comparison, training_details
 from mmest.benchmark.tables.figures import pareto_front
 from mmest.benchmark.tables.overview import (
     accuracy_overviews,
@@ -278,6 +278,66 @@ def test_own_trainings_are_read_from_their_work_folders(tmp_path, monkeypatch):
     assert float(row['ships, mIoU mean']) == 30 and float(row['trained, M']) > 0
 
 
+@pytest.fixture
+def train_by_hand(tmp_path, monkeypatch):
+    """A work folder of a training that scored so much; its name, and what its config has otherwise."""
+    monkeypatch.setenv('MMEST_DEMO_DIR', str(tmp_path))
+
+    def train(name: str, score: float, seed: int = 0, **options) -> Path:
+        run = tmp_path / 'work_dirs' / name
+        cfg = Config.fromfile(configs_root() / 'demo' / 'fpn_swin_est.py')
+        cfg.merge_from_dict({'randomness.seed': seed, **options})
+        (run / '2026' / 'vis_data').mkdir(parents=True)
+        (run / '2026' / 'vis_data' / 'scalars.json').write_text(json.dumps(dict(mIoU=score, step=1)))
+        cfg.dump(run / 'fpn_swin_est.py')
+        return run
+
+    return train
+
+
+RATE = 'optim_wrapper.optimizer.lr'
+OF_METHOD = 'model.backbone.tuning.lr_mult'
+
+
+@pytest.mark.parametrize(
+    'first, second, said',
+    [
+        ({RATE: 0.001}, {RATE: 0.0001}, ('lr=0.001', 'lr=0.0001')),
+        ({OF_METHOD: 3}, {OF_METHOD: 30}, ('lr_mult=3', 'lr_mult=30')),
+        ({RATE: 0.1, OF_METHOD: 3}, {RATE: 0.2, OF_METHOD: 5}, ('lr=0.1; lr_mult=3', 'lr=0.2; lr_mult=5')),
+        ({'train_cfg.max_iters': 10}, {'train_cfg.max_iters': 20}, ('max_iters=10', 'max_iters=20')),
+        ({'train_dataloader.batch_size': 3}, {'train_dataloader.batch_size': 4}, ('batch_size=3', 'batch_size=4')),
+    ],
+    ids=['rate', 'rate of the method', 'both', 'length', 'batch'],
+)
+def test_trainings_by_hand_that_differ_in_more_than_their_seed_have_rows_of_their_own(
+    train_by_hand, first, second, said
+):
+    runs = [train_by_hand('ships_fpn_swin_est', 30, **first), train_by_hand('ships_fpn_swin_est_other', 50, **second)]
+    train_by_hand('ships_fpn_swin_est_again', 52, seed=1, **second)
+    runs.append(runs[0].parent / 'ships_fpn_swin_est_again')
+    for sources in (runs, [runs[0].parent]):  # each folder, or the one that has them
+        results = read_results(sources)
+        rows = by_method(training_details(results, 'fpn_swin', 'ships'))
+        found = {name: (float(row['mIoU mean']), row['seeds']) for name, row in rows.items()}
+        assert found == {f'est (reduction=4; {said[0]})': (30, '1'), f'est (reduction=4; {said[1]})': (51, '2')}
+        assert set(by_method(comparison(results, 'fpn_swin'))) == set(found)
+
+
+def test_two_trainings_with_one_seed_are_refused(train_by_hand, folder):
+    one, other = train_by_hand('ships_fpn_swin_est', 30), train_by_hand('ships_fpn_swin_est_copy', 50)
+    with pytest.raises(
+        ValueError, match=f'{one} and {other} are both of est .* for fpn_swin on ships with seed 0. Keep'
+    ):
+        read_results([one.parent])
+    assert len(read_results([one, one])) == 1
+    (folder / 'copy.json').write_text((folder / 'sea_est_1.json').read_text())
+    with pytest.raises(
+        ValueError, match=r'copy.json and .*sea_est_1.json are both of est for net_small on sea with seed 1'
+    ):
+        read_results([folder])
+
+
 def test_bad_sources_get_a_sentence(tmp_path):
     with pytest.raises(FileNotFoundError, match='nowhere'):
         read_results([tmp_path / 'nowhere'])
@@ -331,6 +391,20 @@ def test_unequal_care_is_said(folder):
     assert 'rates differ: full 1, lora 1, est 2' in line
 
 
+def test_a_rate_without_a_score_counts_as_none_that_was_tried(folder):
+    sweep = dict(factors=[0.3, 1, 3, 10], seeds=[0, 1], cells=list('abcdefgh'))
+    scores = {'10': None, '0.3': 30.0, '1': 40.0, '3': None}
+    swept = dict(factor=1.0, sweep_scores=scores, sweep=sweep)
+    for seed in (0, 1):
+        (folder / f'sea_est_{seed}.json').write_text(json.dumps(training('sea', 'est', seed, 0.5, **swept)))
+    [line] = unequal_care(read_results([folder]))
+    assert 'the best rate of est lies at the edge of its sweep: widen it' in line
+    assert 'rates differ: full 1, lora 1, est 4' in line
+    rows = by_method(training_details(read_results([folder]), 'net_small', 'sea'))
+    assert rows['est']['swept'] == '×1 of 0.3, 1, failed 3, 10, at the edge: widen, 2 seeds each'
+    assert rows['full']['swept'] == 'no'
+
+
 def test_trials_are_no_results(folder):
     before = len(read_results([folder]))
     trial = training('sea', 'est', 5, 0.9, kind='trial', note='A trial')
@@ -363,6 +437,8 @@ def test_the_form_of_a_paper(tmp_path):
     assert list(rows) == ['full', 'est', 'full, published (literature, origin not traced)']
     assert float(rows['est']['DIOR, AP50 (faster-rcnn) mean']) == pytest.approx(87)
     assert float(rows['est']['memory of full']) == 0.25
+    details = by_method(training_details(read_results([tmp_path]), 'faster-rcnn_swin-b', 'dior'))
+    assert float(details['est']['AP50 mean']) == pytest.approx(87)
     published = list(rows.values())[2]
     assert published['Potsdam, clutter ignored, mIoU (upernet) mean'] == '88.36'
     assert not published['DIOR, AP50 (faster-rcnn) mean']

@@ -9,7 +9,7 @@ from mmengine.registry import DATASETS, DefaultScope
 
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.held_out import hold_out, is_held_out, picture_of
-from mmest.benchmark.metrics import main_metric
+from mmest.benchmark.metrics import in_percent, main_metric
 from mmest.benchmark.training import chosen_factor, scale_rate, train_and_score, training_config
 
 
@@ -226,3 +226,22 @@ def test_a_part_is_not_held_out_of_some_images(tmp_path):
 
 def test_the_metrics_of_dota_have_a_main_one():
     assert main_metric({'dota/pictures': 3.0, 'dota/AP50': 71.5}) == ('AP50', 71.5)
+
+
+@pytest.mark.parametrize(
+    'name, value, shown',
+    [
+        ('coco/bbox_mAP_50', 0.5, 50),
+        ('coco/segm_mAP', 0.5, 50),
+        ('coco/AR@100', 0.5, 50),
+        ('pascal_voc/mAP', 0.7, 70),
+        ('pascal_voc/AP50', 0.758, 75.8),
+        ('dota/mAP', 0.4, 40),
+        ('dota/AP50', 75.7, 75.7),
+        ('mIoU', 88.4, 88.4),
+        ('mDice', 90.0, 90.0),
+        ('aAcc', 97.1, 97.1),
+    ],
+)
+def test_a_metric_in_percent(name, value, shown):
+    assert in_percent(name, value) == pytest.approx(shown)

@@ -8,6 +8,7 @@ from mmengine.registry import init_default_scope
 from toy import BACKBONES, image
 
 from mmest.backbones import TunedBackbone
+from mmest.benchmark import data_digest
 from mmest.benchmark.config_text import config_of_cell
 from mmest.benchmark.grid import read_grid
 from mmest.benchmark.trials import cache, trial
@@ -100,3 +101,13 @@ def test_another_backbone_has_another_file(requests):
     assert cache.digest(a, 1) == cache.digest(b, 1) != cache.digest(a, 2)
     b.model.backbone.backbone.depths = [2, 1, 1, 1]
     assert cache.digest(a, 1) != cache.digest(b, 1)
+
+
+@pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
+def test_corrected_labels_have_another_file(requests, relabel, name):
+    cfg = config_of_cell(requests(name, tunings=['est'])['est'])
+    before = cache.digest(cfg, 1)
+    data_digest._known.clear()
+    assert cache.digest(cfg, 1) == before
+    relabel(name)
+    assert cache.digest(cfg, 1) != before

@@ -246,10 +246,24 @@ def test_a_method_that_looks_at_values_is_told_of(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    'text, nbytes', [('8GiB', 8 * 2**30), ('24 GB', 24 * 10**9), ('1.5g', 3 * 2**29), ('100', 100)]
+    'text, nbytes',
+    [
+        ('8GiB', 8 * 2**30),
+        ('24 GB', 24 * 10**9),
+        ('1.5g', 3 * 2**29),
+        ('100B', 100),
+        ('8589934592', 2**33),
+        ('1048576', 2**20),
+    ],
 )
 def test_amounts_of_memory(text, nbytes):
     assert parse_bytes(text) == nbytes
+
+
+@pytest.mark.parametrize('text', ['8', ' 24 ', '1.5', '0', '1048575'])
+def test_a_few_bytes_without_a_unit_are_refused(text):
+    with pytest.raises(ValueError, match=f'"{text}" without a unit is a number of bytes. Write {text.strip()}GiB'):
+        parse_bytes(text)
 
 
 def test_the_command(tmp_path, capsys):

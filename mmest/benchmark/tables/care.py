@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from .comparison import at_the_edge, methods_in_order, unique, without_variants
+from .comparison import at_the_edge, methods_in_order, scored_factors, unique, without_variants
 from .results import Result
 
 
@@ -30,6 +30,6 @@ def _faults(by_method: dict[str, list[dict]]) -> Iterator[str]:
 
 
 def _rates(runs: list[dict]) -> int:
-    """Runs that the rate was chosen by: rates times seeds; 1 where it was not swept."""
-    sweep = runs[0].get('sweep') or {}
-    return len(sweep.get('cells') or runs[0].get('sweep_scores') or ' ')
+    """Runs that the rate was chosen by: rates with a score times seeds; 1 where it was not swept."""
+    seeds = (runs[0].get('sweep') or {}).get('seeds') or [None]
+    return len(scored_factors(runs[0])) * len(seeds) or 1

@@ -265,21 +265,28 @@ def _rates(run: dict) -> tuple[float, Any]:
     return rate, rate * of_method if run['parameters']['trained_by_method'] else ''
 
 
+def scored_factors(run: dict) -> list[float]:
+    """Factors on the learning rate that have a score, lowest first; one whose run failed has none."""
+    scores = run.get('sweep_scores') or {}
+    return sorted(float(factor) for factor, score in scores.items() if score is not None)
+
+
 def at_the_edge(run: dict) -> bool:
-    """Whether the chosen rate is the lowest or the highest of those that were tried: a better one may lie beyond."""
-    factors = [float(factor) for factor in run.get('sweep_scores') or ()]
-    return len(factors) > 1 and run['factor'] in (min(factors), max(factors))
+    """Whether the chosen rate is the lowest or the highest of those with a score: a better one may lie beyond."""
+    factors = scored_factors(run)
+    return len(factors) > 1 and run['factor'] in (factors[0], factors[-1])
 
 
 def _swept(run: dict) -> str:
-    """The factors that were tried on the learning rate, the chosen one first, and with how many seeds if with more than
-    one.
+    """The factors on the learning rate that have a score, the chosen one first, those that failed, and with how many
+    seeds if with more than one.
     """
-    tried = run.get('sweep_scores')
+    tried, scored = run.get('sweep_scores'), scored_factors(run)
     if not tried:
         return 'no'
-    chosen, factors = run['factor'], sorted(float(factor) for factor in tried)
+    failed = sorted({float(factor) for factor in tried} - set(scored))
+    without = f', failed {", ".join(f"{factor:g}" for factor in failed)}' if failed else ''
     edge = ', at the edge: widen' if at_the_edge(run) else ''
     seeds = len(run['sweep'].get('seeds', []))
     each = f', {seeds} seeds each' if seeds > 1 else ''
-    return f'×{chosen:g} of {", ".join(f"{factor:g}" for factor in factors)}{edge}{each}'
+    return f'×{run["factor"]:g} of {", ".join(f"{factor:g}" for factor in scored)}{without}{edge}{each}'

@@ -5,23 +5,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mmest.benchmark.metrics import in_percent
 from mmest.measure.memory.compare import FULL
 
 from .comparison import find, methods_in_order, share, unique, without_variants
 from .results import Result
 from .table import FAILED, Column, Spread, Table
 
-_MIOU = ('mIoU', 1)
-#: The data sets of the paper, by the folder of their configs: what papers print, the metric, what makes it per cent.
+#: The data sets of the paper, by the folder of their configs: what papers print, and the metric.
 _DATASETS = {
-    'dior': ('DIOR, AP50', 'pascal_voc/AP50', 100),
-    'dota': ('DOTA v1.0 val, AP50', 'dota/AP50', 1),
-    'potsdam_five-classes': ('Potsdam, clutter ignored, mIoU', *_MIOU),
-    'potsdam_six-classes': ('Potsdam, six classes, mIoU', *_MIOU),
-    'vaihingen_five-classes': ('Vaihingen, clutter ignored, mIoU', *_MIOU),
-    'vaihingen_six-classes': ('Vaihingen, six classes, mIoU', *_MIOU),
-    'loveda': ('LoveDA val, mIoU', *_MIOU),
-    'isaid': ('iSAID val, mIoU', *_MIOU),
+    'dior': ('DIOR, AP50', 'pascal_voc/AP50'),
+    'dota': ('DOTA v1.0 val, AP50', 'dota/AP50'),
+    'potsdam_five-classes': ('Potsdam, clutter ignored, mIoU', 'mIoU'),
+    'potsdam_six-classes': ('Potsdam, six classes, mIoU', 'mIoU'),
+    'vaihingen_five-classes': ('Vaihingen, clutter ignored, mIoU', 'mIoU'),
+    'vaihingen_six-classes': ('Vaihingen, six classes, mIoU', 'mIoU'),
+    'loveda': ('LoveDA val, mIoU', 'mIoU'),
+    'isaid': ('iSAID val, mIoU', 'mIoU'),
 }
 
 
@@ -116,9 +116,9 @@ def _of_backbone(results: Sequence[Result], runs: Sequence[Result], backbone: st
 
 def _score(runs: Sequence[Result], cell: tuple[str, str], method: str) -> Any:
     some = [r for r in runs if (r.dataset, r.model) == cell and r.method == method]
-    _, metric, factor = _DATASETS[cell[0]]
+    _, metric = _DATASETS[cell[0]]
     found = [r.values['metrics'].get(metric) for r in some if not r.error]
-    done = [factor * value for value in found if value is not None]
+    done = [in_percent(metric, value) for value in found if value is not None]
     return Spread.of(done) if done else FAILED if some else None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from mmest.configs import head_and_backbone
 
-from .work_dirs import records_of_trainings
+from .work_dirs import records_of_trainings, told_apart
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,23 @@ def read_results(sources: Sequence[Path]) -> list[Result]:
         ValueError: a file cannot be read; two say different things of the same; there is nothing in the sources.
     """
     results: list[Result] = []
+    trainings: dict[Path, dict] = {}
     for source in sources:
         if not source.exists():
             raise FileNotFoundError(f'There is no "{source}".')
         for path in [source] if source.is_file() else sorted(source.glob('*.json')):
             results += _of_file(path)
         if source.is_dir():
-            for record in records_of_trainings(source):
-                results += _results(record)
+            trainings |= {Path(record['source']).resolve(): record for record in records_of_trainings(source)}
+    for record in told_apart(list(trainings.values())):
+        results += _results(record)
     if not results:
         raise ValueError(
             f'There are neither records nor trainings in {", ".join(map(str, sources))}. Records are the JSON files '
             'of mmest benchmark, mmest memory and mmest time.'
         )
     _refuse_doubles(results)
+    _refuse_equal_seeds(results)
     return results
 
 
@@ -76,11 +79,26 @@ def _refuse_doubles(results: Sequence[Result]) -> None:
         )
 
 
+def _refuse_equal_seeds(results: Sequence[Result]) -> None:
+    """Two trainings with one seed are not two samples of what a method scores."""
+    sources: dict[tuple, str] = {}
+    for r in results:
+        if r.kind != 'accuracy' or r.error or r.values.get('seed') is None:
+            continue
+        source, seed = r.values['source'], r.values['seed']
+        other = sources.setdefault((r.model, r.dataset, r.method, seed), source)
+        if other != source:
+            raise ValueError(
+                f'{other} and {source} are both of {r.method} for {r.model} on {r.dataset} with seed {seed}. Keep '
+                'one of them, or train the other with another seed.'
+            )
+
+
 def _of_file(path: Path) -> list[Result]:
     try:
         record = json.loads(path.read_text())
         # Work folders hold other JSON files too.
-        return _results(record) if isinstance(record, dict) and 'config' in record else []
+        return _results(dict(record, source=str(path))) if isinstance(record, dict) and 'config' in record else []
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(path, error) from error
 

@@ -1,9 +1,11 @@
 """The batches of a training, augmented by the config's own loader, in the order that a runner would have them in."""
 
+import copy
 import fcntl
 import hashlib
 import json
 import os
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,13 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
+from mmest.benchmark.data_digest import data_digest
 from mmest.engine.random_numbers import reseed_workers
 from mmest.files import beside
 from mmest.frameworks import framework_of
+
+#: What of a segmentor's data preprocessor smaller images are padded by.
+_PADDING = ('size', 'mean', 'bgr_to_rgb', 'seg_pad_val')
 
 #: Images are kept as bytes.
 Batches = dict[str, Tensor]
@@ -24,8 +30,8 @@ Batches = dict[str, Tensor]
 def batches_of(cfg: Config, folder: Path) -> Batches:
     """The batches of a training; made once, then read from ``folder``.
 
-    What is made depends on the training data, its pipeline, the seed and the number of steps, so all methods and rates
-    that are compared share it.
+    What is made depends on the training data (labels that were corrected make new batches), its pipeline, the seed and
+    the number of steps, so all methods and rates that are compared share it.
 
     Args:
         cfg: config of the training.
@@ -56,16 +62,18 @@ def _steps_of(cfg: Config, loader: Any) -> int:
 
 
 def _train_loader(cfg: Config) -> Any:
-    """The loader of the training images; a last batch that is not full is left out, for all steps have one shape."""
-    return Runner.build_dataloader(dict(cfg.train_dataloader, drop_last=True), seed=cfg.randomness.seed)
+    return Runner.build_dataloader(cfg.train_dataloader, seed=cfg.randomness.seed)
 
 
 def key_of(cfg: Config) -> str:
     """What tells batches apart."""
     parts = {key: cfg.get(key) for key in ('train_dataloader', 'train_cfg', 'randomness')}
+    parts['data'] = data_digest(cfg.train_dataloader.dataset, cfg.default_scope)
     if framework_of(cfg).detects:
         parts['head'] = cfg.model.bbox_head
         parts['assigner'] = cfg.model.train_cfg
+    else:
+        parts['padding'] = {key: cfg.model.data_preprocessor.get(key) for key in _PADDING}
     text = json.dumps(json.loads(json.dumps(parts, default=str)), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -80,13 +88,29 @@ def _make(cfg: Config) -> Batches:
             loader.sampler.set_epoch(epoch)
         reseed_workers(loader, cfg.randomness.seed, epoch)
         epoch += 1
-        for batch in loader:
+        for number, batch in enumerate(loader):
+            if number == 0:
+                first = copy.deepcopy(batch)
+            batch = _filled(batch, first, cfg.train_dataloader.batch_size)
             images, samples = _of_one_size(batch, cfg.model.data_preprocessor)
             made.append(dict(images=images, **truth(samples)))
             if len(made) == steps:
                 break
     whole = {key: torch.stack([one[key] for one in made]) for key in made[0]}
     return dict(whole, epoch=torch.tensor(len(loader)))
+
+
+def _filled(batch: dict, first: dict, size: int) -> dict:
+    """The last batch of an epoch, where it is not full, with images of the first one behind: a training takes the steps
+    of a runner, and all of one shape.
+    """
+    missing = size - len(batch['inputs'])
+    more = list(islice(cycle(zip(first['inputs'], first['data_samples'])), missing))
+    return dict(
+        inputs=[*batch['inputs'], *(image for image, _ in more)],
+        # What is made of samples changes them.
+        data_samples=[*batch['data_samples'], *(copy.deepcopy(sample) for _, sample in more)],
+    )
 
 
 def _of_one_size(batch: dict, preprocessor: dict) -> tuple[Tensor, list]:

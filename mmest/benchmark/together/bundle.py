@@ -92,6 +92,7 @@ class _Bundle:
         if not claims.take(path):
             return False
         if is_settled(path, cell.request):
+            path.touch()  # for those who look for what was written
             claims.give_up(path)
             return False
         return True
@@ -122,8 +123,8 @@ class _Bundle:
                 torch.cuda.synchronize()
             if time.monotonic() - renewed > claims.RENEW:
                 renewed = time.monotonic()
-                for _, cell in running:
-                    claims.renew(self._path(cell))
+                # One that another runner has taken over is left to it.
+                running = [(lane, cell) for lane, cell in running if claims.renew(self._path(cell))]
         for lane, cell in running:
             with self._recorded(cell, started):
                 result = self.lanes[lane].end()

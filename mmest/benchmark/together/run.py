@@ -13,7 +13,7 @@ from rich.console import Console
 
 from mmest.benchmark import OUTPUT
 from mmest.benchmark.cell import Cell
-from mmest.benchmark.done import is_done
+from mmest.benchmark.done import cells_of_sweep, cells_to_run
 from mmest.benchmark.record import read_record
 from mmest.benchmark.run import end_with_parent, grid_progress
 
@@ -39,7 +39,7 @@ def run_together(cells: Sequence[Cell], out: Path, work: Path, console: Console,
         BrokenProcessPool: a process was killed.
     """
     trained = [cell for cell in cells if cell.kind in TRAINS]
-    todo = [cell for cell in trained if not is_done(out / f'{cell.name}.json', cell.request)]
+    todo = cells_to_run(trained, out)
     console.print(f'Trainings: {len(todo)} of {len(trained)}.')
     failed = []
     with grid_progress(console) as progress:
@@ -100,7 +100,7 @@ def _series(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
 
 def _needed(series: Sequence[Cell]) -> set[str]:
     """Cells of other series that these wait for."""
-    needed = {name for cell in series for name in (cell.request.get('sweep') or {}).get('cells', ())}
+    needed = set().union(*map(cells_of_sweep, series))
     return needed - {cell.name for cell in series}
 
 

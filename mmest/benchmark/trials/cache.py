@@ -16,6 +16,7 @@ from torch import nn
 from mmest.configs import set_tuning
 from mmest.files import beside
 
+from ..data_digest import data_digest
 from .plain import from_plain, to_plain
 from .replay import Recorder
 from .views import training_views, validation_views
@@ -55,6 +56,7 @@ def digest(cfg: Config, views: int) -> str:
         test=cfg.model.get('test_cfg'),
         train_data=cfg.train_dataloader.dataset,
         val_data=cfg.val_dataloader.dataset,
+        content=[data_digest(cfg[f'{part}_dataloader'].dataset, cfg.default_scope) for part in ('train', 'val')],
     )
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]
 

@@ -15,6 +15,7 @@ _SIDE, _LARGEST_SIDE, _LARGEST_BATCH = 32, 4096, 1024
 # Looks where an estimate leads before the search goes on by halves.
 _ESTIMATES = 8
 _UNITS = dict(B=1, KB=10**3, MB=10**6, GB=10**9, KIB=2**10, MIB=2**20, GIB=2**30, K=2**10, M=2**20, G=2**30)
+_LEAST_BARE = 2**20  # bytes that no unit has to be written for
 
 
 class Plan(NamedTuple):
@@ -37,13 +38,18 @@ def parse_bytes(text: str) -> int:
     """Bytes from a text such as "8GiB" or "24 GB".
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or so few without a unit that another one is meant.
     """
     found = re.fullmatch(r'\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*', text)
     unit = found and (found.group(2).upper() or 'B')
     if not found or unit not in _UNITS:
         raise ValueError(f'"{text}" is no amount of memory. Write it like 8GiB (2**30 bytes each) or 24GB (10**9).')
-    return int(float(found.group(1)) * _UNITS[unit])
+    amount = float(found.group(1)) * _UNITS[unit]
+    if not found.group(2) and amount < _LEAST_BARE:
+        raise ValueError(
+            f'"{text}" without a unit is a number of bytes. Write {found.group(1)}GiB, or the unit you mean.'
+        )
+    return int(amount)
 
 
 def plan(
