@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from .decoded import share_decoded
 from .held_out import hold_out
 from .metrics import main_metric
 from .record import read_record
+
+# What the guard of a training says, and what trainings side by side do.
+_DIVERGED = re.compile('the training diverged|The loss became infinite or NaN')
 
 
 class _Evaluations(Hook):
@@ -125,8 +129,8 @@ def losses(folder: Path) -> list[tuple[int, float]]:
 
 def chosen_factor(request: dict, records: Path) -> dict:
     """The factor on the learning rate that scored best on the held-out data, and all scores, each the mean over the
-    seeds of the sweep. A factor with which a run failed has none. Of equal ones, and AP has three digits, the nearest
-    to 1 counts.
+    seeds of the sweep. A factor with which a run failed has none, unless it diverged. Of equal ones, and AP has three
+    digits, the nearest to 1 counts.
 
     Raises:
         RuntimeError: no factor has a score.
@@ -148,6 +152,10 @@ def chosen_factor(request: dict, records: Path) -> dict:
 
 
 def _score(path: Path) -> float:
-    """Of the record of one run; NaN if there is none."""
+    """Of the record of one run; 0 of one that diverged, which says as much of a rate as any score, and NaN if it failed
+    otherwise or there is none.
+    """
     record = read_record(path)
+    if record is not None and record['failed'] and _DIVERGED.search(str(record['error'][-1:])):
+        return 0.0
     return math.nan if record is None or record['failed'] else main_metric(record['metrics'])[1]

@@ -225,3 +225,19 @@ def test_a_record_of_a_sweep_that_is_cut_off_is_none(trained, content):
     assert is_settled(path, asked)
     assert not is_settled(path, dict(asked, sweep=sweep_of(0.3, 1, 3)))
     assert chosen_factor(dict(asked, sweep=sweep_of(1, 3)), path.parent)['factor'] == 1
+
+
+@pytest.mark.parametrize(
+    ('error', 'score'),
+    [
+        ('InvalidTraining: loss_cls is nan and has not been finite since iteration 25: the training diverged.', 0.0),
+        ('RuntimeError: The loss became infinite or NaN.', 0.0),
+        ('torch.OutOfMemoryError: CUDA out of memory.', None),
+    ],
+)
+def test_a_rate_that_diverges_is_tried_and_one_that_ran_out_of_memory_is_not(trained, error, score):
+    path, asked = trained
+    record = dict(failed=True, error=['Traceback (most recent call last):', error], held_out=0.2)
+    (path.parent / 'x3.json').write_text(json.dumps(record))
+    found = chosen_factor(dict(asked, sweep=sweep_of(0.3, 1, 3)), path.parent)
+    assert found == dict(factor=1.0, sweep_scores={'0.3': 50.0, '1': 60.0, '3': score})
