@@ -66,9 +66,18 @@ def _read(file: Path) -> ClassTable:
         rows = [_Row(line.strip()) for line in text.splitlines() if line.strip()]
     if not rows:
         raise ValueError(f'{file} holds no class. Write a row for each, or remove the file.')
-    values = {row.value: number for number, row in enumerate(rows)}
-    colours = {row.colour: number for number, row in enumerate(rows)}
-    return ClassTable([row.name for row in rows], {} if None in values else values, {} if None in colours else colours)
+    values, colours = _numbered([row.value for row in rows], file), _numbered([row.colour for row in rows], file)
+    return ClassTable([row.name for row in rows], values, colours)
+
+
+def _numbered(keys: list, file: Path) -> dict:
+    """The number of the row of each value or colour; none where a row is without."""
+    if None in keys:
+        return {}
+    twice = next((key for number, key in enumerate(keys) if key in keys[:number]), None)
+    if twice is not None:
+        raise ValueError(f'{file} gives {twice} to two rows. Correct it: a pixel of it is of one class.')
+    return {key: number for number, key in enumerate(keys)}
 
 
 def _json_rows(text: str, file: Path) -> list[_Row]:

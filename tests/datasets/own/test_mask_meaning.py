@@ -166,6 +166,9 @@ def test_a_class_may_be_called_by_a_number_or_hold_a_comma(read):
     'name, text, said',
     [
         ('class_dict.csv', 'name,r,g,b\n', 'holds no class. Write a row for each'),
+        ('class_dict.csv', 'name,r,g,b\nroof,1,2,3\nroad,1,2,3\n', r'gives \(1, 2, 3\) to two rows. Correct it'),
+        ('class_dict.csv', 'id,name,r,g,b\n7,roof,1,2,3\n7,road,3,2,1\n', 'gives 7 to two rows. Correct it'),
+        ('labelmap.txt', 'roof:1,2,3::\nroad:1,2,3::\n', r'gives \(1, 2, 3\) to two rows'),
         ('class_dict.csv', 'name|r|g|b\nroof|0|0|0\n', r'has the row roof\|0\|0\|0; expected name,r,g,b or value,name'),
         ('class_dict.csv', 'name,r,g,b\nroof,,,\n', 'has the row roof; expected name,r,g,b'),
         ('class_dict.csv', 'roof,1,2,3,4\n', 'has the row roof,1,2,3,4; expected name,r,g,b'),
