@@ -1,6 +1,7 @@
 """COCO JSON, as Roboflow, CVAT, Label Studio and others lay it out."""
 
 import json
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -167,23 +168,28 @@ def _classes(contents: dict[Path, dict], notes: Notes) -> list[str]:
     return sorted(ids, key=lambda name: (isinstance(ids[name], str), ids[name]))
 
 
+def _composed(name: str) -> str:
+    """With one character for a letter and its accent: file names of macOS have two."""
+    return unicodedata.normalize('NFC', name)
+
+
 class _Images:
     """Finds image files by the names that annotation files give them."""
 
     def __init__(self, root: Path, notes: Notes) -> None:
         self.root, self._notes = root, notes
         self._files = image_files(root)
-        self._by_path = {path.relative_to(root).as_posix(): path for path in self._files}
+        self._by_path = {_composed(path.relative_to(root).as_posix()): path for path in self._files}
         self._by_name: dict[str, list[Path]] = {}
         for path in self._files:
-            self._by_name.setdefault(path.name, []).append(path)
+            self._by_name.setdefault(_composed(path.name), []).append(path)
         self._missing: list[str] = []
         self._used: set[Path] = set()
 
     def find(self, name: str, file: Path, split: str | None) -> Path | None:
         """The file, looked for where tools put images; None is counted as missing."""
-        name = name.replace('\\', '/').split('?')[0]
-        here = file.parent.relative_to(self.root)
+        name = _composed(name.replace('\\', '/').split('?')[0])
+        here = Path(_composed(file.parent.relative_to(self.root).as_posix()))
         folders = [here, Path('.'), Path('images'), here / 'images']
         words = [split, file.stem.removeprefix('instances_'), dict(val='valid').get(split or '')]
         folders += [folder / word for word in words if word for folder in (Path('images'), Path('.'))]

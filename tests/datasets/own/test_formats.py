@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import unicodedata
 
 import exports
 import numpy as np
@@ -539,3 +540,19 @@ class TestCoco:
         content = json.loads((tmp_path / 'out' / 'train.json').read_text())
         one = next(one for one in content['annotations'] if 'segmentation' in one)
         assert one['area'] == drawn.sum()
+
+
+@pytest.mark.parametrize(('on_disk', 'written'), [('NFD', 'NFC'), ('NFC', 'NFD')])
+def test_accents_of_file_names_may_be_composed_or_not(on_disk, written, tmp_path):
+    exports.label_studio(tmp_path / 'own')
+    for image in list((tmp_path / 'own' / 'images').iterdir()):
+        image.rename(image.with_name(unicodedata.normalize(on_disk, f'Fläche-{image.name}')))
+    file = tmp_path / 'own' / 'result.json'
+    content = json.loads(file.read_text('utf-8-sig'))
+    for image in content['images']:
+        folder, _, name = image['file_name'].rpartition('\\')
+        image['file_name'] = unicodedata.normalize(written, f'{folder}\\Fläche-{name}')
+    file.write_text(json.dumps(content))
+    data = read(tmp_path / 'own')
+    assert len(data.samples) == 10 and all(sample.image.is_file() for sample in data.samples)
+    assert not [line for line in data.notes.lines() if 'left out' in line or 'not there' in line]
