@@ -13,6 +13,8 @@ _FILES = (
     'labelmap.txt', 'class_dict.csv', '_classes.csv', 'classes.csv', 'classes.json', 'classes.txt', 'class_names.txt',
     'labels.txt', 'label_names.txt',
 )  # fmt: skip
+# Several classes that are not to be learned may share it.
+_IGNORED = 255
 _COLUMNS = dict(r='r', red='r', g='g', green='g', b='b', blue='b', a='a', alpha='a')
 
 
@@ -74,7 +76,7 @@ def _numbered(keys: list, file: Path) -> dict:
     """The number of the row of each value or colour; none where a row is without."""
     if None in keys:
         return {}
-    twice = next((key for number, key in enumerate(keys) if key in keys[:number]), None)
+    twice = next((key for number, key in enumerate(keys) if key != _IGNORED and key in keys[:number]), None)
     if twice is not None:
         raise ValueError(f'{file} gives {twice} to two rows. Correct it: a pixel of it is of one class.')
     return {key: number for number, key in enumerate(keys)}

@@ -285,3 +285,8 @@ def test_of_two_masks_the_plainly_named_folder_counts_and_is_said(tmp_path):
     picture(tmp_path / 'annotations' / 'one.png')
     with pytest.raises(ValueError, match='two masks of one image: annotations/one.png and label/one.png'):
         masks.read(tmp_path)
+
+
+def test_several_classes_that_are_not_to_be_learned_may_share_255(read):
+    table = {'classes.csv': 'name,value\nroof,0\nroad,1\nvoid,255\nborder,255\n'}
+    assert read([0, 1], table)[1] == [0, 1]
