@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mmest.pictures.decoders import rasterio
+from mmest.pictures.decoders.raster import rasterio
 from mmest.pictures.tiff import is_tiff, read_tiff_header
 
 # World files that lie beside an image of an ending: x.tfw beside x.tif.

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmest.files import beside, write_bytes
 from mmest.pictures import ImageFile
-from mmest.pictures.decoders import rasterio
+from mmest.pictures.decoders.raster import rasterio
 from mmest.pictures.georeference import Georeference
 from mmest.prediction.model import NO_DATA, Model
 from mmest.prediction.overlay import Overlay

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mmest.console import plain_console
 from mmest.datasets.checks.cache import keep, key_of, load
 from mmest.pictures import ImageFile, read_mask
-from mmest.pictures.decoders import any_size
+from mmest.pictures.decoders.damage import any_size
 
 #: Endings of files that are images, in small letters.
 ENDINGS = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.webp', '.jp2')

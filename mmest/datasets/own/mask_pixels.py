@@ -8,7 +8,7 @@ from PIL import Image, UnidentifiedImageError
 from mmest.datasets.own.class_table import Colour, find_table
 from mmest.datasets.own.sample import Notes, some
 from mmest.pictures import ImageFile, read_mask
-from mmest.pictures.decoders import any_size
+from mmest.pictures.decoders.damage import any_size
 from mmest.pictures.problems import check_pixels
 
 UNLABELLED = 255

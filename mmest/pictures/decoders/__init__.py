@@ -1,0 +1,93 @@
+"""Ways to decode: a file's own format decides, never the caller."""
+
+import contextlib
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from mmest.pictures.decoders.array import ArrayDecoder
+from mmest.pictures.decoders.bands import check_bands, orientation_of
+from mmest.pictures.decoders.damage import FORMATS, any_size, damage_of
+from mmest.pictures.decoders.pil import PilDecoder
+from mmest.pictures.decoders.raster import RasterDecoder, rasterio
+from mmest.pictures.levels import Scale, check_kind
+from mmest.pictures.problems import UnusableImage, check_pixels
+from mmest.pictures.tiff import TiffHeader, is_tiff, read_tiff_header
+
+# Formats of which PIL gives every pixel as it is; of others it may cut 16 bits to 8.
+_EXACT = ('PNG', 'JPEG', 'MPO', 'BMP', 'GIF', 'WEBP', 'TIFF')
+_MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', 'YCbCr')
+
+
+def open_decoder(source: Path | bytes, name: str, scale: Scale | None) -> PilDecoder | ArrayDecoder | RasterDecoder:
+    """The decoder of a file, after its header was looked at.
+
+    Args:
+        source: the file, or its content.
+        name: for messages.
+        scale: the rule for other numbers than 8 bits.
+
+    Raises:
+        UnusableImage: see :class:`mmest.pictures.image.ImageFile`.
+    """
+    stream = io.BytesIO(source) if isinstance(source, bytes) else None
+    with damage_of(name), stream or source.open('rb') as opened:
+        start = opened.read(16)
+    if is_tiff(start):
+        return _open_tiff(source, name, scale)
+    with damage_of(name), any_size():
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+    size = image.size
+    if image.format == 'JPEG2000' and rasterio:
+        image.close()
+        return RasterDecoder(source, name, scale)
+    check_pixels(name, *size)
+    deep = image.format == 'PNG' and '16' in str(image.tile[0].args)
+    if deep:
+        check_kind(name, 'uint16', scale)
+    if deep or image.format not in _EXACT:
+        turn = orientation_of(image)
+        image.close()
+        return ArrayDecoder(_content(source), name, size, turn, scale, None)
+    if image.mode not in _MODES:
+        raise UnusableImage(name, f'has pixels of the kind {image.mode}; convert it to RGB of 8 bits first.')
+    return PilDecoder(image, name)
+
+
+def _open_tiff(source: Path | bytes, name: str, scale: Scale | None) -> PilDecoder | ArrayDecoder | RasterDecoder:
+    with damage_of(name), io.BytesIO(source) if isinstance(source, bytes) else source.open('rb') as stream:
+        header = read_tiff_header(stream, name)
+    check_kind(name, header.kind, scale)
+    check_bands(name, header.bands, header.alpha)
+    turned = header.orientation != 1 and not header.georeferenced
+    if header.plain and rasterio and not turned:
+        return RasterDecoder(source, name, scale, header.inverted)
+    size = header.width, header.height
+    check_pixels(name, *size)
+    if header.kind.startswith('uint') and int(header.kind[4:]) <= 8:
+        image = None
+        with contextlib.suppress(OSError, SyntaxError), any_size():
+            image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+        if image is not None and header.palette and image.mode != 'P':
+            image.close()
+            raise UnusableImage(name, 'has a palette of a kind that only rasterio reads: pip install rasterio')
+        if image is not None and image.mode in _MODES:
+            return PilDecoder(image, name, _nodata_as_shown(header))
+        if image is not None:
+            raise UnusableImage(name, f'has pixels of the kind {image.mode}; convert it to RGB of 8 bits first.')
+    if header.bands not in (1, 3, 4):
+        raise UnusableImage(name, f'has {header.bands} bands, which only rasterio reads: pip install rasterio')
+    return ArrayDecoder(_content(source), name, size, header.orientation if turned else 1, scale, header)
+
+
+def _nodata_as_shown(header: TiffHeader) -> float | None:
+    """The value that stands for no data as PIL shows it: spread over 0 to 255 and turned round, but for a palette."""
+    if header.nodata is None or header.palette:
+        return header.nodata
+    shown = header.nodata * 255 / (2 ** int(header.kind[4:]) - 1)
+    return 255 - shown if header.inverted else shown
+
+
+def _content(source: Path | bytes) -> bytes:
+    return source if isinstance(source, bytes) else source.read_bytes()
