@@ -1,29 +1,27 @@
 """The wrapper that holds a pretrained backbone and the method that tunes it."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
-from itertools import chain
 from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
 from mmengine.logging import print_log
-from mmengine.model import BaseModule
 from mmengine.registry import HOOKS, MODELS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from mmest.anatomy.hooks import Pass, override
+from mmest.anatomy.hooks import Pass
 from mmest.anatomy.probe import maps_of
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones.compiled import CompiledForward
-from mmest.backbones.frozen_norm import is_frozen_norm, normed_by_constants
-from mmest.backbones.frozen_precision import PRECISIONS, FrozenPrecision
+from mmest.backbones.frozen_precision import FrozenPrecision
+from mmest.backbones.given_weights import given_by_file, say_what_is_rounded, share_in
+from mmest.backbones.partly_frozen import PartlyFrozen
 from mmest.backbones.refusals import refuse_options, refuse_tuned
 from mmest.backbones.saved_precision import saving
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
-from mmest.checkpoints.digests import digests
 from mmest.checkpoints.pretrained import MIN_COVERAGE, Coverage, load_pretrained, pretrained_source
 from mmest.checkpoints.safe import hold_models_to_the_rule
 from mmest.checkpoints.whole import watch_models_around
@@ -31,15 +29,8 @@ from mmest.frameworks import calling_runner
 from mmest.tuning import build_tuning, tuning_arguments
 
 
-def _stay_in_eval_mode(train: Callable, module: nn.Module, mode: bool = True) -> nn.Module:
-    """What ``train`` is in a frozen module; those inside it decide for themselves."""
-    train(module, mode)
-    module.training = False
-    return module
-
-
 @MODELS.register_module()
-class TunedBackbone(BaseModule):
+class TunedBackbone(PartlyFrozen):
     """A pretrained backbone, tuned by one method.
 
     Takes a B×C×H×W image batch and returns a tuple of B×C_k×H_k×W_k maps of the shapes that the backbone has by itself,
@@ -111,67 +102,10 @@ class TunedBackbone(BaseModule):
         self.taps = None
         if self.method.tapped_blocks:
             self.taps = TapReader(self.method, self.backbone, self.method.tapped_blocks)
-        self._freeze()
+        self.freeze()
         self.precision.watch(self.backbone)
         if not self.precision.waits:
             self.precision.narrow(self.backbone)
-
-    def _freeze(self) -> None:
-        self.backbone.train()  # which leaves some modules in eval mode by its own choice (norm_eval), and freezes some
-        trained = {id(p) for p in self.method.trained_parameters(self.backbone)}
-        for name, p in self.backbone.named_parameters():
-            p.requires_grad_(id(p) in trained)
-            if self.method.beside and p.requires_grad:
-                raise ValueError(
-                    f'{type(self.method).__name__} lies beside a frozen backbone, but it also trains '
-                    f'"{name}" inside: the graph would run through the whole backbone at the memory of full '
-                    'fine-tuning. A method beside the backbone must train nothing of it.'
-                )
-        trained_modules = {m for root in self.method.trained_modules(self.backbone) for m in root.modules()}
-        self._in_eval_mode = set()
-        for name, module in self.backbone.named_modules():
-            if module not in trained_modules or not module.training:
-                self._in_eval_mode.add(name)
-                override(module, 'train', _stay_in_eval_mode)
-                if self.method.trains_inside() and is_frozen_norm(module):
-                    override(module, 'forward', normed_by_constants)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> 'TunedBackbone':
-        """Set the mode of all that trains; what is frozen stays in eval mode (no drop path, no BatchNorm
-        statistics), and so does what the backbone itself keeps there (``norm_eval``).
-        """
-        flags = [(p, p.requires_grad) for p in self.backbone.parameters()]
-        super().train(mode)
-        for p, trains in flags:
-            p.requires_grad_(trains)  # some backbones freeze here (frozen_stages), but the method says what trains
-        self._keep_in_eval_mode()
-        return self
-
-    def _keep_in_eval_mode(self) -> None:
-        # Modules that others have put in (SyncBN for BN, say) come in a mode of their own.
-        for name, module in self.backbone.named_modules():
-            if module.training and name in self._in_eval_mode:
-                module.training = False
-
-    def frozen_state(self) -> Iterator[tuple[str, Tensor]]:
-        """(name inside the backbone, tensor) of every parameter and persistent buffer that does not train."""
-        trained = self._trained_inside()
-        for name, tensor in self.backbone.state_dict(keep_vars=True).items():
-            if id(tensor) not in trained:
-                yield name, tensor.detach()
-
-    def _trained_inside(self) -> set[int]:
-        buffers = {id(b) for module in self.method.trained_modules(self.backbone) for b in module.buffers()}
-        return buffers | {id(p) for p in self.backbone.parameters() if p.requires_grad}
-
-    def take_frozen_from(self, twin: 'TunedBackbone') -> None:
-        """Hold the bytes of what is frozen in a twin, of the same config."""
-        trained = twin._trained_inside()
-        own = {**dict(self.backbone.named_parameters()), **dict(self.backbone.named_buffers())}
-        for name, value in chain(twin.backbone.named_parameters(), twin.backbone.named_buffers()):
-            if id(value) not in trained:
-                own[name].data.copy_(value.data)
 
     def frozen_digests(self) -> dict[str, str]:
         """Digest of each of :meth:`frozen_state`, of the tensor that the pretrained file gave where this is that one,
@@ -225,7 +159,7 @@ class TunedBackbone(BaseModule):
         self._has_weights = self.coverage is not None
         self._restorable = {}
         if self.coverage is not None:
-            self._restorable = self._given_by_file(self.coverage)
+            self._restorable = given_by_file(self.backbone, self.coverage, self.frozen_state())
         if not self.precision.waits:
             self.precision.narrow(self.backbone)
         self.precision.remember(self._restorable, self.frozen_state())
@@ -248,27 +182,6 @@ class TunedBackbone(BaseModule):
         copied.__dict__ = copy.deepcopy(self.__dict__, memo)
         return copied
 
-    def _given_by_file(self, coverage: Coverage) -> dict[str, str]:
-        """Digests of the frozen tensors that a file gives; what of them it lacks is said."""
-        lost = set(coverage.missing)
-        random = [
-            name for name, p in self.backbone.named_parameters() if name in lost and not p.requires_grad and p.ndim > 1
-        ]
-        print_log(str(coverage), logger='current')
-        if random:
-            print_log(
-                f'{len(random)} frozen weights of {coverage.backbone} stay random, because the file lacks them, '
-                f'first {random[0]}. Is it the file of this very backbone?',
-                logger='current',
-                level=30,
-            )
-        # What the file lacks is restorable all the same where every build gives it the same constant.
-        return digests(
-            (name, tensor)
-            for name, tensor in self.frozen_state()
-            if name not in lost or bool((tensor == tensor.flatten()[0]).all())
-        )
-
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.run(x)[1])
 
@@ -282,7 +195,7 @@ class TunedBackbone(BaseModule):
                 logger='current',
                 level=30,
             )
-        self._keep_in_eval_mode()
+        self.keep_in_eval_mode()
         self._settle_what_is_given()
         self.compiled.prepare(self.backbone)
         with self.method.passing(self.backbone) as run:
@@ -316,7 +229,7 @@ class TunedBackbone(BaseModule):
 
     def read(self, x: Tensor) -> tuple[list[Tensor], list[Tap]]:
         """The backbone's maps of an image batch B×C×H×W, and its taps: all that a method that reads taps alone sees."""
-        self._keep_in_eval_mode()
+        self.keep_in_eval_mode()
         self._settle_what_is_given()
         self.compiled.prepare(self.backbone)
         with self.method.passing(self.backbone) as run:
@@ -332,33 +245,13 @@ class TunedBackbone(BaseModule):
     ) -> None:
         rename_plain_keys(self, state_dict, prefix)
         check_and_complete(self, state_dict, prefix)
-        self._say_what_is_rounded(state_dict, f'{prefix}backbone.')
-        self._has_weights = self._has_weights or self._share_in(state_dict, prefix) >= MIN_COVERAGE
+        say_what_is_rounded(self.precision, self.backbone, state_dict, f'{prefix}backbone.')
+        self._has_weights = self._has_weights or (
+            share_in(self.backbone, state_dict, f'{prefix}backbone.') >= MIN_COVERAGE
+        )
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
-
-    def _say_what_is_rounded(self, state_dict: dict[str, Tensor], prefix: str) -> None:
-        given = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
-        lost = self.precision.lost(self.backbone, given)
-        if lost:
-            print_log(
-                f'{len(lost)} frozen weights of {type(self.backbone).__name__} that the checkpoint has in float32 are '
-                f'rounded to {PRECISIONS[self.precision.dtype]} by frozen_dtype, first {lost[0]}. No pretrained file '
-                'gives them back, so deltas and exports have them rounded too. Name the file that has them in the '
-                f'init_cfg of the backbone, or leave frozen_dtype (--memory frozen_{self.precision.dtype}) out.',
-                logger='current',
-                level=30,
-            )
-
-    def _share_in(self, state_dict: dict[str, Tensor], prefix: str) -> float:
-        """How much of the backbone's parameters a state dict has."""
-        sizes, covered = 0, 0
-        for name, p in self.backbone.named_parameters():
-            given = state_dict.get(f'{prefix}backbone.{name}')
-            sizes += p.numel()
-            covered += p.numel() if isinstance(given, Tensor) and given.shape == p.shape else 0
-        return covered / max(sizes, 1)
 
 
 @MODELS.register_module()

@@ -8,7 +8,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from toy import METHODS, build, image
 
 from mmest.anatomy.hooks import override
-from mmest.backbones import tuned_backbone
+from mmest.backbones import partly_frozen
 from mmest.backbones.frozen_norm import normed_by_constants
 
 
@@ -69,7 +69,7 @@ def test_methods_get_the_same_gradients(method, kind, monkeypatch):
     for constants in (True, False):
         with monkeypatch.context() as patch:
             if not constants:
-                patch.setattr(tuned_backbone, 'is_frozen_norm', lambda module: False)
+                patch.setattr(partly_frozen, 'is_frozen_norm', lambda module: False)
             torch.manual_seed(0)
             tuned = build('resnet', METHODS[method], norm_cfg=dict(type=kind)).train()
             for p in tuned.method.parameters():

@@ -1,0 +1,55 @@
+"""What files and checkpoints give a backbone, and what they do not."""
+
+from collections.abc import Iterable
+
+from mmengine.logging import print_log
+from torch import Tensor, nn
+
+from mmest.backbones.frozen_precision import PRECISIONS, FrozenPrecision
+from mmest.checkpoints.digests import digests
+from mmest.checkpoints.pretrained import Coverage
+
+
+def given_by_file(backbone: nn.Module, coverage: Coverage, frozen: Iterable[tuple[str, Tensor]]) -> dict[str, str]:
+    """Digests of the frozen tensors that a file gives; what of them it lacks is said."""
+    lost = set(coverage.missing)
+    random = [name for name, p in backbone.named_parameters() if name in lost and not p.requires_grad and p.ndim > 1]
+    print_log(str(coverage), logger='current')
+    if random:
+        print_log(
+            f'{len(random)} frozen weights of {coverage.backbone} stay random, because the file lacks them, '
+            f'first {random[0]}. Is it the file of this very backbone?',
+            logger='current',
+            level=30,
+        )
+    # What the file lacks is restorable all the same where every build gives it the same constant.
+    return digests(
+        (name, tensor) for name, tensor in frozen if name not in lost or bool((tensor == tensor.flatten()[0]).all())
+    )
+
+
+def say_what_is_rounded(
+    precision: FrozenPrecision, backbone: nn.Module, state_dict: dict[str, Tensor], prefix: str
+) -> None:
+    """Warn of the frozen weights under a prefix of a state dict that no pretrained file gives, and that are rounded."""
+    given = {key.removeprefix(prefix): value for key, value in state_dict.items() if key.startswith(prefix)}
+    lost = precision.lost(backbone, given)
+    if lost:
+        print_log(
+            f'{len(lost)} frozen weights of {type(backbone).__name__} that the checkpoint has in float32 are '
+            f'rounded to {PRECISIONS[precision.dtype]} by frozen_dtype, first {lost[0]}. No pretrained file '
+            'gives them back, so deltas and exports have them rounded too. Name the file that has them in the '
+            f'init_cfg of the backbone, or leave frozen_dtype (--memory frozen_{precision.dtype}) out.',
+            logger='current',
+            level=30,
+        )
+
+
+def share_in(backbone: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> float:
+    """How much of the backbone's parameters a state dict has."""
+    sizes, covered = 0, 0
+    for name, p in backbone.named_parameters():
+        given = state_dict.get(f'{prefix}{name}')
+        sizes += p.numel()
+        covered += p.numel() if isinstance(given, Tensor) and given.shape == p.shape else 0
+    return covered / max(sizes, 1)
