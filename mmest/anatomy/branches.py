@@ -14,6 +14,11 @@ from torch import Tensor, nn
 from mmest.anatomy.blocks import Anatomy, Block, is_norm
 from mmest.anatomy.probe import ModuleCall, is_scaled, probe, walk_back
 
+# Nodes of operators that put values elsewhere and change none.
+_OF_LAYOUT = (
+    *('View', 'UnsafeView', 'ReshapeAlias', 'Alias', 'Permute', 'Transpose', 'Clone'),
+    *('Roll', 'Slice', 'ConstantPad'),
+)
 ATTENTION, MLP, CONV = 'attention', 'mlp', 'conv'
 
 
@@ -43,12 +48,14 @@ class Branch:
         block: index of the block.
         kind: ``attention`` or ``mlp`` in transformer blocks; ``conv`` for blocks that are one branch as a whole.
         name: the module that takes the branch's input.
-        norm: the normalisation layer whose output that input is, if there is one.
-        end: the module whose output is the branch's result, before it is added to the identity.
+        norm: the normalisation layer whose output that input is, or is cut out of (windows), if there is one.
+        end: the module whose output is the branch's result, before it is added to the identity; where a branch works in
+            windows, a module behind them that gets the map that they are put together to (drop path, a norm).
         channels: channels C of the result.
         channels_first: whether the result is B×C×H×W; else it is B×L×C or B×H×W×C.
         input_channels_first: the same of its input. ConvNeXt's branch takes B×C×H×W and gives B×H×W×C.
         keeps_shape: whether input and result have the same shape, but for the layout.
+        in_windows: whether the result comes in parts (windows), which the block puts together where no module sees it.
         weights: the weights of its layers.
         scale: the block's own parameter by which the block multiplies the result of an attention or MLP branch (BEiT's
             layer scale), by its name in the block, if there is one. What the identity is added to is then the product.
@@ -63,6 +70,7 @@ class Branch:
     channels_first: bool
     input_channels_first: bool
     keeps_shape: bool
+    in_windows: bool
     weights: tuple[Weight, ...]
     scale: str | None = None
 
@@ -112,6 +120,17 @@ def _nodes(start: Any, goal: Any, stops: Callable[[Any], bool] = lambda node: Fa
 def _identity_between(start: Any, goal: Any) -> bool:
     """Whether a way without parameters leads from a node back to another."""
     return goal in set(_nodes(start, goal, lambda node: any(_parameter_operands(node, goal))))
+
+
+def _laid_out_anew(start: Any, goal: Any) -> bool:
+    """Whether what one node gives is what another gives in another layout: shifted, padded, cut into windows, or these
+    put together.
+    """
+    while start is not goal:
+        if start is None or not start.name().startswith(_OF_LAYOUT):
+            return False
+        start, _ = start.next_functions[0]
+    return goal is not None
 
 
 def _way_without(weights: set[int], start: Any, goal: Any, stream: Any) -> bool:
@@ -166,6 +185,15 @@ def _deepest_inside(block: Block, name: str, calls: dict[str, ModuleCall], image
     return max(found)[2] if found else None
 
 
+def _puts_together(part: ModuleCall, end: ModuleCall, block: ModuleCall) -> bool:
+    """Whether a part of a block takes, whole, what another gives in windows."""
+    return (
+        part.source is not None
+        and part.source.numel() == block.output.numel()
+        and _laid_out_anew(part.source_fn, end.output_fn)
+    )
+
+
 def _end(backbone: nn.Module, block: Block, name: str, calls: dict[str, ModuleCall], image: tuple[int, int]) -> str:
     """The module whose output is the result of a branch, before anything is added to it: inside the branch, if it adds
     the identity by itself, else the branch, followed through layer scale, dropout, drop path and, in blocks that
@@ -178,7 +206,9 @@ def _end(backbone: nn.Module, block: Block, name: str, calls: dict[str, ModuleCa
         behind = [
             part
             for part in parts
-            if calls[part].source is calls[end].output and part != name and _matrices(backbone.get_submodule(part)) == 0
+            if part != name
+            and _matrices(backbone.get_submodule(part)) == 0
+            and (calls[part].source is calls[end].output or _puts_together(calls[part], calls[end], calls[block.name]))
         ]
         if not behind:
             return end
@@ -228,14 +258,21 @@ def _scale(backbone: nn.Module, block: Block, end: str, calls: dict[str, ModuleC
     return fitting.get(alone[0]) if result.name().startswith('Mul') and alone == taken[result] != [] else None
 
 
-def _norm_before(backbone: nn.Module, block: str, name: str, calls: dict[str, ModuleCall]) -> str | None:
+def _norm_before(
+    backbone: nn.Module, block: str, name: str, result: Tensor, calls: dict[str, ModuleCall]
+) -> str | None:
+    """The norm that gives a branch its input, as it is, or laid out anew where the branch's result lies as before."""
+    source = calls[name]
     for other, call in calls.items():
         if (
             other.startswith(f'{block}.')
             and not other.startswith(f'{name}.')
             and call.output is not None
-            and call.output is calls[name].source
             and is_norm(backbone.get_submodule(other))
+            and (
+                call.output is source.source
+                or (call.output.shape == result.shape and _laid_out_anew(source.source_fn, call.output_fn))
+            )
         ):
             return other
     return None
@@ -282,21 +319,38 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
             ends = {block.name: _end(backbone, block, block.name, calls, image)}
         for name, end in ends.items():
             kind = CONV if not attention else ATTENTION if name in attention else MLP
-            source, result = calls[name].source, calls[end].output
+            result = calls[end].output
+            norm = _norm_before(backbone, block.name, name, result, calls)
+            source = calls[norm].output if norm else calls[name].source
             first, source_first = (_is_channels_first(x, block.channels, image) for x in (result, source))
             branches.append(
                 Branch(
                     i,
                     kind,
                     name,
-                    _norm_before(backbone, block.name, name, calls),
+                    norm,
                     end,
                     block.channels,
                     first,
                     source_first,
                     source is not None and _last(source, source_first) == _last(result, first),
+                    len(result) > 1 or result.numel() != calls[block.name].output.numel(),
                     _weights(backbone, name, end, calls),
                     _scale(backbone, block, end, calls) if attention else None,
                 )
             )
     return branches
+
+
+def refuse_windows(branch: Branch, method: str, input_too: bool = False) -> None:
+    """For methods that see the result of a branch, or its input too, as a map.
+
+    Raises:
+        ValueError: it is cut into windows.
+    """
+    if branch.in_windows or (input_too and not branch.keeps_shape):
+        raise ValueError(
+            f'{method} looks at maps, but "{branch.name}" works on windows of one, which the block cuts and puts '
+            'together where no module sees the map. Use a method that acts on each position, such as Adapter or LoRA, '
+            'or one beside the backbone, such as EST.'
+        )

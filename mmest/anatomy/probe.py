@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,9 @@ from torch import Tensor, nn
 # Not square, so that height, width and channels can be told apart; every common stride divides both.
 PROBE_SIZE = (64, 96)
 LARGE_PROBE_SIZE = (224, 320)  # for windows that must fit into the smallest map
+USUAL_SIDES = (224, 256)  # of pretraining, for what takes no others and does not say which
+_SIZES = ('img_size', 'pretrain_img_size', 'image_size')
+_FEATURE_MAPS = 'feature_maps'  # of a BackboneOutput of transformers
 _SIDE = (int, torch.SymInt)  # the second in a graph of any size
 
 
@@ -117,12 +121,12 @@ def _probe_shapes(backbone: nn.Module) -> list[tuple[int, int, int]]:
     channels = stem.in_channels if stem else 3
     shapes = [(channels, *PROBE_SIZE), (3, *PROBE_SIZE)]
     for module in backbone.modules():  # backbones with a fixed position table take only their own size
-        for attribute in ('img_size', 'pretrain_img_size'):
-            size = getattr(module, attribute, None)
+        for holder, attribute in product((module, getattr(module, 'config', None)), _SIZES):
+            size = getattr(holder, attribute, None)
             size = (size, size) if isinstance(size, int) else size
             if isinstance(size, (tuple, list)) and len(size) == 2 and (channels, *size) not in shapes:
                 shapes.append((channels, *size))
-    return [*shapes, (channels, *LARGE_PROBE_SIZE)]
+    return [*shapes, (channels, *LARGE_PROBE_SIZE), *((channels, side, side) for side in USUAL_SIDES)]
 
 
 def _run(backbone: nn.Module, names: Sequence[str], shape: tuple[int, int, int]) -> Probe:
@@ -155,12 +159,15 @@ def _run(backbone: nn.Module, names: Sequence[str], shape: tuple[int, int, int])
 
 
 def maps_of(outputs: Any, image: Tensor) -> list[Tensor]:
-    """The maps that a backbone returned: one, or a list, a tuple or a dict of them.
+    """The maps that a backbone returned: one, or a list, a tuple or a dict of them, or the ``feature_maps`` of an
+    output of transformers, whose hidden states and attentions are no maps.
 
     The image itself, which encoders of segmentation_models_pytorch return as well, is left out.
     """
     if isinstance(outputs, Tensor):
         return [outputs]
+    if isinstance(outputs, Mapping) and _FEATURE_MAPS in outputs:
+        return maps_of(outputs[_FEATURE_MAPS], image)
     return [value for value in (outputs.values() if isinstance(outputs, Mapping) else outputs) if value is not image]
 
 
@@ -171,6 +178,9 @@ def with_maps(outputs: Any, image: Tensor, maps: Sequence[Tensor]) -> Any:
     left = iter(maps)
     if isinstance(outputs, Mapping):
         found = copy.copy(outputs) if isinstance(outputs, dict) else dict(outputs)
+        if _FEATURE_MAPS in outputs:
+            found[_FEATURE_MAPS] = with_maps(outputs[_FEATURE_MAPS], image, maps)
+            return found
         for key, value in outputs.items():
             found[key] = value if value is image else next(left)
         return found
@@ -214,7 +224,8 @@ def probe(backbone: nn.Module, names: Sequence[str]) -> Probe:
             raise ValueError(
                 f'{kind}: output {k} should be a B×C×H×W map, but for an image of {found.image[0]}×'
                 f'{found.image[1]} it is {tuple(output.shape)}, channels last: necks and heads would take '
-                'rows for channels. Set the arguments of the backbone so that channels come first.'
+                "rows for channels. Set the arguments of the backbone so that channels come first (timm's: "
+                "feature_cls='getter')."
             )
     return found
 

@@ -10,7 +10,7 @@ import torch.utils.checkpoint
 from torch import Tensor, nn
 
 from mmest.anatomy.blocks import Block, find_anatomy, token_grid
-from mmest.anatomy.branches import CONV, Branch, find_branches
+from mmest.anatomy.branches import CONV, Branch, find_branches, refuse_windows
 from mmest.anatomy.probe import first_tensor, spatial_shape
 from mmest.tuning.base import TuningMethod
 from mmest.tuning.substitution import Place, own_tensors, with_tensors
@@ -81,6 +81,7 @@ class InsertedMethod(TuningMethod):
         if branch.kind == CONV:
             self.hook_around(backbone, branch.name, InsertedMethod._correct_block, i, branch)
             return
+        refuse_windows(branch, type(self).__name__, input_too=True)
         self._hold(backbone, i, branch.norm or branch.name)
         self.hook_after(backbone, branch.end, InsertedMethod._correct_sum, i, branch)
 
@@ -88,8 +89,13 @@ class InsertedMethod(TuningMethod):
         """Result r of the branch becomes r + module(x) with x its input, taken before or after the norm in front of
         it.
         """
+        if getattr(module, 'spatial', False):
+            refuse_windows(branch, type(self).__name__)
         i = self._insert(module)
-        self._hold(backbone, i, (before_norm and branch.norm) or branch.name)
+        if branch.norm and not before_norm:  # what the norm gives, which the branch may take in windows
+            self.hook_after(backbone, branch.norm, InsertedMethod._hold_output, i)
+        else:
+            self._hold(backbone, i, branch.norm or branch.name)
         self.hook_after(backbone, branch.end, InsertedMethod._add_parallel, i, branch)
 
     def _insert(self, module: nn.Module) -> int:
@@ -129,6 +135,9 @@ class InsertedMethod(TuningMethod):
     def _hold_input(self, i: int, inner: Callable, module, *args, **kwargs) -> Any:
         self._block_run().held[i] = first_tensor((*args, *kwargs.values()))
         return inner(module, *args, **kwargs)
+
+    def _hold_output(self, i: int, module, args, kwargs, output: Any) -> None:
+        self._block_run().held[i] = first_tensor(output)
 
     def _scale_result(self, name: str, channels_first: bool, module, args, kwargs, output: Any) -> Any:
         result, scale = first_tensor(output), self._block_run().scales[name].flatten()

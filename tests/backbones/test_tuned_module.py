@@ -4,6 +4,7 @@ import copy
 import runpy
 from collections import OrderedDict, namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -59,6 +60,53 @@ def test_the_module_returns_what_it_did(form, method):
     if form == 'dict':
         assert list(found) == ['fine', 'coarse']
     assert all(torch.equal(a, b) for a, b in zip(leaves(found), leaves(expected), strict=True))
+
+
+class BackboneOutput(OrderedDict):
+    """As of transformers: maps beside what is no map, by name and by attribute."""
+
+    def __getattr__(self, name):
+        return self[name]
+
+
+@pytest.mark.parametrize('method', ['EST', 'LoRA', 'Partial'])
+def test_the_feature_maps_of_transformers_are_tuned_and_nothing_else_is(method):
+    def output(x, maps):
+        return BackboneOutput(feature_maps=tuple(maps), hidden_states=(x.flatten(1), x))
+
+    torch.manual_seed(0)
+    module = As(output).eval()
+    expected = copy.deepcopy(module)(image())
+    tuned = mmest.tune(module, method).eval()
+    found = tuned(image())
+    assert type(found) is BackboneOutput and list(found) == ['feature_maps', 'hidden_states']
+    assert all(torch.equal(a, b) for a, b in zip(found.feature_maps, expected.feature_maps, strict=True))
+    for p in mmest.trainable_parameters(tuned, lr=1e-4, weight_decay=0.0)[-1]['params']:
+        p.data += 1
+    moved = tuned(image())
+    assert any(not torch.equal(a, b) for a, b in zip(moved.feature_maps, expected.feature_maps, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(moved.hidden_states, expected.hidden_states, strict=True))
+
+
+class OfOneSize(nn.Module):
+    """Takes images of one size, which its config tells, or nothing does."""
+
+    def __init__(self, side, config):
+        super().__init__()
+        self.backbone, self.side = EXAMPLE['Backbone'](), side
+        if config:
+            self.config = SimpleNamespace(image_size=side)
+
+    def forward(self, x):
+        if x.shape[-2:] != (self.side, self.side):
+            raise ValueError('another size')
+        return self.backbone(x)
+
+
+@pytest.mark.parametrize(('side', 'config'), [(48, True), (224, False), (256, False)])
+def test_modules_that_take_images_of_one_size(side, config):
+    tuned = mmest.tune(OfOneSize(side, config), 'EST')
+    assert len(tuned(torch.rand(2, 3, side, side))) == len(EXAMPLE['Backbone']()(image()))
 
 
 @pytest.mark.parametrize('method', METHODS)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmest.anatomy.blocks import Block, find_anatomy
-from mmest.anatomy.branches import CONV, Branch, find_branches
+from mmest.anatomy.branches import CONV, Branch, find_branches, refuse_windows
 from mmest.anatomy.downsampling import find_downsampling
 from mmest.anatomy.probe import first_tensor
 from mmest.registry import TUNINGS
@@ -40,7 +40,7 @@ class E3VA(SideNetwork):
 
     Raises:
         ValueError: the blocks of the backbone cannot be found, their resolution rises, or an output has other channels
-            than the block that feeds it.
+            than the block that feeds it; a branch gives its result in windows.
     """
 
     acts_on = 'beside the backbone'
@@ -61,6 +61,7 @@ class E3VA(SideNetwork):
         )
         for branch in found:
             if branch.kind != CONV:
+                refuse_windows(branch, 'E3VA')
                 self.hook_after(backbone, branch.end, E3VA._see_result, branch)
         inherited = find_downsampling(backbone, anatomy)
         self.changes = nn.ModuleDict(
