@@ -38,12 +38,10 @@ class TrainingScale:
             return cls(**cfg.training_scale)
         factor, side = 1.0, None
         for step in _steps(_pipeline(cfg.get('train_dataloader')) or cfg.get('train_pipeline') or []):
-            name, scale = _name(step), step.get('scale') or step.get('img_scale')
+            name = _name(step)
             # A mosaic fits each image into a part of its canvas; what follows resizes the canvas.
-            if ('Resize' in name or 'Mosaic' in name) and scale and side is None:
-                keep_ratio = step.get('keep_ratio', 'Choice' in name or 'Mosaic' in name)
-                sides = _sides(scale)
-                factor, side = _factor(sides, image_size, keep_ratio), max(sides)
+            if ('Resize' in name or 'Mosaic' in name) and side is None:
+                factor, side = _resized(step, image_size)
             elif name in _CROPS and step.get('crop_size') and step.get('crop_type', 'absolute') == 'absolute':
                 side = max(_sides(step['crop_size']))
         if side is None:
@@ -101,6 +99,26 @@ def _steps(pipeline: Sequence[Any]) -> list[dict]:
 def _name(step: dict) -> str:
     kind = step.get('type', '')
     return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
+
+
+def _resized(step: dict, image_size: Sequence[int] | None) -> tuple[float, float | None]:
+    """The factor of a step that resizes, and the longer side of what it makes; (1, None) if it names neither."""
+    longest = max(image_size or [_DEFAULT])
+    if step.get('scale_factor'):
+        factor = math.sqrt(math.prod(_sides(step['scale_factor'])))
+        return factor, factor * longest
+    scale = step.get('scale') or step.get('img_scale')
+    if step.get('scales'):  # of which one is drawn
+        scale = sorted(step['scales'], key=lambda one: math.prod(_sides(one)))[len(step['scales']) // 2]
+    if not scale:
+        return 1.0, None
+    sides = _sides(scale)
+    if 'ResizeShortestEdge' in (_name(step), _name(dict(type=step.get('resize_type', '')))):
+        if not image_size:
+            return 1.0, min(sides)
+        factor = min(min(sides) / min(image_size), (step.get('max_size') or math.inf) / longest)
+        return factor, factor * longest
+    return _factor(sides, image_size, step.get('keep_ratio', 'Mosaic' in _name(step))), max(sides)
 
 
 def _sides(scale: Any) -> tuple[float, float]:

@@ -125,7 +125,33 @@ def test_the_tile_is_what_training_showed(trained):
             (0.5, 1280),
         ),
         ([dict(type='Mosaic', img_scale=(640, 640)), dict(type='Resize', scale=(99, 99))], [320, 200], (2, 320)),
-        ([[dict(type='RandomChoiceResize', scales=[(9, 9)]), dict(type='Pack')]], [900, 700], (1, 900)),
+        ([[dict(type='RandomChoiceResize', scales=[(9, 9)]), dict(type='Pack')]], [900, 900], (0.01, 900)),
+        (
+            [dict(type='RandomChoiceResize', scales=[(1333, 640), (1333, 800), (1333, 720)], keep_ratio=True)],
+            [2666, 1440],
+            (0.5, 2666),
+        ),
+        (
+            [
+                dict(
+                    type='RandomChoiceResize',
+                    scales=[256, 512, 1024],
+                    resize_type='ResizeShortestEdge',
+                    max_size=2048,
+                ),
+                dict(type='RandomCrop', crop_size=(512, 512)),
+            ],
+            [2000, 1024],
+            (0.5, 1024),
+        ),
+        ([dict(type='mmseg.ResizeShortestEdge', scale=512, max_size=800)], [1600, 512], (0.5, 1600)),
+        ([dict(type='ResizeShortestEdge', scale=512, max_size=800)], None, (1, 512)),
+        ([dict(type='Resize', scale_factor=0.25, keep_ratio=True)], [2000, 1000], (0.25, 2000)),
+        (
+            [dict(type='Resize', scale_factor=(2.0, 2.0)), dict(type='RandomCrop', crop_size=(64, 64))],
+            [100, 100],
+            (2, 32),
+        ),
         ([dict(type='Pack')], None, (1, 96)),
     ],
 )
