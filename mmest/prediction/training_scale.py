@@ -7,6 +7,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmest.config_parts import first_dataset
+
 _CROPS = ('RandomCrop', 'CenterCrop', 'MinIoURandomCrop')
 # Parts of the names of what a tile does not go through.
 _LEFT_OUT = ('Resize', 'Load', 'Flip', 'Crop', 'ConvertBoxType')
@@ -57,20 +59,23 @@ def predict_at(cfg: Config, factor: float) -> None:
         cfg: the config.
         factor: pixels of the network by pixel of the tile.
     """
-    pipeline = _pipeline(cfg.get('test_dataloader')) or cfg.get('test_pipeline') or []
+    pipeline = _pipeline(cfg.get('test_dataloader')) or cfg.get('test_pipeline') or _pipeline(cfg.get('val_dataloader'))
     kept = [
         step
-        for step in _steps(pipeline)
+        for step in _steps(pipeline or _packing(cfg))
         if not any(part in _name(step) for part in _LEFT_OUT) or _name(step) == 'ResizeToMultiple'
     ]
     resize = dict(type='Resize', scale_factor=factor, keep_ratio=True)  # without it mmdet knows no way back
     made = [ConfigDict(step) for step in (dict(type='LoadImageFromFile'), resize)] + kept
     cfg.test_pipeline = made
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset')
-    while dataset:
-        if 'pipeline' in dataset:
-            dataset.pipeline = made
-        dataset = dataset.get('dataset') or (dataset.get('datasets') or [None])[0]
+    loader = cfg.get('test_dataloader') or {}
+    cfg.test_dataloader = dict(loader, dataset=dict(first_dataset(loader) or {}, pipeline=made))
+
+
+def _packing(cfg: Config) -> list[dict]:
+    """The last step of a training that has neither test nor validation."""
+    steps = _steps(_pipeline(cfg.get('train_dataloader')) or [])
+    return [dict(type=step['type']) for step in steps if 'Pack' in _name(step)]
 
 
 def _pipeline(loader: dict | None) -> list | None:

@@ -175,6 +175,38 @@ def test_scale_of_a_training(steps, size, expected):
     assert resize.type == 'Resize' and 'scale' not in resize
 
 
+def several(dataset: dict) -> dict:
+    part = dict(dataset, ann_file='labels/that/are/not/there.json')
+    return dict(dataset=dict(type='ConcatDataset', datasets=[part, dict(part)]))
+
+
+LOADERS = {
+    'of several data sets': lambda dataset: dict(test_dataloader=several(dataset)),
+    'repeated': lambda dataset: dict(
+        test_dataloader=dict(dataset=dict(type='RepeatDataset', times=2, dataset=several(dataset)['dataset']))
+    ),
+    'none': lambda dataset: dict(test_dataloader=None, val_dataloader=None),
+    'validation alone': lambda dataset: dict(test_dataloader=None, val_dataloader=dict(dataset=dataset)),
+}
+
+
+@pytest.mark.parametrize('name', LOADERS)
+def test_a_model_predicts_whatever_it_is_tested_on(trained, name, tmp_path):
+    """Without its labels, and beside a model of the other framework."""
+    task, cfg, model = trained
+    other = Config.fromstring(cfg.pretty_text, '.py')
+    other.merge_from_dict(LOADERS[name](cfg.test_dataloader.dataset.to_dict()))
+    meta = dict(cfg=other.pretty_text, dataset_meta=dict(classes=('a', 'b', 'water'), image_size=[64, 64]))
+    torch.save(dict(state_dict=model.network.state_dict(), meta=meta), tmp_path / 'model.pth')
+    found = Model(tmp_path / 'model.pth', None, 'cpu')
+    init_default_scope('mmseg' if task == 'detection' else 'mmdet')
+    assert found.tile == 64
+    if task == 'segmentation':
+        assert (found.mask(RGB) == model.mask(RGB)).all()
+    else:
+        assert (found.detect(RGB).boxes == model.detect(RGB).boxes).all()
+
+
 def test_instance_masks_keep_their_form():
     mask = np.zeros((40, 60), bool)
     mask[5:20, 8:30] = True
