@@ -195,7 +195,8 @@ def test_a_model_predicts_whatever_it_is_tested_on(trained, name, tmp_path):
     """Without its labels, and beside a model of the other framework."""
     task, cfg, model = trained
     other = Config.fromstring(cfg.pretty_text, '.py')
-    other.merge_from_dict(LOADERS[name](cfg.test_dataloader.dataset.to_dict()))
+    for key, loader in LOADERS[name](cfg.test_dataloader.dataset.to_dict()).items():
+        other[key] = loader
     meta = dict(cfg=other.pretty_text, dataset_meta=dict(classes=('a', 'b', 'water'), image_size=[64, 64]))
     torch.save(dict(state_dict=model.network.state_dict(), meta=meta), tmp_path / 'model.pth')
     found = Model(tmp_path / 'model.pth', None, 'cpu')
