@@ -166,12 +166,13 @@ def _with_named_sides(proto):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what exporters tell of operators that this model does not have."""
+    """Without what exporters tell of operators that this model does not have, and of graphs that they cannot finish."""
     levels = {name: logging.getLogger(name).level for name in _LOUD}
     for name in _LOUD:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        unread = io.StringIO()
+        with contextlib.redirect_stdout(unread), contextlib.redirect_stderr(unread), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
     finally:

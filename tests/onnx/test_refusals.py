@@ -70,8 +70,9 @@ def unwritten(self, *args, **named):
         (unwritten, True, 'leave --dynamic out'),
     ],
 )
-def test_a_head_that_is_no_graph(detector, tmp_path, monkeypatch, head, dynamic, way_out):
+def test_a_head_that_is_no_graph(detector, tmp_path, monkeypatch, capsys, head, dynamic, way_out):
     monkeypatch.setattr(RetinaHead, 'predict_by_feat', head)
     with pytest.raises(ValueError, match='RetinaNet with RetinaHead cannot be written as an ONNX graph: ') as said:
         export_onnx(detector, tmp_path / 'x.onnx', dynamic=dynamic)
     assert way_out in str(said.value) and not (tmp_path / 'x.onnx').exists()
+    assert 'def forward' not in capsys.readouterr().err  # torch's graph, as far as it came
