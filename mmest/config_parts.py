@@ -24,3 +24,14 @@ def parts_of(config: Any, key: str = '', without: Collection[str] = ()) -> Itera
         return
     for name, value in inner:
         yield from parts_of(value, f'{key}.{name}' if key else str(name), without)
+
+
+def first_dataset(loader: dict | None) -> dict | None:
+    """The config of a loader's data set, inside of all that wraps it; of several the first. None if there is none."""
+    dataset = (loader or {}).get('dataset')
+    while dataset:
+        inner = dataset.get('dataset') or next(iter(dataset.get('datasets') or []), None)
+        if not inner:
+            break
+        dataset = inner
+    return dataset

@@ -3,18 +3,28 @@
 import io
 import json
 import os
+import platform
 import re
+import time
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 # In front of the number of the process. Not "part" alone: pieces of a split download end so, as x.tar.gz.part07.
 _PART = '.mmest-part'
+# Processes of another machine cannot be looked at; what one has not written to for so long, in seconds, it has left.
+_LEFT = 24 * 3600
 
 
 def beside(path: str | Path) -> Path:
     """The name under which this process writes a file before it is renamed."""
-    return Path(f'{path}{_PART}{os.getpid()}')
+    return Path(f'{path}{_PART}{os.getpid()}-{_machine()}')
+
+
+def _machine() -> str:
+    """The machine, or container, in eight letters: several may write to one folder."""
+    return f'{zlib.crc32(platform.node().encode()):08x}'
 
 
 def write_bytes(path: Path, content: bytes, durable: bool = False) -> None:
@@ -71,9 +81,19 @@ def write_zip(path: Path, contents: dict[str, bytes]) -> None:
 def remove_leftovers(folder: str | Path) -> None:
     """Remove the half-written files that killed processes left in a folder; those of processes that run are spared."""
     for path in Path(folder).glob(f'*{_PART}*'):
-        process = re.fullmatch(rf'.+{re.escape(_PART)}(\d+)', path.name)
-        if process and not _runs(int(process[1])):
+        process = re.fullmatch(rf'.+{re.escape(_PART)}(\d+)(?:-([0-9a-f]{{8}}))?', path.name)
+        if process and not _is_written(path, int(process[1]), process[2]):
             path.unlink(missing_ok=True)
+
+
+def _is_written(path: Path, process: int, machine: str | None) -> bool:
+    """Whether a process still writes a file; of which machine, older mmest did not say."""
+    if machine in (None, _machine()):
+        return _runs(process)
+    try:
+        return time.time() - path.stat().st_mtime < _LEFT
+    except FileNotFoundError:  # done in between
+        return True
 
 
 def _runs(process: int) -> bool:

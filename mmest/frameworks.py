@@ -14,6 +14,7 @@ from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from mmest.checkpoints.safe import safe_loading
+from mmest.config_parts import first_dataset
 
 _DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation', mmpretrain='mmpretrain torchvision')
 
@@ -47,6 +48,9 @@ class Framework:
             ValueError: it is damaged, not safe to load, or does not hold every tensor of the model.
         """
         name = 'init_detector' if self.detects else 'init_model'
+        if self.detects:  # which builds the data set of the test for its colours; what is wrapped would read its labels
+            loader = cfg.get('test_dataloader') or {}
+            cfg.test_dataloader = dict(loader, dataset={'type': 'mmdet.CocoDataset', **(first_dataset(loader) or {})})
         with safe_loading():
             return getattr(importlib.import_module(f'{self.scope}.apis'), name)(cfg, checkpoint, device=device)
 
@@ -171,12 +175,8 @@ def name_scope_of_transforms(cfg: Config, scope: str) -> None:
     """Have the inference functions find a model's transforms in its own framework: they look in that of the model that
     was loaded last.
     """
-    pipelines = [(cfg, 'test_pipeline')]
-    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
-    while dataset:
-        pipelines.append((dataset, 'pipeline'))
-        dataset = dataset.get('dataset', {})
-    for owner, key in pipelines:
+    dataset = first_dataset(cfg.get('test_dataloader')) or {}
+    for owner, key in ((cfg, 'test_pipeline'), (dataset, 'pipeline')):
         if key in owner:
             # mmseg leaves this one out at inference, by its bare name.
             wanted = [t for t in owner[key] if scope != 'mmseg' or t.get('type') != 'LoadAnnotations']

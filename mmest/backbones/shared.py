@@ -35,7 +35,7 @@ class SharedBackbone:
         self._image: Tensor | None = None
         self._readings: dict[TunedBackbone, Reading] = {}
         for one in tuned:
-            one.backbone = tuned[0].backbone
+            one.backbone, one.precision = tuned[0].backbone, tuned[0].precision
             override(one, '_read', self._read)
 
     def _read(self, inner: Callable, own: TunedBackbone, x: Tensor, run: Pass) -> Reading:

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
-from mmengine.registry import MODELS, init_default_scope
+from mmengine.registry import DATASETS, MODELS, init_default_scope
 from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor
 
@@ -13,6 +13,7 @@ from mmest.checkpoints.delta import strip_frozen
 from mmest.checkpoints.files import save_file
 from mmest.checkpoints.pretrained import pretrained_source
 from mmest.checkpoints.safe import load_file
+from mmest.config_parts import parts_of
 from mmest.configs import config_of, explain_build_errors, forget_parts
 
 
@@ -78,8 +79,9 @@ def export(delta: Path, out: Path, config: Path | None = None, merge: bool = Fal
 
 
 def plain_config(cfg: Config) -> Config:
-    """A config without mmest, for mmdet or mmseg alone: the backbone as it is by itself, and no pretrained file. The
-    optimizer goes, whose constructor is mmest's.
+    """A config without mmest, for mmdet or mmseg alone: the backbone as it is by itself, no pretrained file, and data
+    sets of theirs where mmest's differ by the names of the classes alone. The optimizer goes, whose constructor is
+    mmest's.
     """
     plain = cfg.copy()
     forget_parts(plain)
@@ -92,6 +94,9 @@ def plain_config(cfg: Config) -> Config:
         return [unwrap(value) for value in part] if isinstance(part, list) else part
 
     plain.model = unwrap(plain.model)
+    for loader in [value for name, value in plain.items() if name.endswith('_dataloader') and value]:
+        for _, part in parts_of(loader.get('dataset'), without=['pipeline']):
+            _name_what_is_not_ours(part)
     hooks = [hook for hook in plain.get('custom_hooks') or [] if hook.get('type') != 'ESTHook']
     imports = plain.get('custom_imports') or {}
     left = [name for name in imports.get('imports', []) if name.partition('.')[0] != 'mmest']
@@ -102,6 +107,16 @@ def plain_config(cfg: Config) -> Config:
     if left:
         plain.custom_imports = dict(imports, imports=left)
     return plain
+
+
+def _name_what_is_not_ours(part: dict) -> None:
+    """Have the config of a data set of mmest's name the class that it derives from, with its classes, in place."""
+    kind = DATASETS.get(part['type']) if isinstance(part.get('type'), str) else None
+    own = [one for one in kind.__mro__ if one.__module__.startswith('mmest.')] if kind is not None else []
+    added = {name for one in own for name in vars(one) if name == '__init__' or not name.startswith('__')}
+    if added == {'METAINFO'}:
+        base = next(one for one in kind.__mro__ if one not in own)
+        part.update(type=base.__name__, metainfo={**kind.METAINFO, **(part.get('metainfo') or {})})
 
 
 def _refuse_to_overwrite(out: Path, *sources: str | Path | None) -> None:

@@ -33,6 +33,12 @@ class Lever:
         """Why it can do nothing for a config's method or model; None where it can."""
         return None
 
+    def is_on(self, cfg: Config) -> bool:
+        """Whether a config has turned it on by itself, in the words of the model; asked of levers that do the same as
+        others.
+        """
+        return False
+
     def configure(self, cfg: Config) -> None:
         """Turn it on in a config, in place. Done twice, it is done once."""
 

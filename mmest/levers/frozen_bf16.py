@@ -21,5 +21,8 @@ class FrozenBF16(Lever):
             return f'{method.__name__} trains inside the backbone'
         return f'{method.__name__} runs layers of the frozen backbone again' if method.reruns_backbone else None
 
+    def is_on(self, cfg: Config) -> bool:
+        return cfg.model.backbone.get('frozen_dtype') == 'bf16'
+
     def configure(self, cfg: Config) -> None:
         cfg.model.backbone.frozen_dtype = 'bf16'

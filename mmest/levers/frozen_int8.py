@@ -20,5 +20,8 @@ class FrozenInt8(Lever):
             return 'its backbone is compiled'
         return FrozenBF16().unsuited(cfg)
 
+    def is_on(self, cfg: Config) -> bool:
+        return cfg.model.backbone.get('frozen_dtype') == 'int8'
+
     def configure(self, cfg: Config) -> None:
         cfg.model.backbone.frozen_dtype = 'int8'

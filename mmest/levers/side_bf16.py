@@ -19,5 +19,8 @@ class SideBF16(Lever):
         method = TUNINGS.get(cfg.model.backbone.tuning.type)
         return None if method.beside else f'{method.__name__} is no network beside the backbone'
 
+    def is_on(self, cfg: Config) -> bool:
+        return cfg.model.backbone.get('saved_dtype') == 'bf16'
+
     def configure(self, cfg: Config) -> None:
         cfg.model.backbone.saved_dtype = 'bf16'

@@ -20,5 +20,8 @@ class SideInt8(Lever):
             return None
         return f'what {method.__name__} keeps for backward, if anything, does not stand 8 bits; side_bf16 may do'
 
+    def is_on(self, cfg: Config) -> bool:
+        return cfg.model.backbone.get('saved_dtype') == 'int8'
+
     def configure(self, cfg: Config) -> None:
         cfg.model.backbone.saved_dtype = 'int8'

@@ -36,6 +36,9 @@ def named(cfg: Config) -> list[Lever]:
             f'{cfg.filename or "the config"} has none. Pass --tuning NAME.'
         )
     known = {lever.name: lever for lever in levers()}
+    if LOWEST in asked:  # what the model of the config says by itself is a choice as well
+        by_itself = [name for name, lever in known.items() if lever.is_on(cfg) and not lever.unsuited(cfg)]
+        asked += [name for name in by_itself if name not in asked]
     for name in asked:
         if name != LOWEST and name not in known:
             near = difflib.get_close_matches(str(name), [LOWEST, *known], n=1)

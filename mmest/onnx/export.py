@@ -27,6 +27,7 @@ from .own_sizes import refuse_attention_in_windows, refuse_other_sizes, refuse_w
 _TOLERANCE, _TOLERANCE_FP16 = 1e-4, 2e-2
 _TURNED_FP16 = 0.2  # of the objects
 _SIDES = ('height', 'width')
+_LARGEST = 2**31 - 2**24  # bytes of weights in a file of ONNX, less what its graph may take
 _LOUD = ('torch.onnx', 'torch.onnx._internal.exporter', 'onnxscript', 'onnx_ir')
 
 
@@ -84,6 +85,7 @@ def export_onnx(
     if dynamic:
         refuse_attention_in_windows(model.network)
     graph = (Detector if model.detects else Segmentor)(model.network, side, dynamic).eval()
+    _refuse_what_no_file_holds(graph)
     model.tile = int(graph.side / model.factor) if dynamic else model.tile
     for size in _sizes(model, graph):
         refuse_other_sizes(model, size, dynamic)
@@ -111,6 +113,15 @@ def export_onnx(
         max(error for error, _ in compared),
         ', '.join(words for _, words in compared),
     )
+
+
+def _refuse_what_no_file_holds(graph: Graph) -> None:
+    held = sum(p.nbytes for name, p in graph.named_parameters() if 'auxiliary_head' not in name)
+    if held > _LARGEST:
+        raise ValueError(
+            f'The weights of {type(graph.model).__name__} take {held / 2**30:.1f} GiB in float32, and an ONNX graph '
+            'holds 2 GiB at most. Predict from the checkpoint.'
+        )
 
 
 def _written(graph: Graph):
@@ -166,12 +177,13 @@ def _with_named_sides(proto):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what exporters tell of operators that this model does not have."""
+    """Without what exporters tell of operators that this model does not have, and of graphs that they cannot finish."""
     levels = {name: logging.getLogger(name).level for name in _LOUD}
     for name in _LOUD:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        unread = io.StringIO()
+        with contextlib.redirect_stdout(unread), contextlib.redirect_stderr(unread), warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield
     finally:

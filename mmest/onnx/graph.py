@@ -99,7 +99,7 @@ class Detector(Graph):
     suppressed, the best first; rows of zeros are none.
 
     Raises:
-        ValueError: the model is no one-stage detector whose boxes are suppressed by plain NMS.
+        ValueError: the model is no one-stage detector whose boxes are suppressed by plain NMS, or finds masks too.
     """
 
     output = 'detections'
@@ -107,6 +107,11 @@ class Detector(Graph):
     def __init__(self, model: nn.Module, side: int, dynamic: bool = False) -> None:
         super().__init__(model, side, dynamic)
         head = getattr(model, 'bbox_head', None)
+        if getattr(model, 'with_mask', False) and head is not None:
+            raise ValueError(
+                f'{type(model).__name__} with {type(head).__name__} cannot become an ONNX graph: it finds instance '
+                'masks, and a graph gives boxes alone. Predict from the checkpoint.'
+            )
         cfg = copy.deepcopy(getattr(head, 'test_cfg', None) or {})
         how = cfg.get('nms') or {}
         plain = how.get('type', 'nms') == 'nms' and 'iou_threshold' in how and 'max_per_img' in cfg

@@ -34,8 +34,9 @@ class OnnxModel:
 
     def __init__(self, file: Path | bytes, device: str) -> None:
         runtime = onnxruntime()
-        wanted = ['CUDAExecutionProvider'] * device.startswith('cuda') + ['CPUExecutionProvider']
-        providers = [name for name in wanted if name in runtime.get_available_providers()]
+        card = ('CUDAExecutionProvider', dict(device_id=torch.device(device).index or 0))
+        wanted = [card] * device.startswith('cuda') + [('CPUExecutionProvider', {})]
+        providers = [one for one in wanted if one[0] in runtime.get_available_providers()]
         try:
             self._session = runtime.InferenceSession(
                 file if isinstance(file, bytes) else file.read_bytes(), providers=providers

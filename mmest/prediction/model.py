@@ -82,11 +82,15 @@ class Model:
         limit = (limits.get('rcnn') or limits).get('max_per_img', -1)
         self.most: int | None = limit if limit > 0 else None
         self.classes: tuple[str, ...] = tuple(self.network.dataset_meta['classes'])
+        stated = self.network.dataset_meta.get('palette')
+        if not self.detects and len(self.classes) == getattr(self.network, 'out_channels', None) == 1:
+            # A mask then has 1 where the one class is, and 0 elsewhere.
+            self.classes = ('background', *self.classes)
+            stated = stated and [(0, 0, 0), *stated]
         if not self.detects and len(self.classes) > NO_DATA:
             raise ValueError(
                 f'{checkpoint} has {len(self.classes)} classes, but a mask of 8 bits has numbers for {NO_DATA}.'
             )
-        stated = self.network.dataset_meta.get('palette')
         self.palette = object_colours(len(self.classes)) if self.detects else class_colours(self.classes, stated)
         self.tile, self.factor = scale.tile, scale.factor
         self.image_scale = cfg.get('image_scale')

@@ -7,6 +7,8 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
+from mmest.config_parts import first_dataset
+
 _CROPS = ('RandomCrop', 'CenterCrop', 'MinIoURandomCrop')
 # Parts of the names of what a tile does not go through.
 _LEFT_OUT = ('Resize', 'Load', 'Flip', 'Crop', 'ConvertBoxType')
@@ -38,12 +40,10 @@ class TrainingScale:
             return cls(**cfg.training_scale)
         factor, side = 1.0, None
         for step in _steps(_pipeline(cfg.get('train_dataloader')) or cfg.get('train_pipeline') or []):
-            name, scale = _name(step), step.get('scale') or step.get('img_scale')
+            name = _name(step)
             # A mosaic fits each image into a part of its canvas; what follows resizes the canvas.
-            if ('Resize' in name or 'Mosaic' in name) and scale and side is None:
-                keep_ratio = step.get('keep_ratio', 'Choice' in name or 'Mosaic' in name)
-                sides = _sides(scale)
-                factor, side = _factor(sides, image_size, keep_ratio), max(sides)
+            if ('Resize' in name or 'Mosaic' in name) and side is None:
+                factor, side = _resized(step, image_size)
             elif name in _CROPS and step.get('crop_size') and step.get('crop_type', 'absolute') == 'absolute':
                 side = max(_sides(step['crop_size']))
         if side is None:
@@ -59,20 +59,23 @@ def predict_at(cfg: Config, factor: float) -> None:
         cfg: the config.
         factor: pixels of the network by pixel of the tile.
     """
-    pipeline = _pipeline(cfg.get('test_dataloader')) or cfg.get('test_pipeline') or []
+    pipeline = _pipeline(cfg.get('test_dataloader')) or cfg.get('test_pipeline') or _pipeline(cfg.get('val_dataloader'))
     kept = [
         step
-        for step in _steps(pipeline)
+        for step in _steps(pipeline or _packing(cfg))
         if not any(part in _name(step) for part in _LEFT_OUT) or _name(step) == 'ResizeToMultiple'
     ]
     resize = dict(type='Resize', scale_factor=factor, keep_ratio=True)  # without it mmdet knows no way back
     made = [ConfigDict(step) for step in (dict(type='LoadImageFromFile'), resize)] + kept
     cfg.test_pipeline = made
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset')
-    while dataset:
-        if 'pipeline' in dataset:
-            dataset.pipeline = made
-        dataset = dataset.get('dataset') or (dataset.get('datasets') or [None])[0]
+    loader = cfg.get('test_dataloader') or {}
+    cfg.test_dataloader = dict(loader, dataset=dict(first_dataset(loader) or {}, pipeline=made))
+
+
+def _packing(cfg: Config) -> list[dict]:
+    """The last step of a training that has neither test nor validation."""
+    steps = _steps(_pipeline(cfg.get('train_dataloader')) or [])
+    return [dict(type=step['type']) for step in steps if 'Pack' in _name(step)]
 
 
 def _pipeline(loader: dict | None) -> list | None:
@@ -101,6 +104,26 @@ def _steps(pipeline: Sequence[Any]) -> list[dict]:
 def _name(step: dict) -> str:
     kind = step.get('type', '')
     return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
+
+
+def _resized(step: dict, image_size: Sequence[int] | None) -> tuple[float, float | None]:
+    """The factor of a step that resizes, and the longer side of what it makes; (1, None) if it names neither."""
+    longest = max(image_size or [_DEFAULT])
+    if step.get('scale_factor'):
+        factor = math.sqrt(math.prod(_sides(step['scale_factor'])))
+        return factor, factor * longest
+    scale = step.get('scale') or step.get('img_scale')
+    if step.get('scales'):  # of which one is drawn
+        scale = sorted(step['scales'], key=lambda one: math.prod(_sides(one)))[len(step['scales']) // 2]
+    if not scale:
+        return 1.0, None
+    sides = _sides(scale)
+    if 'ResizeShortestEdge' in (_name(step), _name(dict(type=step.get('resize_type', '')))):
+        if not image_size:
+            return 1.0, min(sides)
+        factor = min(min(sides) / min(image_size), (step.get('max_size') or math.inf) / longest)
+        return factor, factor * longest
+    return _factor(sides, image_size, step.get('keep_ratio', 'Mosaic' in _name(step))), max(sides)
 
 
 def _sides(scale: Any) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from toy import METHODS, build, image
 
 import mmest
 
@@ -39,3 +40,21 @@ def test_together_they_learn_what_each_learns_alone(at_tmp_path, monkeypatch):
     assert losses == losses_alone
     for (name, a), b in zip(together.state_dict().items(), alone.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize('dtype', ['bf16', 'int8'])
+def test_models_that_ran_alone_before_share_narrow_weights_too(dtype):
+    """Whichever of them comes first."""
+    models = []
+    for method in ('est', 'lst'):
+        torch.manual_seed(0)
+        model = mmest.TunedBackbone(build('swin'), METHODS[method], allow_random=True, frozen_dtype=dtype)
+        model.init_weights()
+        models.append(model.eval())
+    with torch.no_grad():
+        alone = [model(image()) for model in models]
+        shared = mmest.SharedBackbone(models)
+        together = [models[number](image()) for number in (1, 0)][::-1]
+    assert shared.forwards == 1
+    for wanted, found in zip(alone, together):
+        assert all(map(torch.equal, wanted, found))

@@ -1,10 +1,32 @@
-"""What export refuses before it reads anything."""
+"""What export refuses before it reads anything, and the config that it writes for plain mmdet."""
 
 import pytest
+from mmengine.config import Config
+from mmengine.registry import DATASETS, DefaultScope
 
-from mmest.engine.export import export
+from mmest.configs import read_config
+from mmest.engine.export import export, plain_config
 
 
 def test_a_folder_is_no_file_to_write(tmp_path):
     with pytest.raises(ValueError, match=r'is a folder; name the file to write, such as .*model\.pth'):
         export(tmp_path / 'delta.pth', tmp_path)
+
+
+@pytest.mark.parametrize('name', ['dior/faster-rcnn', 'dota/retinanet', 'custom/retinanet'])
+def test_a_plain_config_names_data_sets_of_mmdet(name, tmp_path):
+    """Which builds one of the test wherever it opens a detector."""
+    cfg = read_config(f'mmest::detection/{name}', tuning='full')
+    plain_config(cfg).dump(tmp_path / 'plain.py')
+    plain = Config.fromfile(tmp_path / 'plain.py')
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+            before, after = (DATASETS.build(dict(one[loader].dataset, lazy_init=True)) for one in (cfg, plain))
+            assert type(after).__module__.startswith('mmdet.')
+            assert after.metainfo['classes'] == before.metainfo['classes']
+            assert after.ann_file == before.ann_file
+
+
+def test_a_plain_config_keeps_data_sets_that_read_otherwise():
+    cfg = read_config('mmest::segmentation/dubai/segformer', tuning='full')
+    assert plain_config(cfg).train_dataloader.dataset.type == cfg.train_dataloader.dataset.type == 'DubaiDataset'

@@ -52,6 +52,23 @@ def test_a_choice_of_two_that_do_the_same_is_kept(asked, other):
     assert [lever.name for lever in named(cfg)] == [asked if name == other else name for name in LOWEST['est']]
 
 
+@pytest.mark.parametrize(
+    'key, value, kept, other',
+    [
+        ('frozen_dtype', 'int8', 'frozen_int8', 'frozen_bf16'),
+        ('frozen_dtype', 'bf16', 'frozen_bf16', 'frozen_bf16'),
+        ('saved_dtype', 'bf16', 'side_bf16', 'side_int8'),
+    ],
+)
+def test_lowest_keeps_what_the_model_says_by_itself(key, value, kept, other):
+    cfg = open_config(DEMO)
+    cfg.model.backbone[key], cfg.memory = value, 'lowest'
+    configure(cfg)
+    configure(cfg)
+    assert cfg.model.backbone[key] == value
+    assert cfg.memory == [kept if name == other else name for name in LOWEST['est']]
+
+
 def test_a_compiled_backbone_stays_out_of_8_bits():
     cfg = open_config(DEMO)
     cfg.model.backbone.compile, cfg.memory = True, ['frozen_int8']

@@ -265,7 +265,11 @@ def test_without_the_packages_a_sentence_names_them(exported, tmp_path, monkeypa
 
 @pytest.mark.parametrize(
     'name, said',
-    [('_base_/models/faster-rcnn_r50_fpn.py', 'FasterRCNN'), ('yolox/yolox_tiny_8xb8-300e_coco.py', 'YOLOX')],
+    [
+        ('_base_/models/faster-rcnn_r50_fpn.py', 'FasterRCNN'),
+        ('yolox/yolox_tiny_8xb8-300e_coco.py', 'YOLOX'),
+        ('condinst/condinst_r50_fpn_ms-poly-90k_coco_instance.py', 'CondInst'),
+    ],
 )
 def test_other_detectors_are_refused(name, said):
     init_default_scope('mmdet')

@@ -7,6 +7,7 @@ from mmengine.config import Config
 from test_graphs import RESNET, write_model
 from toy import METHODS
 
+from mmest.onnx import export
 from mmest.onnx.export import export_onnx
 from mmest.onnx.own_sizes import refuse_other_sizes
 from mmest.prediction.model import Model
@@ -70,8 +71,17 @@ def unwritten(self, *args, **named):
         (unwritten, True, 'leave --dynamic out'),
     ],
 )
-def test_a_head_that_is_no_graph(detector, tmp_path, monkeypatch, head, dynamic, way_out):
+def test_a_head_that_is_no_graph(detector, tmp_path, monkeypatch, capsys, head, dynamic, way_out):
     monkeypatch.setattr(RetinaHead, 'predict_by_feat', head)
     with pytest.raises(ValueError, match='RetinaNet with RetinaHead cannot be written as an ONNX graph: ') as said:
         export_onnx(detector, tmp_path / 'x.onnx', dynamic=dynamic)
     assert way_out in str(said.value) and not (tmp_path / 'x.onnx').exists()
+    assert 'def forward' not in capsys.readouterr().err  # torch's graph, as far as it came
+
+
+def test_weights_that_no_file_holds(detector, tmp_path, monkeypatch):
+    held = sum(p.nbytes for p in Model(detector, None, 'cpu').network.parameters())
+    monkeypatch.setattr(export, '_LARGEST', held - 1)
+    with pytest.raises(ValueError, match='The weights of RetinaNet take 0.0 GiB in float32, and an ONNX graph holds 2'):
+        export_onnx(detector, tmp_path / 'x.onnx')
+    assert not (tmp_path / 'x.onnx').exists()

@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
+import official_trees as trees
 import pytest
 import torch
+from PIL import Image
 from test_graphs import RESNET, picture, write_model
 from toy import METHODS
 
@@ -12,6 +14,8 @@ from mmest.onnx.export import export_onnx
 from mmest.onnx.graph import Segmentor
 from mmest.onnx.metadata import metadata
 from mmest.onnx.model import OnnxModel
+from mmest.pictures import ImageFile
+from mmest.prediction.masks import predict_mask
 from mmest.prediction.model import Model
 
 onnx = pytest.importorskip('onnx', reason='onnx is not installed')
@@ -76,3 +80,19 @@ def test_deepness_and_mmest_mark_what_the_checkpoint_marks(tmp_path):
     entries = {entry.key: entry.value for entry in onnx.load(tmp_path / 'x.onnx').metadata_props}
     share[share < float(entries['seg_thresh'])] = 0.0  # as Deepness
     assert ((share != 0) != wanted).mean() < 1e-3
+
+
+def test_what_is_not_of_the_one_class_is_background(tmp_path):
+    checkpoint, tile = written(tmp_path / 'x.pth', ('road',), num_classes=1), picture(64, 64)
+    content = torch.load(checkpoint, weights_only=True)
+    content['meta']['dataset_meta']['palette'] = [[9, 8, 7]]
+    torch.save(content, checkpoint)
+    move_to_the_threshold(checkpoint, tile)
+    export_onnx(checkpoint, tmp_path / 'x.onnx')
+    trees.write(tmp_path / 'x.png', tile)
+    for model in (Model(checkpoint, None, 'cpu'), OnnxModel(tmp_path / 'x.onnx', 'cpu')):
+        assert model.classes == ('background', 'road') and len(model.palette) == 2
+        out = tmp_path / type(model).__name__
+        with ImageFile(tmp_path / 'x.png') as image:
+            mask, _ = predict_mask(model, image, out, 64, 0, lambda: None)
+        assert 0.4 < np.asarray(Image.open(mask)).mean() < 0.6

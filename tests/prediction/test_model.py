@@ -125,7 +125,33 @@ def test_the_tile_is_what_training_showed(trained):
             (0.5, 1280),
         ),
         ([dict(type='Mosaic', img_scale=(640, 640)), dict(type='Resize', scale=(99, 99))], [320, 200], (2, 320)),
-        ([[dict(type='RandomChoiceResize', scales=[(9, 9)]), dict(type='Pack')]], [900, 700], (1, 900)),
+        ([[dict(type='RandomChoiceResize', scales=[(9, 9)]), dict(type='Pack')]], [900, 900], (0.01, 900)),
+        (
+            [dict(type='RandomChoiceResize', scales=[(1333, 640), (1333, 800), (1333, 720)], keep_ratio=True)],
+            [2666, 1440],
+            (0.5, 2666),
+        ),
+        (
+            [
+                dict(
+                    type='RandomChoiceResize',
+                    scales=[256, 512, 1024],
+                    resize_type='ResizeShortestEdge',
+                    max_size=2048,
+                ),
+                dict(type='RandomCrop', crop_size=(512, 512)),
+            ],
+            [2000, 1024],
+            (0.5, 1024),
+        ),
+        ([dict(type='mmseg.ResizeShortestEdge', scale=512, max_size=800)], [1600, 512], (0.5, 1600)),
+        ([dict(type='ResizeShortestEdge', scale=512, max_size=800)], None, (1, 512)),
+        ([dict(type='Resize', scale_factor=0.25, keep_ratio=True)], [2000, 1000], (0.25, 2000)),
+        (
+            [dict(type='Resize', scale_factor=(2.0, 2.0)), dict(type='RandomCrop', crop_size=(64, 64))],
+            [100, 100],
+            (2, 32),
+        ),
         ([dict(type='Pack')], None, (1, 96)),
     ],
 )
@@ -147,6 +173,39 @@ def test_scale_of_a_training(steps, size, expected):
     load, resize, pack = cfg.test_dataloader.dataset.pipeline
     assert (load.type, pack.type) == ('LoadImageFromFile', 'P') and cfg.test_pipeline[1].scale_factor == scale.factor
     assert resize.type == 'Resize' and 'scale' not in resize
+
+
+def several(dataset: dict) -> dict:
+    part = dict(dataset, ann_file='labels/that/are/not/there.json')
+    return dict(dataset=dict(type='ConcatDataset', datasets=[part, dict(part)]))
+
+
+LOADERS = {
+    'of several data sets': lambda dataset: dict(test_dataloader=several(dataset)),
+    'repeated': lambda dataset: dict(
+        test_dataloader=dict(dataset=dict(type='RepeatDataset', times=2, dataset=several(dataset)['dataset']))
+    ),
+    'none': lambda dataset: dict(test_dataloader=None, val_dataloader=None),
+    'validation alone': lambda dataset: dict(test_dataloader=None, val_dataloader=dict(dataset=dataset)),
+}
+
+
+@pytest.mark.parametrize('name', LOADERS)
+def test_a_model_predicts_whatever_it_is_tested_on(trained, name, tmp_path):
+    """Without its labels, and beside a model of the other framework."""
+    task, cfg, model = trained
+    other = Config.fromstring(cfg.pretty_text, '.py')
+    for key, loader in LOADERS[name](cfg.test_dataloader.dataset.to_dict()).items():
+        other[key] = loader
+    meta = dict(cfg=other.pretty_text, dataset_meta=dict(classes=('a', 'b', 'water'), image_size=[64, 64]))
+    torch.save(dict(state_dict=model.network.state_dict(), meta=meta), tmp_path / 'model.pth')
+    found = Model(tmp_path / 'model.pth', None, 'cpu')
+    init_default_scope('mmseg' if task == 'detection' else 'mmdet')
+    assert found.tile == 64
+    if task == 'segmentation':
+        assert (found.mask(RGB) == model.mask(RGB)).all()
+    else:
+        assert (found.detect(RGB).boxes == model.detect(RGB).boxes).all()
 
 
 def test_instance_masks_keep_their_form():
