@@ -113,6 +113,8 @@ def _resized(step: dict, image_size: Sequence[int] | None) -> tuple[float, float
         factor = math.sqrt(math.prod(_sides(step['scale_factor'])))
         return factor, factor * longest
     scale = step.get('scale') or step.get('img_scale')
+    if _name(step) == 'FixShapeResize':
+        scale = step['width'], step['height']
     if step.get('scales'):  # of which one is drawn
         scale = sorted(step['scales'], key=lambda one: math.prod(_sides(one)))[len(step['scales']) // 2]
     if not scale:

@@ -146,6 +146,7 @@ def test_the_tile_is_what_training_showed(trained):
         ),
         ([dict(type='mmseg.ResizeShortestEdge', scale=512, max_size=800)], [1600, 512], (0.5, 1600)),
         ([dict(type='ResizeShortestEdge', scale=512, max_size=800)], None, (1, 512)),
+        ([dict(type='FixShapeResize', width=640, height=480, keep_ratio=True)], [1280, 960], (0.5, 1280)),
         ([dict(type='Resize', scale_factor=0.25, keep_ratio=True)], [2000, 1000], (0.25, 2000)),
         (
             [dict(type='Resize', scale_factor=(2.0, 2.0)), dict(type='RandomCrop', crop_size=(64, 64))],

@@ -110,6 +110,17 @@ def test_a_disk_without_room_is_said_before_anything_is_written(tmp_path, monkey
     assert {path.name for path in (tmp_path / 'store').iterdir()} == {'lock', 'users'}
 
 
+@pytest.mark.parametrize('chunk', [700, 4000, 2**20])
+def test_where_the_system_reserves_no_room_it_is_written(tmp_path, monkeypatch, chunk):
+    monkeypatch.delattr(os, 'posix_fallocate')  # macOS
+    monkeypatch.setattr(module, '_CHUNK', chunk)
+    store = opened(tmp_path / 'store')
+    largest = max((tmp_path / 'store').iterdir(), key=lambda path: path.stat().st_size)
+    assert largest.stat().st_size == 4 * SIZE
+    assert largest.stat().st_blocks * 512 >= 4 * SIZE  # not of holes
+    assert store.put(KEYS[0], maps(0)) and held(tmp_path / 'store') == {0}
+
+
 def test_a_limit_on_files_leaves_nothing_half_written(tmp_path):
     """What a quota does, the limit on the size of files does here."""
     program = f"""
