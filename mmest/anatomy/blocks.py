@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from mmest.anatomy.probe import ModuleCall, is_scaled, probe, walk_back
+from mmest.anatomy.graph import walk_back
+from mmest.anatomy.probe import ModuleCall, is_scaled, probe
 
 MAX_PREFIX_TOKENS = 16
 

@@ -5,7 +5,8 @@ from dataclasses import replace
 from torch import nn
 
 from mmest.anatomy.blocks import Anatomy, Block
-from mmest.anatomy.probe import probe, walk_back
+from mmest.anatomy.graph import walk_back
+from mmest.anatomy.probe import probe
 
 
 def narrow_blocks(backbone: nn.Module, anatomy: Anatomy) -> dict[int, Block]:

@@ -5,20 +5,23 @@ that has a softmax in it. A softmax between the layers of a branch, as in the ga
 Class names and attribute names play no part.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from mmest.anatomy.blocks import Anatomy, Block, is_norm
-from mmest.anatomy.probe import ModuleCall, is_scaled, probe, walk_back
-
-# Nodes of operators that put values elsewhere and change none.
-_OF_LAYOUT = (
-    *('View', 'UnsafeView', 'ReshapeAlias', 'Alias', 'Permute', 'Transpose', 'Clone'),
-    *('Roll', 'Slice', 'ConstantPad'),
+from mmest.anatomy.graph import (
+    identity_between,
+    laid_out_anew,
+    nodes_between,
+    parameter_operands,
+    walk_back,
+    way_without,
 )
+from mmest.anatomy.probe import ModuleCall, is_scaled, probe
+
 ATTENTION, MLP, CONV = 'attention', 'mlp', 'conv'
 
 
@@ -93,62 +96,10 @@ def _parts(backbone: nn.Module, name: str, calls: dict[str, ModuleCall]) -> Iter
             yield full
 
 
-def _parameter_operands(node: Any, source: Any) -> Iterator[set[int]]:
-    """Of each operand of an operation that is made of parameters alone and not of the features, which come from
-    ``source``, the ids of these parameters: one as it is, or what a layer makes of its weight (a view, a standardised
-    weight, which may have a gain).
-    """
-    for fn, _ in node.next_functions:
-        met, parameters = walk_back(fn, (source,))
-        if parameters and not met:
-            yield parameters
-
-
-def _nodes(start: Any, goal: Any, stops: Callable[[Any], bool] = lambda node: False) -> Iterator[Any]:
-    """The nodes on the way back from one to another, both included; no way leads on through where it stops."""
-    queue, seen = [start], set()
-    while queue:
-        node = queue.pop()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        yield node
-        if node is not goal and not stops(node):
-            queue.extend(fn for fn, _ in node.next_functions)
-
-
-def _identity_between(start: Any, goal: Any) -> bool:
-    """Whether a way without parameters leads from a node back to another."""
-    return goal in set(_nodes(start, goal, lambda node: any(_parameter_operands(node, goal))))
-
-
-def _laid_out_anew(start: Any, goal: Any) -> bool:
-    """Whether what one node gives is what another gives in another layout: shifted, padded, cut into windows, or these
-    put together.
-    """
-    while start is not goal:
-        if start is None or not start.name().startswith(_OF_LAYOUT):
-            return False
-        start, _ = start.next_functions[0]
-    return goal is not None
-
-
-def _way_without(weights: set[int], start: Any, goal: Any, stream: Any) -> bool:
-    """Whether a way leads from a node back to another on which none of these weights acts on the features, which come
-    from ``stream``. What is added to them or joined leaves them what they are.
-    """
-
-    def stops(node: Any) -> bool:
-        if node is stream or node.name().startswith(('AddBackward', 'CatBackward')):
-            return node is stream
-        return any(weights & parameters for parameters in _parameter_operands(node, stream))
-
-    return goal in _nodes(start, goal, stops)
-
-
 def _has_attention(result: ModuleCall, source: Any) -> bool:
     return any(
-        'Softmax' in node.name() or 'ScaledDotProduct' in node.name() for node in _nodes(result.output_fn, source)
+        'Softmax' in node.name() or 'ScaledDotProduct' in node.name()
+        for node in nodes_between(result.output_fn, source)
     )
 
 
@@ -180,7 +131,7 @@ def _deepest_inside(block: Block, name: str, calls: dict[str, ModuleCall], image
         and call.output is not None
         and call.output.numel() == size
         and _has_channels(call.output, block.channels, image)
-        and not _identity_between(call.output_fn, stream)
+        and not identity_between(call.output_fn, stream)
     ]
     return max(found)[2] if found else None
 
@@ -190,7 +141,7 @@ def _puts_together(part: ModuleCall, end: ModuleCall, block: ModuleCall) -> bool
     return (
         part.source is not None
         and part.source.numel() == block.output.numel()
-        and _laid_out_anew(part.source_fn, end.output_fn)
+        and laid_out_anew(part.source_fn, end.output_fn)
     )
 
 
@@ -199,7 +150,7 @@ def _end(backbone: nn.Module, block: Block, name: str, calls: dict[str, ModuleCa
     the identity by itself, else the branch, followed through layer scale, dropout, drop path and, in blocks that
     normalise what a branch gives (Swin V2), that norm.
     """
-    if name == block.name or _identity_between(calls[name].output_fn, calls[block.name].source_fn):
+    if name == block.name or identity_between(calls[name].output_fn, calls[block.name].source_fn):
         return _deepest_inside(block, name, calls, image) or name
     end, parts = name, [part for part in _parts(backbone, block.name, calls) if calls[part].times == 1]
     while True:
@@ -231,8 +182,8 @@ def _own_branches(
         end = _end(backbone, block, name, calls, image)
         if (
             _has_channels(calls[end].output, block.channels, image)
-            and _way_without(others, calls[name].source_fn, whole.source_fn, whole.source_fn)
-            and _way_without(others, whole.output_fn, calls[end].output_fn, whole.source_fn)
+            and way_without(others, calls[name].source_fn, whole.source_fn, whole.source_fn)
+            and way_without(others, whole.output_fn, calls[end].output_fn, whole.source_fn)
         ):
             found[name] = end
     return found
@@ -247,8 +198,10 @@ def _scale(backbone: nn.Module, block: Block, end: str, calls: dict[str, ModuleC
     if not fitting:
         return None
     stream, result = calls[block.name].source_fn, calls[end].output_fn
-    nodes = [node for node in _nodes(calls[block.name].output_fn, stream) if stream in _nodes(node, stream)]
-    taken = {node: [p for parameters in _parameter_operands(node, stream) for p in parameters] for node in nodes}
+    nodes = [
+        node for node in nodes_between(calls[block.name].output_fn, stream) if stream in nodes_between(node, stream)
+    ]
+    taken = {node: [p for parameters in parameter_operands(node, stream) for p in parameters] for node in nodes}
     while result.name().startswith(('View', 'UnsafeView', 'Transpose', 'Permute')) or result is calls[end].output_fn:
         behind = [node for node in nodes if any(fn is result for fn, _ in node.next_functions)]
         if len(behind) != 1:
@@ -271,7 +224,7 @@ def _norm_before(
             and is_norm(backbone.get_submodule(other))
             and (
                 call.output is source.source
-                or (call.output.shape == result.shape and _laid_out_anew(source.source_fn, call.output_fn))
+                or (call.output.shape == result.shape and laid_out_anew(source.source_fn, call.output_fn))
             )
         ):
             return other
@@ -284,11 +237,11 @@ def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCa
     matrices = {id(p) for p in backbone.get_submodule(name).parameters() if p.ndim >= 2 and p.numel() > len(p)}
 
     def taken(node: Any) -> set[int]:
-        operands = (matrices & parameters for parameters in _parameter_operands(node, source))
+        operands = (matrices & parameters for parameters in parameter_operands(node, source))
         return {p for weights in operands if len(weights) == 1 for p in weights}
 
-    used = {p for node in _nodes(result, source) for p in taken(node) if source in _nodes(node, source)}
-    last = {p for node in _nodes(result, source, lambda node: bool(taken(node))) for p in taken(node)}
+    used = {p for node in nodes_between(result, source) for p in taken(node) if source in nodes_between(node, source)}
+    last = {p for node in nodes_between(result, source, lambda node: bool(taken(node))) for p in taken(node)}
     weights = []
     for layer, module in backbone.get_submodule(name).named_modules(prefix=name):
         attribute = 'in_proj_weight' if isinstance(module, nn.MultiheadAttention) else 'weight'
@@ -296,7 +249,7 @@ def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCa
         if not isinstance(module, (nn.Linear, nn.Conv2d, nn.MultiheadAttention)) or id(p) not in used:
             continue
         # Tables of positions go through layers too, but not the features.
-        if layer in calls and source not in _nodes(calls[layer].output_fn, source):
+        if layer in calls and source not in nodes_between(calls[layer].output_fn, source):
             continue
         weights.append(Weight(f'{layer}.{attribute}', layer, layer in calls and attribute == 'weight', id(p) in last))
     return tuple(weights)

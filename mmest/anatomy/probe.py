@@ -1,8 +1,7 @@
 """One small forward pass through a backbone, whose calls and autograd graph tell what the backbone is made of."""
 
 import copy
-from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -237,22 +236,3 @@ def is_scaled(size: Sequence[int], image: Sequence[int]) -> bool:
         low.append(large / (small + 1))
         high.append(large / max(small - 1, 0.5))
     return max(low) < min(high) and all(s <= i for s, i in zip(size, image))
-
-
-def walk_back(start: Any, stops: Collection[Any]) -> tuple[set[Any], set[int]]:
-    """The nodes among ``stops`` first met on the way back from a node, and ids of the parameters met before them."""
-    met: set[Any] = set()
-    parameters: set[int] = set()
-    queue, seen = deque([start]), set()
-    while queue:
-        node = queue.popleft()
-        if node is None or node in seen:
-            continue
-        seen.add(node)
-        if node in stops:
-            met.add(node)
-        elif hasattr(node, 'variable'):
-            parameters.add(id(node.variable))
-        else:
-            queue.extend(fn for fn, _ in node.next_functions)
-    return met, parameters
