@@ -8,6 +8,7 @@ import numpy as np
 import shapely
 
 from mmest.datasets.own.results import visible_files
+from mmest.datasets.own.same_ground import Ground, without_mosaics
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some, split_of
 from mmest.pictures import ImageFile
 
@@ -85,12 +86,15 @@ def read(path: Path) -> OwnData:
         notes.count('rasters of formats that are not read, left out (gdal_translate makes GeoTIFF)', file.name)
     layers = [layer for file in vectors for layer in _layers(file, notes)]
     classes = sorted({name for layer in layers for name in layer.names})
+    grounds = [ground for file in rasters if (ground := _ground(file, root, layers, classes, notes))]
     samples = []
-    for file in rasters:
-        sample = _sample(file, root, layers, classes, notes)
-        if sample:
+    for sample in without_mosaics(grounds, notes):
+        if sample.objects:
             samples.append(sample)
-    if not any(sample.objects for sample in samples):
+            _warn_of_blank_ground(sample, notes)
+        else:
+            notes.count('rasters on which no polygon lies, left out', sample.image.name)
+    if not samples:
         raise ValueError(
             f'None of the polygons of {some([str(file) for file in vectors])} lies on '
             f'{some([str(file) for file in rasters])}. Check the coordinate reference systems of both.'
@@ -197,7 +201,8 @@ def _is_empty(value: object) -> bool:
     return value is None or value != value or not str(value).strip()
 
 
-def _sample(file: Path, root: Path, layers: list[_Layer], classes: list[str], notes: Notes) -> Sample | None:
+def _ground(file: Path, root: Path, layers: list[_Layer], classes: list[str], notes: Notes) -> Ground | None:
+    """A raster with the polygons on it; None where it does not say where it lies."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
         try:
@@ -212,6 +217,14 @@ def _sample(file: Path, root: Path, layers: list[_Layer], classes: list[str], no
         split = split_of(*file.relative_to(root).parent.parts)
         sample = Sample(file, name, raster.width, raster.height, split=split)
         ground = shapely.box(0, 0, raster.width, raster.height)
+        place = Ground(
+            sample,
+            raster.crs.to_wkt(),
+            shapely.Polygon(
+                [raster.transform * corner for corner in shapely.get_coordinates(ground.exterior).tolist()]
+            ),
+            (abs(raster.res[0]), abs(raster.res[1])),
+        )
         to_pixels = ~raster.transform
         turn = np.array([[to_pixels.a, to_pixels.d], [to_pixels.b, to_pixels.e]])
         shift = np.array([to_pixels.c, to_pixels.f])
@@ -220,11 +233,7 @@ def _sample(file: Path, root: Path, layers: list[_Layer], classes: list[str], no
             for shape, kind in zip(shapes, layer.names):
                 for part in _polygons(shapely.intersection(shapely.make_valid(shape), ground)):
                     sample.objects.append(Thing(classes.index(kind), part.bounds, part))
-    if not sample.objects:
-        notes.count('rasters on which no polygon lies, left out', file.name)
-        return None
-    _warn_of_blank_ground(sample, notes)
-    return sample
+    return place
 
 
 def _polygons(shape: shapely.Geometry) -> list[shapely.Polygon]:
