@@ -107,6 +107,7 @@ class _Layer:
 
     def __init__(self, file: Path, name: str, shapes: np.ndarray, names: list[str], crs: str) -> None:
         self.file, self.name, self.shapes, self.names, self.crs = file, name, shapes, names, crs
+        self._elsewhere: dict[rasterio.crs.CRS, np.ndarray] = {}  # moved once for all rasters of a system
 
     def on(self, raster: 'rasterio.io.DatasetReader') -> np.ndarray:
         """The shapes in the reference system of a raster.
@@ -117,7 +118,9 @@ class _Layer:
         if self.crs == raster.crs:
             return self.shapes
         with contextlib.suppress(Exception):  # GDAL's own errors come through rasterio as they are
-            return self._moved(self.shapes, raster.crs)
+            if raster.crs not in self._elsewhere:
+                self._elsewhere[raster.crs] = self._moved(self.shapes, raster.crs)
+            return self._elsewhere[raster.crs]
         try:  # of shapes all over the world some are beyond what the raster's system can say
             return self._moved(shapely.intersection(self.shapes, _around(raster, self.crs)), raster.crs)
         except Exception as error:
@@ -230,10 +233,17 @@ def _ground(file: Path, root: Path, layers: list[_Layer], classes: list[str], no
         shift = np.array([to_pixels.c, to_pixels.f])
         for layer in layers:
             shapes = shapely.transform(layer.on(raster), lambda points: points @ turn + shift)
-            for shape, kind in zip(shapes, layer.names):
-                for part in _polygons(shapely.intersection(shapely.make_valid(shape), ground)):
-                    sample.objects.append(Thing(classes.index(kind), part.bounds, part))
+            for index in _near(shapes, raster.width, raster.height):
+                label = classes.index(layer.names[index])
+                for part in _polygons(shapely.intersection(shapely.make_valid(shapes[index]), ground)):
+                    sample.objects.append(Thing(label, part.bounds, part))
     return place
+
+
+def _near(shapes: np.ndarray, width: int, height: int) -> list[int]:
+    """Which shapes may lie on a raster, by their bounds in its pixels: of many rasters most lie on others."""
+    x0, y0, x1, y1 = shapely.bounds(shapes).T
+    return np.flatnonzero((x0 < width) & (y0 < height) & (x1 > 0) & (y1 > 0)).tolist()
 
 
 def _polygons(shape: shapely.Geometry) -> list[shapely.Polygon]:

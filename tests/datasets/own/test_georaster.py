@@ -17,6 +17,7 @@ import shapely
 from rasterio.shutil import copy
 from rasterio.warp import transform
 
+from mmest.datasets.own import georaster
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.georaster import blank
 from mmest.datasets.own.levels import find_levels
@@ -425,3 +426,18 @@ def test_a_copy_is_said_and_tiles_that_overlap_by_half_are_not(tmp_path):
     data = read(own)
     said = next(line for line in data.notes.lines() if 'mostly the same ground' in line)
     assert said.endswith(': 1 (again.tif and x90y0.tif)') and 'again.tif' in {sample.name for sample in data.samples}
+
+
+def test_of_many_rasters_each_looks_at_the_shapes_near_it_alone(tmp_path, monkeypatch):
+    drawn = _tiles_of_ground(tmp_path / 'own')
+    seen, moved = [], []
+    polygons, move = georaster._polygons, georaster._Layer._moved
+    monkeypatch.setattr(georaster, '_polygons', lambda shape: seen.append(shape) or polygons(shape))
+    monkeypatch.setattr(georaster._Layer, '_moved', lambda *args: moved.append(args) or move(*args))
+    on_tiles = sum(len(sample.objects) for sample in read(tmp_path / 'own').samples)
+    assert on_tiles and len(seen) == on_tiles + len(drawn)  # those of the mosaic too
+    (tmp_path / 'own/roofs.gpkg').unlink()
+    shapes = ground.polygons(drawn, crs='EPSG:4326')
+    ground.vectors(tmp_path / 'own/roofs.gpkg', shapes, [ground.KINDS[one[0]] for one in drawn], 'EPSG:4326')
+    read(tmp_path / 'own')
+    assert len(moved) == 1
