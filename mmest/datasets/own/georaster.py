@@ -2,6 +2,7 @@
 
 import contextlib
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -220,24 +221,21 @@ def _ground(file: Path, root: Path, layers: list[_Layer], classes: list[str], no
         split = split_of(*file.relative_to(root).parent.parts)
         sample = Sample(file, name, raster.width, raster.height, split=split)
         ground = shapely.box(0, 0, raster.width, raster.height)
-        place = Ground(
-            sample,
-            raster.crs.to_wkt(),
-            shapely.Polygon(
-                [raster.transform * corner for corner in shapely.get_coordinates(ground.exterior).tolist()]
-            ),
-            (abs(raster.res[0]), abs(raster.res[1])),
-        )
-        to_pixels = ~raster.transform
-        turn = np.array([[to_pixels.a, to_pixels.d], [to_pixels.b, to_pixels.e]])
-        shift = np.array([to_pixels.c, to_pixels.f])
+        corners = shapely.transform(ground, _by(raster.transform))
+        place = Ground(sample, raster.crs.to_wkt(), corners, (abs(raster.res[0]), abs(raster.res[1])))
         for layer in layers:
-            shapes = shapely.transform(layer.on(raster), lambda points: points @ turn + shift)
+            shapes = shapely.transform(layer.on(raster), _by(~raster.transform))
             for index in _near(shapes, raster.width, raster.height):
                 label = classes.index(layer.names[index])
                 for part in _polygons(shapely.intersection(shapely.make_valid(shapes[index]), ground)):
                     sample.objects.append(Thing(label, part.bounds, part))
     return place
+
+
+def _by(place: 'rasterio.Affine') -> Callable[[np.ndarray], np.ndarray]:
+    """Points, N×2, as an affine transform moves them."""
+    turn, shift = np.array([[place.a, place.d], [place.b, place.e]]), np.array([place.c, place.f])
+    return lambda points: points @ turn + shift
 
 
 def _near(shapes: np.ndarray, width: int, height: int) -> list[int]:
