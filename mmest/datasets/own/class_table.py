@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,10 @@ _FILES = (
 # Several classes that are not to be learned may share it.
 _IGNORED = 255
 _COLUMNS = dict(r='r', red='r', g='g', green='g', b='b', blue='b', a='a', alpha='a')
+# What may stand above a column of names.
+_TITLES = ('name', 'names', 'class', 'classes', 'class_name', 'class name', 'label', 'labels', 'category', 'categories')
+# A row whose cells are joined in a way that is not read is no name.
+_JOINED = re.compile(r'\||(\W+\d+){3}$')
 
 
 @dataclass(frozen=True)
@@ -105,10 +110,13 @@ def _json_rows(text: str, file: Path) -> list[_Row]:
 
 
 def _csv_rows(text: str, file: Path) -> list[_Row]:
-    """Rows of name,r,g,b, with an id before them or not, or of a name and a value, as Roboflow's pixel value,class."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    """Rows of name,r,g,b, with an id before them or not, or of a name and a value, as Roboflow's pixel value,class, or
+    of a name each.
+    """
     delimiter = max(',;\t', key=text.count)
-    rows = [_cells(row) for row in csv.reader(lines, delimiter=delimiter)]
+    rows = [cells for row in csv.reader(text.splitlines(), delimiter=delimiter) if (cells := _cells(row))]
+    if all(len(row) == 1 and not row[0].isdigit() and not _JOINED.search(row[0]) for row in rows):
+        return [_Row(name) for at, (name,) in enumerate(rows) if at or name.lower() not in _TITLES]
     header = [] if not rows or any(map(str.isdigit, rows[0])) else [_COLUMNS.get(cell.lower()) for cell in rows.pop(0)]
     return [_csv_row(row, header if {*'rgb'} <= {*header} else None, file) for row in rows]
 
@@ -138,8 +146,8 @@ def _csv_row(row: list[str], header: list[str | None] | None, file: Path) -> _Ro
     if len(names) == 1 and names[0] and len(numbers) <= 1 and (numbers or _colour(colour)):
         return _Row(names[0], *(numbers or [None]), _colour(colour))
     raise ValueError(
-        f'{file} has the row {",".join(row)}; expected name,r,g,b or value,name, with more columns below a header that '
-        'calls three of them r, g and b.'
+        f'{file} has the row {",".join(row)}; expected name,r,g,b or value,name or a name alone, with more columns '
+        'below a header that calls three of them r, g and b.'
     )
 
 

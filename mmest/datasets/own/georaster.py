@@ -2,12 +2,14 @@
 
 import contextlib
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import shapely
 
 from mmest.datasets.own.results import visible_files
+from mmest.datasets.own.same_ground import Ground, without_mosaics
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some, split_of
 from mmest.pictures import ImageFile
 
@@ -85,12 +87,15 @@ def read(path: Path) -> OwnData:
         notes.count('rasters of formats that are not read, left out (gdal_translate makes GeoTIFF)', file.name)
     layers = [layer for file in vectors for layer in _layers(file, notes)]
     classes = sorted({name for layer in layers for name in layer.names})
+    grounds = [ground for file in rasters if (ground := _ground(file, root, layers, classes, notes))]
     samples = []
-    for file in rasters:
-        sample = _sample(file, root, layers, classes, notes)
-        if sample:
+    for sample in without_mosaics(grounds, notes):
+        if sample.objects:
             samples.append(sample)
-    if not any(sample.objects for sample in samples):
+            _warn_of_blank_ground(sample, notes)
+        else:
+            notes.count('rasters on which no polygon lies, left out', sample.image.name)
+    if not samples:
         raise ValueError(
             f'None of the polygons of {some([str(file) for file in vectors])} lies on '
             f'{some([str(file) for file in rasters])}. Check the coordinate reference systems of both.'
@@ -103,6 +108,7 @@ class _Layer:
 
     def __init__(self, file: Path, name: str, shapes: np.ndarray, names: list[str], crs: str) -> None:
         self.file, self.name, self.shapes, self.names, self.crs = file, name, shapes, names, crs
+        self._elsewhere: dict[rasterio.crs.CRS, np.ndarray] = {}  # moved once for all rasters of a system
 
     def on(self, raster: 'rasterio.io.DatasetReader') -> np.ndarray:
         """The shapes in the reference system of a raster.
@@ -113,7 +119,9 @@ class _Layer:
         if self.crs == raster.crs:
             return self.shapes
         with contextlib.suppress(Exception):  # GDAL's own errors come through rasterio as they are
-            return self._moved(self.shapes, raster.crs)
+            if raster.crs not in self._elsewhere:
+                self._elsewhere[raster.crs] = self._moved(self.shapes, raster.crs)
+            return self._elsewhere[raster.crs]
         try:  # of shapes all over the world some are beyond what the raster's system can say
             return self._moved(shapely.intersection(self.shapes, _around(raster, self.crs)), raster.crs)
         except Exception as error:
@@ -197,7 +205,8 @@ def _is_empty(value: object) -> bool:
     return value is None or value != value or not str(value).strip()
 
 
-def _sample(file: Path, root: Path, layers: list[_Layer], classes: list[str], notes: Notes) -> Sample | None:
+def _ground(file: Path, root: Path, layers: list[_Layer], classes: list[str], notes: Notes) -> Ground | None:
+    """A raster with the polygons on it; None where it does not say where it lies."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
         try:
@@ -212,19 +221,27 @@ def _sample(file: Path, root: Path, layers: list[_Layer], classes: list[str], no
         split = split_of(*file.relative_to(root).parent.parts)
         sample = Sample(file, name, raster.width, raster.height, split=split)
         ground = shapely.box(0, 0, raster.width, raster.height)
-        to_pixels = ~raster.transform
-        turn = np.array([[to_pixels.a, to_pixels.d], [to_pixels.b, to_pixels.e]])
-        shift = np.array([to_pixels.c, to_pixels.f])
+        corners = shapely.transform(ground, _by(raster.transform))
+        place = Ground(sample, raster.crs.to_wkt(), corners, (abs(raster.res[0]), abs(raster.res[1])))
         for layer in layers:
-            shapes = shapely.transform(layer.on(raster), lambda points: points @ turn + shift)
-            for shape, kind in zip(shapes, layer.names):
-                for part in _polygons(shapely.intersection(shapely.make_valid(shape), ground)):
-                    sample.objects.append(Thing(classes.index(kind), part.bounds, part))
-    if not sample.objects:
-        notes.count('rasters on which no polygon lies, left out', file.name)
-        return None
-    _warn_of_blank_ground(sample, notes)
-    return sample
+            shapes = shapely.transform(layer.on(raster), _by(~raster.transform))
+            for index in _near(shapes, raster.width, raster.height):
+                label = classes.index(layer.names[index])
+                for part in _polygons(shapely.intersection(shapely.make_valid(shapes[index]), ground)):
+                    sample.objects.append(Thing(label, part.bounds, part))
+    return place
+
+
+def _by(place: 'rasterio.Affine') -> Callable[[np.ndarray], np.ndarray]:
+    """Points, N×2, as an affine transform moves them."""
+    turn, shift = np.array([[place.a, place.d], [place.b, place.e]]), np.array([place.c, place.f])
+    return lambda points: points @ turn + shift
+
+
+def _near(shapes: np.ndarray, width: int, height: int) -> list[int]:
+    """Which shapes may lie on a raster, by their bounds in its pixels: of many rasters most lie on others."""
+    x0, y0, x1, y1 = shapely.bounds(shapes).T
+    return np.flatnonzero((x0 < width) & (y0 < height) & (x1 > 0) & (y1 > 0)).tolist()
 
 
 def _polygons(shape: shapely.Geometry) -> list[shapely.Polygon]:

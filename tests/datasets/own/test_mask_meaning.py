@@ -102,6 +102,20 @@ def test_class_numbers_stay_numbers_where_the_table_has_other_colours(read, mode
     assert read([0, 1, 2, 255], beside, mode, palette=[(i, (i, i, i)) for i in range(256)])[1] == [0, 1, 2, 255]
 
 
+@pytest.mark.parametrize(
+    'text',
+    ['low 1\nhigh\n', '\ufefflow 1\r\nhigh\r\n', 'Class\nlow 1\nhigh\n', '"low 1",\n,\n"high",\n'],
+    ids=['plain', 'with a mark', 'below a title', 'of a spreadsheet'],
+)
+def test_a_column_of_names_alone_names_classes_in_order(read, text):
+    assert read([0, 1], {'classes.csv': text})[:2] == (['low 1', 'high'], [0, 1])
+
+
+def test_empty_rows_of_a_spreadsheet_are_no_classes(read):
+    beside = {'class_dict.csv': 'name;r;g;b\nlow;0;0;0\n;;;\nhigh;0;0;255\n;;;\n'}
+    assert read([BLACK, (0, 0, 255)], beside, 'RGB')[:2] == (['low', 'high'], [0, 1])
+
+
 def test_values_of_a_table_are_never_shifted(read):
     beside = {'classes.csv': '1,road\n2,water\n'}
     classes, numbers, note = read([0, 1], beside)
@@ -171,6 +185,8 @@ def test_a_class_may_be_called_by_a_number_or_hold_a_comma(read):
         ('labelmap.txt', 'roof:1,2,3::\nroad:1,2,3::\n', r'gives \(1, 2, 3\) to two rows'),
         ('class_dict.csv', 'name|r|g|b\nroof|0|0|0\n', r'has the row roof\|0\|0\|0; expected name,r,g,b or value,name'),
         ('class_dict.csv', 'name,r,g,b\nroof,,,\n', 'has the row roof; expected name,r,g,b'),
+        ('classes.csv', 'roof 0 0 0\nroad 1 1 1\n', 'has the row road 1 1 1; expected name,r,g,b'),
+        ('classes.csv', '1\n2\n', 'has the row 1; expected name,r,g,b'),
         ('class_dict.csv', 'roof,1,2,3,4\n', 'has the row roof,1,2,3,4; expected name,r,g,b'),
         ('class_dict.csv', 'name,r,g,b\nDächer,0,0,0'.encode('latin-1'), 'is no text in UTF-8 or UTF-16 .*Save it as'),
         ('classes.txt', 'Dächer'.encode('latin-1'), 'is no text in UTF-8 or UTF-16'),
