@@ -379,6 +379,22 @@ def test_two_records_of_the_same_are_refused(folder):
         read_results([folder])
 
 
+def test_steps_of_one_model_for_several_data_sets_are_set_against_each_other_by_data_set(folder):
+    for method, peak in dict(full=200 * 2**20, est=20 * 2**20).items():
+        record = memory(method, peak, config='configs/detection/land/net_small_est.py')
+        (folder / f'memory_land_{method}.json').write_text(json.dumps(record))
+    time = dict(json.loads((folder / 'time.json').read_text()), config='configs/detection/land/net_small_est.py')
+    (folder / 'time_land.json').write_text(json.dumps(dict(time, seconds=dict(full=[2.0], est=[1.0], lora=[1.5]))))
+    results = read_results([folder])
+    rows = by_method(comparison(results, 'net_small'))
+    for setting, peak in dict(sea=25, land=20).items():
+        assert float(rows['est'][f'memory, MB (2 × 64², fp32, {setting})']) == peak
+        assert float(rows['est'][f'time of full (2 × 64², fp32, a processor, {setting})']) == 0.5
+    costs = by_method(costs_and_gains(results))
+    assert float(costs['est']['memory of full']) == pytest.approx((0.25 + 0.1) / 2)
+    assert float(costs['lora']['time of full']) == 0.75
+
+
 def test_unequal_care_is_said(folder):
     assert list(unequal_care(read_results([folder]))) == [
         'net_small on sea: seeds differ: full 2, lora 1, est 2.',
