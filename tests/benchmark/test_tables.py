@@ -395,6 +395,20 @@ def test_steps_of_one_model_for_several_data_sets_are_set_against_each_other_by_
     assert float(costs['lora']['time of full']) == 0.75
 
 
+def test_a_column_has_one_metric(folder, tmp_path):
+    """COCO's metric is not there where nothing was found; other metrics are no stand-in for it."""
+    for method, metrics in dict(mona={'pascal_voc/mAP': 0.99}, lst={'pascal_voc/mAP': 0.0, 'mIoU': 3.0}).items():
+        (folder / f'land_{method}.json').write_text(json.dumps(training('land', method, 0, 0.0, metrics=metrics)))
+    results = read_results([folder])
+    rows = by_method(comparison(results, 'net_small'))
+    assert float(rows['est']['land, bbox_mAP mean']) == pytest.approx(35)
+    assert rows['mona']['land, bbox_mAP mean'] == rows['lst']['land, bbox_mAP mean'] == ''
+    assert 'mona' not in ''.join(where_est_does_not_win(results))
+    details = by_method(training_details(results, 'net_small', 'land'))
+    assert float(details['mona']['mAP mean']) == pytest.approx(99) and details['mona']['bbox_mAP mean'] == ''
+    _page(folder, tmp_path)
+
+
 def test_unequal_care_is_said(folder):
     assert list(unequal_care(read_results([folder]))) == [
         'net_small on sea: seeds differ: full 2, lora 1, est 2.',
@@ -455,7 +469,7 @@ def test_the_form_of_a_paper(tmp_path):
     assert float(rows['est']['memory of full']) == 0.25
     details = by_method(training_details(read_results([tmp_path]), 'faster-rcnn_swin-b', 'dior'))
     assert float(details['est']['AP50 mean']) == pytest.approx(87)
-    published = list(rows.values())[2]
+    published = list(rows.values())[-1]
     assert published['Potsdam, clutter ignored, mIoU (upernet) mean'] == '88.36'
     assert not published['DIOR, AP50 (faster-rcnn) mean']
     Page(read_results([tmp_path])).write(tmp_path / 'out')
