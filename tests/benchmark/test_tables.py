@@ -256,6 +256,34 @@ def test_one_seed_has_no_deviation():
     assert '±' not in table.markdown() and table.csv().splitlines()[1] == 'a,1.0,,1'
 
 
+def test_scores_that_read_alike_are_bold_alike():
+    values = [75.34, 75.26, Spread.of([75.0, 75.6]), 75.24, None]
+    table = Table('t', [Column('m'), Column('x', '{:.1f}', largest_bold=True)], [['a', value] for value in values])
+    bold = ['**75.3**', '**75.3**', '**75.3 ± 0.4**', '75.2', '—']
+    assert [line.split(' | ')[1].removesuffix(' |') for line in table.markdown().splitlines()[2:]] == bold
+    assert table.latex().count(r'\textbf{75.3') == 3
+
+
+def test_what_is_no_number_is_missing_and_beaten_by_all(folder):
+    (folder / 'land_lora.json').write_text(json.dumps(training('land', 'lora', 0, float('nan'))))
+    table = comparison(read_results([folder]), 'net_small')
+    rows = by_method(table)
+    assert rows['lora']['land, bbox_mAP mean'] == rows['lora']['rank'] == '' and rows['full']['rank'] == '1 of 2'
+    table = Table('t', [Column('m'), Column('x', '{:.1f}', True)], [['a', float('nan')], ['b', 1.0], ['c', 0.5]])
+    assert '| a | — |' in table.markdown() and '**1.0**' in table.markdown()
+
+
+def test_names_with_the_letters_of_latex_and_markdown():
+    name = r"my_$ea {'a': 1} 50% #1 & ~x^2 \o <b> c|d"
+    table = Table('t', [Column(name), Column('x')], [[name, 1]])
+    written = (
+        r"my\_\$ea \{'a': 1\} 50\% \#1 \& \textasciitilde{}x\textasciicircum{}2 \textbackslash{}o "
+        r'\textless{}b\textgreater{} c\textbar{}d'
+    )
+    assert table.latex().count(written) == 2
+    assert all(len(re.split(r'(?<!\\)\|', line)) == 4 for line in table.markdown().splitlines())
+
+
 def test_own_trainings_are_read_from_their_work_folders(tmp_path, monkeypatch):
     monkeypatch.setenv('MMEST_DEMO_DIR', str(tmp_path))
     run = tmp_path / 'work_dirs' / 'ships_fpn_swin_est'

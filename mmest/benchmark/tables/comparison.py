@@ -1,5 +1,6 @@
 """The tables of a paper: methods in rows; parameters, memory, time and accuracy in columns."""
 
+import math
 import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -183,8 +184,9 @@ def scores(results: Sequence[Result], method: str, metric: str | None = None) ->
 
 
 def _spread(done: Iterable[Result], metric: str | None) -> Spread | None:
-    """Of a metric, in per cent, over the trainings that have it."""
-    values = [in_percent(metric, run.values['metrics'][metric]) for run in done if metric in run.values['metrics']]
+    """Of a metric, in per cent, over the trainings that have it; NaN is none."""
+    found = [run.values['metrics'].get(metric, math.nan) for run in done]
+    values = [in_percent(metric, value) for value in found if not math.isnan(value)]
     return Spread.of(values) if values else None
 
 
