@@ -1,5 +1,7 @@
 """The metric that stands for an evaluation."""
 
+from collections.abc import Iterable
+
 _FIRST = ('coco/bbox_mAP', 'mIoU')
 #: Metrics of 0..1 by the start of their names, whatever else that is called mAP; those of mmseg and the AP50 of
 #: mmest's DOTA metric are in per cent.
@@ -12,15 +14,20 @@ def in_percent(name: str, value: float) -> float:
 
 
 def main_metric(metrics: dict[str, float]) -> tuple[str, float]:
-    """Its name, without the metric's prefix, and its value in per cent.
+    """Its name, without the metric's prefix, and its value in per cent; see :func:`main_name`."""
+    name = main_name(metrics)
+    return name.rpartition('/')[2], in_percent(name, metrics[name])
 
-    That is COCO's AP of boxes, or mIoU, or the first that is called mAP, or AP50 as DOTA has it.
+
+def main_name(metrics: Iterable[str]) -> str:
+    """The one of these metrics that stands for all, with its prefix: COCO's AP of boxes, or mIoU, or the first that is
+    called mAP, or AP50 as DOTA has it.
 
     Raises:
         ValueError: there is none of these.
     """
-    names = [*_FIRST, *(name for name in metrics if name.endswith('mAP')), 'dota/AP50']
-    for name in names:
+    metrics = list(metrics)
+    for name in (*_FIRST, *(name for name in metrics if name.endswith('mAP')), 'dota/AP50'):
         if name in metrics:
-            return name.rpartition('/')[2], in_percent(name, metrics[name])
+            return name
     raise ValueError(f'None of the metrics {", ".join(metrics) or "(none)"} is a mAP, the mIoU or the AP50 of DOTA.')

@@ -256,6 +256,34 @@ def test_one_seed_has_no_deviation():
     assert '±' not in table.markdown() and table.csv().splitlines()[1] == 'a,1.0,,1'
 
 
+def test_scores_that_read_alike_are_bold_alike():
+    values = [75.34, 75.26, Spread.of([75.0, 75.6]), 75.24, None]
+    table = Table('t', [Column('m'), Column('x', '{:.1f}', largest_bold=True)], [['a', value] for value in values])
+    bold = ['**75.3**', '**75.3**', '**75.3 ± 0.4**', '75.2', '—']
+    assert [line.split(' | ')[1].removesuffix(' |') for line in table.markdown().splitlines()[2:]] == bold
+    assert table.latex().count(r'\textbf{75.3') == 3
+
+
+def test_what_is_no_number_is_missing_and_beaten_by_all(folder):
+    (folder / 'land_lora.json').write_text(json.dumps(training('land', 'lora', 0, float('nan'))))
+    table = comparison(read_results([folder]), 'net_small')
+    rows = by_method(table)
+    assert rows['lora']['land, bbox_mAP mean'] == rows['lora']['rank'] == '' and rows['full']['rank'] == '1 of 2'
+    table = Table('t', [Column('m'), Column('x', '{:.1f}', True)], [['a', float('nan')], ['b', 1.0], ['c', 0.5]])
+    assert '| a | — |' in table.markdown() and '**1.0**' in table.markdown()
+
+
+def test_names_with_the_letters_of_latex_and_markdown():
+    name = r"my_$ea {'a': 1} 50% #1 & ~x^2 \o <b> c|d"
+    table = Table('t', [Column(name), Column('x')], [[name, 1]])
+    written = (
+        r"my\_\$ea \{'a': 1\} 50\% \#1 \& \textasciitilde{}x\textasciicircum{}2 \textbackslash{}o "
+        r'\textless{}b\textgreater{} c\textbar{}d'
+    )
+    assert table.latex().count(written) == 2
+    assert all(len(re.split(r'(?<!\\)\|', line)) == 4 for line in table.markdown().splitlines())
+
+
 def test_own_trainings_are_read_from_their_work_folders(tmp_path, monkeypatch):
     monkeypatch.setenv('MMEST_DEMO_DIR', str(tmp_path))
     run = tmp_path / 'work_dirs' / 'ships_fpn_swin_est'
@@ -379,6 +407,36 @@ def test_two_records_of_the_same_are_refused(folder):
         read_results([folder])
 
 
+def test_steps_of_one_model_for_several_data_sets_are_set_against_each_other_by_data_set(folder):
+    for method, peak in dict(full=200 * 2**20, est=20 * 2**20).items():
+        record = memory(method, peak, config='configs/detection/land/net_small_est.py')
+        (folder / f'memory_land_{method}.json').write_text(json.dumps(record))
+    time = dict(json.loads((folder / 'time.json').read_text()), config='configs/detection/land/net_small_est.py')
+    (folder / 'time_land.json').write_text(json.dumps(dict(time, seconds=dict(full=[2.0], est=[1.0], lora=[1.5]))))
+    results = read_results([folder])
+    rows = by_method(comparison(results, 'net_small'))
+    for setting, peak in dict(sea=25, land=20).items():
+        assert float(rows['est'][f'memory, MB (2 × 64², fp32, {setting})']) == peak
+        assert float(rows['est'][f'time of full (2 × 64², fp32, a processor, {setting})']) == 0.5
+    costs = by_method(costs_and_gains(results))
+    assert float(costs['est']['memory of full']) == pytest.approx((0.25 + 0.1) / 2)
+    assert float(costs['lora']['time of full']) == 0.75
+
+
+def test_a_column_has_one_metric(folder, tmp_path):
+    """COCO's metric is not there where nothing was found; other metrics are no stand-in for it."""
+    for method, metrics in dict(mona={'pascal_voc/mAP': 0.99}, lst={'pascal_voc/mAP': 0.0, 'mIoU': 3.0}).items():
+        (folder / f'land_{method}.json').write_text(json.dumps(training('land', method, 0, 0.0, metrics=metrics)))
+    results = read_results([folder])
+    rows = by_method(comparison(results, 'net_small'))
+    assert float(rows['est']['land, bbox_mAP mean']) == pytest.approx(35)
+    assert rows['mona']['land, bbox_mAP mean'] == rows['lst']['land, bbox_mAP mean'] == ''
+    assert 'mona' not in ''.join(where_est_does_not_win(results))
+    details = by_method(training_details(results, 'net_small', 'land'))
+    assert float(details['mona']['mAP mean']) == pytest.approx(99) and details['mona']['bbox_mAP mean'] == ''
+    _page(folder, tmp_path)
+
+
 def test_unequal_care_is_said(folder):
     assert list(unequal_care(read_results([folder]))) == [
         'net_small on sea: seeds differ: full 2, lora 1, est 2.',
@@ -437,9 +495,24 @@ def test_the_form_of_a_paper(tmp_path):
     assert list(rows) == ['full', 'est', 'full, published (literature, origin not traced)']
     assert float(rows['est']['DIOR, AP50 (faster-rcnn) mean']) == pytest.approx(87)
     assert float(rows['est']['memory of full']) == 0.25
+    # What was not measured is neither failed nor the mean of something else.
+    record('dior_lora', **training('dior', 'lora', 0, 0.5, config='configs/x/dior/faster-rcnn_swin-b_est.py'))
+    wide = dict(config='configs/x/custom/upernet_swin-b_est.py', size=[96, 96])
+    for method, peak in dict(full=800, est=400).items():
+        record(f'memory_wide_{method}', **memory(method, peak, **wide))
+    record('memory_lora', **memory('lora', 200, config=wide['config']))
+    record('memory_mona', **memory('mona', 200, config=wide['config']))
+    broken = {**memory('mona', 1, **wide), 'failed': True, 'error': ['out of memory']}
+    record('memory_wide_mona', **{key: value for key, value in broken.items() if key != 'tunings'})
+    broken = {**training('dior', 'mona', 0, 0.0), 'failed': True, 'error': ['no']}
+    record('dior_mona', **{**broken, 'config': 'configs/x/dior/faster-rcnn_swin-b_est.py'})
+    rows = by_method(paper_tables(read_results([tmp_path]))[0])
+    assert float(rows['est']['memory of full']) == (0.25 + 0.5) / 2 and rows['lora']['memory of full'] == ''
+    assert rows['lora']['DIOR, AP50 (faster-rcnn) mean'] == '' and float(rows['lora']['trained, M']) == 20 / 1e6
+    assert rows['mona']['DIOR, AP50 (faster-rcnn) mean'] == rows['mona']['memory of full'] == 'failed'
     details = by_method(training_details(read_results([tmp_path]), 'faster-rcnn_swin-b', 'dior'))
     assert float(details['est']['AP50 mean']) == pytest.approx(87)
-    published = list(rows.values())[2]
+    published = list(rows.values())[-1]
     assert published['Potsdam, clutter ignored, mIoU (upernet) mean'] == '88.36'
     assert not published['DIOR, AP50 (faster-rcnn) mean']
     Page(read_results([tmp_path])).write(tmp_path / 'out')

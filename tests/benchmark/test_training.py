@@ -11,6 +11,7 @@ from mmest.benchmark.config_text import config_text
 from mmest.benchmark.held_out import hold_out, is_held_out, picture_of
 from mmest.benchmark.metrics import in_percent, main_metric
 from mmest.benchmark.training import chosen_factor, scale_rate, train_and_score, training_config
+from mmest.configs import configs_root
 
 
 def contents(folder: Path) -> dict:
@@ -226,6 +227,11 @@ def test_a_part_is_not_held_out_of_some_images(tmp_path):
 
 def test_the_metrics_of_dota_have_a_main_one():
     assert main_metric({'dota/pictures': 3.0, 'dota/AP50': 71.5}) == ('AP50', 71.5)
+
+
+def test_the_scores_of_dior_r_are_shown_in_per_cent_like_those_of_dior():
+    evaluator = Config.fromfile(configs_root() / '_base_/datasets/dior_oriented.py').val_evaluator
+    assert [in_percent(f'{evaluator.prefix}/{name}', 0.7) for name in ('mAP', 'AP50')] == pytest.approx([70, 70])
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ train_cfg = dict(max_epochs=1, val_interval=9)
 CASES = [
     ('dior', 'dior', DETECTION, 2, 'epoch_1', 'pascal_voc/mAP'),
     ('dota', 'dota', DETECTION, 1, 'epoch_1', 'dota/AP50'),
-    ('dior_r', 'dior', ORIENTED, 2, 'epoch_1', 'dota/mAP'),
+    ('dior_r', 'dior', ORIENTED, 2, 'epoch_1', 'pascal_voc/mAP'),
     ('dota', 'dota', ORIENTED, 1, 'epoch_1', 'dota/AP50'),
     ('potsdam', 'potsdam_six-classes', SEGMENTATION, 2, 'iter_2', 'mIoU'),
     ('vaihingen', 'vaihingen_five-classes', SEGMENTATION, 2, 'iter_2', 'mIoU'),

@@ -7,5 +7,6 @@ test_pipeline = [*_base_.test_pipeline[:2], *_base_.load_oriented, *_base_.test_
 train_dataloader = dict(dataset=dict(type='OrientedDIORDataset', data_root=data_root, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(type='OrientedDIORDataset', data_root=data_root, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(_delete_=True, type='mmrotate.DOTAMetric', metric='mAP')
+# Of 0..1, as DIOR's metrics under this prefix are; under its own, dota, AP50 is in per cent.
+val_evaluator = dict(_delete_=True, type='mmrotate.DOTAMetric', metric='mAP', prefix='pascal_voc')
 test_evaluator = val_evaluator

@@ -1,11 +1,12 @@
 """The tables of a paper: methods in rows; parameters, memory, time and accuracy in columns."""
 
+import math
 import re
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from mmest.benchmark.metrics import in_percent, main_metric
+from mmest.benchmark.metrics import in_percent, main_name
 from mmest.measure.memory.categories import COLUMNS
 from mmest.measure.memory.compare import FULL
 
@@ -167,11 +168,26 @@ def _batch_columns(results, methods) -> Iterable[tuple[Column, list]]:
         )
 
 
-def scores(results: Iterable[Result], method: str) -> Any:
-    """The main metric over the seeds of a method, in per cent; FAILED if every run failed."""
+def metric_of(runs: Iterable[Result]) -> str | None:
+    """The main metric of all trainings on one ground, with its prefix; None where none was scored."""
+    names = unique(name for run in runs if run.kind == 'accuracy' and not run.error for name in run.values['metrics'])
+    return main_name(names) if names else None
+
+
+def scores(results: Sequence[Result], method: str, metric: str | None = None) -> Any:
+    """A metric, by default the main one of the results, which are of one ground, over the seeds of a method, in per
+    cent; FAILED if every run failed, None where no run has this metric: COCO's is not there where nothing was found.
+    """
     runs = [result for result in results if result.kind == 'accuracy' and result.method == method]
-    done = [main_metric(run.values['metrics'])[1] for run in runs if not run.error]
-    return Spread.of(done) if done else FAILED if runs else None
+    done = [run for run in runs if not run.error]
+    return _spread(done, metric or metric_of(results)) if done else FAILED if runs else None
+
+
+def _spread(done: Iterable[Result], metric: str | None) -> Spread | None:
+    """Of a metric, in per cent, over the trainings that have it; NaN is none."""
+    found = [run.values['metrics'].get(metric, math.nan) for run in done]
+    values = [in_percent(metric, value) for value in found if not math.isnan(value)]
+    return Spread.of(values) if values else None
 
 
 def _accuracy_columns(results, methods) -> Iterable[tuple[Column, list]]:
@@ -180,9 +196,9 @@ def _accuracy_columns(results, methods) -> Iterable[tuple[Column, list]]:
     by_dataset = []
     for dataset in datasets:
         some = [run for run in runs if run.dataset == dataset]
-        names = unique(main_metric(run.values['metrics'])[0] for run in some if not run.error)
+        metric = (metric_of(some) or '?').rpartition('/')[2]
         by_dataset.append([scores(some, method) for method in methods])
-        yield Column(f'{dataset}, {names[0] if names else "?"}', '{:.1f}', largest_bold=True), by_dataset[-1]
+        yield Column(f'{dataset}, {metric}', '{:.1f}', largest_bold=True), by_dataset[-1]
     averages = (
         [
             statistics.mean(score.mean for score in row) if all(isinstance(score, Spread) for score in row) else None
@@ -244,16 +260,13 @@ def training_details(results: Sequence[Result], model: str, dataset: str) -> Tab
     rows = []
     for method in methods_in_order(some):
         runs = [r for r in some if r.method == method]
-        done = [r.values for r in runs if not r.error]
+        done = [r for r in runs if not r.error]
         if not done:
             rows.append([method, *([FAILED if runs else None] * (len(columns) - 1))])
             continue
-        spreads = [
-            Spread.of([in_percent(name, run['metrics'][name]) for run in done if name in run['metrics']])
-            for name in metrics
-        ]
+        spreads, first = [_spread(done, name) for name in metrics], done[0].values
         failed = f' and {len(runs) - len(done)} failed' if len(runs) > len(done) else ''
-        rows.append([method, *spreads, *_rates(done[0]), _swept(done[0]), f'{len(done)}{failed}'])
+        rows.append([method, *spreads, *_rates(first), _swept(first), f'{len(done)}{failed}'])
     return Table(f'{model}, {dataset}: metrics', columns, rows)
 
 

@@ -9,10 +9,9 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 
-from mmest.benchmark.metrics import main_metric
 from mmest.measure.memory.picture import STYLE
 
-from .comparison import methods_in_order, scores, without_variants
+from .comparison import methods_in_order, metric_of, scores, without_variants
 from .results import Result
 from .table import Table
 
@@ -83,13 +82,14 @@ def accuracy_over_memory(path: Path, results: Sequence[Result], model: str, data
     mine = [r for r in results if r.model == model and not r.error]
     peaks = {r.method: r.values['peak'] / _MB for r in mine if r.kind == 'memory' and r.setting == setting}
     runs = [r for r in mine if r.kind == 'accuracy' and r.dataset == dataset]
-    spreads = {method: scores(runs, method) for method in without_variants(methods_in_order(runs)) if method in peaks}
+    methods = [method for method in without_variants(methods_in_order(runs)) if method in peaks]
+    spreads = {method: score for method in methods if (score := scores(runs, method))}
     if len(spreads) < 2:
         return False
     points = {method: (peaks[method], spread.mean) for method, spread in spreads.items()}
     again = {f'{method}{_RECOMPUTED}': method for method in spreads if f'{method}{_RECOMPUTED}' in peaks}
     points |= {name: (peaks[name], spreads[method].mean) for name, method in again.items()}
-    metric = main_metric(runs[0].values['metrics'])[0]
+    metric = metric_of(runs).rpartition('/')[2]
     with _figure(path, 7.4, 4.4) as figure:
         axes = figure.subplots()
         front = pareto_front(points)

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import yaml
 
-from mmest.benchmark.metrics import main_metric
 from mmest.configs import find_config, load_tuning
 from mmest.configs.names import shipped_configs
 from mmest.files import write_bytes
 from mmest.registry import TUNINGS
 
-from .comparison import methods_in_order, scores, unique, without_variants
+from .comparison import methods_in_order, metric_of, scores, unique, without_variants
 from .results import Result
 from .table import Spread
 
@@ -79,7 +78,7 @@ def _model(runs: Sequence[Result], name: str) -> dict | None:
     result = {
         'Task': _TASKS[record['task']],
         'Dataset': runs[0].dataset,
-        'Metrics': {main_metric(record['metrics'])[0]: round(score.mean, 2)},
+        'Metrics': {metric_of(runs).rpartition('/')[2]: round(score.mean, 2)},
     }
     return {
         'Name': name,

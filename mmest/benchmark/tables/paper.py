@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmest.benchmark.metrics import in_percent
 from mmest.measure.memory.compare import FULL
 
-from .comparison import find, methods_in_order, share, unique, without_variants
+from .comparison import find, methods_in_order, scores, share, unique, without_variants
 from .results import Result
-from .table import FAILED, Column, Spread, Table
+from .table import FAILED, Column, Table
 
 #: The data sets of the paper, by the folder of their configs: what papers print, and the metric.
 _DATASETS = {
@@ -91,6 +90,7 @@ def _backbone(model: str) -> str:
 
 def _of_backbone(results: Sequence[Result], runs: Sequence[Result], backbone: str) -> Table:
     mine = [r for r in runs if _backbone(r.model) == backbone]
+    known = [r for r in mine if not r.error]
     cells = unique((r.dataset, r.model) for r in mine)
     methods = without_variants(methods_in_order(mine))
     columns = [Column('method'), Column('trained, M', '{:.2f}'), Column('memory of full', '{:.0%}')]
@@ -101,7 +101,7 @@ def _of_backbone(results: Sequence[Result], runs: Sequence[Result], backbone: st
     rows = [
         [
             method,
-            find(mine, method, lambda r: r.values['parameters']['trained_by_method'] / 1e6),
+            find(known, method, lambda r: r.values['parameters']['trained_by_method'] / 1e6),
             _memory(results, unique(model for _, model in cells), method),
             *(_score(mine, cell, method) for cell in cells),
         ]
@@ -115,19 +115,19 @@ def _of_backbone(results: Sequence[Result], runs: Sequence[Result], backbone: st
 
 
 def _score(runs: Sequence[Result], cell: tuple[str, str], method: str) -> Any:
-    some = [r for r in runs if (r.dataset, r.model) == cell and r.method == method]
-    _, metric = _DATASETS[cell[0]]
-    found = [r.values['metrics'].get(metric) for r in some if not r.error]
-    done = [in_percent(metric, value) for value in found if value is not None]
-    return Spread.of(done) if done else FAILED if some else None
+    return scores([r for r in runs if (r.dataset, r.model) == cell], method, _DATASETS[cell[0]][1])
 
 
-def _memory(results: Sequence[Result], models: Sequence[str], method: str) -> float | None:
-    """The mean share over what was measured of these models."""
+def _memory(results: Sequence[Result], models: Sequence[str], method: str) -> Any:
+    """The mean share over the settings in which full fine-tuning was measured of these models, for a method that was
+    measured in all of them: means over other settings would not compare.
+    """
     shares = []
     for model, setting in unique((r.model, r.setting) for r in results if r.kind == 'memory' and r.model in models):
         some = [r for r in results if (r.kind, r.model, r.setting) == ('memory', model, setting)]
-        value = share(*(find(some, name, lambda r: r.values['peak']) for name in (method, FULL)))
-        if isinstance(value, float):
-            shares.append(value)
-    return statistics.mean(shares) if shares else None
+        mine, full = (find(some, name, lambda r: r.values['peak']) for name in (method, FULL))
+        if isinstance(full, int):
+            shares.append(share(mine, full))
+    if FAILED in shares or None in shares or not shares:
+        return FAILED if FAILED in shares else None
+    return statistics.mean(shares)

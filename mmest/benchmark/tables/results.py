@@ -4,9 +4,9 @@ folders.
 
 import json
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +64,25 @@ def read_results(sources: Sequence[Path]) -> list[Result]:
             f'There are neither records nor trainings in {", ".join(map(str, sources))}. Records are the JSON files '
             'of mmest benchmark, mmest memory and mmest time.'
         )
+    results = _with_data_sets(results)
     _refuse_doubles(results)
     _refuse_equal_seeds(results)
     return results
+
+
+def _with_data_sets(results: Sequence[Result]) -> list[Result]:
+    """Results in which a setting that a method was measured in for several data sets, whose numbers of classes differ,
+    says the data set: a share of full fine-tuning is of one model.
+    """
+    datasets: dict[tuple, set[str]] = defaultdict(set)
+    for r in results:
+        if r.kind != 'accuracy':
+            datasets[r.kind, r.model, r.setting, r.method].add(r.dataset)
+    several = {cell[:3] for cell, found in datasets.items() if len(found) > 1}
+    return [
+        replace(r, setting=f'{r.setting}, {r.dataset}') if (r.kind, r.model, r.setting) in several else r
+        for r in results
+    ]
 
 
 def _refuse_doubles(results: Sequence[Result]) -> None:

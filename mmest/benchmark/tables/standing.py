@@ -28,7 +28,8 @@ def where_est_does_not_win(results: Sequence[Result]) -> Iterator[str]:
 
 
 def _accuracy(model: str, dataset: str, runs: Sequence[Result]) -> Iterator[str]:
-    by_method = {method: scores(runs, method) for method in without_variants(methods_in_order(runs))}
+    methods = without_variants(methods_in_order(runs))
+    by_method = {method: score for method in methods if (score := scores(runs, method))}
     mine = by_method.get(_EST)
     if not isinstance(mine, Spread):
         return

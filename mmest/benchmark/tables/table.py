@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,19 +36,21 @@ class Spread:
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, how its numbers are written, and whether the largest one is bold."""
+    """A heading, how its numbers are written, and whether the largest one is bold, with those that read like it."""
 
     heading: str
     format: str = '{}'
     largest_bold: bool = False
 
     def text(self, value: Any) -> str:
-        if value is None:
+        if isinstance(value, (str, Failed)):
+            return str(value)
+        number = _number(value)
+        if number is None:
             return MISSING
-        if isinstance(value, Spread):
-            mean = self.format.format(value.mean)
-            return mean if value.std is None else f'{mean} ± {self.format.format(value.std)}'
-        return str(value) if isinstance(value, (str, Failed)) else self.format.format(value)
+        text = self.format.format(number)
+        std = value.std if isinstance(value, Spread) else None
+        return text if std is None else f'{text} ± {self.format.format(std)}'
 
 
 @dataclass
@@ -59,11 +62,9 @@ class Table:
     rows: list[list[Any]] = field(default_factory=list)
 
     def markdown(self) -> str:
-        lines = [
-            '| ' + ' | '.join(column.heading for column in self.columns) + ' |',
-            '|---|' + '---:|' * (len(self.columns) - 1),
-        ]
-        lines += ['| ' + ' | '.join(row) + ' |' for row in self._texts('**{}**')]
+        rows = [[column.heading for column in self.columns], *self._texts('**{}**')]
+        lines = ['| ' + ' | '.join(text.replace('|', r'\|') for text in row) + ' |' for row in rows]
+        lines.insert(1, '|---|' + '---:|' * (len(self.columns) - 1))
         return '\n'.join(lines) + '\n'
 
     def latex(self) -> str:
@@ -105,22 +106,23 @@ class Table:
         return [
             [
                 bold.format(column.text(value))
-                if best[i] is not None and _number(value) == best[i]
+                if largest and column.text(_number(value)) == largest
                 else column.text(value)
-                for i, (column, value) in enumerate(zip(self.columns, row))
+                for column, value, largest in zip(self.columns, row, best)
             ]
             for row in self.rows
         ]
 
-    def _best(self, index: int) -> float | None:
-        numbers = [_number(row[index]) for row in self.rows if _number(row[index]) is not None]
-        return max(numbers) if len(numbers) > 1 else None
+    def _best(self, index: int) -> str | None:
+        """The largest number of a column as it is written."""
+        numbers = [number for row in self.rows if (number := _number(row[index])) is not None]
+        return self.columns[index].text(max(numbers)) if len(numbers) > 1 else None
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, Spread):
-        return value.mean
-    return value if isinstance(value, (int, float)) else None
+    """None of what is no number, NaN with it."""
+    number = value.mean if isinstance(value, Spread) else value
+    return number if isinstance(number, (int, float)) and not math.isnan(number) else None
 
 
 def _cells(value: Any, spread: bool) -> list:
@@ -131,7 +133,19 @@ def _cells(value: Any, spread: bool) -> list:
     return [value, None, None]
 
 
-_LATEX = {'&': r'\&', '%': r'\%', '_': r'\_', '#': r'\#', '±': r'$\pm$', '×': r'$\times$', '²': '$^2$', '—': '---'}
+_LATEX = {
+    **{letter: f'\\{letter}' for letter in '&%_#${}'},
+    '\\': r'\textbackslash{}',
+    '~': r'\textasciitilde{}',
+    '^': r'\textasciicircum{}',
+    '<': r'\textless{}',
+    '>': r'\textgreater{}',
+    '|': r'\textbar{}',
+    '±': r'$\pm$',
+    '×': r'$\times$',
+    '²': '$^2$',
+    '—': '---',
+}
 
 
 def _escaped(text: str) -> str:
