@@ -44,7 +44,7 @@ more_blocks = {f'{n} blocks': {'model.backbone.tuning.blocks': n} for n in (2, 3
 recomputed = {'model.backbone.backbone.with_cp': True}
 # Methods whose gradient crosses the backbone, which keeps its maps for it.
 crossing = ['full', 'norm_tuning', 'lora', 'adapter', 'adaptformer', 'mona']
-# What a step costs is measured at these sizes; dubai has the model of the roads, with four classes more.
+# What a step costs is measured at these sizes; dubai has the model of the roads, with three classes more.
 steps = {'hrplanes': [(192, 192)], 'epfl_road': [(256, 256)]}
 
 accuracy, memory, time = [], [], []

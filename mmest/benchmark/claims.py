@@ -78,7 +78,17 @@ def _create(path: Path) -> bool:
 
 
 def _me() -> dict:
-    return dict(host=socket.gethostname(), process=os.getpid(), started=_started(os.getpid()))
+    return dict(host=_machine(), process=os.getpid(), started=_started(os.getpid()))
+
+
+def _machine() -> str:
+    """Where numbers of processes mean the same: machines and containers may share a name, so with what Linux tells
+    them apart by since they were started.
+    """
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts += [Path('/proc/sys/kernel/random/boot_id').read_text().strip(), os.readlink('/proc/self/ns/pid')]
+    return ' '.join(parts)
 
 
 def _owner(path: Path) -> dict | None:
@@ -95,7 +105,7 @@ def _held(path: Path) -> bool:
     except FileNotFoundError:
         return False
     owner = _owner(path)
-    if owner is not None and owner['host'] == socket.gethostname():
+    if owner is not None and owner['host'] == _machine():
         return _runs(owner)
     return age < STALE  # of another machine; or being written at this moment, or its machine died over it
 

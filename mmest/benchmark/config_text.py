@@ -1,5 +1,6 @@
 """A config as one text that repeats a measurement on any machine."""
 
+import ast
 import copy
 import json
 import os
@@ -62,6 +63,12 @@ def _parts(cfg: Config, names: tuple[str, ...]) -> dict:
     imports = (cfg.get('custom_imports') or {}).get('imports') or []
     own = [name for name in ([imports] if isinstance(imports, str) else imports) if name.partition('.')[0] != 'mmest']
     return dict(parts, custom_imports=dict(imports=own, allow_failed_imports=False)) if own else parts
+
+
+@cache
+def meaning(text: str) -> str:
+    """The same of two texts that differ in how they are laid out alone."""
+    return ast.dump(ast.parse(text))
 
 
 def config_of_cell(request: dict) -> Config:

@@ -1,14 +1,13 @@
 """Which cells need not run."""
 
-import ast
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mmest.files import write_json
 
 from .cell import Cell
+from .config_text import meaning
 from .record import read_record
 from .training import chosen_factor
 
@@ -87,9 +86,4 @@ def _agree(key: str, found: Any, asked: Any) -> bool:
     """
     if found == asked or key != 'config_text' or found is None:
         return found == asked
-    return _said(found) == _said(asked)
-
-
-@cache
-def _said(text: str) -> str:
-    return ast.dump(ast.parse(text))
+    return meaning(found) == meaning(asked)

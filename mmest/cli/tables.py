@@ -29,8 +29,8 @@ examples:
 
 what is read: the JSON files of mmest benchmark, mmest memory and mmest time, and work
 folders that mmest train made (config, metrics, losses). Methods are compared where their configs have the same
-name up to the method. Trainings of one method in work folders that differ in rate, length or batch have rows of their
-own; those that differ in the seed alone have their mean.
+name up to the method. Trainings of one method in work folders that differ in rate, length, batch or levers on memory
+have rows of their own; those that differ in the seed alone have their mean.
 
 what is written: OUT/benchmarks.md, the pages behind it in OUT/benchmarks, and in OUT/benchmarks/files each table as
 .csv (full precision) and .tex (needs booktabs) and each figure as .svg and .pdf. What was not measured is shown as

@@ -14,7 +14,7 @@ from mmest.configs import head_and_backbone, load_tuning, open_config
 from mmest.console import plain_console
 from mmest.files import write_json
 from mmest.measure.environment import environment
-from mmest.measure.memory.compare import FULL, prepare
+from mmest.measure.memory.compare import FULL, prepare, with_method
 from mmest.measure.step_time import alternating_step_times
 from mmest.measure.synthetic_batch import synthetic_batch
 
@@ -44,7 +44,9 @@ def run(args: argparse.Namespace) -> None:
         cfg = open_config(args.config, backbone=args.backbone)
         if args.memory:
             cfg.memory = args.memory
-        models = {name: prepare(cfg, load_tuning(name), size, args.device, args.precision) for name in args.tunings}
+        tunings = {name: load_tuning(name) for name in args.tunings}
+        models = {name: prepare(cfg, tuning, size, args.device, args.precision) for name, tuning in tunings.items()}
+        levers = {name: list(with_method(cfg, tuning).get('memory') or []) for name, tuning in tunings.items()}
         batch = synthetic_batch(next(iter(models.values()))[0], size, args.batch_size)
     with Progress() as progress:
         task = progress.add_task('steps', total=len(models) * (3 + args.steps))
@@ -72,6 +74,7 @@ def run(args: argparse.Namespace) -> None:
                 batch_size=args.batch_size,
                 device=args.device,
                 precision=args.precision,
+                memory=levers,
                 seconds=times,
                 **environment(args.device),
             ),

@@ -88,8 +88,9 @@ def test_a_run_at_another_rate_than_the_record_is_no_repetition(tmp_path):
     for factor in (1.0, 3.0):
         write(tmp_path, 'est', 0, 50)
         write(tmp_path / AGAIN, 'est', 0, 51, factor)
-        table, _ = repeated(read_results([tmp_path]), read_again([tmp_path]))
+        table, verdict = repeated(read_results([tmp_path]), read_again([tmp_path]))
         assert len(table.rows) == (factor == 1.0)
+        assert ('Not shown: 1 more, whose record is of another rate now' in verdict) == (factor == 3.0)
 
 
 def test_a_cell_whose_record_is_gone_begins_anew(tmp_path, monkeypatch):

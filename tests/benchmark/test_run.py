@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -253,6 +254,18 @@ def test_a_claim_ends_with_its_runner(tmp_path):
     claims.claim_of(record).write_text('')  # just being written
     assert claims.is_taken(record) and not claims.take(record)
     assert [path.name for path in tmp_path.iterdir()] == ['cell.claim']
+
+
+@pytest.mark.skipif(not Path('/proc/sys/kernel/random/boot_id').exists(), reason='names alone tell machines apart')
+def test_a_claim_of_another_machine_of_the_same_name_holds_until_it_is_old(tmp_path):
+    record = tmp_path / 'cell.json'
+    claims.take(record)
+    gone = subprocess.run([sys.executable, '-c', 'import os; print(os.getpid())'], capture_output=True, text=True)
+    theirs = dict(host=socket.gethostname(), process=int(gone.stdout))
+    claims.claim_of(record).write_text(json.dumps(theirs))
+    assert claims.is_taken(record) and not claims.take(record)
+    grow_old(record)
+    assert claims.take(record)
 
 
 def test_a_claim_of_a_process_that_lives_here_holds_whatever_its_age(tmp_path):

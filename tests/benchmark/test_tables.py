@@ -334,9 +334,10 @@ OF_METHOD = 'model.backbone.tuning.lr_mult'
         ({OF_METHOD: 3}, {OF_METHOD: 30}, ('lr_mult=3', 'lr_mult=30')),
         ({RATE: 0.1, OF_METHOD: 3}, {RATE: 0.2, OF_METHOD: 5}, ('lr=0.1; lr_mult=3', 'lr=0.2; lr_mult=5')),
         ({'train_cfg.max_iters': 10}, {'train_cfg.max_iters': 20}, ('max_iters=10', 'max_iters=20')),
+        ({}, {'memory': ['side_int8']}, (None, 'memory=side_int8')),
         ({'train_dataloader.batch_size': 3}, {'train_dataloader.batch_size': 4}, ('batch_size=3', 'batch_size=4')),
     ],
-    ids=['rate', 'rate of the method', 'both', 'length', 'batch'],
+    ids=['rate', 'rate of the method', 'both', 'length', 'levers', 'batch'],
 )
 def test_trainings_by_hand_that_differ_in_more_than_their_seed_have_rows_of_their_own(
     train_by_hand, first, second, said
@@ -348,7 +349,8 @@ def test_trainings_by_hand_that_differ_in_more_than_their_seed_have_rows_of_thei
         results = read_results(sources)
         rows = by_method(training_details(results, 'fpn_swin', 'ships'))
         found = {name: (float(row['mIoU mean']), row['seeds']) for name, row in rows.items()}
-        assert found == {f'est (reduction=4; {said[0]})': (30, '1'), f'est (reduction=4; {said[1]})': (51, '2')}
+        names = ['est (reduction=4)' if text is None else f'est (reduction=4; {text})' for text in said]
+        assert found == {names[0]: (30, '1'), names[1]: (51, '2')}
         assert set(by_method(comparison(results, 'fpn_swin'))) == set(found)
 
 
@@ -401,6 +403,24 @@ def test_the_first_table_goes_between_the_marks_of_a_text(folder):
         with_overview('before', results)
 
 
+def test_what_was_measured_with_levers_says_so(folder):
+    """As mmest memory and mmest time write it."""
+    levers = dict(memory=['frozen_bf16', 'side_int8'])
+    rows = {
+        'est': dict(memory('est', 2**20)['tunings']['est'], **levers),
+        '+ side_int8': dict(memory('est', 2**19)['tunings']['est'], **levers),
+    }
+    record = {key: value for key, value in memory('est', 0, tunings=rows).items() if key != 'kind'}
+    (folder / 'levers.json').write_text(json.dumps(record))
+    time = dict(json.loads((folder / 'time.json').read_text()), memory=dict(est=levers['memory']))
+    (folder / 'time_levers.json').write_text(json.dumps(dict(time, seconds=dict(est=[0.5]))))
+    rows = by_method(comparison(read_results([folder]), 'net_small'))
+    assert [float(rows[name]['memory, MB (2 × 64², fp32)']) for name in ('est', '+ side_int8')] == [25, 0.5]
+    est = rows['est, frozen_bf16 side_int8']
+    assert float(est['memory, MB (2 × 64², fp32)']) == 1
+    assert float(est['time of full (2 × 64², fp32, a processor)']) == 0.25
+
+
 def test_two_records_of_the_same_are_refused(folder):
     (folder / 'twice.json').write_text((folder / 'memory_est.json').read_text())
     with pytest.raises(ValueError, match='several records of the memory of est for net_small'):
@@ -447,6 +467,23 @@ def test_unequal_care_is_said(folder):
     [line] = unequal_care(read_results([folder]))
     assert 'the best rate of est lies at the edge of its sweep: widen it' in line
     assert 'rates differ: full 1, lora 1, est 2' in line
+
+
+def test_seeds_of_before_and_after_a_change_of_the_grid_are_said(folder):
+    texts = [
+        'train_cfg = dict(max_epochs=12)',
+        'train_cfg = dict(\n    max_epochs=12)',
+        'train_cfg = dict(max_epochs=24)',
+    ]
+    ways = [dict(config_text=texts[0]), dict(config_text=texts[1]), dict(config_text=texts[2]), dict(factor=0.3)]
+    for other, alike in zip(ways, (True, True, False, False)):
+        for seed, way in enumerate((ways[0], other)):
+            record = training('sea', 'est', seed, 0.5, **dict(dict(config_text=texts[0]), **way))
+            (folder / f'sea_est_{seed}.json').write_text(json.dumps(record))
+        said = 'the seeds of est differ in rate or config: run the grid again' in ''.join(
+            unequal_care(read_results([folder]))
+        )
+        assert said != alike
 
 
 def test_a_rate_without_a_score_counts_as_none_that_was_tried(folder):

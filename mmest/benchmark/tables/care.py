@@ -1,6 +1,10 @@
-"""Whether methods were compared with equal care: as many rates and seeds, and no best rate at the edge of its sweep."""
+"""Whether methods were compared with equal care: as many rates and seeds, seeds that were trained alike, and no best
+rate at the edge of its sweep.
+"""
 
 from collections.abc import Iterator, Sequence
+
+from mmest.benchmark.config_text import meaning
 
 from .comparison import at_the_edge, methods_in_order, scored_factors, unique, without_variants
 from .results import Result
@@ -23,10 +27,20 @@ def _faults(by_method: dict[str, list[dict]]) -> Iterator[str]:
     edge = [method for method, runs in by_method.items() if any(at_the_edge(run) for run in runs)]
     if edge:
         yield f'the best rate of {", ".join(edge)} lies at the edge of its sweep: widen it'
+    mixed = [method for method, runs in by_method.items() if not _trained_alike(runs)]
+    if mixed:
+        yield f'the seeds of {", ".join(mixed)} differ in rate or config: run the grid again'
     for what, number in (('rates', _rates), ('seeds', len)):
         numbers = {method: number(runs) for method, runs in by_method.items()}
         if len(set(numbers.values())) > 1:
             yield f'{what} differ: {", ".join(f"{method} {count}" for method, count in numbers.items())}'
+
+
+def _trained_alike(runs: list[dict]) -> bool:
+    """Whether runs differ in nothing but their seed: after a change of a grid some may be of before it."""
+    texts = {run['config_text'] for run in runs if run.get('config_text')}
+    rates = {(run.get('learning_rate'), run.get('factor')) for run in runs}
+    return len(rates) < 2 and (len(texts) < 2 or len(set(map(meaning, texts))) < 2)
 
 
 def _rates(runs: list[dict]) -> int:

@@ -22,7 +22,7 @@ def read_again(sources: Sequence[Path]) -> list[Result]:
 
 
 def repeated(results: Sequence[Result], again: Sequence[Result]) -> tuple[Table, str]:
-    """Each training that was run again beside its record, and a sentence on all.
+    """Each training that was run again beside its record, and a sentence on all, also on those that are not shown.
 
     The deviation is that of seeds, pooled over all methods of the same model on the same data, for that of one method
     over three seeds is known badly.
@@ -46,7 +46,11 @@ def repeated(results: Sequence[Result], again: Sequence[Result]) -> tuple[Table,
     columns += [Column(heading, '{:.1f}') for heading in ('record', 'again')]
     columns += [Column('difference', '{:+.1f}'), Column('deviation', '{:.1f}')]
     verdict = f'{near} of {judged} are within {WITHIN} deviations of their record.'
-    return Table('', columns, rows), verdict if judged else 'No method has two seeds, so no deviation is known.'
+    if not judged:
+        verdict = 'No method has two seeds, so no deviation is known.'
+    if len(rows) < len(again):
+        verdict += f' Not shown: {len(again) - len(rows)} more, whose record is of another rate now, or not there.'
+    return Table('', columns, rows), verdict
 
 
 def _training(r: Result) -> tuple:

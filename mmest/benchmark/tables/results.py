@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mmest.configs import head_and_backbone
+from mmest.configs import available_tunings, head_and_backbone
 
 from .work_dirs import records_of_trainings, told_apart
 
@@ -138,30 +138,43 @@ def _results(record: dict) -> list[Result]:
         model=record.get('head_and_backbone') or head_and_backbone(path.stem),
         dataset=_dataset(kind, record),
     )
-    variant = f', {record["variant"]}' if record.get('variant') else ''
     if kind in ('sweep', 'trial'):  # trials are no records
         return []
     if kind != 'accuracy':
         about['setting'] = _setting(kind, record)
     if record.get('failed'):
         methods = [record['method']] if 'method' in record else record['tunings']
-        return [Result(**about, method=method + variant, error=record['error'][-1]) for method in methods]
+        return [Result(**about, method=_named(method, record), error=record['error'][-1]) for method in methods]
     if kind == 'memory':
         optimizer = dict(optimizer=record['optimizer'])
         return [
-            Result(**about, method=method + variant, values={**optimizer, **row})
+            Result(**about, method=_named(method, record, row.get('memory')), values={**optimizer, **row})
             for method, row in record['tunings'].items()
         ]
     if kind == 'time':
         failed = [
-            Result(**about, method=method + variant, error=error)
+            Result(**about, method=_named(method, record), error=error)
             for method, error in record.get('failures', {}).items()
         ]
+        levers = record.get('memory', {})
         return failed + [
-            Result(**about, method=method + variant, values=dict(median=statistics.median(seconds), steps=len(seconds)))
+            Result(
+                **about,
+                method=_named(method, record, levers.get(method)),
+                values=dict(median=statistics.median(seconds), steps=len(seconds)),
+            )
             for method, seconds in record['seconds'].items()
         ]
-    return [Result(**about, method=record['method'] + variant, values=record)]
+    return [Result(**about, method=_named(record['method'], record), values=record)]
+
+
+def _named(method: str, record: dict, levers: Sequence[str] | None = None) -> str:
+    """A method with its variant, which a cell has. A record of the measuring commands has levers on memory in its
+    place, but where these name the row, as on the ladder.
+    """
+    if 'variant' in record:
+        return f'{method}, {record["variant"]}' if record['variant'] else method
+    return f'{method}, {" ".join(levers)}' if levers and method in available_tunings() else method
 
 
 def _dataset(kind: str, record: dict) -> str:

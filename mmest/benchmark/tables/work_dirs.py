@@ -26,7 +26,7 @@ def records_of_trainings(folder: Path) -> Iterator[dict]:
 
 def told_apart(records: Sequence[dict]) -> list[dict]:
     """The records with what trainings of one method, on one model and data set, differ in beside their seeds (rate,
-    length, batch) behind the method's name: they are no seeds of each other.
+    length, batch, levers on memory) behind the method's name: they are no seeds of each other.
     """
     groups: dict[tuple, list[dict]] = {}
     for record in records:
@@ -41,7 +41,7 @@ def told_apart(records: Sequence[dict]) -> list[dict]:
 def _differing(record: dict, group: Sequence[dict]) -> list[str]:
     schedules = [one['schedule'] for one in group]
     return [
-        f'{key}={value:g}'
+        f'{key}={value}' if isinstance(value, str) else f'{key}={value:g}'
         for key, value in record['schedule'].items()
         if any(other.get(key) != value for other in schedules)
     ]
@@ -55,7 +55,7 @@ def _with_arguments(method: str, arguments: Sequence[str]) -> str:
     return f'{method[:-1]}; {said})' if method.endswith(')') else f'{method} ({said})'
 
 
-def _schedule(cfg: Config) -> dict[str, float]:
+def _schedule(cfg: Config) -> dict[str, float | str]:
     """What a training is told from others of its method by, in the words of configs."""
     found = dict(
         lr=cfg.optim_wrapper.optimizer.lr,
@@ -63,6 +63,7 @@ def _schedule(cfg: Config) -> dict[str, float]:
         batch_size=cfg.train_dataloader.get('batch_size'),
         max_iters=cfg.train_cfg.get('max_iters'),
         max_epochs=cfg.train_cfg.get('max_epochs'),
+        memory=' '.join(cfg.get('memory') or []) or None,
     )
     return {key: value for key, value in found.items() if value is not None}
 
