@@ -1,5 +1,6 @@
 """Plans against measurements at sizes and on models that no fit has seen."""
 
+import re
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from mmest.cli import main
 from mmest.measure.memory import measure_training_step
 from mmest.measure.memory.compare import prepare
 from mmest.measure.memory.live import LiveTensorCounter
+from mmest.measure.parameters import render
 from mmest.measure.planner import plan as planning
 from mmest.measure.planner.attention import AttentionOfTheCPU
 from mmest.measure.planner.head import SMALL_RUNS
 from mmest.measure.planner.meta_backbone import MetaBackbone
 from mmest.measure.planner.plan import parse_bytes, plan
 from mmest.measure.planner.planner import Planner
+from mmest.measure.planner.report import plan_table
 from mmest.measure.synthetic_batch import synthetic_batch
 
 SWIN = "dict(type='SwinTransformer', embed_dims=16, depths=(1, 1, 2, 1), num_heads=(1, 2, 2, 4), window_size=7{more})"
@@ -243,6 +246,27 @@ def test_a_method_that_looks_at_values_is_told_of(monkeypatch):
 
     monkeypatch.setattr(planning, 'Planner', Refusing)
     assert plan(Config(), dict(a={}), 10, (96, 96), 2)['a'].error == 'RuntimeError: values are needed'
+
+
+def test_a_method_that_does_not_suit_leaves_the_others_their_plan(monkeypatch):
+    class Choosy(LinearPlanner):
+        def under(self, tuning, done):
+            if tuning:
+                raise ValueError('finds no place to act')
+            return super().under(tuning, done)
+
+    monkeypatch.setattr(planning, 'Planner', Choosy)
+    plans = plan(Config(), dict(a=dict(type='Convpass'), b={}), 1000 + 5 * 96 * 96, (96, 96), 2)
+    assert plans['a'].error == 'finds no place to act' and plans['b'].largest_batch == 5
+    with pytest.raises(ValueError, match='finds no place'):
+        plan(Config(), dict(a=dict(type='Convpass')), 10, (96, 96), 2)
+
+
+def test_what_is_larger_than_was_looked_for_is_said():
+    plans = dict(a=planning.Plan(1, 1024, 4096), b=planning.Plan(1, 1023, 4064), c=planning.Plan(1, 0, 0))
+    table = render(plan_table('model', plans, 2**30, (96, 96), 2))
+    assert re.findall(r'(\w+)\s+1024 or more\s+4096×4096 or more', table) == ['yes']
+    assert re.search(r'yes\s+1023\s+4064×4064\s', table + '\n') and re.search(r'yes\s+none\s+none', table)
 
 
 @pytest.mark.parametrize(

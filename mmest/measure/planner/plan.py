@@ -11,7 +11,9 @@ from .fit import StepFit
 from .head import SMALL_RUNS
 from .planner import Planner
 
-_SIDE, _LARGEST_SIDE, _LARGEST_BATCH = 32, 4096, 1024
+_SIDE = 32
+#: Where the search ends: what reaches these may be larger.
+LARGEST_SIDE, LARGEST_BATCH = 4096, 1024
 # Looks where an estimate leads before the search goes on by halves.
 _ESTIMATES = 8
 _UNITS = dict(B=1, KB=10**3, MB=10**6, GB=10**9, KIB=2**10, MIB=2**20, GIB=2**30, K=2**10, M=2**20, G=2**30)
@@ -23,8 +25,9 @@ class Plan(NamedTuple):
 
     Attributes:
         peak: live bytes at the batch and size asked for.
-        largest_batch: at that size; 0 if not even one image fits.
-        largest_side: of square images at that batch, a multiple of 32; 0 if not even 64 fits.
+        largest_batch: at that size, up to :data:`LARGEST_BATCH`; 0 if not even one image fits.
+        largest_side: of square images at that batch, a multiple of 32 up to :data:`LARGEST_SIDE`; 0 if not even 64
+            fits.
         error: why the method could not be planned; the rest is None then.
     """
 
@@ -69,8 +72,11 @@ def plan(
         size: height and width to find the largest batch for.
         batch_size: to find the largest size for.
         done: called with the name of the method after each part of its work, ``PARTS`` times per method.
+
+    Raises:
+        ValueError, TypeError: of the first method, where none can be planned: the config is no good.
     """
-    planner, plans = Planner(cfg), {}
+    planner, plans, refused = Planner(cfg), {}, []
     for name, tuning in tunings.items():
         parts = iter(range(PARTS))
 
@@ -82,21 +88,24 @@ def plan(
             step = planner.under(tuning, advance)
             peak = step.peak(batch_size, size)
             advance()
-            largest_batch = _largest_batch(step, budget, size, _LARGEST_BATCH)
+            largest_batch = _largest_batch(step, budget, size, LARGEST_BATCH)
             side = _largest(
                 lambda units: step.peak(batch_size, (units * _SIDE,) * 2),
                 lambda units: step.estimate(batch_size, (units * _SIDE,) * 2),
                 budget,
                 2,
-                _LARGEST_SIDE // _SIDE,
+                LARGEST_SIDE // _SIDE,
             )
             plans[name] = Plan(peak, largest_batch, side * _SIDE)
-        except (ValueError, TypeError):
-            raise
+        except (ValueError, TypeError) as error:  # the method does not suit the backbone, unless it is the config
+            plans[name] = Plan(error=str(error))
+            refused.append(error)
         except Exception as error:  # of whatever method and backbone
             plans[name] = Plan(error=f'{type(error).__name__}: {str(error).strip().splitlines()[0]}')
         for _ in parts:
             done(name)
+    if refused and len(refused) == len(plans):
+        raise refused[0]
     return plans
 
 

@@ -3,7 +3,7 @@
 from rich.box import SIMPLE
 from rich.table import Table
 
-from .plan import Plan
+from .plan import LARGEST_BATCH, LARGEST_SIDE, Plan
 
 _MB = 2**20
 
@@ -25,11 +25,13 @@ def plan_table(title: str, plans: dict[str, Plan], budget: int, size: tuple[int,
             table.add_row(name, 'not planned', '', '', plan.error)
             continue
         side = f'{plan.largest_side}×{plan.largest_side}' if plan.largest_side else 'none'
+        side += ' or more' if plan.largest_side >= LARGEST_SIDE else ''
+        batch = f'{plan.largest_batch or "none"}{" or more" if plan.largest_batch >= LARGEST_BATCH else ""}'
         table.add_row(
             name,
             f'{plan.peak / _MB:.0f}',
             'yes' if plan.peak <= budget else 'no',
-            str(plan.largest_batch or 'none'),
+            batch,
             side,
         )
     return table
