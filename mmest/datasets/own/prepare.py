@@ -266,9 +266,10 @@ def _cut_or_scale(data: OwnData, task: str, size: int | None, seed: int) -> tupl
     before = len(data.samples)
     data.notes.say(cut(data, limit, seed))
     if data.rasters:
-        for sample in [one for one in data.samples if not one.objects and georaster.blank(one).all()]:
-            data.samples.remove(sample)
-            data.notes.count('tiles without any image (nodata), left out', sample.name)
+        blank = {id(one): one.name for one in data.samples if not one.objects and georaster.blank(one).all()}
+        data.samples = [one for one in data.samples if id(one) not in blank]
+        for name in blank.values():
+            data.notes.count('tiles without any image (nodata), left out', name)
     if limit < longest and any(sample.window for sample in data.samples):
         data.notes.say(
             f'{before} image{"s" * (before != 1)} of up to {longest} pixels: cut into {len(data.samples)} tiles of '
