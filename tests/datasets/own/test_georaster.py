@@ -109,6 +109,19 @@ def test_ground_without_an_image_is_ignored(tmp_path):
     assert any((mask == 255).any() for mask in masks)
 
 
+def test_tiles_without_any_image_are_left_out_and_counted(tmp_path):
+    found = [one for one in ground.boxes(WIDTH, HEIGHT) if one[3] <= 384]
+    ground.raster(tmp_path / 'own/scene.tif', WIDTH, HEIGHT, found)
+    ground.vectors(tmp_path / 'own/roofs.gpkg', ground.polygons(found), [ground.KINDS[one[0]] for one in found])
+    with rasterio.open(tmp_path / 'own/scene.tif', 'r+') as raster:
+        raster.nodata = 0
+        raster.write(np.zeros((3, HEIGHT, 500), np.uint8), window=rasterio.windows.Window(400, 0, 500, HEIGHT))
+    prepared = prepare(tmp_path / 'own', tmp_path / 'out', 'segmentation', TILE)
+    names = [name for split in ('train', 'val') for name in prepared.labels(split).read_text().split()]
+    assert names and all(int(name[:-4].rsplit('_', 2)[1]) < 400 for name in names)
+    assert any(note.startswith('tiles without any image (nodata), left out: ') for note in prepared.notes)
+
+
 @pytest.mark.parametrize('kind, alpha', [('float32', False), ('float32', True), ('uint16', True), ('uint8', True)])
 def test_ground_that_is_no_number_or_transparent_is_ignored(kind, alpha, tmp_path):
     own = tmp_path / 'own'
