@@ -24,7 +24,7 @@ from mmest.benchmark.together.lane import Lane
 from mmest.benchmark.together.run import run_together
 from mmest.benchmark.together.schedule import schedule_of
 from mmest.benchmark.together.step import TrainingStep
-from mmest.benchmark.training import training_config
+from mmest.benchmark.training import losses, training_config
 from mmest.engine.launch import training_runner
 from mmest.files import write_json
 
@@ -110,6 +110,9 @@ def test_a_training_is_that_of_a_runner(cell, tmp_path, name, method):
     for key, value in lane.step.model.state_dict().items():
         torch.testing.assert_close(value, runner.model.state_dict()[key], rtol=1e-3, atol=1e-4)
     assert result['metrics'] == pytest.approx({k: float(v) for k, v in log.metrics.items()}, abs=0.5, nan_ok=True)
+    logged = losses(tmp_path / 'runner')
+    assert [step for step, _ in result['losses']] == [step for step, _ in logged]
+    assert [loss for _, loss in result['losses']] == pytest.approx([loss for _, loss in logged], rel=1e-3)
 
 
 class Waits(TorchDispatchMode):

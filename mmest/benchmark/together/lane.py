@@ -1,5 +1,6 @@
 """All trainings of one method, one after another, through one model that stays on the device."""
 
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,8 +77,10 @@ class Lane:
             raise RuntimeError('The loss became infinite or NaN.')
         self._check_frozen()
         metrics = self.evaluations(self.cfg, self.step.model)
-        every = self.cfg.default_hooks.logger.interval
-        return scored(self.cfg, self.chosen, metrics, [(i + 1, losses[i]) for i in range(every - 1, self.steps, every)])
+        # As a runner logs them: the means of what came before.
+        every, window = self.cfg.default_hooks.logger.interval, self.cfg.log_processor.get('window_size', 10)
+        curve = [(i, statistics.fmean(losses[max(0, i - window) : i])) for i in range(every, self.steps + 1, every)]
+        return scored(self.cfg, self.chosen, metrics, curve)
 
     def _check_frozen(self) -> None:
         for name, value in self.step.model.backbone.frozen_state():
