@@ -3,13 +3,14 @@
 import io
 import json
 import os
-import platform
 import re
 import time
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
+
+from mmest.machine import machine, runs
 
 # In front of the number of the process. Not "part" alone: pieces of a split download end so, as x.tar.gz.part07.
 _PART = '.mmest-part'
@@ -23,8 +24,8 @@ def beside(path: str | Path) -> Path:
 
 
 def _machine() -> str:
-    """The machine, or container, in eight letters: several may write to one folder."""
-    return f'{zlib.crc32(platform.node().encode()):08x}'
+    """The machine, or container, in eight letters."""
+    return f'{zlib.crc32(machine().encode()):08x}'
 
 
 def write_bytes(path: Path, content: bytes, durable: bool = False) -> None:
@@ -86,23 +87,12 @@ def remove_leftovers(folder: str | Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def _is_written(path: Path, process: int, machine: str | None) -> bool:
+def _is_written(path: Path, process: int, where: str | None) -> bool:
     """Whether a process still writes a file; of which machine, older mmest did not say."""
-    if machine in (None, _machine()):
-        return _runs(process)
+    if where in (None, _machine()):
+        # Its own number used again: nothing is being written yet by the one that asks.
+        return process != os.getpid() and runs(process)
     try:
         return time.time() - path.stat().st_mtime < _LEFT
     except FileNotFoundError:  # done in between
         return True
-
-
-def _runs(process: int) -> bool:
-    if process == os.getpid():
-        return False  # a number used again: nothing is being written yet by the one that asks
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -2,10 +2,11 @@
 
 import json
 import os
-import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+
+from mmest.machine import machine, runs
 
 #: A claim of another machine that has not been renewed for so many seconds belongs to nobody: that machine died.
 STALE = 600
@@ -78,17 +79,7 @@ def _create(path: Path) -> bool:
 
 
 def _me() -> dict:
-    return dict(host=_machine(), process=os.getpid(), started=_started(os.getpid()))
-
-
-def _machine() -> str:
-    """Where numbers of processes mean the same: machines and containers may share a name, so with what Linux tells
-    them apart by since they were started.
-    """
-    parts = [socket.gethostname()]
-    with suppress(OSError):
-        parts += [Path('/proc/sys/kernel/random/boot_id').read_text().strip(), os.readlink('/proc/self/ns/pid')]
-    return ' '.join(parts)
+    return dict(host=machine(), process=os.getpid(), started=_started(os.getpid()))
 
 
 def _owner(path: Path) -> dict | None:
@@ -105,20 +96,14 @@ def _held(path: Path) -> bool:
     except FileNotFoundError:
         return False
     owner = _owner(path)
-    if owner is not None and owner['host'] == _machine():
+    if owner is not None and owner['host'] == machine():
         return _runs(owner)
     return age < STALE  # of another machine; or being written at this moment, or its machine died over it
 
 
 def _runs(owner: dict) -> bool:
     process = owner['process']
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return owner.get('started') in (None, _started(process))
+    return runs(process) and owner.get('started') in (None, _started(process))
 
 
 def _started(process: int) -> str | None:

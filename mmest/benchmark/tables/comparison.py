@@ -183,6 +183,12 @@ def scores(results: Sequence[Result], method: str, metric: str | None = None) ->
     return _spread(done, metric or metric_of(results)) if done else FAILED if runs else None
 
 
+def scores_by_method(results: Sequence[Result]) -> dict[str, Any]:
+    """:func:`scores` of the methods, without variants, that have any, in order."""
+    methods = without_variants(methods_in_order(results))
+    return {method: score for method in methods if (score := scores(results, method))}
+
+
 def _spread(done: Iterable[Result], metric: str | None) -> Spread | None:
     """Of a metric, in per cent, over the trainings that have it; NaN is none."""
     found = [run.values['metrics'].get(metric, math.nan) for run in done]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mmest.measure.memory.picture import STYLE
 
-from .comparison import methods_in_order, metric_of, scores, without_variants
+from .comparison import methods_in_order, metric_of, scores_by_method, without_variants
 from .results import Result
 from .table import Table
 
@@ -82,8 +82,7 @@ def accuracy_over_memory(path: Path, results: Sequence[Result], model: str, data
     mine = [r for r in results if r.model == model and not r.error]
     peaks = {r.method: r.values['peak'] / _MB for r in mine if r.kind == 'memory' and r.setting == setting}
     runs = [r for r in mine if r.kind == 'accuracy' and r.dataset == dataset]
-    methods = [method for method in without_variants(methods_in_order(runs)) if method in peaks]
-    spreads = {method: score for method in methods if (score := scores(runs, method))}
+    spreads = {method: score for method, score in scores_by_method(runs).items() if method in peaks}
     if len(spreads) < 2:
         return False
     points = {method: (peaks[method], spread.mean) for method, spread in spreads.items()}

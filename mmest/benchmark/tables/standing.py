@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from mmest.measure.memory.compare import FULL
 
-from .comparison import methods_in_order, scores, unique, without_variants
+from .comparison import scores_by_method, unique
 from .results import Result
 from .table import Spread
 
@@ -28,8 +28,7 @@ def where_est_does_not_win(results: Sequence[Result]) -> Iterator[str]:
 
 
 def _accuracy(model: str, dataset: str, runs: Sequence[Result]) -> Iterator[str]:
-    methods = without_variants(methods_in_order(runs))
-    by_method = {method: score for method in methods if (score := scores(runs, method))}
+    by_method = scores_by_method(runs)
     mine = by_method.get(_EST)
     if not isinstance(mine, Spread):
         return
