@@ -17,7 +17,6 @@ import shapely
 from rasterio.shutil import copy
 from rasterio.warp import transform
 
-from mmest.datasets.own import georaster
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.georaster import blank
 from mmest.datasets.own.levels import find_levels
@@ -394,63 +393,3 @@ class TestLevels:
         slope = np.add.outer(np.arange(height), np.arange(width)).astype(np.uint16)[None]
         low, high = find_levels([deep(tmp_path / 'a.tif', slope)])
         assert abs(low - np.percentile(slope, 1)) < 100 and abs(high - np.percentile(slope, 99)) < 100
-
-
-def _tiles_of_ground(own, columns: int = 3, rows: int = 2, shown: int = 90, step: int = 90) -> list[ground.Box]:
-    """Rasters side by side, some without an object, and a mosaic of them all."""
-    found = [one for one in ground.boxes(columns * 90, rows * 90) if one[2] // 90 == one[4] // 90]
-    ground.raster(own / 'all.tif', columns * 90, rows * 90, found)
-    with rasterio.open(own / 'all.tif') as whole:
-        for x, y in product(range(0, columns * 90, step), range(0, rows * 90, step)):
-            window = rasterio.windows.Window(x, y, shown, shown)
-            profile = dict(whole.profile, width=shown, height=shown, transform=whole.window_transform(window))
-            with rasterio.open(own / f'x{x}y{y}.tif', 'w', **profile) as out:
-                out.write(whole.read(window=window, boundless=True))
-    right = [one for one in found if one[1] >= 90]  # none on the tiles at the left
-    ground.vectors(own / 'roofs.gpkg', ground.polygons(right), [ground.KINDS[one[0]] for one in right])
-    return right
-
-
-def test_a_mosaic_beside_its_tiles_is_left_out(tmp_path):
-    _tiles_of_ground(tmp_path / 'own')
-    data = read(tmp_path / 'own')
-    assert {sample.name for sample in data.samples} == {f'x{x}y{y}.tif' for x in (90, 180) for y in (0, 90)}
-    said = data.notes.lines()
-    assert 'mosaics of other rasters of the folder, left out: 1 (all.tif)' in said
-    assert not any('same ground' in line for line in said)
-    assert [sample.name for sample in read(tmp_path / 'own/all.tif').samples] == ['all.tif']
-
-
-def test_a_mosaic_in_the_folder_of_a_split_is_as_the_folder_says(tmp_path):
-    _tiles_of_ground(tmp_path / 'own')
-    (tmp_path / 'own/train').mkdir()
-    (tmp_path / 'own/all.tif').rename(tmp_path / 'own/train/all.tif')
-    data = read(tmp_path / 'own')
-    assert {sample.name: sample.split for sample in data.samples}['train/all.tif'] == 'train'
-    assert any('mostly the same ground' in line and ': 4 (' in line for line in data.notes.lines())
-
-
-def test_a_copy_is_said_and_tiles_that_overlap_by_half_are_not(tmp_path):
-    own = tmp_path / 'own'
-    _tiles_of_ground(own, step=45)
-    (own / 'all.tif').unlink()
-    assert not any('same ground' in line for line in read(own).notes.lines())
-    copy(own / 'x90y0.tif', own / 'again.tif')
-    data = read(own)
-    said = next(line for line in data.notes.lines() if 'mostly the same ground' in line)
-    assert said.endswith(': 1 (again.tif and x90y0.tif)') and 'again.tif' in {sample.name for sample in data.samples}
-
-
-def test_of_many_rasters_each_looks_at_the_shapes_near_it_alone(tmp_path, monkeypatch):
-    drawn = _tiles_of_ground(tmp_path / 'own')
-    seen, moved = [], []
-    polygons, move = georaster._polygons, georaster._Layer._moved
-    monkeypatch.setattr(georaster, '_polygons', lambda shape: seen.append(shape) or polygons(shape))
-    monkeypatch.setattr(georaster._Layer, '_moved', lambda *args: moved.append(args) or move(*args))
-    on_tiles = sum(len(sample.objects) for sample in read(tmp_path / 'own').samples)
-    assert on_tiles and len(seen) == on_tiles + len(drawn)  # those of the mosaic too
-    (tmp_path / 'own/roofs.gpkg').unlink()
-    shapes = ground.polygons(drawn, crs='EPSG:4326')
-    ground.vectors(tmp_path / 'own/roofs.gpkg', shapes, [ground.KINDS[one[0]] for one in drawn], 'EPSG:4326')
-    read(tmp_path / 'own')
-    assert len(moved) == 1

@@ -1,0 +1,79 @@
+"""Several rasters in a folder: a mosaic beside its tiles, copies, and what each has to look at."""
+
+from itertools import product
+
+import pytest
+
+pytest.importorskip('rasterio', reason='rasterio is not installed (pip install mmest[geo])')
+pytest.importorskip('pyogrio', reason='pyogrio is not installed (pip install mmest[geo])')
+
+import ground
+import rasterio
+import rasterio.windows
+from rasterio.shutil import copy
+
+from mmest.datasets.own import georaster
+from mmest.datasets.own.detect import read
+
+SIDE = 90  # of a tile
+WIDTH, HEIGHT = 3 * SIDE, 2 * SIDE
+
+
+def _tiles_of_ground(own, step: int = SIDE) -> list[ground.Box]:
+    """Rasters side by side, some without an object, and a mosaic of them all."""
+    found = [one for one in ground.boxes(WIDTH, HEIGHT) if one[2] // SIDE == one[4] // SIDE]
+    ground.raster(own / 'all.tif', WIDTH, HEIGHT, found)
+    with rasterio.open(own / 'all.tif') as whole:
+        for x, y in product(range(0, WIDTH, step), range(0, HEIGHT, step)):
+            window = rasterio.windows.Window(x, y, SIDE, SIDE)
+            profile = dict(whole.profile, width=SIDE, height=SIDE, transform=whole.window_transform(window))
+            with rasterio.open(own / f'x{x}y{y}.tif', 'w', **profile) as out:
+                out.write(whole.read(window=window, boundless=True))
+    right = [one for one in found if one[1] >= SIDE]  # none on the tiles at the left
+    ground.vectors(own / 'roofs.gpkg', ground.polygons(right), [ground.KINDS[one[0]] for one in right])
+    return right
+
+
+def test_a_mosaic_beside_its_tiles_is_left_out(tmp_path):
+    _tiles_of_ground(tmp_path / 'own')
+    data = read(tmp_path / 'own')
+    assert {sample.name for sample in data.samples} == {f'x{x}y{y}.tif' for x in (90, 180) for y in (0, 90)}
+    said = data.notes.lines()
+    assert 'mosaics of other rasters of the folder, left out: 1 (all.tif)' in said
+    assert not any('same ground' in line for line in said)
+    assert [sample.name for sample in read(tmp_path / 'own/all.tif').samples] == ['all.tif']
+
+
+def test_a_mosaic_in_the_folder_of_a_split_is_as_the_folder_says(tmp_path):
+    _tiles_of_ground(tmp_path / 'own')
+    (tmp_path / 'own/train').mkdir()
+    (tmp_path / 'own/all.tif').rename(tmp_path / 'own/train/all.tif')
+    data = read(tmp_path / 'own')
+    assert {sample.name: sample.split for sample in data.samples}['train/all.tif'] == 'train'
+    assert any('mostly the same ground' in line and ': 4 (' in line for line in data.notes.lines())
+
+
+def test_a_copy_is_said_and_tiles_that_overlap_by_half_are_not(tmp_path):
+    own = tmp_path / 'own'
+    _tiles_of_ground(own, step=45)
+    (own / 'all.tif').unlink()
+    assert not any('same ground' in line for line in read(own).notes.lines())
+    copy(own / 'x90y0.tif', own / 'again.tif')
+    data = read(own)
+    said = next(line for line in data.notes.lines() if 'mostly the same ground' in line)
+    assert said.endswith(': 1 (again.tif and x90y0.tif)') and 'again.tif' in {sample.name for sample in data.samples}
+
+
+def test_of_many_rasters_each_looks_at_the_shapes_near_it_alone(tmp_path, monkeypatch):
+    drawn = _tiles_of_ground(tmp_path / 'own')
+    seen, moved = [], []
+    polygons, move = georaster._polygons, georaster._Layer._moved
+    monkeypatch.setattr(georaster, '_polygons', lambda shape: seen.append(shape) or polygons(shape))
+    monkeypatch.setattr(georaster._Layer, '_moved', lambda *args: moved.append(args) or move(*args))
+    on_tiles = sum(len(sample.objects) for sample in read(tmp_path / 'own').samples)
+    assert on_tiles and len(seen) == on_tiles + len(drawn)  # those of the mosaic too
+    (tmp_path / 'own/roofs.gpkg').unlink()
+    shapes = ground.polygons(drawn, crs='EPSG:4326')
+    ground.vectors(tmp_path / 'own/roofs.gpkg', shapes, [ground.KINDS[one[0]] for one in drawn], 'EPSG:4326')
+    read(tmp_path / 'own')
+    assert len(moved) == 1
