@@ -46,7 +46,7 @@ class FrozenPrecision:
             raise ValueError(f"frozen_dtype should be None, 'bf16' or 'int8', but it is {dtype!r}.")
         self.dtype = dtype
         self._packed: list[Packed] | None = None
-        self._of_file: dict[str, tuple[str, str]] = {}  # digests of the rounded tensor and of that of the file, by name
+        self._of_file: dict[str, dict[str, str]] = {}  # by name: by digest of what is kept, that of the file's tensor
         if dtype:
             operators_in_fp32()
 
@@ -90,15 +90,16 @@ class FrozenPrecision:
             if p.dtype == torch.bfloat16 and not p.requires_grad:
                 p.data = p.data.float()
 
-    def remember(self, of_file: dict[str, str], rounded: Iterable[tuple[str, Tensor]]) -> None:
-        """Take down which tensors of a file the rounded ones come from.
+    def remember(self, of_file: dict[str, str], kept: Iterable[tuple[str, Tensor]]) -> None:
+        """Take down which tensors of a file those that are kept come from, rounded or in part.
 
         Args:
             of_file: digests of the tensors in float32, by name.
-            rounded: the same tensors as they are kept.
+            kept: the same tensors as they are kept.
         """
-        if self.dtype is not None:  # digests take time, and without rounding they are those of the file
-            self._of_file = {name: (digest(tensor), of_file[name]) for name, tensor in rounded if name in of_file}
+        for name, tensor in kept:
+            if name in of_file:
+                self._of_file.setdefault(name, {})[digest(tensor)] = of_file[name]
 
     def lost(self, backbone: nn.Module, given: Mapping[str, Tensor]) -> list[str]:
         """Names of the frozen tensors whose given values are more than is kept of them, and not those that the file
@@ -118,7 +119,7 @@ class FrozenPrecision:
             if value is None or value.shape != p.shape or p.requires_grad:
                 continue
             in_bf16 = p.dtype == torch.bfloat16 or kept.get(id(p)) == 'bf16'
-            if not in_bf16 and id(p) not in kept or self._of_file.get(name, ('', ''))[1] == digest(value):
+            if not in_bf16 and id(p) not in kept or digest(value) in self._of_file.get(name, {}).values():
                 continue
             rounded = value.bfloat16() if in_bf16 else unpack(*pack(value))
             if not torch.equal(rounded.to(value.dtype), value):
@@ -127,11 +128,7 @@ class FrozenPrecision:
 
     def digests(self, named: Iterable[tuple[str, Tensor]]) -> dict[str, str]:
         """Digest of each named tensor of the backbone, as the file gave it."""
-        found = digests(named)
-        return {
-            name: self._of_file[name][1] if self._of_file.get(name, ('',))[0] == value else value
-            for name, value in found.items()
-        }
+        return {name: self._of_file.get(name, {}).get(value, value) for name, value in digests(named).items()}
 
     @contextmanager
     def computing(self, device: torch.device) -> Iterator[None]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmest.anatomy.hooks import override
 from mmest.backbones.frozen_norm import is_frozen_norm, normed_by_constants
+from mmest.backbones.sharded import own_part
 from mmest.tuning import TuningMethod
 
 
@@ -71,11 +72,13 @@ class PartlyFrozen(BaseModule):
                 module.training = False
 
     def frozen_state(self) -> Iterator[tuple[str, Tensor]]:
-        """(name inside the backbone, tensor) of every parameter and persistent buffer that does not train."""
+        """(name inside the backbone, tensor) of every parameter and persistent buffer that does not train; of what is
+        sharded, the part that this process keeps.
+        """
         trained = self.trained_inside()
         for name, tensor in self.backbone.state_dict(keep_vars=True).items():
             if id(tensor) not in trained:
-                yield name, tensor.detach()
+                yield name, own_part(tensor.detach())
 
     def trained_inside(self) -> set[int]:
         """Identities of the backbone's parameters and buffers that train."""

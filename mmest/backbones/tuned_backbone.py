@@ -21,6 +21,7 @@ from mmest.backbones.given_weights import given_by_file, say_what_is_rounded, sh
 from mmest.backbones.partly_frozen import PartlyFrozen
 from mmest.backbones.refusals import refuse_options, refuse_tuned
 from mmest.backbones.saved_precision import saving
+from mmest.backbones.sharded import shard_blocks
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.pretrained import MIN_COVERAGE, Coverage, load_pretrained, pretrained_source
 from mmest.checkpoints.safe import hold_models_to_the_rule
@@ -162,7 +163,8 @@ class TunedBackbone(PartlyFrozen):
             self._restorable = given_by_file(self.backbone, self.coverage, self.frozen_state())
         if not self.precision.waits:
             self.precision.narrow(self.backbone)
-        self.precision.remember(self._restorable, self.frozen_state())
+        if self.precision.dtype is not None:  # digests take time
+            self.precision.remember(self._restorable, self.frozen_state())
 
     def settle(self) -> None:
         """Keep frozen weights as ``frozen_dtype`` says, where that waits for the first run of the backbone."""
@@ -170,6 +172,19 @@ class TunedBackbone(PartlyFrozen):
             given = self.frozen_digests() if self._restorable else {}
             self.precision.narrow(self.backbone)
             self.precision.remember(given, self.frozen_state())
+
+    def shard(self) -> int:
+        """Spread over all processes what the pretrained file gave the backbone's blocks: each keeps a part, and has a
+        block whole while it runs. Proof and fingerprints are as before; of each tensor a process proves its own part.
+
+        Returns:
+            How many tensors are spread.
+        """
+        whole = self.frozen_digests()
+        spread = shard_blocks(self.backbone, {name for name, one in whole.items() if self._restorable.get(name) == one})
+        if spread:
+            self.precision.remember(whole, self.frozen_state())
+        return spread
 
     def _settle_what_is_given(self) -> None:
         if self._is_init or self._has_weights:  # some models look at maps of random weights while they are built

@@ -15,6 +15,7 @@ from mmest.engine.peak_memory import PeakMemory
 from mmest.engine.repeatable_training import RepeatableTraining
 from mmest.engine.settled_weights import SettledWeights
 from mmest.engine.training_guard import TrainingGuard
+from mmest.engine.whole_backbones import WholeBackbones
 from mmest.mixed_precision import operators_in_fp32
 
 
@@ -47,6 +48,7 @@ class ESTHook(Hook):
             guard,
             DeltaCheckpoint(guard),
             PeakMemory(),
+            WholeBackbones(),  # after the guard's last proof
         ]
 
     def before_train(self, runner: Runner) -> None:
