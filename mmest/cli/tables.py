@@ -7,6 +7,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 
 from mmest.benchmark.grid import read_asked
+from mmest.benchmark.tables.held_out import read_sweeps
 from mmest.benchmark.tables.model_index import write_index
 from mmest.benchmark.tables.page import PAGE, Page
 from mmest.benchmark.tables.repeated import read_again
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> None:
             trials = read_trials(args.trials) if args.trials else []
             grid = Path(os.path.relpath(args.study, args.out)).as_posix()
             texts[args.out / 'study.md'] = study(
-                grid, read_asked(args.study), results, trials, read_again(args.sources)
+                grid, read_asked(args.study), results, trials, read_again(args.sources), read_sweeps(args.sources)
             )
     Page(results, notes).write(args.out)
     if args.model_index:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from mmest.benchmark.grid import read_asked
+from mmest.benchmark.tables.held_out import read_sweeps
 from mmest.benchmark.tables.results import Result, read_results
 from mmest.benchmark.tables.study import read_trials, study
 from mmest.cli import main
@@ -109,6 +110,28 @@ def test_the_form_that_held_out_images_choose_stands_beside_both(folder):
     assert '| net_small on land | 20.0 | 21.0 | steered_est | 76.0 | 70.0 |' in page and 'moon' not in page
     # est: +4 and -10; steered_est: -3 and +6.
     assert 'mean over 2 settings: the chosen form +5.0, est alone -3.0, steered_est alone +1.5.' in page
+
+
+def test_held_out_images_say_what_each_method_scores_at_its_best_rate(folder):
+    def sweep(method, factor, seed, score, dataset='sea', **changes):
+        record = accuracy(dataset, method, seed, score, **dict(dict(kind='sweep', variant=''), **changes))
+        path = folder / f'sweep_{dataset}_{method}_x{factor}_{seed}{changes.get("variant", "")}.json'
+        path.write_text(json.dumps(dict(record, factor=factor)))
+
+    for seed, low, high in [(0, 40, 44), (1, 42, 40)]:
+        sweep('full', 0.1, seed, low)
+        sweep('full', 1, seed, high)
+    sweep('full', 10, 0, 70)  # of fewer seeds than the others
+    sweep('est', 1, 0, 46)
+    sweep('est', 3, 0, 0, failed=True, metrics={})
+    sweep('est', 1, 0, 99, variant='with more')
+    sweep('est', 1, 0, 99, dataset='elsewhere')
+    page = study('../grid.py', ASKED, read_results([folder]), sweeps=read_sweeps([folder]))
+    _, _, said = page.partition('## What held-out training images say')
+    table = [line for line in said.splitlines() if line.startswith('|')]
+    assert table[0] == '| method | sea, net_small |'
+    assert table[2:] == ['| full | 42.0 ± 2.8 |', '| est | **46.0** |']
+    assert '## What held-out' not in study('../grid.py', ASKED, read_results([folder]))
 
 
 def test_few_images_stand_beside_all_of_them(folder):

@@ -25,7 +25,12 @@ def unique(values: Iterable[Any]) -> list[Any]:
 
 
 def methods_in_order(results: Sequence[Result]) -> list[str]:
-    """All methods: those that give the frame first, EST and its kin last, variants behind their method."""
+    """All methods of results, by :func:`in_order`."""
+    return in_order({result.method for result in results})
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """Methods that give the frame first, EST and its kin last, variants behind their method."""
 
     def rank(method: str) -> tuple[int, str]:
         name = method.partition(',')[0].partition(' ')[0]
@@ -33,7 +38,7 @@ def methods_in_order(results: Sequence[Result]) -> list[str]:
             return _FIRST.index(name), method
         return len(_FIRST) + (1 + _LAST.index(name) if name in _LAST else 0), method
 
-    return sorted({result.method for result in results}, key=rank)
+    return sorted(methods, key=rank)
 
 
 def without_variants(methods: Iterable[str]) -> list[str]:

@@ -14,6 +14,7 @@ from .changed_parts import changed_parts
 from .chosen import chosen
 from .comparison import mean_shares, methods_in_order, scores, unique, without_variants
 from .few_images import few_images
+from .held_out import held_out_scores
 from .more_steps import more_steps
 from .repeated import repeated
 from .results import Result, unreadable
@@ -26,6 +27,10 @@ _HEAD = """# Study
 Made by `mmest tables --study` from the JSON files of measurements; nobody types a figure. The grid
 [`{name}`]({link}) says what is compared, at which rates, and
 which part of the training images chooses among them. All compare at equal steps, unless a table says otherwise.
+"""
+_HELD_OUT = """Rates were chosen on a part of the training images, which these trainings did not see: whole tiles of
+dubai, a fifth of the images elsewhere. So each method has a score on other images than those above. It is that of the
+rate that is best there, which flatters all alike, and many are of one seed.
 """
 _CHOSEN = """Whether a backbone has to be steered is asked of the training images: both forms of EST were trained
 without a part of them and scored there, each at all rates of its sweep. The form that scores higher is taken.
@@ -52,7 +57,12 @@ validation images, later ones on a part of the training images that is held out.
 
 
 def study(
-    grid: str, asked: Sequence[dict], results: Sequence[Result], trials: Sequence[dict], again: Sequence[Result] = ()
+    grid: str,
+    asked: Sequence[dict],
+    results: Sequence[Result],
+    trials: Sequence[dict] = (),
+    again: Sequence[Result] = (),
+    sweeps: Sequence[dict] = (),
 ) -> str:
     """The page.
 
@@ -62,6 +72,7 @@ def study(
         results: of all records.
         trials: records of trials that did not fail.
         again: trainings that were run again, of :func:`mmest.benchmark.tables.repeated.read_again`.
+        sweeps: trainings that chose rates, of :func:`mmest.benchmark.tables.held_out.read_sweeps`.
     """
     ground = unique(_ground(cell['config']) for cell in asked)
     mine = [r for r in results if r.kind == 'accuracy' and (r.dataset, r.model) in ground]
@@ -69,6 +80,9 @@ def study(
     parts = [_HEAD.format(name=Path(grid).name, link=grid), '## What is measured\n', *_measured(asked, mine, old)]
     if mine:
         parts += ['## What the records say\n', *_said(ground, mine, results)]
+    swept = held_out_scores([record for record in sweeps if _ground(record['config']) in ground])
+    if swept.rows:
+        parts += ['## What held-out training images say\n', _HELD_OUT, swept.markdown()]
     table, verdict = chosen(mine)
     if table.rows:
         parts += ['## Which of the two forms\n', _CHOSEN, table.markdown(), f'{verdict}\n']
