@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from few_records import memory, training
 
 from mmest.benchmark import data_digest
 from mmest.configs import configs_root
@@ -60,3 +61,37 @@ def relabel(config, data, tmp_path, monkeypatch):
         path.write_text(json.dumps(content))
 
     return correct
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Records of three methods on two data sets."""
+    records = tmp_path / 'records'
+    records.mkdir()
+    for dataset, scores in dict(
+        sea=dict(full=[0.5, 0.6], est=[0.4, 0.5], lora=[0.45]), land=dict(full=[0.3], est=[0.35])
+    ).items():
+        for method, values in scores.items():
+            for seed, value in enumerate(values):
+                (records / f'{dataset}_{method}_{seed}.json').write_text(
+                    json.dumps(training(dataset, method, seed, value))
+                )
+    for method, peak in dict(full=100 * 2**20, est=25 * 2**20).items():
+        (records / f'memory_{method}.json').write_text(json.dumps(memory(method, peak)))
+    broken = dict(memory('lora', 1), failed=True, error=['Traceback', 'RuntimeError: too wide'])
+    del broken['tunings']
+    (records / 'memory_lora.json').write_text(json.dumps(broken))
+    (records / 'time.json').write_text(
+        json.dumps(
+            dict(
+                config='configs/detection/sea/net_small_est.py',
+                size=[64, 64],
+                batch_size=2,
+                precision='fp32',
+                device='cpu',
+                hardware='a processor',
+                seconds=dict(full=[2.0, 1.0, 9.0], est=[1.0, 1.5, 0.1]),
+            )
+        )
+    )
+    return records

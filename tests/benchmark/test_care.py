@@ -1,0 +1,52 @@
+"""Where methods were not compared with equal care, it is said."""
+
+import json
+
+from few_records import by_method, training
+
+from mmest.benchmark.tables.care import unequal_care
+from mmest.benchmark.tables.comparison import training_details
+from mmest.benchmark.tables.results import read_results
+
+
+def test_unequal_care_is_said(folder):
+    assert list(unequal_care(read_results([folder]))) == [
+        'net_small on sea: seeds differ: full 2, lora 1, est 2.',
+    ]
+    swept = dict(factor=3.0, sweep_scores={'1': 30.0, '3': 40.0}, sweep=dict(cells=['a', 'b'], factors=[1, 3]))
+    for seed in (0, 1):
+        (folder / f'sea_est_{seed}.json').write_text(json.dumps(training('sea', 'est', seed, 0.5, **swept)))
+    [line] = unequal_care(read_results([folder]))
+    assert 'the best rate of est lies at the edge of its sweep: widen it' in line
+    assert 'rates differ: full 1, lora 1, est 2' in line
+
+
+def test_seeds_of_before_and_after_a_change_of_the_grid_are_said(folder):
+    texts = [
+        'train_cfg = dict(max_epochs=12)',
+        'train_cfg = dict(\n    max_epochs=12)',
+        'train_cfg = dict(max_epochs=24)',
+    ]
+    ways = [dict(config_text=texts[0]), dict(config_text=texts[1]), dict(config_text=texts[2]), dict(factor=0.3)]
+    for other, alike in zip(ways, (True, True, False, False)):
+        for seed, way in enumerate((ways[0], other)):
+            record = training('sea', 'est', seed, 0.5, **dict(dict(config_text=texts[0]), **way))
+            (folder / f'sea_est_{seed}.json').write_text(json.dumps(record))
+        said = 'the seeds of est differ in rate or config: run the grid again' in ''.join(
+            unequal_care(read_results([folder]))
+        )
+        assert said != alike
+
+
+def test_a_rate_without_a_score_counts_as_none_that_was_tried(folder):
+    sweep = dict(factors=[0.3, 1, 3, 10], seeds=[0, 1], cells=list('abcdefgh'))
+    scores = {'10': None, '0.3': 30.0, '1': 40.0, '3': None}
+    swept = dict(factor=1.0, sweep_scores=scores, sweep=sweep)
+    for seed in (0, 1):
+        (folder / f'sea_est_{seed}.json').write_text(json.dumps(training('sea', 'est', seed, 0.5, **swept)))
+    [line] = unequal_care(read_results([folder]))
+    assert 'the best rate of est lies at the edge of its sweep: widen it' in line
+    assert 'rates differ: full 1, lora 1, est 4' in line
+    rows = by_method(training_details(read_results([folder]), 'net_small', 'sea'))
+    assert rows['est']['swept'] == '×1 of 0.3, 1, failed 3, 10, at the edge: widen, 2 seeds each'
+    assert rows['full']['swept'] == 'no'
