@@ -18,6 +18,7 @@ from mmest.measure.memory.compare import without_pretrained
 from mmest.measure.parameters import parameter_counts
 
 from .config_text import config_of_cell
+from .data_digest import content_digest
 from .decoded import share_decoded
 from .held_out import hold_out
 from .metrics import main_metric
@@ -90,7 +91,8 @@ def scored(cfg: Config, chosen: dict, metrics: dict[str, float], losses: list[tu
             'another learning rate.'
         )
     rate = cfg.optim_wrapper.optimizer.lr
-    return dict(described(cfg), **chosen, learning_rate=rate, metrics=metrics, losses=losses)
+    data = {part: content_digest(cfg[f'{part}_dataloader'].dataset, cfg.default_scope) for part in ('train', 'val')}
+    return dict(described(cfg), **chosen, learning_rate=rate, metrics=metrics, losses=losses, data=data)
 
 
 def scale_rate(cfg: Config, factor: float, of: str | None) -> None:

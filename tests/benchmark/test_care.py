@@ -50,3 +50,17 @@ def test_a_rate_without_a_score_counts_as_none_that_was_tried(folder):
     rows = by_method(training_details(read_results([folder]), 'net_small', 'sea'))
     assert rows['est']['swept'] == '×1 of 0.3, 1, failed 3, 10, at the edge: widen, 2 seeds each'
     assert rows['full']['swept'] == 'no'
+
+
+def test_records_of_other_data_are_named(folder):
+    mine, other = dict(train='a', val='b'), dict(train='a', val='c')
+    for method, seeds in dict(full=(mine, mine), est=(mine, other), lora=(None,)).items():
+        for seed, data in enumerate(seeds):
+            record = training('sea', method, seed, 0.5, **(dict(data=data) if data else {}))
+            (folder / f'sea_{method}_{seed}.json').write_text(json.dumps(record))
+    [line] = unequal_care(read_results([folder]))
+    assert 'the data of est is not that of the others: train on one copy of it' in line
+    for seed in (0, 1):
+        record = training('sea', 'est', seed, 0.5, data=mine)
+        (folder / f'sea_est_{seed}.json').write_text(json.dumps(record))
+    assert 'the data of' not in ''.join(unequal_care(read_results([folder])))

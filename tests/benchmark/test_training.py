@@ -178,9 +178,10 @@ def test_a_training_is_scored_and_not_repeated(config, tmp_path):
     assert [step for step, _ in result['losses']] == [1, 2, 3]
     assert 0 <= result['metrics']['mIoU'] <= 100 and result['task'] == 'segmentation'
     assert result['parameters']['trained_by_method'] > 0
+    assert len(set(result['data'].values())) == 2, 'one part trains and the other scores'
     # As if it had been killed after its last checkpoint, before its record was written.
     again = train_and_score(dict(asked, factor=0.5, held_out=0.3), tmp_path / 'work', tmp_path)
-    assert again['metrics'] == result['metrics'] and again['losses'] == result['losses']
+    assert all(again[part] == result[part] for part in ('metrics', 'losses', 'data'))
 
 
 def test_validation_images_do_not_say_when_a_training_ends(config, tmp_path):

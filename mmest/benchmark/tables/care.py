@@ -1,7 +1,8 @@
-"""Whether methods were compared with equal care: as many rates and seeds, seeds that were trained alike, and no best
-rate at the edge of its sweep.
+"""Whether methods were compared with equal care: as many rates and seeds, seeds that were trained alike, the same data,
+and no best rate at the edge of its sweep.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from mmest.benchmark.config_text import meaning
@@ -30,6 +31,9 @@ def _faults(by_method: dict[str, list[dict]]) -> Iterator[str]:
     mixed = [method for method, runs in by_method.items() if not _trained_alike(runs)]
     if mixed:
         yield f'the seeds of {", ".join(mixed)} differ in rate or config: run the grid again'
+    other = list(_of_other_data(by_method))
+    if other:
+        yield f'the data of {", ".join(other)} is not that of the others: train on one copy of it'
     for what, number in (('rates', _rates), ('seeds', len)):
         numbers = {method: number(runs) for method, runs in by_method.items()}
         if len(set(numbers.values())) > 1:
@@ -41,6 +45,13 @@ def _trained_alike(runs: list[dict]) -> bool:
     texts = {run['config_text'] for run in runs if run.get('config_text')}
     rates = {(run.get('learning_rate'), run.get('factor')) for run in runs}
     return len(rates) < 2 and (len(texts) < 2 or len(set(map(meaning, texts))) < 2)
+
+
+def _of_other_data(by_method: dict[str, list[dict]]) -> Iterator[str]:
+    """Methods with a run whose annotations or images are not those of most runs; older records do not tell theirs."""
+    seen = {method: [str(run['data']) for run in runs if run.get('data')] for method, runs in by_method.items()}
+    most = Counter(one for some in seen.values() for one in some).most_common(1)
+    yield from (method for method, some in seen.items() if any(one != most[0][0] for one in some))
 
 
 def _rates(runs: list[dict]) -> int:
