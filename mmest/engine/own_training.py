@@ -11,7 +11,8 @@ from mmest.config_parts import parts_of
 from mmest.configs import configs_root, read_config, set_options, tuned_backbone_of
 from mmest.datasets.checks.report import count
 from mmest.datasets.own.detect import read
-from mmest.datasets.own.prepare import Prepared, load, prepare
+from mmest.datasets.own.prepare import prepare
+from mmest.datasets.own.prepared import Prepared, load
 from mmest.datasets.own.results import DESCRIPTION
 from mmest.datasets.own.sample import name_of
 from mmest.engine.batch import largest_batch

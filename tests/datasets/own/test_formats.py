@@ -13,7 +13,8 @@ from mmseg.datasets import BaseSegDataset
 from PIL import Image
 
 from mmest.datasets.own.detect import read
-from mmest.datasets.own.prepare import load, prepare
+from mmest.datasets.own.prepare import prepare
+from mmest.datasets.own.prepared import load
 
 ORIENTED = (
     '<annotation><object><name>ship</name><robndbox><cx>9</cx><cy>9</cy><w>8</w><h>4</h><angle>1</angle></robndbox>'
