@@ -196,6 +196,17 @@ def test_two_coco_files_of_the_same_objects(names, tmp_path):
     assert len(read(tmp_path / f'{names[0]}.json').samples[0].objects) == 3
 
 
+def test_large_coco_files_are_parsed_to_find_them_and_to_read_them_and_not_again(tmp_path, monkeypatch):
+    exports.cvat_coco(tmp_path)
+    (tmp_path / 'other.json').write_text('{"images": 3}')
+    parsed, parse = [], json.loads
+    monkeypatch.setattr(json, 'loads', lambda text: parsed.append(text) or parse(text))
+    assert len(read(tmp_path).samples) == 6
+    large = [text for text in parsed if '"annotations"' in text]
+    assert len(large) <= 2 * len(set(large)) == 4
+    assert parsed.count('{"images": 3}') == 1
+
+
 def test_a_coco_file_for_each_class(tmp_path):
     truth = exports.images(tmp_path / 'images', ['1.png', '2.png', '3.png'])
     for kind, name in enumerate(exports.CLASSES):
