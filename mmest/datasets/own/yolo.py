@@ -10,7 +10,6 @@ import yaml
 
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import (
-    IMAGE_ENDINGS,
     SPLITS,
     Notes,
     OwnData,
@@ -22,6 +21,7 @@ from mmest.datasets.own.sample import (
     some,
     split_of,
 )
+from mmest.pictures.formats import ENDINGS
 
 NAME = 'YOLO'
 _NAMES_FILES = ('classes.txt', 'obj.names', 'labels.txt')
@@ -169,7 +169,7 @@ def _listed_images(content: dict, file: Path, notes: Notes) -> dict[Path, str]:
                 for image in image_files(found) if found.is_dir() else _list_file(found):
                     images.setdefault(_without_steps_up(image), split)
     if not images:
-        raise FileNotFoundError(f'The folders that {file} names hold no image (endings: {", ".join(IMAGE_ENDINGS)}).')
+        raise FileNotFoundError(f'The folders that {file} names hold no image (endings: {", ".join(ENDINGS)}).')
     return images
 
 

@@ -8,9 +8,10 @@ from PIL import Image
 
 from mmest.pictures.decoders.array import ArrayDecoder
 from mmest.pictures.decoders.bands import check_bands, orientation_of
-from mmest.pictures.decoders.damage import FORMATS, any_size, damage_of
+from mmest.pictures.decoders.damage import any_size, damage_of
 from mmest.pictures.decoders.pil import PilDecoder
 from mmest.pictures.decoders.raster import RasterDecoder, rasterio
+from mmest.pictures.formats import FORMATS
 from mmest.pictures.levels import Scale, check_kind
 from mmest.pictures.problems import UnusableImage, check_pixels
 from mmest.pictures.tiff import TiffHeader, is_tiff, read_tiff_header
