@@ -81,8 +81,14 @@ def _content(file: coco_file.CocoFile) -> dict:
     """
     coco_file.require(file, 'images', ('id', 'file_name'))
     coco_file.require(file, 'categories', ('id', 'name'))
+    names: dict[object, str] = {}
     for category in file.content['categories']:
         category['name'] = str(category['name'])
+        if names.setdefault(category['id'], category['name']) != category['name']:
+            raise ValueError(
+                f'{file.path}: two categories have the id {category["id"]}: {names[category["id"]]} and '
+                f'{category["name"]}. Give each an id of its own.'
+            )
     for one in file.content['annotations']:
         one.update({key: coco_file.hashable(one.get(key)) for key in ('image_id', 'category_id')})
     return file.content
@@ -250,7 +256,11 @@ def _sample(file: Path, image: dict, split: str | None, find: _Images) -> Sample
         return None
     width, height = size_of(path)
     stated = (image.get('width') or width, image.get('height') or height)
-    if (int(stated[0]), int(stated[1])) != (width, height):
+    try:
+        same = (int(stated[0]), int(stated[1])) == (width, height)
+    except (TypeError, ValueError, OverflowError):  # no numbers at all
+        same = False
+    if not same:
         raise ValueError(
             f'{file} says that {image["file_name"]} has {stated[0]}×{stated[1]} pixels, but it has '
             f'{width}×{height}: its boxes would be at the wrong places. Export images and labels together.'
