@@ -17,6 +17,7 @@ from mmest.cli._refusal import Refusal, refusing
 from mmest.console import plain_console
 from mmest.files import remove_leftovers
 from mmest.measure.device import usable_device
+from mmest.onnx.devices import card_or_cpu
 from mmest.onnx.model import OnnxModel
 from mmest.pictures import ImageFile
 from mmest.prediction.boxes import detecting
@@ -166,6 +167,8 @@ class Task:
     def __init__(self, path: Path, args: argparse.Namespace, out: Path) -> None:
         device = usable_device(args.device)
         graph = path.suffix == '.onnx'
+        if graph and args.device is None:
+            device = card_or_cpu(device)
         self.path, self.out, self.args = path, out, args
         self.model = OnnxModel(path, device) if graph else Model(path, args.config, device)
         self.tile: int = args.tile or self.model.tile
