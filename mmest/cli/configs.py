@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmest.cli._options import add_config
-from mmest.cli._refusal import refusing
+from mmest.cli._refusal import Refusal, refusing
 from mmest.configs import available_backbones, available_tunings, configs_root, load_tuning, open_config
 from mmest.configs.names import shipped_configs
 from mmest.tuning import TUNINGS
@@ -33,6 +33,8 @@ def run(args: argparse.Namespace) -> None:
         with refusing():
             print(open_config(args.config, args.tuning, args.backbone).pretty_text)
         return
+    if args.tuning or args.backbone:
+        raise Refusal('--backbone and --tuning go with a CONFIG; name one, or leave them out for the list.')
     console = Console(highlight=False)
     heads = defaultdict(list)
     for name in shipped_configs():

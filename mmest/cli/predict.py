@@ -17,6 +17,7 @@ from mmest.cli._refusal import Refusal, refusing
 from mmest.console import plain_console
 from mmest.files import remove_leftovers
 from mmest.measure.device import usable_device
+from mmest.onnx.devices import card_or_cpu
 from mmest.onnx.model import OnnxModel
 from mmest.pictures import ImageFile
 from mmest.prediction.boxes import detecting
@@ -60,6 +61,8 @@ data (nodata, transparent, NaN) is 255 in masks and has no objects. Of more than
 a fourth that the file calls alpha says where there is data.
 """
 
+_SCORE = 0.3
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = f'{parser.prog} [options] MODEL IMAGE [IMAGE ...]'
@@ -86,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--config',
         type=Path,
         metavar='CONFIG',
-        help='the config that it was trained with (default: the copy inside MODEL)',
+        help='the config that a checkpoint was trained with (default: the copy inside MODEL)',
     )
     parser.add_argument(
         '--tile', type=at_least(32), metavar='N', help='side of a tile in pixels (default: what training showed)'
@@ -98,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='pixels that tiles share, by which objects are joined (default: a fifth of a tile)',
     )
     parser.add_argument(
-        '--score', type=between(0, 1), default=0.3, metavar='S', help='leave out boxes below (default: 0.3)'
+        '--score', type=between(0, 1), metavar='S', help=f'leave out boxes below (default: {_SCORE}); for detectors'
     )
     parser.add_argument(
         '--scale',
@@ -125,9 +128,13 @@ def run(args: argparse.Namespace) -> None:
                 raise ValueError(
                     'name a model and at least one image, or a folder of images: mmest predict MODEL IMAGE.'
                 )
+            if args.config and all(map(_is_graph, paths)):
+                raise ValueError('--config is for checkpoints: an ONNX graph holds what its config said. Leave it out.')
             images = find_images(places)
             with redirect_stdout(io.StringIO()):  # mmengine prints it too
                 tasks = [Task(path, args, out) for path, out in _folders(paths, args.out).items()]
+            if args.score is not None and not any(task.model.detects for task in tasks):
+                raise ValueError(f'--score is for detectors, but {paths[0]} segments ground. Leave it out.')
             for task in tasks:
                 check_results(images, task.out, task.model.detects, args.overwrite or args.resume)
                 if args.resume:
@@ -164,8 +171,9 @@ class Task:
     """
 
     def __init__(self, path: Path, args: argparse.Namespace, out: Path) -> None:
-        device = usable_device(args.device)
-        graph = path.suffix == '.onnx'
+        device, graph = usable_device(args.device), _is_graph(path)
+        if graph and args.device is None:
+            device = card_or_cpu(device)
         self.path, self.out, self.args = path, out, args
         self.model = OnnxModel(path, device) if graph else Model(path, args.config, device)
         self.tile: int = args.tile or self.model.tile
@@ -188,7 +196,8 @@ class Task:
     def steps(self, image: ImageFile) -> Steps:
         """Work through an image; ``seconds`` grows by what it takes."""
         shared = (self.model, image, self.out, self.tile, self.overlap)
-        steps = detecting(*shared, self.args.score) if self.model.detects else segmenting(*shared)
+        score = _SCORE if self.args.score is None else self.args.score
+        steps = detecting(*shared, score) if self.model.detects else segmenting(*shared)
         while True:
             begun = time.perf_counter()
             try:
@@ -198,6 +207,10 @@ class Task:
             finally:
                 self.seconds += time.perf_counter() - begun
             yield
+
+
+def _is_graph(path: Path) -> bool:
+    return path.suffix.lower() == '.onnx'
 
 
 def _folders(paths: list[Path], out: Path) -> dict[Path, Path]:

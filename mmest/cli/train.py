@@ -95,6 +95,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     with refusing():
+        if args.resume is not None and args.overwrite:
+            raise ValueError('Either --resume goes on with what is there or --overwrite removes it; leave one out.')
+        if args.resume is None and args.allow_partial_resume:
+            raise ValueError('--allow-partial-resume goes with --resume; add that, or leave it out.')
         if args.data is None:
             check_no_own_data(args)
             cfg = read_config(args.config, args.cfg_options, args.tuning, args.backbone)

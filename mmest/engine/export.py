@@ -1,5 +1,7 @@
 """From a delta checkpoint to an ordinary one."""
 
+import copy
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from mmest.checkpoints.delta import strip_frozen
 from mmest.checkpoints.files import save_file
 from mmest.checkpoints.pretrained import pretrained_source
 from mmest.checkpoints.safe import load_file
-from mmest.config_parts import parts_of
+from mmest.config_parts import first_dataset, parts_of
 from mmest.configs import config_of, explain_build_errors, forget_parts
 
 
@@ -81,9 +83,9 @@ def export(delta: Path, out: Path, config: Path | None = None, merge: bool = Fal
 def plain_config(cfg: Config) -> Config:
     """A config without mmest, for mmdet or mmseg alone: the backbone as it is by itself, no pretrained file, and data
     sets of theirs where mmest's differ by the names of the classes alone. The optimizer goes, whose constructor is
-    mmest's.
+    mmest's, and what only ``mmest test --submission`` reads. DOTA's patches are scored as images, by COCO's AP.
     """
-    plain = cfg.copy()
+    plain = copy.deepcopy(cfg)
     forget_parts(plain)
 
     def unwrap(part: Any) -> Any:
@@ -97,10 +99,18 @@ def plain_config(cfg: Config) -> Config:
     for loader in [value for name, value in plain.items() if name.endswith('_dataloader') and value]:
         for _, part in parts_of(loader.get('dataset'), without=['pipeline']):
             _name_what_is_not_ours(part)
+    for name in [name for name, value in plain.items() if name.endswith('_evaluator') and value]:
+        data = first_dataset(plain.get(name.replace('_evaluator', '_dataloader')))
+        for _, part in parts_of(plain[name]):
+            if part.get('type') == 'DOTABoxMetric' and not part.get('oriented') and data:
+                file = os.path.join(data.get('data_root') or '', data['ann_file'])
+                part.clear()
+                part.update(type='CocoMetric', ann_file=file, metric='bbox')
     hooks = [hook for hook in plain.get('custom_hooks') or [] if hook.get('type') != 'ESTHook']
     imports = plain.get('custom_imports') or {}
     left = [name for name in imports.get('imports', []) if name.partition('.')[0] != 'mmest']
-    for name in ('optim_wrapper', 'custom_hooks', 'custom_imports', 'load_from', 'resume', 'memory'):
+    of_ours = ('load_from', 'resume', 'memory', 'submission_dataloader', 'submission_evaluator')
+    for name in ('optim_wrapper', 'custom_hooks', 'custom_imports', *of_ours):
         plain.pop(name, None)
     if hooks:
         plain.custom_hooks = hooks

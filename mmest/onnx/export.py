@@ -8,24 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
-import numpy as np
 import torch
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.files import write_bytes
-from mmest.prediction.model import Detections, Model
+from mmest.prediction.model import Model
 
 from . import pooling, suppression
+from .comparison import compare, sizes_to_compare
 from .graph import Detector, Graph, Segmentor
 from .installed import onnx, onnxruntime
 from .metadata import metadata
-from .model import OnnxModel
 from .own_sizes import refuse_attention_in_windows, refuse_other_sizes, refuse_windows
 
-# Of scores and probabilities, and of boxes as a share of the side.
-_TOLERANCE, _TOLERANCE_FP16 = 1e-4, 2e-2
-_TURNED_FP16 = 0.2  # of the objects
 _SIDES = ('height', 'width')
 _LARGEST = 2**31 - 2**24  # bytes of weights in a file of ONNX, less what its graph may take
 _LOUD = ('torch.onnx', 'torch.onnx._internal.exporter', 'onnxscript', 'onnx_ir')
@@ -81,13 +76,18 @@ def export_onnx(
         tuned.use_precision_of_file()  # graphs of narrow weights run in few places
     model.tile = tile or model.tile
     side = int(model.tile * model.factor + 0.5)
-    refuse_windows(model, side, dynamic)
     if dynamic:
         refuse_attention_in_windows(model.network)
-    graph = (Detector if model.detects else Segmentor)(model.network, side, dynamic).eval()
+    graph: Graph
+    if model.detects:
+        graph = Detector(model.network, side, dynamic, side / model.tile)
+    else:
+        graph = Segmentor(model.network, side, dynamic)
+        refuse_windows(model, graph)
+    graph.eval()
     _refuse_what_no_file_holds(graph)
     model.tile = int(graph.side / model.factor) if dynamic else model.tile
-    for size in _sizes(model, graph):
+    for size in sizes_to_compare(model, graph):
         refuse_other_sizes(model, size, dynamic)
     proto = _written(graph)
     for name, text in metadata(model, graph, resolution).items():
@@ -100,7 +100,7 @@ def export_onnx(
     package.checker.check_model(proto)
     content = proto.SerializeToString()
     try:
-        compared = _compared(model, graph, OnnxModel(content, 'cpu'), _TOLERANCE_FP16 if fp16 else _TOLERANCE)
+        compared = compare(model, graph, proto, fp16)
     except (runtime.Fail, runtime.RuntimeException, runtime.InvalidArgument, runtime.NotImplemented) as error:
         raise _unusable(
             f'The graph of {type(model.network).__name__} cannot run in onnxruntime', error, graph
@@ -206,84 +206,3 @@ def _is_of_the_network(node) -> bool:
     """By the modules that the exporter says it is of; what :class:`Graph` itself does is of none."""
     scopes = {entry.key: entry.value for entry in node.metadata_props}.get('pkg.torch.onnx.name_scopes', '')
     return "'model" in scopes
-
-
-def _sizes(model: Model, graph: Graph) -> list[tuple[int, int]]:
-    """Height and width of the pictures on which a graph is compared: a tile, and with one of dynamic size another."""
-    sizes = [(model.tile, model.tile)]
-    if graph.multiple:  # the least, but not that which the graph was made of
-        other = graph.least, graph.least + graph.multiple
-        sizes.append((int(other[0] / model.factor), int(other[1] / model.factor)))
-    return sizes
-
-
-def _compared(model: Model, graph: Graph, there: OnnxModel, tolerance: float) -> list[tuple[float, str]]:
-    """:func:`_difference` on each of :func:`_sizes`.
-
-    Raises:
-        ValueError: they differ by more than is tolerated.
-    """
-    return [_difference(model, graph, there, size, tolerance) for size in _sizes(model, graph)]
-
-
-def _difference(
-    model: Model, graph: Graph, there: OnnxModel, size: tuple[int, int], tolerance: float
-) -> tuple[float, str]:
-    """How far onnxruntime is from torch on a picture of a size, and what was compared.
-
-    Raises:
-        ValueError: farther than is tolerated.
-    """
-    tile = _picture(*size)
-    if isinstance(graph, Detector):
-        wanted, found = model.detect(tile), there.detect(tile)
-        # What scores about as much as is needed may be left out by one and not by the other.
-        least = max(
-            [
-                graph.score_thr,
-                *(objects.scores.min() for objects in (wanted, found) if len(objects.scores) == graph.most),
-            ]
-        )
-        least = float(least) + tolerance
-        apart = np.concatenate([_apart(*pair, max(size), least) for pair in ((wanted, found), (found, wanted))])
-        # Rounding to half precision may turn which of two boxes suppresses the other.
-        turned = apart > tolerance
-        if turned.size and turned.mean() <= (_TURNED_FP16 if tolerance > _TOLERANCE else 0.0):
-            apart = apart[~turned]
-        error = float(apart.max(initial=0))
-        compared = f'{int((wanted.scores > least).sum())} objects on {size[0]}×{size[1]} pixels'
-    else:
-        shown = torch.from_numpy(there.shown(tile))
-        with torch.no_grad():
-            wanted = graph(shown)[0].numpy()
-        error = float(np.abs(wanted - there.probabilities(tile)).max())
-        compared = f'the probabilities of {wanted.shape[1]}×{wanted.shape[2]} pixels'
-        two = np.sort(wanted, 0)[-2:] if len(wanted) > 1 else np.concatenate([wanted, 1 - wanted])
-        sure = np.abs(two[1] - two[0]) > 2 * tolerance
-        if sure.shape == tile.shape[:2] and (model.mask(tile) != there.mask(tile))[sure].any():
-            error = np.inf
-    if not error <= tolerance:
-        raise ValueError(
-            f'The graph differs from torch by {error:.2g} on a picture of noise, {tolerance:g} is allowed; nothing was '
-            'written. Predict from the checkpoint.'
-        )
-    return error, compared
-
-
-def _apart(some: Detections, others: Detections, side: int, least: float) -> np.ndarray:
-    """How far each object is from the nearest of others: the larger of scores and of boxes as a share of a side."""
-    found = []
-    for box, score, label in zip(some.boxes, some.scores, some.labels):
-        if score > least:
-            same = others.labels == label
-            apart = np.abs(others.boxes[same] - box).max(1, initial=0) / side
-            found.append(np.maximum(np.abs(others.scores[same] - score), apart).min(initial=np.inf))
-    return np.array(found, float)
-
-
-def _picture(height: int, width: int) -> np.ndarray:
-    """Noise, fine and coarse."""
-    random = np.random.default_rng(0)
-    coarse = random.integers(0, 256, (max(2, height // 16), max(2, width // 16), 3), dtype=np.uint8)
-    fine = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return cv2.addWeighted(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), 0.7, fine, 0.3, 0)

@@ -12,6 +12,7 @@ from mmcv.transforms import Resize
 from mmest.prediction.model import Detections
 from mmest.tiles.geometry import STRAIGHT
 
+from .devices import providers
 from .graph import up_to_multiple
 from .installed import onnxruntime
 from .metadata import KEY
@@ -27,19 +28,18 @@ class OnnxModel:
         device: such as ``cpu`` or ``cuda:0``, which takes onnxruntime-gpu.
 
     Raises:
-        ValueError: onnxruntime is not installed; the file is no ONNX graph, or another program wrote it.
+        ValueError: onnxruntime is not installed, or cannot use the device; the file is no ONNX graph, or another
+            program wrote it.
     """
 
     geometry = STRAIGHT
 
     def __init__(self, file: Path | bytes, device: str) -> None:
         runtime = onnxruntime()
-        card = ('CUDAExecutionProvider', dict(device_id=torch.device(device).index or 0))
-        wanted = [card] * device.startswith('cuda') + [('CPUExecutionProvider', {})]
-        providers = [one for one in wanted if one[0] in runtime.get_available_providers()]
+        wanted = providers(runtime, device)
         try:
             self._session = runtime.InferenceSession(
-                file if isinstance(file, bytes) else file.read_bytes(), providers=providers
+                file if isinstance(file, bytes) else file.read_bytes(), providers=wanted
             )
         except runtime.capi.onnxruntime_pybind11_state.InvalidProtobuf as error:
             raise ValueError(
@@ -50,6 +50,11 @@ class OnnxModel:
             raise ValueError(
                 f'{file} does not say what its numbers mean: mmest export --onnx did not write it. '
                 'Predict from the checkpoint, or export that.'
+            )
+        if wanted[0][0] not in self._session.get_providers():  # it goes on without, and says so to a log
+            raise ValueError(
+                f'onnxruntime cannot use {device}: there is no such card, or CUDA and cuDNN are not of the versions '
+                'that this onnxruntime-gpu was made for. Pass --device cpu, or install those.'
             )
         self._about: dict[str, Any] = json.loads(told[KEY])
         self.detects: bool = self._about['detects']

@@ -8,21 +8,28 @@ from mmengine.registry import TRANSFORMS
 
 from mmest.prediction.model import Model
 
+from .graph import Segmentor
 
-def refuse_windows(model: Model, side: int, dynamic: bool) -> None:
+
+def refuse_windows(model: Model, graph: Segmentor) -> None:
     """A segmentor that slides a window over what is larger: a graph sees all of a picture at once."""
     cfg = getattr(model.network, 'test_cfg', None) or {}
-    if model.detects or cfg.get('mode') != 'slide':
+    if cfg.get('mode') != 'slide':
         return
-    if dynamic:
+    windows, crop = f'The segmentor looks at windows of {tuple(cfg["crop_size"])} pixels', cfg['crop_size']
+    if graph.multiple:
         raise ValueError(
-            f'The segmentor looks at windows of {tuple(cfg["crop_size"])} pixels, so it has a size: leave --dynamic '
-            'out, and name a tile of at most that size by --tile.'
+            f'{windows}, so it has a size: leave --dynamic out, and name a tile of at most that size by --tile.'
         )
-    if side > min(cfg['crop_size']):
+    least = graph.padded((1, 1))
+    if any(side > most for side, most in zip(least, crop)):
         raise ValueError(
-            f'The segmentor looks at windows of {tuple(cfg["crop_size"])} pixels, but a tile has {side}: name a '
-            f'smaller one, --tile {int(min(cfg["crop_size"]) / model.factor)}.'
+            f'{windows}, but its data_preprocessor fills pictures up to {least[0]}×{least[1]}, and a graph sees all of '
+            'a picture at once. Predict from the checkpoint.'
+        )
+    if any(side > most for side, most in zip(graph.padded((graph.side, graph.side)), crop)):
+        raise ValueError(
+            f'{windows}, but a tile has {graph.side}: name a smaller one, --tile {int(min(crop) / model.factor)}.'
         )
 
 

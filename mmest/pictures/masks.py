@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from mmest.pictures.decoders import open_decoder
-from mmest.pictures.decoders.damage import FORMATS, any_size, damage_of
+from mmest.pictures.decoders.damage import any_size, damage_of
+from mmest.pictures.formats import FORMATS
 from mmest.pictures.problems import UnusableImage, check_pixels
 from mmest.pictures.tiff import is_tiff, read_tiff_header
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-ENDINGS = ('.tif', '.tiff', '.png', '.jpg', '.jpeg', '.jp2', '.j2k', '.webp', '.bmp', '.gif', '.ppm', '.pgm')
+from mmest.pictures.formats import ENDINGS
+
 _OF_OBJECTS = ('.geojson', '_coco.json', '_overlay.png')
 _OF_GROUND = ('_mask.tif', '_mask.png', '_mask.pgw', '_overlay.png')
 

@@ -59,6 +59,20 @@ def test_an_unknown_command_suggests_a_near_one(mmest, words, sentence):
     assert mmest(*words).startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    'words, sentence',
+    [
+        (['train', 'x', '--resume', '--overwrite'], 'train: Either --resume goes on with what is there or --overwrite'),
+        (['train', 'x', '--resume', 'a.pth', '--overwrite'], 'train: Either --resume'),
+        (['train', 'x', '--allow-partial-resume'], 'train: --allow-partial-resume goes with --resume; add that'),
+        (['configs', '--tuning', 'est'], 'configs: --backbone and --tuning go with a CONFIG; name one'),
+        (['configs', '--backbone', 'swin-b'], 'configs: --backbone and --tuning go with a CONFIG'),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(mmest, words, sentence):
+    assert mmest(*words).startswith(sentence)
+
+
 def test_a_command_with_others_below_it_lists_them(mmest, capsys):
     assert mmest('data') == mmest('data', '--help') == 0
     assert re.search(r'^  synthetic  \S', capsys.readouterr().out, re.MULTILINE)

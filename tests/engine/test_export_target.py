@@ -27,6 +27,20 @@ def test_a_plain_config_names_data_sets_of_mmdet(name, tmp_path):
             assert after.ann_file == before.ann_file
 
 
+def test_a_plain_config_of_dota_scores_what_mmdet_knows(tmp_path):
+    """Its metric merges patches, and is mmest's."""
+    cfg = read_config('mmest::detection/dota/retinanet', tuning='full')
+    before = cfg.pretty_text
+    plain_config(cfg).dump(tmp_path / 'plain.py')
+    assert cfg.pretty_text == before
+    plain = Config.fromfile(tmp_path / 'plain.py')
+    for kind in ('val', 'test'):
+        data, scored = plain[f'{kind}_dataloader'].dataset, plain[f'{kind}_evaluator']
+        assert scored == dict(type='CocoMetric', ann_file=data.data_root + data.ann_file, metric='bbox')
+        assert scored.ann_file.endswith('dota/annotations/val_patches.json')
+    assert 'DOTABoxMetric' not in plain.pretty_text
+
+
 def test_a_plain_config_keeps_data_sets_that_read_otherwise():
     cfg = read_config('mmest::segmentation/dubai/segformer', tuning='full')
     assert plain_config(cfg).train_dataloader.dataset.type == cfg.train_dataloader.dataset.type == 'DubaiDataset'

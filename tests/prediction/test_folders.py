@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from mmest.pictures.decoders import FORMATS
+from mmest.pictures.formats import FORMATS
 from mmest.prediction.results import find_images
 
 ENDINGS = dict(

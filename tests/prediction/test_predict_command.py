@@ -60,6 +60,21 @@ def test_teaches_and_refuses(run, tmp_path):
     assert 'scale of images should be two numbers' in run('m', image, '--scale', 9, 1, '--out', tmp_path / 'o')[1].out
 
 
+def test_what_an_option_cannot_change_it_is_not_taken_for(run, tmp_path, monkeypatch):
+    """The config of an ONNX graph is in the graph, and ground has no scores."""
+    image = tmp_path / 'x.png'
+    trees.write(image, COLOURS[np.zeros((60, 80), int)])
+    monkeypatch.setattr(command, 'OnnxModel', command.Model)
+    out = '--out', tmp_path / 'out'
+    for name in ('model.onnx', 'model.ONNX'):
+        assert '--config is for checkpoints' in run(name, image, '--config', 'x.py', *out)[0]
+    for options in ((), ('--model', 'b.pth', '--config', 'x.py')):  # which is for the checkpoint
+        assert run('--model', 'a.onnx', *options, image, *out, '--overwrite')[0] == 0
+    code, _ = run('model.pth', image, '--score', 0.5, *out)
+    assert '--score is for detectors, but model.pth segments ground. Leave it out.' in code
+    assert run('model.pth', image, '--score', 0, *out, '--overwrite', boxes=True)[0] == 0
+
+
 def test_images_of_a_folder(run, tmp_path):
     for name in ('a.png', 'b.PNG', 'c.txt', 'd.pgw', '._a.png', '.e.tif'):
         trees.write(tmp_path / 'in/a.png', COLOURS[np.zeros((60, 80), int)])

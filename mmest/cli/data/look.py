@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or Path(f'{name_of(args.data)}{LOOK}')
     with refusing():
         data = read(args.data)
+        _check_out(out, data)
         facts = look(data)
         levels = find_levels(sorted({sample.image for sample in data.samples}))
         shown = contact_sheet(data, class_colours(data.classes, data.palette).tolist(), levels, out, args.seed)
@@ -59,6 +60,16 @@ def run(args: argparse.Namespace) -> None:
         console.print(Text.assemble(('!', 'yellow'), f' {warning}'))
     train = ['mmest', 'train', '--data', str(args.data)]
     console.print(f'Wrote {out} with {shown} of {len(data.samples)} images. Next: {shlex.join(train)}')
+
+
+def _check_out(out: Path, data: OwnData) -> None:
+    """Files of the user's are not written over, but for an earlier page."""
+    if out.is_dir():
+        raise ValueError(f'{out} is a folder; name the file to write by --out.')
+    if not out.exists() or out.name.endswith(LOOK):
+        return
+    if out.resolve().is_relative_to(data.root.resolve()) or any(out.samefile(one.image) for one in data.samples):
+        raise ValueError(f'{out} is a file of the data, and would be written over; name another one by --out.')
 
 
 def _middle(values) -> float:

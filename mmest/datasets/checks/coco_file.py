@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mmest.datasets.text import decode, encoding_of
 
@@ -55,30 +56,45 @@ class CocoFile:
         self.changed = True
 
 
-def read(path: Path) -> CocoFile:
-    """The file as mmdet will read it, with a list "annotations" and in plain UTF-8.
+def parse(path: Path) -> tuple[Any, str]:
+    """What a JSON file holds, and its encoding.
 
     Raises:
-        ValueError: it cannot be read, or is not in COCO format.
+        ValueError: it cannot be read, or is no JSON.
     """
     try:
         raw = path.read_bytes()
     except OSError as error:
         raise ValueError(f'The annotation file {path} cannot be read: {error.strerror}.') from error
     try:
-        content = json.loads(decode(raw))
+        return json.loads(decode(raw)), encoding_of(raw)
     except (ValueError, RecursionError) as error:
         raise ValueError(f'{path} is not valid JSON: {error}. Copy or export it again.') from error
+
+
+def read(path: Path) -> CocoFile:
+    """The file as mmdet will read it, with a list "annotations" and in plain UTF-8.
+
+    Raises:
+        ValueError: it cannot be read, or is not in COCO format.
+    """
+    return checked(path, *parse(path))
+
+
+def checked(path: Path, content: Any, encoding: str) -> CocoFile:
+    """As :func:`read`, of what was parsed.
+
+    Raises:
+        ValueError: it is not in COCO format.
+    """
     if not isinstance(content, dict) or not all(isinstance(content.get(key), list) for key in ('images', 'categories')):
         raise ValueError(
             f'{path} is not in COCO format, which has the lists "images", "annotations" and "categories". Export it as '
             'COCO JSON, or choose the type of data set that reads it.'
         )
     file = CocoFile(path, content)
-    if raw[:3] == b'\xef\xbb\xbf' or encoding_of(raw) != 'utf-8':
-        file.change(
-            f'is {encoding_of(raw).upper().replace("-SIG", " with a mark")}; the run reads a copy in plain UTF-8.'
-        )
+    if encoding != 'utf-8':
+        file.change(f'is {encoding.upper().replace("-SIG", " with a mark")}; the run reads a copy in plain UTF-8.')
     if not isinstance(content.get('annotations', []), list):
         raise ValueError(f'{path}: "annotations" is no list. Export the file again.')
     if 'annotations' not in content:

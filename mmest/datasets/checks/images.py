@@ -14,8 +14,6 @@ from mmest.datasets.checks.cache import keep, key_of, load
 from mmest.pictures import ImageFile, read_mask
 from mmest.pictures.decoders.damage import any_size
 
-#: Endings of files that are images, in small letters.
-ENDINGS = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.webp', '.jp2')
 Listing = dict[str, tuple[int, int]]
 _CHUNK = 64
 _TAIL = 64

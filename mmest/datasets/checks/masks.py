@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mmest.datasets.checks.images import ENDINGS, Listing, headers, listing, masks
+from mmest.datasets.checks.images import Listing, headers, listing, masks
 from mmest.datasets.checks.report import contents, count, some
 from mmest.datasets.text import decode
+from mmest.pictures.formats import ENDINGS
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,8 @@ _KEYS = ('images', 'annotations', 'categories')
 
 def finds(path: Path) -> bool:
     """Whether there are COCO files."""
-    return bool(_files(path))
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path] if path.suffix.lower() == '.json' and _is_coco(path) else []
-    return [file for file in _json(path) if _is_coco(file)]
+    files = _json(path) if path.is_dir() else [path] if path.suffix.lower() == '.json' else []
+    return any(_may_be_coco(file) for file in files)
 
 
 def _without_unions(files: list[Path], notes: Notes) -> list[Path]:
@@ -45,12 +40,17 @@ def _json(folder: Path) -> list[Path]:
     return sorted(found, key=lambda file: (len(file.parts), file))
 
 
-def _is_coco(path: Path) -> bool:
-    """Judged by the keys: other tools leave JSON files of other kinds beside them."""
+def _may_be_coco(path: Path) -> bool:
+    """Whether :func:`_is_coco`, without reading files whole that do not have the words."""
     try:
-        content = _load(path)
-    except ValueError:
+        text = decode(path.read_bytes())
+        return all(f'"{key}"' in text for key in _KEYS) and _is_coco(json.loads(text))
+    except (ValueError, RecursionError):
         return False
+
+
+def _is_coco(content: object) -> bool:
+    """Judged by the keys: other tools leave JSON files of other kinds beside them."""
     return isinstance(content, dict) and content.keys() >= set(_KEYS)
 
 
@@ -73,17 +73,22 @@ def _load(path: Path) -> dict:
     return json.loads(decode(path.read_bytes()))
 
 
-def _content(path: Path) -> dict:
-    """A file in COCO's form, with names of categories as text.
+def _content(file: coco_file.CocoFile) -> dict:
+    """What a file holds, with names of categories as text.
 
     Raises:
-        ValueError: it has another form.
+        ValueError: it is not in COCO's form.
     """
-    file = coco_file.read(path)
     coco_file.require(file, 'images', ('id', 'file_name'))
     coco_file.require(file, 'categories', ('id', 'name'))
+    names: dict[object, str] = {}
     for category in file.content['categories']:
         category['name'] = str(category['name'])
+        if names.setdefault(category['id'], category['name']) != category['name']:
+            raise ValueError(
+                f'{file.path}: two categories have the id {category["id"]}: {names[category["id"]]} and '
+                f'{category["name"]}. Give each an id of its own.'
+            )
     for one in file.content['annotations']:
         one.update({key: coco_file.hashable(one.get(key)) for key in ('image_id', 'category_id')})
     return file.content
@@ -98,12 +103,12 @@ def read(path: Path) -> OwnData:
     """
     root = path.parent if path.is_file() else path
     notes = Notes()
-    for file in _json(path) if path.is_dir() else []:
-        try:
-            _load(file)
-        except ValueError as error:  # which may be a whole split
-            raise ValueError(f'{file} is not valid JSON: {error}. Copy or export it again.') from error
-    contents = {file: _content(file) for file in _without_unions(_files(path), notes)}
+    parsed = {}
+    for file in _json(path) if path.is_dir() else [path]:
+        content, encoding = coco_file.parse(file)  # a damaged one may be a whole split
+        if _is_coco(content):
+            parsed[file] = content, encoding
+    contents = {file: _content(coco_file.checked(file, *parsed[file])) for file in _without_unions([*parsed], notes)}
     classes = _classes(contents, notes)
     find = _Images(root, notes)
     samples: dict[str, Sample] = {}
@@ -251,7 +256,11 @@ def _sample(file: Path, image: dict, split: str | None, find: _Images) -> Sample
         return None
     width, height = size_of(path)
     stated = (image.get('width') or width, image.get('height') or height)
-    if (int(stated[0]), int(stated[1])) != (width, height):
+    try:
+        same = (int(stated[0]), int(stated[1])) == (width, height)
+    except (TypeError, ValueError, OverflowError):  # no numbers at all
+        same = False
+    if not same:
         raise ValueError(
             f'{file} says that {image["file_name"]} has {stated[0]}×{stated[1]} pixels, but it has '
             f'{width}×{height}: its boxes would be at the wrong places. Export images and labels together.'

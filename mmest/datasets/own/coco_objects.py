@@ -59,7 +59,7 @@ def add_objects(file: Path, annotations: list[dict], samples: list[Sample], labe
             notes.count('boxes that reach beyond their image, cut to it', place)
         if turns[number]:
             notes.count('turned rectangles (rotation), read as their outlines', place)
-        thing.ignore = bool(one.get('iscrowd'))
+        thing.ignore = _is_crowd(one, file)
         if thing.ignore:
             notes.count('crowd regions (iscrowd), neither object nor background', place)
         sample.objects.append(thing)
@@ -75,6 +75,16 @@ def _numbers(box: object) -> object:
         return [float(value) for value in box] if isinstance(box, list) else box
     except (TypeError, ValueError):
         return box
+
+
+def _is_crowd(one: dict, file: Path) -> bool:
+    value = one.get('iscrowd')
+    if value not in (None, 0, 1, '0', '1'):
+        raise ValueError(
+            f'{file}: annotation {one.get("id")} has iscrowd {value!r}. Expected 0 or 1 (an area that counts neither '
+            'as object nor as background).'
+        )
+    return bool(int(value or 0))
 
 
 def _turn(one: dict) -> float:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from mmest.datasets.own.sample import IMAGE_ENDINGS, Notes, some, split_of
+from mmest.datasets.own.sample import Notes, some, split_of
 from mmest.datasets.text import decode
+from mmest.pictures.formats import ENDINGS
 
 
 def listed_splits(path: Path, kind: str, known: set[str], notes: Notes) -> dict[str, str]:
@@ -54,4 +55,4 @@ def _lines(file: Path) -> list[str]:
 
 def _without_ending(name: str) -> str:
     path = Path(name.replace('\\', '/'))
-    return path.stem if path.suffix.lower() in IMAGE_ENDINGS else path.name
+    return path.stem if path.suffix.lower() in ENDINGS else path.name

@@ -9,11 +9,11 @@ from mmest.datasets.own.class_table import Colour, find_table
 from mmest.datasets.own.sample import Notes, some
 from mmest.pictures import ImageFile, read_mask
 from mmest.pictures.decoders.damage import any_size
+from mmest.pictures.formats import LOSSY
 from mmest.pictures.problems import check_pixels
 
 UNLABELLED = 255
 _MOST_CLASSES = 64
-_LOSSY = ('.jpg', '.jpeg')
 _NEAR = 32  # what loss makes of black and white stays mostly this near to them
 _MOSTLY = 0.95
 
@@ -198,7 +198,7 @@ def _lossy(file: Path) -> bool:
     if file.suffix.lower() == '.webp':
         with file.open('rb') as stream:
             return b'VP8L' not in stream.read(64)  # which is WebP without loss
-    return file.suffix.lower() in _LOSSY
+    return file.suffix.lower() in LOSSY
 
 
 def _open(file: Path) -> tuple[np.ndarray, list[Colour] | None]:

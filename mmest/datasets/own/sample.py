@@ -12,9 +12,9 @@ import shapely
 
 from mmest.datasets.own.results import visible_files
 from mmest.pictures import ImageFile
+from mmest.pictures.formats import ENDINGS
 from mmest.tiles.grid import Box
 
-IMAGE_ENDINGS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 SPLITS = ('train', 'val', 'test')
 _SPLIT_WORDS = dict(
     train='train', training='train', val='val', valid='val', validation='val', test='test', testing='test'
@@ -139,7 +139,7 @@ def some(names: Sequence[str]) -> str:
 
 def image_files(folder: Path) -> list[Path]:
     """All images below a folder, in order; see :func:`visible_files`."""
-    return sorted(path for path in visible_files(folder) if path.suffix.lower() in IMAGE_ENDINGS)
+    return sorted(path for path in visible_files(folder) if path.suffix.lower() in ENDINGS)
 
 
 def size_of(path: Path) -> tuple[int, int]:

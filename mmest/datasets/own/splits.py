@@ -7,11 +7,13 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from mmest.datasets.own.sample import OwnData, Sample, class_counts, some, split_of
+from mmest.pictures.formats import ENDINGS
 
 SHARE = 0.2
 _TRIES = 200
 _ENOUGH_GROUPS = 5
 _UNLABELLED = 255
+_ENDING = '|'.join(ending[1:] for ending in ENDINGS)
 
 
 def choose(groups: Mapping[Hashable, Counter], seed: int, share: float = SHARE) -> set:
@@ -62,7 +64,7 @@ def group_of(name: str) -> str:
     """What images of one source have in common: Roboflow's augmented copies end with ``.rf.`` and a hash, behind the
     ending that the source had.
     """
-    return re.sub(r'([._-](png|jpe?g|tiff?|bmp|webp))?\.rf\.[0-9a-f]+', '', name.rsplit('.', 1)[0], flags=re.I)
+    return re.sub(rf'([._-]({_ENDING}))?\.rf\.[0-9a-f]+', '', name.rsplit('.', 1)[0], flags=re.I)
 
 
 def _tile_group(name: str) -> str:

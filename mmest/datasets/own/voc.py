@@ -11,7 +11,6 @@ import shapely
 from mmest.datasets.own.image_sets import listed_splits
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import (
-    IMAGE_ENDINGS,
     Notes,
     OwnData,
     Sample,
@@ -22,6 +21,7 @@ from mmest.datasets.own.sample import (
     some,
     split_of,
 )
+from mmest.pictures.formats import ENDINGS
 
 NAME = 'Pascal VOC'
 _ENCODING = re.compile(rb'(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\sencoding\s*=\s*["\']([\w.:-]+)["\']')
@@ -111,7 +111,7 @@ def read(path: Path) -> OwnData:
     if len(missing) > len(samples):
         raise FileNotFoundError(
             f'{len(missing)} of {len(missing) + len(samples)} annotations below {path} have no image: '
-            f'{some(missing)}. Put images with these names and the ending {" or ".join(IMAGE_ENDINGS[:3])} beside them.'
+            f'{some(missing)}. Put images with these names beside them, ending with {", ".join(ENDINGS)}.'
         )
     for name in missing:
         notes.count('annotations without an image, left out', name)

@@ -10,7 +10,6 @@ import yaml
 
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import (
-    IMAGE_ENDINGS,
     SPLITS,
     Notes,
     OwnData,
@@ -22,6 +21,8 @@ from mmest.datasets.own.sample import (
     some,
     split_of,
 )
+from mmest.datasets.text import decode
+from mmest.pictures.formats import ENDINGS
 
 NAME = 'YOLO'
 _NAMES_FILES = ('classes.txt', 'obj.names', 'labels.txt')
@@ -50,7 +51,7 @@ def almost(path: Path) -> Iterator[str]:
             continue
         try:
             content = _load(file)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError) as error:
             yield f'{file} is not valid YAML: {" ".join(str(error).split())}'
             continue
         names, splits = 'names' in content, bool(content.keys() & _SPLIT_KEYS)
@@ -67,7 +68,7 @@ class _AsWritten(yaml.SafeLoader):
 
 
 def _load(file: Path) -> dict:
-    text = file.read_text(encoding='utf-8-sig')
+    text = decode(file.read_bytes())
     content = yaml.safe_load(text)
     if not isinstance(content, dict):
         return {}
@@ -79,7 +80,7 @@ def _load(file: Path) -> dict:
 def _is_data(file: Path) -> bool:
     try:
         content = _load(file)
-    except (yaml.YAMLError, UnicodeDecodeError):
+    except (yaml.YAMLError, ValueError):
         return False
     return 'names' in content and bool(content.keys() & _SPLIT_KEYS)
 
@@ -89,10 +90,20 @@ def _first_labels(path: Path) -> bool:
     for file in sorted(file for file in visible_files(path) if file.suffix == '.txt'):
         if file.name.lower() in _NO_LABELS:
             continue
-        words = file.read_text(encoding='utf-8-sig', errors='replace').split('\n')[0].split()
+        try:
+            words = decode(file.read_bytes()).split('\n')[0].split()
+        except ValueError:
+            continue
         if len(words) >= 5:
             return all(word.replace('.', '', 1).replace('-', '', 1).isdigit() for word in words[:5])
     return False
+
+
+def _text(file: Path) -> str:
+    try:
+        return decode(file.read_bytes())
+    except ValueError as error:
+        raise ValueError(f'{file} {error}. Save it as UTF-8.') from error
 
 
 def read(path: Path) -> OwnData:
@@ -100,7 +111,7 @@ def read(path: Path) -> OwnData:
 
     Raises:
         FileNotFoundError: a folder that data.yaml names is not there.
-        ValueError: a label file cannot be read, or names a class that is not listed.
+        ValueError: a file cannot be read, or a label names a class that is not listed.
     """
     path = _without_steps_up(path.absolute())
     root = path.parent if path.is_file() else path
@@ -108,15 +119,18 @@ def read(path: Path) -> OwnData:
     file = path if path.is_file() else next((one for one in _yamls(path) if _is_data(one)), None)
     if file:
         content = _load(file)
-        classes, images = _names(content['names'], file), _listed_images(content, file, notes)
+        names, images = _names(content['names'], file), _listed_images(content, file, notes)
         points = 'kpt_shape' in content
     else:
-        names = next(root / name for name in _NAMES_FILES if (root / name).is_file())
-        classes = [line.strip() for line in names.read_text(encoding='utf-8-sig').splitlines() if line.strip()]
+        names = _listed_names(next(root / name for name in _NAMES_FILES if (root / name).is_file()))
         images = {one: split_of(*one.relative_to(root).parent.parts) for one in image_files(root)}
         points = False
     if points:
         notes.say('the labels have key points, which are left out')
+    classes = list(dict.fromkeys(names))
+    if len(classes) < len(names):
+        twice = [name for name in classes if names.count(name) > 1]
+        notes.say(f'{some(twice)} is the name of several numbers, which are taken for one class')
     samples, outlines = [], False
     elsewhere: set[Path] = set()
     inside_root = all(image.is_relative_to(root) for image in images)
@@ -127,12 +141,25 @@ def read(path: Path) -> OwnData:
         if labels is None:
             notes.count('images without a label file, taken as empty', image.name)
         else:
-            sample.objects = list(_things(labels, sample, classes, points, notes))
+            sample.objects = _things(labels, sample, names, points, notes)
+            for one in sample.objects:
+                one.label = classes.index(names[one.label])
             outlines |= any(one.shape is not None for one in sample.objects)
         samples.append(sample)
         elsewhere |= {one.parent for one in (image, labels) if one and not one.is_relative_to(root)}
     labelled = 'outlines' if outlines else 'boxes'
     return OwnData(root, NAME, classes, samples, labelled, notes, elsewhere=sorted(elsewhere))
+
+
+def _listed_names(file: Path) -> list[str]:
+    """A name a line; labels count the lines."""
+    names = [line.strip() for line in _text(file).rstrip().splitlines()]
+    if '' in names:
+        raise ValueError(
+            f'{file} has no name in line {names.index("") + 1}, which labels count all the same. Write one there, or '
+            'remove the line if the numbers of the labels are without it.'
+        )
+    return names
 
 
 def _names(names: list | dict, file: Path) -> list[str]:
@@ -154,8 +181,8 @@ def _listed_images(content: dict, file: Path, notes: Notes) -> dict[Path, str]:
     for split in SPLITS:
         for key in _YAML_SPLITS[split]:
             entries = content.get(key)
-            for entry in [entries] if isinstance(entries, str) else entries or []:
-                tried = _places(str(entry), content.get('path'), file)
+            for entry in [entries] if isinstance(entries, (str, int, float)) else entries or []:
+                tried = _places(str(entry), str(content.get('path') or ''), file)
                 found = next((path for path in tried if path.exists()), None)
                 if found is None and split == 'train':
                     raise FileNotFoundError(
@@ -169,7 +196,7 @@ def _listed_images(content: dict, file: Path, notes: Notes) -> dict[Path, str]:
                 for image in image_files(found) if found.is_dir() else _list_file(found):
                     images.setdefault(_without_steps_up(image), split)
     if not images:
-        raise FileNotFoundError(f'The folders that {file} names hold no image (endings: {", ".join(IMAGE_ENDINGS)}).')
+        raise FileNotFoundError(f'The folders that {file} names hold no image (endings: {", ".join(ENDINGS)}).')
     return images
 
 
@@ -181,7 +208,7 @@ def _without_steps_up(path: Path) -> Path:
     return plain if plain == path or plain.exists() and plain.samefile(path) else path.resolve()
 
 
-def _places(entry: str, base: str | None, file: Path) -> list[Path]:
+def _places(entry: str, base: str, file: Path) -> list[Path]:
     """Where a path of data.yaml may lead. Tools write it relative to the file, to its ``path``, to the folder above (as
     Roboflow does, although the images lie beside the file), or as an absolute path of another machine.
     """
@@ -196,7 +223,7 @@ def _places(entry: str, base: str | None, file: Path) -> list[Path]:
 def _list_file(file: Path) -> list[Path]:
     """The images that a text file lists."""
     found = []
-    for line in filter(None, map(str.strip, file.read_text(encoding='utf-8-sig').splitlines())):
+    for line in filter(None, map(str.strip, _text(file).splitlines())):
         line = line.replace('\\', '/').removeprefix('./')
         parts = [part for part in line.split('/') if part]
         tried = [file.parent / line, *(file.parent.joinpath(*parts[skipped:]) for skipped in range(len(parts)))]
@@ -219,7 +246,7 @@ def _labels_of(image: Path) -> Path | None:
 
 def _things(file: Path, sample: Sample, classes: list[str], points: bool, notes: Notes) -> list[Thing]:
     things = []
-    for number, line in enumerate(file.read_text(encoding='utf-8-sig').splitlines(), start=1):
+    for number, line in enumerate(_text(file).splitlines(), start=1):
         words = line.split()
         if not words:
             continue

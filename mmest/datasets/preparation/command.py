@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path, PurePosixPath
 
-from mmest.datasets.checks.images import ENDINGS
 from mmest.datasets.preparation.problems import Problem
 from mmest.datasets.preparation.registry import docstring, module_of
 from mmest.datasets.preparation.source import HIDDEN, SourceFile, list_source
 from mmest.datasets.preparation.summary import summarize
 from mmest.datasets.preparation.work import Done, Job, Journal, run_jobs
 from mmest.files import remove_leftovers
+from mmest.pictures.formats import ENDINGS
 
 JOURNAL = 'journal.jsonl'
 EPILOG = """

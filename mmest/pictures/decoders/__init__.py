@@ -8,15 +8,16 @@ from PIL import Image
 
 from mmest.pictures.decoders.array import ArrayDecoder
 from mmest.pictures.decoders.bands import check_bands, orientation_of
-from mmest.pictures.decoders.damage import FORMATS, any_size, damage_of
+from mmest.pictures.decoders.damage import any_size, damage_of
 from mmest.pictures.decoders.pil import PilDecoder
 from mmest.pictures.decoders.raster import RasterDecoder, rasterio
+from mmest.pictures.formats import FORMATS
 from mmest.pictures.levels import Scale, check_kind
 from mmest.pictures.problems import UnusableImage, check_pixels
 from mmest.pictures.tiff import TiffHeader, is_tiff, read_tiff_header
 
 # Formats of which PIL gives every pixel as it is; of others it may cut 16 bits to 8.
-_EXACT = ('PNG', 'JPEG', 'MPO', 'BMP', 'GIF', 'WEBP', 'TIFF')
+_EXACT = ('PNG', 'JPEG', 'MPO', 'BMP', 'GIF', 'WEBP', 'TIFF', 'PPM')
 _MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', 'YCbCr')
 
 
@@ -43,9 +44,9 @@ def open_decoder(source: Path | bytes, name: str, scale: Scale | None) -> PilDec
         image.close()
         return RasterDecoder(source, name, scale)
     check_pixels(name, *size)
-    deep = image.format == 'PNG' and '16' in str(image.tile[0].args)
+    deep = _is_deep(image)
     if deep:
-        check_kind(name, 'uint16', scale)
+        check_kind(name, 'float32' if image.mode == 'F' else 'uint16', scale)
     if deep or image.format not in _EXACT:
         turn = orientation_of(image)
         image.close()
@@ -53,6 +54,16 @@ def open_decoder(source: Path | bytes, name: str, scale: Scale | None) -> PilDec
     if image.mode not in _MODES:
         raise UnusableImage(name, f'has pixels of the kind {image.mode}; convert it to RGB of 8 bits first.')
     return PilDecoder(image, name)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether it has more than 8 bits, of which PIL's mode does not tell."""
+    if image.format == 'PPM':  # which states its largest number, unless that is 255
+        args = image.tile[0].args
+        return image.mode == 'F' or isinstance(args, tuple) and len(args) == 2 and args[1] > 255
+    if image.format == 'JPEG2000':
+        return image.mode.startswith('I')
+    return image.format == 'PNG' and '16' in str(image.tile[0].args)
 
 
 def _open_tiff(source: Path | bytes, name: str, scale: Scale | None) -> PilDecoder | ArrayDecoder | RasterDecoder:

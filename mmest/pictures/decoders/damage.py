@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 from PIL import Image, UnidentifiedImageError
 
+from mmest.pictures.formats import FORMATS
 from mmest.pictures.problems import UnusableImage
-
-# Others are none of imagery, and some run a program when they are decoded.
-FORMATS = ('PNG', 'JPEG', 'BMP', 'GIF', 'WEBP', 'TIFF', 'JPEG2000', 'PPM')
 
 
 class _PilLimit:

@@ -32,6 +32,23 @@ def test_counts_and_sizes_are_those_that_were_drawn(tmp_path):
     assert any('1 of 9 images have nothing labelled' in warning for warning in facts.warnings)
 
 
+def test_the_page_is_written_over_no_file_of_the_data(tmp_path, monkeypatch):
+    root = tmp_path / 'own'
+    exports.cvat_coco(root)
+    before = {path: path.read_bytes() for path in root.rglob('*') if path.is_file()}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'link.png').symlink_to(root / 'images/train/1.png')
+    for out in (*before, 'link.png'):
+        with pytest.raises(SystemExit, match='is a file of the data, and would be written over; name another one'):
+            main(['data', 'look', 'own', '--out', str(out)])
+    with pytest.raises(SystemExit, match='own is a folder; name the file to write by --out'):
+        main(['data', 'look', 'own', '--out', 'own'])
+    for _ in range(2):  # an earlier page is
+        main(['data', 'look', 'own', '--out', 'own/own_look.png'])
+        main(['data', 'look', 'own', '--out', 'page.png'])
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_masks_are_counted_in_pixels(tmp_path):
     truth = exports.index_masks(tmp_path)
     facts = look(read(tmp_path))

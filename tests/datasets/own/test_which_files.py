@@ -10,6 +10,7 @@ from PIL import Image
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.prepare import prepare
 from mmest.datasets.own.results import LOCK, visible_files
+from mmest.pictures.formats import ENDINGS, ENDINGS_OF, LOSSY
 
 
 def test_a_set_is_prepared_once_and_anew_when_a_file_changes(tmp_path):
@@ -38,6 +39,35 @@ def test_a_set_is_prepared_anew_when_a_file_outside_of_its_folder_changes(tmp_pa
     (tmp_path / 'data' / 'labels' / 'train' / 'im1.txt').write_text('0 0.5 0.5 0.25 0.25\n')
     prepare(listed, tmp_path / 'out')
     assert len(json.loads((tmp_path / 'out' / 'train.json').read_text())['annotations']) == 7
+
+
+@pytest.mark.parametrize('ending', ENDINGS)
+def test_images_of_every_kind_that_is_read_are_data(tmp_path, ending):
+    """With labels in each of the forms, and as masks where nothing is lost."""
+    kind = next(kind for kind, endings in ENDINGS_OF.items() if ending in endings)
+    lossless = kind if ending not in LOSSY and kind != 'WEBP' else 'PNG'
+    for name in ('boxes/1', 'xml/1', 'coco/1', 'masks/images/1', 'masks/masks/1'):
+        file, mask = tmp_path / f'{name}{ending.upper()}', name.startswith('masks/masks')
+        file.parent.mkdir(parents=True)
+        if mask and lossless == 'PNG':
+            file = file.with_suffix('.png')
+        Image.fromarray(np.full((48, 64), 0 if mask else 90, np.uint8)).save(file, lossless if mask else kind)
+    (tmp_path / 'boxes/classes.txt').write_text('plane')
+    (tmp_path / 'boxes/1.txt').write_text('0 0.5 0.5 0.25 0.25')
+    (tmp_path / 'xml/1.xml').write_text(
+        '<annotation><object><name>plane</name><bndbox><xmin>3</xmin><ymin>3</ymin><xmax>9</xmax><ymax>9</ymax>'
+        '</bndbox></object></annotation>'
+    )
+    box = dict(id=1, image_id=1, category_id=1, bbox=[2, 2, 6, 6], area=36, iscrowd=0)
+    image = dict(id=1, file_name=f'1{ending.upper()}', width=64, height=48)
+    (tmp_path / 'coco/a.json').write_text(
+        json.dumps(dict(images=[image], annotations=[box], categories=[dict(id=1, name='plane')]))
+    )
+    for name in ('boxes', 'xml', 'coco', 'masks'):
+        data = read(tmp_path / name)
+        assert [(one.image.name, one.width, len(one.objects)) for one in data.samples] == [
+            (f'1{ending.upper()}', 64, name != 'masks')
+        ]
 
 
 def listed(folder, images) -> str:
@@ -194,6 +224,17 @@ def test_two_coco_files_of_the_same_objects(names, tmp_path):
     with pytest.raises(ValueError, match=f'{names[0]}.json and .*{names[1]}.json both label ".*" on images/1.png'):
         read(tmp_path)
     assert len(read(tmp_path / f'{names[0]}.json').samples[0].objects) == 3
+
+
+def test_large_coco_files_are_parsed_to_find_them_and_to_read_them_and_not_again(tmp_path, monkeypatch):
+    exports.cvat_coco(tmp_path)
+    (tmp_path / 'other.json').write_text('{"images": 3}')
+    parsed, parse = [], json.loads
+    monkeypatch.setattr(json, 'loads', lambda text: parsed.append(text) or parse(text))
+    assert len(read(tmp_path).samples) == 6
+    large = [text for text in parsed if '"annotations"' in text]
+    assert len(large) <= 2 * len(set(large)) == 4
+    assert parsed.count('{"images": 3}') == 1
 
 
 def test_a_coco_file_for_each_class(tmp_path):

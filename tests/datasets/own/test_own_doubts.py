@@ -1,0 +1,101 @@
+"""What labels say in a way that may be read wrongly: told in a sentence, or read as the tools that wrote it do."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmest.datasets.own.detect import read
+
+AB = (dict(id=1, name='a'), dict(id=2, name='b'))
+
+
+def coco(root, categories=AB, width=64, **said):
+    """An image with an object of the first class; ``said`` is what its annotation says otherwise."""
+    Image.fromarray(np.full((48, 64), 90, np.uint8)).save(root / '1.png')
+    one = dict(id=5, image_id=1, category_id=1, bbox=[2, 2, 9, 9], area=81, iscrowd=0) | said
+    image = dict(id=1, file_name='1.png', width=width, height=48)
+    (root / 'a.json').write_text(json.dumps(dict(images=[image], categories=categories, annotations=[one])))
+    return root
+
+
+def yolo(root, label='0 .5 .5 .2 .2', encoding='utf-8', **files):
+    """An image with a label, and files by their names with _ for the dot."""
+    Image.fromarray(np.full((48, 64), 90, np.uint8)).save(root / '1.png')
+    (root / '1.txt').write_text(label, encoding)
+    for name, text in files.items():
+        (root / name.replace('_', '.')).write_text(text, encoding)
+    return root
+
+
+def test_two_classes_of_one_number(tmp_path):
+    with pytest.raises(ValueError, match='a.json: two categories have the id 1: a and b. Give each an id of its own'):
+        read(coco(tmp_path, [dict(id=1, name='a'), dict(id=1, name='b')]))
+
+
+def test_a_category_that_is_there_twice_is_one(tmp_path):
+    assert read(coco(tmp_path, [AB[0], AB[0]])).classes == ['a']
+
+
+@pytest.mark.parametrize('said, crowd', [('0', False), ('1', True), (0, False), (1, True), (True, True), (None, False)])
+def test_crowds_as_text_and_as_numbers(tmp_path, said, crowd):
+    assert [one.ignore for one in read(coco(tmp_path, iscrowd=said)).samples[0].objects] == [crowd]
+
+
+@pytest.mark.parametrize('said', ['no', 2, [0]])
+def test_crowds_that_are_neither(tmp_path, said):
+    with pytest.raises(ValueError, match='a.json: annotation 5 has iscrowd .* Expected 0 or 1'):
+        read(coco(tmp_path, iscrowd=said))
+
+
+@pytest.mark.parametrize('width', ['wide', [64], float('nan'), float('inf'), 65])
+def test_sizes_that_are_others(tmp_path, width):
+    with pytest.raises(ValueError, match='a.json says that 1.png has .*×48 pixels, but it has 64×48'):
+        read(coco(tmp_path, width=width))
+
+
+@pytest.mark.parametrize('width', ['64', 64.0, None, 0])
+def test_sizes_that_are_those(tmp_path, width):
+    assert read(coco(tmp_path, width=width)).samples[0].width == 64
+
+
+@pytest.mark.parametrize('text', ['a\n\nb\n', '\na\nb', 'a\n  \nb'])
+def test_labels_count_empty_lines_of_a_list_of_classes(tmp_path, text):
+    with pytest.raises(ValueError, match='classes.txt has no name in line [12], which labels count all the same'):
+        read(yolo(tmp_path, '2 .5 .5 .2 .2', classes_txt=text))
+
+
+def test_empty_lines_behind_a_list_of_classes(tmp_path):
+    assert read(yolo(tmp_path, classes_txt='a\nb\n\n\n')).classes == ['a', 'b']
+
+
+@pytest.mark.parametrize('files', [dict(classes_txt='a\nb\na\n'), dict(data_yaml='train: .\nnames: [a, b, a]')])
+def test_numbers_of_one_name_are_one_class(tmp_path, files):
+    data = read(yolo(tmp_path, '2 .5 .5 .2 .2\n1 .2 .2 .1 .1\n0 .5 .5 .1 .1', **files))
+    assert data.classes == ['a', 'b'] and [one.label for one in data.samples[0].objects] == [0, 1, 0]
+    assert 'a is the name of several numbers, which are taken for one class' in data.notes.lines()
+
+
+@pytest.mark.parametrize('files', [dict(classes_txt='plane'), dict(data_yaml='train: .\nnames: [plane]')])
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig', 'utf-16', 'utf-16-le'])
+def test_text_as_windows_writes_it(tmp_path, encoding, files):
+    data = read(yolo(tmp_path, encoding=encoding, **files))
+    assert data.classes == ['plane'] and len(data.samples[0].objects) == 1
+
+
+def test_text_that_is_none_is_named(tmp_path):
+    yolo(tmp_path, classes_txt='plane')
+    (tmp_path / 'classes.txt').write_bytes('flèche'.encode('latin-1'))
+    with pytest.raises(ValueError, match='classes.txt is no text in UTF-8 or UTF-16 .* Save it as UTF-8'):
+        read(tmp_path)
+    yolo(tmp_path, classes_txt='plane')
+    (tmp_path / '2.png').write_bytes((tmp_path / '1.png').read_bytes())
+    (tmp_path / '2.txt').write_bytes(b'0 .5 .5 .2 .2 \xe4')
+    with pytest.raises(ValueError, match='2.txt is no text'):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize('said', ['val: 3', 'path: 3', 'path: 3\nval: 2.5', 'path:'])
+def test_numbers_in_place_of_folders(tmp_path, said):
+    assert len(read(yolo(tmp_path, data_yaml=f'train: .\nnames: [a]\n{said}')).samples) == 1
