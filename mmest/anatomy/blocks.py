@@ -43,12 +43,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Output:
-    """One map that the backbone hands to the neck: its channels, the index of the block that it comes from, and its
-    height and width for an input of the probe's size.
+    """One map that the backbone hands to the neck: its channels, the index of the block that it comes from (None for
+    one from in front of all blocks, which no method changes), and its height and width for an input of the probe's
+    size.
     """
 
     channels: int
-    block: int
+    block: int | None
     size: tuple[int, int]
 
 
@@ -67,6 +68,11 @@ class Anatomy:
     parameters: tuple[str, ...]
     image: tuple[int, int]
     image_channels: int
+
+    @property
+    def feeding(self) -> set[int]:
+        """The blocks that outputs come from, by index."""
+        return {output.block for output in self.outputs if output.block is not None}
 
 
 def _weight_layers(module: nn.Module) -> list[nn.Module]:
@@ -182,7 +188,7 @@ def find_anatomy(backbone: nn.Module) -> Anatomy:
     Runs one forward pass in eval mode on a small blank image; parameters, buffers and flags are left as they were.
 
     Raises:
-        ValueError: no blocks were found, or what they return is not understood.
+        ValueError: no blocks were found, what they return is not understood, or no output depends on them.
     """
     kind = type(backbone).__name__
     names = find_block_names(backbone)
@@ -199,16 +205,18 @@ def find_anatomy(backbone: nn.Module) -> Anatomy:
     for call in order:
         between |= walk_back(call.source_fn, stops)[1]
     found, after, used = [], set(), set()
-    for k, output in enumerate(outputs):
+    for output in outputs:
         sources, parameters = walk_back(output.grad_fn, stops)
-        if not sources:
-            raise ValueError(
-                f'{kind}: output {k} depends on no block, so no tuning method can reach it. Leave it out of '
-                'out_indices.'
-            )
-        found.append(Output(output.shape[1], max(stops[node] for node in sources), tuple(output.shape[-2:])))
+        block = max((stops[node] for node in sources), default=None)
+        found.append(Output(output.shape[1], block, tuple(output.shape[-2:])))
         after |= parameters - between
         used |= walk_back(output.grad_fn, ())[1]
+    if all(output.block is None for output in found):
+        raise ValueError(
+            f'{kind}: no output depends on a block, so no tuning method can reach any. Take maps from behind the '
+            f'blocks as well, the first of which is "{blocks[0].name}", or use a method that needs no blocks, such as '
+            'Full or Frozen.'
+        )
     norms = tuple(
         name
         for name, module in backbone.named_modules()

@@ -260,7 +260,7 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
 
     Runs one forward pass like :func:`mmest.anatomy.blocks.find_anatomy`.
     """
-    used = anatomy.blocks[: max(output.block for output in anatomy.outputs) + 1]
+    used = anatomy.blocks[: max(anatomy.feeding) + 1]
     prefixes = tuple(f'{block.name}.' for block in used)
     names = [name for name, _ in backbone.named_modules() if f'{name}.'.startswith(prefixes)]
     calls, _, image, _ = probe(backbone, names)
