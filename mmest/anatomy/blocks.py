@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from mmest.anatomy.graph import walk_back
+from mmest.anatomy.lists import find_block_names
 from mmest.anatomy.probe import ModuleCall, is_scaled, probe
 
 MAX_PREFIX_TOKENS = 16
@@ -73,51 +74,6 @@ class Anatomy:
     def feeding(self) -> set[int]:
         """The blocks that outputs come from, by index."""
         return {output.block for output in self.outputs if output.block is not None}
-
-
-def _weight_layers(module: nn.Module) -> list[nn.Module]:
-    return [m for m in module.modules() if isinstance(getattr(m, 'weight', None), Tensor) and m.weight.ndim >= 2]
-
-
-def _members(container: nn.Module) -> list[str]:
-    """Names of the blocks that are direct members of a list: all its members with two weight layers or more, if they
-    are of one class and none is a list itself. A position embedding among them does no harm.
-    """
-    if not isinstance(container, (nn.ModuleList, nn.Sequential)):
-        return []
-    heavy = {name: child for name, child in container.named_children() if len(_weight_layers(child)) >= 2}
-    alike = len({type(child) for child in heavy.values()}) == 1
-    nested = any(isinstance(child, (nn.ModuleList, nn.Sequential)) for child in heavy.values())
-    return list(heavy) if alike and not nested else []
-
-
-def _is_part_of_block(backbone: nn.Module, name: str, lists: Sequence[str]) -> bool:
-    """Whether a list of one is a part of a block: one of several lists (attentions, ffns, norms) in a member of another
-    list. A stage of depth one, in contrast, is the only list of its stage.
-    """
-    parent = name.rpartition('.')[0]
-    if len(_members(backbone.get_submodule(name))) > 1 or parent.rpartition('.')[0] not in lists:
-        return False
-    siblings = backbone.get_submodule(parent).children()
-    return sum(isinstance(m, (nn.ModuleList, nn.Sequential)) for m in siblings) > 1
-
-
-def find_block_names(backbone: nn.Module) -> list[str]:
-    """Names of the modules that are blocks: the like members, each with at least two weight layers, of the innermost
-    lists of a backbone.
-    """
-    lists = [name for name, module in backbone.named_modules() if _members(module)]
-    lists = [name for name in lists if not _is_part_of_block(backbone, name, lists)]
-    innermost = [
-        name
-        for name in lists
-        if not any(other != name and other.startswith(f'{name}.' if name else '') for other in lists)
-    ]
-    return [
-        f'{name}.{member}' if name else member
-        for name in innermost
-        for member in _members(backbone.get_submodule(name))
-    ]
 
 
 def _inner_width(block: nn.Module, channels: int) -> int:
