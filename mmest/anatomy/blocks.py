@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from mmest.anatomy.graph import walk_back
+from mmest.anatomy.lists import find_block_names
 from mmest.anatomy.probe import ModuleCall, is_scaled, probe
 
 MAX_PREFIX_TOKENS = 16
@@ -43,12 +44,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Output:
-    """One map that the backbone hands to the neck: its channels, the index of the block that it comes from, and its
-    height and width for an input of the probe's size.
+    """One map that the backbone hands to the neck: its channels, the index of the block that it comes from (None for
+    one from in front of all blocks, which no method changes), and its height and width for an input of the probe's
+    size.
     """
 
     channels: int
-    block: int
+    block: int | None
     size: tuple[int, int]
 
 
@@ -68,50 +70,10 @@ class Anatomy:
     image: tuple[int, int]
     image_channels: int
 
-
-def _weight_layers(module: nn.Module) -> list[nn.Module]:
-    return [m for m in module.modules() if isinstance(getattr(m, 'weight', None), Tensor) and m.weight.ndim >= 2]
-
-
-def _members(container: nn.Module) -> list[str]:
-    """Names of the blocks that are direct members of a list: all its members with two weight layers or more, if they
-    are of one class and none is a list itself. A position embedding among them does no harm.
-    """
-    if not isinstance(container, (nn.ModuleList, nn.Sequential)):
-        return []
-    heavy = {name: child for name, child in container.named_children() if len(_weight_layers(child)) >= 2}
-    alike = len({type(child) for child in heavy.values()}) == 1
-    nested = any(isinstance(child, (nn.ModuleList, nn.Sequential)) for child in heavy.values())
-    return list(heavy) if alike and not nested else []
-
-
-def _is_part_of_block(backbone: nn.Module, name: str, lists: Sequence[str]) -> bool:
-    """Whether a list of one is a part of a block: one of several lists (attentions, ffns, norms) in a member of another
-    list. A stage of depth one, in contrast, is the only list of its stage.
-    """
-    parent = name.rpartition('.')[0]
-    if len(_members(backbone.get_submodule(name))) > 1 or parent.rpartition('.')[0] not in lists:
-        return False
-    siblings = backbone.get_submodule(parent).children()
-    return sum(isinstance(m, (nn.ModuleList, nn.Sequential)) for m in siblings) > 1
-
-
-def find_block_names(backbone: nn.Module) -> list[str]:
-    """Names of the modules that are blocks: the like members, each with at least two weight layers, of the innermost
-    lists of a backbone.
-    """
-    lists = [name for name, module in backbone.named_modules() if _members(module)]
-    lists = [name for name in lists if not _is_part_of_block(backbone, name, lists)]
-    innermost = [
-        name
-        for name in lists
-        if not any(other != name and other.startswith(f'{name}.' if name else '') for other in lists)
-    ]
-    return [
-        f'{name}.{member}' if name else member
-        for name in innermost
-        for member in _members(backbone.get_submodule(name))
-    ]
+    @property
+    def feeding(self) -> set[int]:
+        """The blocks that outputs come from, by index."""
+        return {output.block for output in self.outputs if output.block is not None}
 
 
 def _inner_width(block: nn.Module, channels: int) -> int:
@@ -182,7 +144,7 @@ def find_anatomy(backbone: nn.Module) -> Anatomy:
     Runs one forward pass in eval mode on a small blank image; parameters, buffers and flags are left as they were.
 
     Raises:
-        ValueError: no blocks were found, or what they return is not understood.
+        ValueError: no blocks were found, what they return is not understood, or no output depends on them.
     """
     kind = type(backbone).__name__
     names = find_block_names(backbone)
@@ -199,16 +161,18 @@ def find_anatomy(backbone: nn.Module) -> Anatomy:
     for call in order:
         between |= walk_back(call.source_fn, stops)[1]
     found, after, used = [], set(), set()
-    for k, output in enumerate(outputs):
+    for output in outputs:
         sources, parameters = walk_back(output.grad_fn, stops)
-        if not sources:
-            raise ValueError(
-                f'{kind}: output {k} depends on no block, so no tuning method can reach it. Leave it out of '
-                'out_indices.'
-            )
-        found.append(Output(output.shape[1], max(stops[node] for node in sources), tuple(output.shape[-2:])))
+        block = max((stops[node] for node in sources), default=None)
+        found.append(Output(output.shape[1], block, tuple(output.shape[-2:])))
         after |= parameters - between
         used |= walk_back(output.grad_fn, ())[1]
+    if all(output.block is None for output in found):
+        raise ValueError(
+            f'{kind}: no output depends on a block, so no tuning method can reach any. Take maps from behind the '
+            f'blocks as well, the first of which is "{blocks[0].name}", or use a method that needs no blocks, such as '
+            'Full or Frozen.'
+        )
     norms = tuple(
         name
         for name, module in backbone.named_modules()

@@ -5,7 +5,7 @@ that has a softmax in it. A softmax between the layers of a branch, as in the ga
 Class names and attribute names play no part.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from mmest.anatomy.graph import (
     identity_between,
     laid_out_anew,
     nodes_between,
+    only_source,
     parameter_operands,
     walk_back,
     way_without,
@@ -50,7 +51,7 @@ class Branch:
     Attributes:
         block: index of the block.
         kind: ``attention`` or ``mlp`` in transformer blocks; ``conv`` for blocks that are one branch as a whole.
-        name: the module that takes the branch's input.
+        name: the module that takes the branch's input; of an MLP in several modules the first.
         norm: the normalisation layer whose output that input is, or is cut out of (windows), if there is one.
         end: the module whose output is the branch's result, before it is added to the identity; where a branch works in
             windows, a module behind them that gets the map that they are put together to (drop path, a norm).
@@ -169,24 +170,52 @@ def _end(backbone: nn.Module, block: Block, name: str, calls: dict[str, ModuleCa
 
 def _own_branches(
     backbone: nn.Module, block: Block, calls: dict[str, ModuleCall], image: tuple[int, int]
-) -> dict[str, str]:
-    """The parts of a block that are branches of their own, each with its end, if it is a transformer's. A part with
-    another layer of the block in front of it or behind it, or with other channels, lies inside a branch.
+) -> dict[tuple[str, ...], str]:
+    """The parts of a block that are branches of their own, or rows of parts that together are one, each with its end,
+    if it is a transformer's. A part with another layer of the block in front of it or behind it, or with other
+    channels, lies inside a branch.
     """
     called, whole = set(_parts(backbone, block.name, calls)), calls[block.name]
-    parts = [name for name in calls if name in called and _matrices(backbone.get_submodule(name)) >= 2]
-    held = {id(p) for name in parts for p in backbone.get_submodule(name).parameters()}
-    others = {id(p) for p in backbone.get_submodule(block.name).parameters() if _is_matrix(p)} - held
-    found = {}
-    for name in parts:
-        end = _end(backbone, block, name, calls, image)
-        if (
+    matrices = {name: _matrices(backbone.get_submodule(name)) for name in calls if name in called}
+    parts = [name for name, count in matrices.items() if count >= 2]
+    weights = {id(p) for p in backbone.get_submodule(block.name).parameters() if _is_matrix(p)}
+    others = weights - _held(backbone, parts)
+
+    def ends_as_branch(row: tuple[str, ...]) -> str | None:
+        end, strange = _end(backbone, block, row[-1], calls, image), others - _held(backbone, row)
+        own = (
             _has_channels(calls[end].output, block.channels, image)
-            and way_without(others, calls[name].source_fn, whole.source_fn, whole.source_fn)
-            and way_without(others, whole.output_fn, calls[end].output_fn, whole.source_fn)
-        ):
-            found[name] = end
+            and way_without(strange, calls[row[0]].source_fn, whole.source_fn, whole.source_fn)
+            and way_without(strange, whole.output_fn, calls[end].output_fn, whole.source_fn)
+        )
+        return end if own else None
+
+    rows = [(name,) for name in parts]
+    found = {row: end for row in rows if (end := ends_as_branch(row))}
+    left = [name for name, count in matrices.items() if count >= 1 and (name,) not in found and calls[name].times == 1]
+    for row in _rows(left, calls, whole.source_fn):
+        end = ends_as_branch(row) if sum(matrices[name] for name in row) >= 2 else None
+        if end and not _has_attention(calls[end], calls[row[0]].source_fn):
+            found[row] = end
     return found
+
+
+def _held(backbone: nn.Module, names: Iterable[str]) -> set[int]:
+    return {id(p) for name in names for p in backbone.get_submodule(name).parameters()}
+
+
+def _rows(names: Sequence[str], calls: dict[str, ModuleCall], stream: Any) -> Iterator[tuple[str, ...]]:
+    """Modules of which each takes what the one before gives, and nothing else of the features: the two halves of an MLP
+    that are no module together.
+    """
+    givers = {calls[name].output_fn: name for name in names}
+    before = {name: givers.get(only_source(calls[name].source_fn, stream, givers)) for name in names}
+    for last in set(names) - set(before.values()):
+        row = [last]
+        while (name := before[row[0]]) is not None and name not in row:
+            row.insert(0, name)
+        if len(row) > 1:
+            yield tuple(row)
 
 
 def _scale(backbone: nn.Module, block: Block, end: str, calls: dict[str, ModuleCall]) -> str | None:
@@ -231,10 +260,11 @@ def _norm_before(
     return None
 
 
-def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCall]) -> tuple[Weight, ...]:
-    source, result = calls[name].source_fn, calls[end].output_fn
+def _weights(backbone: nn.Module, row: tuple[str, ...], end: str, calls: dict[str, ModuleCall]) -> tuple[Weight, ...]:
+    source, result = calls[row[0]].source_fn, calls[end].output_fn
+    parts = [(name, backbone.get_submodule(name)) for name in row]
     # The gain of a standardised weight has as many dimensions, but one value for each output.
-    matrices = {id(p) for p in backbone.get_submodule(name).parameters() if p.ndim >= 2 and p.numel() > len(p)}
+    matrices = {id(p) for _, part in parts for p in part.parameters() if p.ndim >= 2 and p.numel() > len(p)}
 
     def taken(node: Any) -> set[int]:
         operands = (matrices & parameters for parameters in parameter_operands(node, source))
@@ -243,7 +273,7 @@ def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCa
     used = {p for node in nodes_between(result, source) for p in taken(node) if source in nodes_between(node, source)}
     last = {p for node in nodes_between(result, source, lambda node: bool(taken(node))) for p in taken(node)}
     weights = []
-    for layer, module in backbone.get_submodule(name).named_modules(prefix=name):
+    for layer, module in (own for name, part in parts for own in part.named_modules(prefix=name)):
         attribute = 'in_proj_weight' if isinstance(module, nn.MultiheadAttention) else 'weight'
         p = getattr(module, attribute, None)
         if not isinstance(module, (nn.Linear, nn.Conv2d, nn.MultiheadAttention)) or id(p) not in used:
@@ -251,7 +281,11 @@ def _weights(backbone: nn.Module, name: str, end: str, calls: dict[str, ModuleCa
         # Tables of positions go through layers too, but not the features.
         if layer in calls and source not in nodes_between(calls[layer].output_fn, source):
             continue
-        weights.append(Weight(f'{layer}.{attribute}', layer, layer in calls and attribute == 'weight', id(p) in last))
+        called = layer in calls and attribute == 'weight'
+        if called or f'{layer}.'.startswith(
+            f'{row[0]}.'
+        ):  # those of layers never called are changed by way of its name
+            weights.append(Weight(f'{layer}.{attribute}', layer, called, id(p) in last))
     return tuple(weights)
 
 
@@ -260,19 +294,20 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
 
     Runs one forward pass like :func:`mmest.anatomy.blocks.find_anatomy`.
     """
-    used = anatomy.blocks[: max(output.block for output in anatomy.outputs) + 1]
+    used = anatomy.blocks[: max(anatomy.feeding) + 1]
     prefixes = tuple(f'{block.name}.' for block in used)
     names = [name for name, _ in backbone.named_modules() if f'{name}.'.startswith(prefixes)]
     calls, _, image, _ = probe(backbone, names)
+    order = {name: i for i, name in enumerate(calls)}
     branches: list[Branch] = []
     for i, block in enumerate(used):
         ends = _own_branches(backbone, block, calls, image)
-        attention = [name for name, end in ends.items() if _has_attention(calls[end], calls[name].source_fn)]
+        attention = [row for row, end in ends.items() if _has_attention(calls[end], calls[row[0]].source_fn)]
         if not attention:
-            ends = {block.name: _end(backbone, block, block.name, calls, image)}
-        for name, end in ends.items():
-            kind = CONV if not attention else ATTENTION if name in attention else MLP
-            result = calls[end].output
+            ends = {(block.name,): _end(backbone, block, block.name, calls, image)}
+        for row, end in sorted(ends.items(), key=lambda found: order[found[0][0]]):
+            kind = CONV if not attention else ATTENTION if row in attention else MLP
+            name, result = row[0], calls[end].output
             norm = _norm_before(backbone, block.name, name, result, calls)
             source = calls[norm].output if norm else calls[name].source
             first, source_first = (_is_channels_first(x, block.channels, image) for x in (result, source))
@@ -288,7 +323,7 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
                     source_first,
                     source is not None and _last(source, source_first) == _last(result, first),
                     len(result) > 1 or result.numel() != calls[block.name].output.numel(),
-                    _weights(backbone, name, end, calls),
+                    _weights(backbone, row, end, calls),
                     _scale(backbone, block, end, calls) if attention else None,
                 )
             )

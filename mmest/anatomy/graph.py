@@ -59,6 +59,18 @@ def identity_between(start: Any, goal: Any) -> bool:
     return goal in set(nodes_between(start, goal, lambda node: any(parameter_operands(node, goal))))
 
 
+def only_source(start: Any, stream: Any, goals: Collection[Any]) -> Any:
+    """The first of the goals on the way back from a node, as long as each node on it takes one value that comes from
+    the stream; None where a node takes several, or no goal comes.
+    """
+    while start not in goals:
+        before = {fn for fn, _ in start.next_functions if stream in nodes_between(fn, stream)} if start else ()
+        if start is stream or len(before) != 1:
+            return None
+        start = before.pop()
+    return start
+
+
 def laid_out_anew(start: Any, goal: Any) -> bool:
     """Whether what one node gives is what another gives in another layout: shifted, padded, cut into windows, or these
     put together.

@@ -74,6 +74,7 @@ OF_TRANSFORMERS = {
     'Dinov2': dict(hidden_size=32, num_hidden_layers=4, num_attention_heads=2, patch_size=16, out_indices=[2, 4]),
     'DINOv3ViT': dict(hidden_size=32, num_hidden_layers=4, num_attention_heads=2, patch_size=16, out_indices=[2, 4]),
     'Swin': dict(embed_dim=16, depths=[2, 2], num_heads=[2, 2], window_size=4, out_indices=[1, 2]),
+    'MaskFormerSwin': dict(embed_dim=16, depths=[2, 2], num_heads=[2, 2], window_size=4, out_indices=[1, 2]),
     'ConvNextV2': dict(hidden_sizes=[16, 32], depths=[2, 2], num_stages=2, out_indices=[1, 2]),
     'ResNet': dict(embedding_size=16, hidden_sizes=[32, 64], depths=[2, 2], out_indices=[1, 2]),
 }

@@ -73,7 +73,7 @@ def test_outputs_that_are_no_maps(method):
 @pytest.mark.parametrize(
     'backbone, sentence',
     [
-        (dict(type='mmseg.FastSCNN'), 'output 0 depends on no block'),
+        (dict(type='mmseg.FastSCNN', out_indices=(0,)), 'no output depends on a block'),
         (dict(type='mmseg.MobileNetV3'), 'no blocks were found'),
     ],
     ids=['fast-scnn', 'mobilenet v3'],

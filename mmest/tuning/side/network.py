@@ -14,7 +14,7 @@ from mmest.tuning.base import TuningMethod
 
 def stage_ends(anatomy: Anatomy) -> set[int]:
     """Indices of the blocks that feed an output, and of the last block of every stage in front of them."""
-    feeding = {output.block for output in anatomy.outputs}
+    feeding = anatomy.feeding
     stages = [block.stage for block in anatomy.blocks[: max(feeding) + 1]]
     return feeding | {i for i, (stage, following) in enumerate(zip(stages, stages[1:])) if stage != following}
 
@@ -33,7 +33,7 @@ def choose_taps(anatomy: Anatomy, density: str | int) -> list[int]:
         raise ValueError(
             f"taps should be 'block', 'stage' or a number n >= 1 (every n-th block), but it is {density!r}."
         )
-    feeding = {output.block for output in anatomy.outputs}
+    feeding = anatomy.feeding
     used = list(range(max(feeding) + 1))
     if density == 'block':
         return used
@@ -92,10 +92,11 @@ def projected(state: Tensor, layer: nn.Linear) -> Tensor:
 
 
 class SideNetwork(TuningMethod):
-    """Runs a state along the tapped blocks; where a block feeds an output, the state corrects that output.
+    """Runs a state along the tapped blocks; where a block feeds an output, the state corrects that output. An output
+    from in front of all blocks stays as it is.
 
-    A subclass builds its modules for :attr:`tapped` (blocks, in order) and :attr:`outputs`, and says how the state
-    advances, how it changes stage and what it adds to an output.
+    A subclass builds its modules for :attr:`tapped` (blocks, in order) and :attr:`outputs` (those that a block feeds),
+    and says how the state advances, how it changes stage and what it adds to an output.
 
     Args:
         backbone: the backbone to tune.
@@ -117,10 +118,11 @@ class SideNetwork(TuningMethod):
             inside = self.tapped_blocks.keys() - stage_ends(anatomy)
             self.tapped_blocks |= {i: b for i, b in narrow_blocks(backbone, anatomy).items() if i in inside}
         self.tapped: list[Block] = list(self.tapped_blocks.values())
-        self.outputs = anatomy.outputs
+        self._corrected = [k for k, output in enumerate(anatomy.outputs) if output.block is not None]
+        self.outputs = [anatomy.outputs[k] for k in self._corrected]
         self._refuse_rising_resolution(anatomy, type(backbone).__name__)
         order = list(self.tapped_blocks)
-        self.sources = [order.index(output.block) for output in anatomy.outputs]
+        self.sources = [order.index(output.block) for output in self.outputs if output.block is not None]
         #: Whether the backbone pools or upsamples between a block and the output that it feeds.
         self._resized = [output.size != self.tapped[i].size for output, i in zip(self.outputs, self.sources)]
 
@@ -142,7 +144,7 @@ class SideNetwork(TuningMethod):
         Raises:
             ValueError: naming the first such output.
         """
-        for k, (output, source) in enumerate(zip(self.outputs, self.sources)):
+        for k, output, source in zip(self._corrected, self.outputs, self.sources):
             block = self.tapped[source]
             if output.channels != block.channels:
                 raise ValueError(
@@ -163,9 +165,9 @@ class SideNetwork(TuningMethod):
             if state is not None and self.starts_stage(i):
                 state = self.change_stage(i, state, (h.shape[1], h.shape[2]))
             state = self.advance(i, h, state)
-            for k, source in enumerate(self.sources):
+            for k, (place, source) in enumerate(zip(self._corrected, self.sources)):
                 if source == i:
-                    outputs[k] = self.correct(k, features[k], self._at_output(k, state, features[k]))
+                    outputs[place] = self.correct(k, features[place], self._at_output(k, state, features[place]))
         return outputs
 
     def _at_output(self, k: int, state: Tensor, feature: Tensor) -> Tensor:
