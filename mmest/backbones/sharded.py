@@ -8,7 +8,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 
-from mmest.anatomy.blocks import find_block_names
+from mmest.anatomy.lists import find_block_names
 
 
 def own_part(tensor: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from torch import nn
 
-from mmest.anatomy.blocks import find_block_names
+from mmest.anatomy.lists import find_block_names
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.levers.base import Lever
 from mmest.levers.recomputing import gathering, recompute

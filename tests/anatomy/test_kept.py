@@ -6,7 +6,7 @@ from mmengine.registry import MODELS
 from test_blocks import KNOWN
 from torch import nn
 
-from mmest.anatomy.blocks import find_block_names
+from mmest.anatomy.lists import find_block_names
 from mmest.anatomy.kept import bytes_kept
 
 

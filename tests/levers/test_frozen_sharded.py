@@ -11,7 +11,7 @@ from mmengine.registry import METRICS, MODELS
 from processes import run_in_processes
 from toy import BACKBONES, METHODS, build, image, runner_cfg
 
-from mmest.anatomy.blocks import find_block_names
+from mmest.anatomy.lists import find_block_names
 from mmest.backbones.sharded import own_part
 from mmest.checkpoints.digests import digest, digests
 from mmest.configs import open_config
