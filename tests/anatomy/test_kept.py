@@ -6,8 +6,8 @@ from mmengine.registry import MODELS
 from test_blocks import KNOWN
 from torch import nn
 
-from mmest.anatomy.lists import find_block_names
 from mmest.anatomy.kept import bytes_kept
+from mmest.anatomy.lists import find_block_names
 
 
 class Convolutions(nn.Module):
