@@ -86,7 +86,8 @@ def scene(tmp_path):
 
 def predict(models, names, scene, out, *more):
     which = [part for name in names for part in ('--model', str(models[name]))]
-    main(['predict', *which, str(scene), '--out', str(out), '--score', '0', *more])
+    all_boxes = ['--score', '0'] if any(Model(models[name], None, 'cpu').detects for name in names) else []
+    main(['predict', *which, str(scene), '--out', str(out), *all_boxes, *more])
 
 
 def test_results_are_those_of_each_alone_and_the_frozen_part_runs_once(models, scene, tmp_path, monkeypatch, capsys):
