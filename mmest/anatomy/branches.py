@@ -282,9 +282,8 @@ def _weights(backbone: nn.Module, row: tuple[str, ...], end: str, calls: dict[st
         if layer in calls and source not in nodes_between(calls[layer].output_fn, source):
             continue
         called = layer in calls and attribute == 'weight'
-        if called or f'{layer}.'.startswith(
-            f'{row[0]}.'
-        ):  # those of layers never called are changed by way of its name
+        # Those of layers that are never called are changed by way of the branch's name.
+        if called or f'{layer}.'.startswith(f'{row[0]}.'):
             weights.append(Weight(f'{layer}.{attribute}', layer, called, id(p) in last))
     return tuple(weights)
 

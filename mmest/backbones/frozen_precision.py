@@ -101,6 +101,11 @@ class FrozenPrecision:
             if name in of_file:
                 self._of_file.setdefault(name, {})[digest(tensor)] = of_file[name]
 
+    def remember_rounded(self, of_file: dict[str, str], kept: Iterable[tuple[str, Tensor]]) -> None:
+        """:meth:`remember`, where anything is rounded: digests take time."""
+        if self.dtype is not None:
+            self.remember(of_file, kept)
+
     def lost(self, backbone: nn.Module, given: Mapping[str, Tensor]) -> list[str]:
         """Names of the frozen tensors whose given values are more than is kept of them, and not those that the file
         gives back.

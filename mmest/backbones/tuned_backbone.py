@@ -163,8 +163,7 @@ class TunedBackbone(PartlyFrozen):
             self._restorable = given_by_file(self.backbone, self.coverage, self.frozen_state())
         if not self.precision.waits:
             self.precision.narrow(self.backbone)
-        if self.precision.dtype is not None:  # digests take time
-            self.precision.remember(self._restorable, self.frozen_state())
+        self.precision.remember_rounded(self._restorable, self.frozen_state())
 
     def settle(self) -> None:
         """Keep frozen weights as ``frozen_dtype`` says, where that waits for the first run of the backbone."""

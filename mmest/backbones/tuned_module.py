@@ -29,8 +29,7 @@ class TunedModule(TunedBackbone):
         self._has_weights = True
         # What is frozen is what the caller brings: a delta leaves it out.
         self._restorable = {name: weights[name] for name, _ in self.frozen_state()}
-        if frozen_dtype is not None:  # digests take time
-            self.precision.remember(self._restorable, self.frozen_state())
+        self.precision.remember_rounded(self._restorable, self.frozen_state())
 
     def load_backbone(self) -> None:
         """Load what the module's ``init_cfg`` names; without one its weights are those that it came with."""

@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.registry import DATASETS, DefaultScope
 
 _FILES = ('img_path', 'seg_map_path')
-_known: dict[str, str] = {}
+_known: dict[tuple[Callable, str], str] = {}
 
 
 def data_digest(dataset: dict, scope: str) -> str:
@@ -35,7 +35,7 @@ def content_digest(dataset: dict, scope: str) -> str:
 
 
 def _digest_by(say: Callable[[dict], Any], dataset: dict, scope: str) -> str:
-    key = say.__name__ + json.dumps(dataset, default=str)
+    key = say, json.dumps(dataset, default=str)
     if key not in _known:
         with DefaultScope.overwrite_default_scope(scope):
             built = DATASETS.build(dataset)

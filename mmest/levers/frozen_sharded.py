@@ -8,7 +8,7 @@ from torch import nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.levers.base import Lever
-from mmest.levers.frozen_bf16 import FrozenBF16
+from mmest.levers.frozen_int8 import FrozenInt8
 
 #: Hooks that go from parameter to parameter of two models.
 _AVERAGING = ('EMAHook', 'MeanTeacherHook')
@@ -26,16 +26,15 @@ class FrozenSharded(Lever):
     def unsuited(self, cfg: Config) -> str | None:
         if digit_version(torch.__version__) < digit_version('2.7'):
             return f'it needs torch 2.7 or later, and this is {torch.__version__}'
-        if cfg.model.backbone.get('compile'):
-            return 'its backbone is compiled'
-        if 'frozen_int8' in (cfg.get('memory') or ()) or cfg.model.backbone.get('frozen_dtype') == 'int8':
+        in_8_bits = FrozenInt8()
+        if in_8_bits.name in (cfg.get('memory') or ()) or in_8_bits.is_on(cfg):
             return 'its frozen weights are in 8 bits'
         if cfg.get('feature_cache'):
             return 'with a feature cache the processes run the backbone at times of their own'
         for hook in cfg.get('custom_hooks') or ():
             if str(hook.get('type')).endswith(_AVERAGING):
                 return f'{hook.type} averages weights that are whole'
-        return FrozenBF16().unsuited(cfg)
+        return in_8_bits.unsuited(cfg)  # which asks for a backbone that is frozen whole and runs as it is
 
     def put_on(self, model: nn.Module) -> list[str]:
         if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from small_attention import Attention, C
 from torch import Tensor, nn
 from toy import METHODS
 
@@ -9,7 +10,7 @@ import mmest
 from mmest.anatomy.blocks import find_anatomy
 from mmest.anatomy.branches import find_branches
 
-C, WINDOW = 16, 4
+WINDOW = 4
 
 
 def cut(x: Tensor) -> Tensor:
@@ -24,16 +25,6 @@ def put_together(windows: Tensor, like: Tensor) -> Tensor:
     x = windows.unflatten(1, (WINDOW, WINDOW)).unflatten(0, (-1, rows, columns)).transpose(2, 3)
     x = x.reshape(-1, rows * WINDOW, columns * WINDOW, C).roll((1, 2), (1, 2))
     return x[:, : like.shape[1], : like.shape[2]]
-
-
-class Attention(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.qkv, self.proj = nn.Linear(C, 3 * C), nn.Linear(C, C)
-
-    def forward(self, x):
-        q, k, v = self.qkv(x).chunk(3, -1)
-        return self.proj((q @ k.transpose(-1, -2) / 4).softmax(-1) @ v)
 
 
 class CuttingAttention(Attention):

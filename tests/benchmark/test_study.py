@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from few_records import training
 
 from mmest.benchmark.grid import read_asked
 from mmest.benchmark.tables.held_out import read_sweeps
@@ -20,17 +21,7 @@ ASKED = [
 
 
 def accuracy(dataset: str, method: str, seed: int, score: float, **changes) -> dict:
-    return dict(
-        dict(
-            kind='accuracy',
-            config=f'configs/detection/{dataset}/net_small_est.py',
-            method=method,
-            seed=seed,
-            failed=False,
-            metrics={'mIoU': score},
-        ),
-        **changes,
-    )
+    return training(dataset, method, seed, 0, **dict(dict(metrics={'mIoU': score}), **changes))
 
 
 @pytest.fixture

@@ -1,15 +1,13 @@
 """What methods scored on the training images that chose their rates."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mmest.benchmark.metrics import main_metric
-from mmest.configs import head_and_backbone
 
 from .comparison import in_order, unique
-from .results import unreadable
+from .results import ground_of, read_chosen
 from .table import Column, Spread, Table
 
 
@@ -19,14 +17,8 @@ def read_sweeps(sources: Iterable[Path]) -> list[dict]:
     Raises:
         ValueError: a file cannot be read.
     """
-    found = []
-    for path in sorted(path for source in sources for path in source.glob('sweep_*.json')):
-        try:
-            record = json.loads(path.read_text())
-            found += [] if record['failed'] or record['variant'] else [record]
-        except (ValueError, KeyError, TypeError) as error:
-            raise unreadable(path, error) from error
-    return found
+    paths = (path for source in sources for path in source.glob('sweep_*.json'))
+    return read_chosen(paths, lambda record: not (record['failed'] or record['variant']))
 
 
 def held_out_scores(sweeps: Sequence[dict]) -> Table:
@@ -37,8 +29,7 @@ def held_out_scores(sweeps: Sequence[dict]) -> Table:
     """
     scores: dict[tuple[str, str], dict[str, dict[float, list[float]]]] = defaultdict(lambda: defaultdict(dict))
     for record in sweeps:
-        path = Path(record['config'])
-        by_rate = scores[path.parent.name, head_and_backbone(path.stem)][record['method']]
+        by_rate = scores[ground_of(record['config'])][record['method']]
         by_rate.setdefault(record['factor'], []).append(main_metric(record['metrics'])[1])
     methods = in_order(unique(method for found in scores.values() for method in found))
     best = {ground: {m: _best(found[m]) if m in found else None for m in methods} for ground, found in scores.items()}

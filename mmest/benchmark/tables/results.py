@@ -5,7 +5,7 @@ folders.
 import json
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,28 @@ def _of_file(path: Path) -> list[Result]:
         return _results(dict(record, source=str(path))) if isinstance(record, dict) and 'config' in record else []
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise unreadable(path, error) from error
+
+
+def read_chosen(paths: Iterable[Path], wanted: Callable[[dict], bool]) -> list[dict]:
+    """Records that are no results, as they are in their files, and of these the wanted ones.
+
+    Raises:
+        ValueError: a file cannot be read.
+    """
+    found = []
+    for path in sorted(paths):
+        try:
+            record = json.loads(path.read_text())
+            found += [record] if wanted(record) else []
+        except (ValueError, KeyError, TypeError) as error:
+            raise unreadable(path, error) from error
+    return found
+
+
+def ground_of(config: str) -> tuple[str, str]:
+    """Data set, and head and backbone, of a config."""
+    path = Path(config)
+    return path.parent.name, head_and_backbone(path.stem)
 
 
 def unreadable(path: Path, error: Exception) -> ValueError:

@@ -1,12 +1,10 @@
 """The study of a grid in plain words: what was measured, what it says, and what is missing."""
 
-import json
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mmest.benchmark.metrics import main_metric
-from mmest.configs import head_and_backbone
 from mmest.measure.memory.compare import FULL
 
 from .care import unequal_care
@@ -17,7 +15,7 @@ from .few_images import few_images
 from .held_out import held_out_scores
 from .more_steps import more_steps
 from .repeated import repeated
-from .results import Result, unreadable
+from .results import Result, ground_of, read_chosen
 from .table import Column, Spread, Table
 
 _OURS = {'est': 'EST', 'steered_est': 'SteeredEST'}
@@ -74,13 +72,13 @@ def study(
         again: trainings that were run again, of :func:`mmest.benchmark.tables.repeated.read_again`.
         sweeps: trainings that chose rates, of :func:`mmest.benchmark.tables.held_out.read_sweeps`.
     """
-    ground = unique(_ground(cell['config']) for cell in asked)
+    ground = unique(ground_of(cell['config']) for cell in asked)
     mine = [r for r in results if r.kind == 'accuracy' and (r.dataset, r.model) in ground]
     old = [r for r in results if r.kind == 'accuracy' and (r.dataset, r.model) not in ground and not r.error]
     parts = [_HEAD.format(name=Path(grid).name, link=grid), '## What is measured\n', *_measured(asked, mine, old)]
     if mine:
         parts += ['## What the records say\n', *_said(ground, mine, results)]
-    swept = held_out_scores([record for record in sweeps if _ground(record['config']) in ground])
+    swept = held_out_scores([record for record in sweeps if ground_of(record['config']) in ground])
     if swept.rows:
         parts += ['## What held-out training images say\n', _HELD_OUT, swept.markdown()]
     table, verdict = chosen(mine)
@@ -111,31 +109,18 @@ def read_trials(folder: Path) -> list[dict]:
     Raises:
         ValueError: a file cannot be read.
     """
-    found = []
-    for path in sorted(folder.glob('trial_*.json')):
-        try:
-            record = json.loads(path.read_text())
-            found += [] if record['failed'] else [record]
-        except (ValueError, KeyError, TypeError) as error:
-            raise unreadable(path, error) from error
-    return found
-
-
-def _ground(config: str) -> tuple[str, str]:
-    """Data set, and head and backbone, of a config."""
-    path = Path(config)
-    return path.parent.name, head_and_backbone(path.stem)
+    return read_chosen(folder.glob('trial_*.json'), lambda record: not record['failed'])
 
 
 def _measured(asked: Sequence[dict], mine: Sequence[Result], old: Sequence[Result]) -> Iterator[str]:
     done = {(r.dataset, r.model, r.method, r.values['seed']) for r in mine if not r.error}
-    missing = [cell for cell in asked if (*_ground(cell['config']), cell['method'], cell['seed']) not in done]
+    missing = [cell for cell in asked if (*ground_of(cell['config']), cell['method'], cell['seed']) not in done]
     yield (
         f'The grid asks for {len(asked)} trainings beside their sweeps; {len(asked) - len(missing)} have a record, '
         f'{len(missing)} are missing.\n'
     )
-    for dataset, model in unique(_ground(cell['config']) for cell in missing):
-        some = [cell for cell in missing if _ground(cell['config']) == (dataset, model)]
+    for dataset, model in unique(ground_of(cell['config']) for cell in missing):
+        some = [cell for cell in missing if ground_of(cell['config']) == (dataset, model)]
         yield f'- {model} on {dataset}: missing {len(some)} of {_number(asked, dataset, model)}'
     yield ''
     if old:
@@ -148,7 +133,7 @@ def _measured(asked: Sequence[dict], mine: Sequence[Result], old: Sequence[Resul
 
 
 def _number(asked: Sequence[dict], dataset: str, model: str) -> int:
-    return sum(_ground(cell['config']) == (dataset, model) for cell in asked)
+    return sum(ground_of(cell['config']) == (dataset, model) for cell in asked)
 
 
 def _said(ground: Sequence[tuple], mine: Sequence[Result], results: Sequence[Result]) -> Iterator[str]:
@@ -254,7 +239,7 @@ def _trial_tables(trials: Sequence[dict]) -> Iterator[str]:
 
 def _setting(trial: dict) -> tuple[str, str, int, bool]:
     """Data set, head and backbone, and steps of a trial; whether training images score it."""
-    return *_ground(trial['config']), trial['steps'], 'held_out' in trial
+    return *ground_of(trial['config']), trial['steps'], 'held_out' in trial
 
 
 def _method(trial: dict) -> str:

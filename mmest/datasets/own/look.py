@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mmest.datasets.own.sample import SPLITS, OwnData, some
+from mmest.datasets.own.sample import SPLITS, UNLABELLED, OwnData, some
 
 # Sides of COCO's small and medium objects, in pixels.
 _SMALL, _MEDIUM = 32, 96
 _TINY = 16  # below this most detectors see nothing
 _RARE, _FEW = 50, 20  # a class this many times rarer than another; so few objects teach little
-_UNLABELLED = 255
 
 
 @dataclass
@@ -57,7 +56,7 @@ def look(data: OwnData) -> Facts:
         split = sample.split or 'not split'
         if data.labels == 'masks':
             found = dict(zip(*(part.tolist() for part in np.unique(data.read_mask(sample.mask), return_counts=True))))
-            found.pop(_UNLABELLED, None)
+            found.pop(UNLABELLED, None)
         else:
             found = Counter(one.label for one in sample.objects)
             sizes += [one.box_area**0.5 for one in sample.objects]

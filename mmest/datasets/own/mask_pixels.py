@@ -6,13 +6,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mmest.datasets.own.class_table import Colour, find_table
-from mmest.datasets.own.sample import Notes, some
+from mmest.datasets.own.sample import UNLABELLED, Notes, some
 from mmest.pictures import ImageFile, read_mask
 from mmest.pictures.decoders.damage import any_size
 from mmest.pictures.formats import LOSSY
 from mmest.pictures.problems import check_pixels
 
-UNLABELLED = 255
 _MOST_CLASSES = 64
 _NEAR = 32  # what loss makes of black and white stays mostly this near to them
 _MOSTLY = 0.95

@@ -157,10 +157,10 @@ def _digest_of(files: Iterable[Path], about: str = '') -> str:
     return digest.hexdigest()
 
 
-def _is_of(key: str, description: dict) -> bool:
+def _is_of(key: str, found: dict) -> bool:
     """Whether a set was prepared from the data as it is now, outside of its folder too."""
-    elsewhere = description.get('elsewhere', {})
-    return description.get('key') == key and all(
+    elsewhere = found.get('elsewhere', {})
+    return found.get('key') == key and all(
         _digest_of(_files_in(Path(folder))) == seen for folder, seen in elsewhere.items()
     )
 

@@ -16,6 +16,8 @@ from mmest.pictures.formats import ENDINGS
 from mmest.tiles.grid import Box
 
 SPLITS = ('train', 'val', 'test')
+#: In masks: ground of no class, which counts nowhere.
+UNLABELLED = 255
 _SPLIT_WORDS = dict(
     train='train', training='train', val='val', valid='val', validation='val', test='test', testing='test'
 )

@@ -6,13 +6,12 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
-from mmest.datasets.own.sample import OwnData, Sample, class_counts, some, split_of
+from mmest.datasets.own.sample import UNLABELLED, OwnData, Sample, class_counts, some, split_of
 from mmest.pictures.formats import ENDINGS
 
 SHARE = 0.2
 _TRIES = 200
 _ENOUGH_GROUPS = 5
-_UNLABELLED = 255
 _ENDING = '|'.join(ending[1:] for ending in ENDINGS)
 
 
@@ -56,7 +55,7 @@ def contents_of(sample: Sample, data: OwnData) -> Counter:
 
 def pixels_of(mask: np.ndarray) -> Counter:
     """Pixels of each class in a mask."""
-    counts = np.bincount(mask.ravel(), minlength=_UNLABELLED + 1)[:_UNLABELLED]
+    counts = np.bincount(mask.ravel(), minlength=UNLABELLED + 1)[:UNLABELLED]
     return Counter({label: int(counts[label]) for label in counts.nonzero()[0].tolist()})
 
 

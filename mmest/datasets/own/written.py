@@ -10,12 +10,10 @@ import shapely
 from pycocotools import mask as mask_tools
 
 from mmest.datasets.own import georaster
-from mmest.datasets.own.sample import OwnData, Sample
+from mmest.datasets.own.sample import UNLABELLED, OwnData, Sample
 from mmest.datasets.preparation.coco import annotation, write_coco
 from mmest.files import beside, write_bytes
 from mmest.pictures import ImageFile
-
-UNLABELLED = 255
 
 
 def write_images(
