@@ -1,5 +1,6 @@
 """A depthwise convolution whose backward pass is fast on a CPU."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -40,13 +41,31 @@ class _Convolution(torch.autograd.Function):
     @custom_bwd(device_type='cpu')
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
-        of_x, of_weight, of_bias = ctx.needs_input_grad
-        return (
-            # With stride 1 and an odd kernel, the convolution with the kernel turned round.
-            _convolve(gradient, weight.flip(2, 3)) if of_x else None,
-            _kernel_gradient(x, gradient, weight) if of_weight else None,
-            gradient.sum((0, 2, 3)) if of_bias else None,
+        return depthwise_gradients(x, gradient, weight, ctx.needs_input_grad)
+
+
+def depthwise_gradients(
+    x: Tensor, gradient: Tensor, weight: Tensor, wanted: Sequence[bool] = (True, True, True)
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """Gradients of input, kernel and bias of a :class:`DepthwiseConv2d`, those that are wanted.
+
+    Args:
+        x: what it took in, B×C×H×W.
+        gradient: of its result, of that shape.
+        weight: its kernel, C×1×k×k.
+    """
+    if x.device.type != 'cpu':
+        around, channels = weight.shape[-1] // 2, len(weight)
+        return torch.ops.aten.convolution_backward(
+            gradient, x, weight, [channels], [1, 1], [around] * 2, [1, 1], False, [0, 0], channels, list(wanted)
         )
+    of_x, of_weight, of_bias = wanted
+    return (
+        # With stride 1 and an odd kernel, the convolution with the kernel turned round.
+        _convolve(gradient, weight.flip(2, 3)) if of_x else None,
+        _kernel_gradient(x, gradient, weight) if of_weight else None,
+        gradient.sum((0, 2, 3)) if of_bias else None,
+    )
 
 
 def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

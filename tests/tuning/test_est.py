@@ -172,8 +172,9 @@ def test_mixed_precision_keeps_taps_in_half_the_bytes(name):
         taps = [x for x in kept if x.ndim == 4 and x.shape[-1] in {block.channels for block in tuned.method.tapped}]
         assert (taps or not recompute) and all(x.dtype == torch.bfloat16 for x in taps)
         sum(x.float().square().mean() for x in outputs).backward()
-        found.append([p.grad for p in tuned.method.parameters()])
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+        found.append(torch.cat([p.grad.flatten() for p in tuned.method.parameters()]))
+    again, kept_all = found
+    assert (again - kept_all).norm() < 0.01 * kept_all.norm()
 
 
 def test_tap_density():

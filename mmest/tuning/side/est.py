@@ -16,8 +16,8 @@ from mmest.anatomy.taps import Tap
 from mmest.registry import TUNINGS
 from mmest.tuning.depthwise import DepthwiseConv2d
 from mmest.tuning.knobs import KernelSize, Ratios
+from mmest.tuning.side.est_gradient import run_again
 from mmest.tuning.side.network import ExpandingSideNetwork
-from mmest.tuning.side.run_again import run_again
 from mmest.tuning.side.tap_norm import TapNorm, taken_in_at_once
 
 MULTIPLE = 8  # tensor cores want widths of this kind
@@ -80,9 +80,12 @@ class MultiChannelAdapterFusion(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """B×H×W×d to B×H×W×d."""
+        return F.linear(F.gelu(self.down(self.norm(z))), self.up.weight * self.scales(), self.up.bias)
+
+    def scales(self) -> Tensor:
+        """w_i of each channel of the bottlenecks, side by side."""
         # Not by an index, whose backward pass sorts.
-        weights = torch.cat([w.expand(width) for w, width in zip(self.mix.softmax(0), self.widths)])
-        return F.linear(F.gelu(self.down(self.norm(z))), self.up.weight * weights, self.up.bias)
+        return torch.cat([w.expand(width) for w, width in zip(self.mix.softmax(0), self.widths)])
 
 
 class ESTBlock(nn.Module):
