@@ -5,9 +5,11 @@ import torch
 from torch import Tensor, nn
 
 import mmest
+from mmest.anatomy.again import as_given
 from mmest.anatomy.blocks import find_anatomy
 from mmest.anatomy.branches import find_branches
 from mmest.anatomy.probe import find_tensor
+from mmest.levers.recomputing import recompute
 
 GROWTH = 8
 
@@ -47,7 +49,7 @@ def test_what_they_take_is_found():
     ]
 
 
-@pytest.mark.parametrize('method', ['Mona', 'LoRA', 'Adapter'])
+@pytest.mark.parametrize('method', ['Mona', 'LoRA', 'Adapter', 'SteeredEST'])
 def test_methods_train_them(method):
     torch.manual_seed(0)
     backbone, image = Dense().eval(), torch.rand(2, 3, 64, 96)
@@ -64,3 +66,25 @@ def test_a_tensor_beside_a_list_comes_first():
     assert find_tensor(([a], b)) is b
     assert find_tensor((None, [(), [a, b]])) is a
     assert find_tensor(([None], [])) is None
+
+
+def test_blocks_that_run_again_take_the_list_as_it_was():
+    torch.manual_seed(0)
+    backbone, image, gradients = Dense().train(), torch.rand(2, 3, 64, 96), []
+    for again in (False, True):
+        if again:
+            for layer in backbone.layers.values():
+                recompute(layer)
+        backbone(image)[0].square().mean().backward()
+        gradients.append([p.grad.clone() for p in backbone.parameters()])
+        backbone.zero_grad()
+    assert all(torch.equal(a, b) for a, b in zip(*gradients))
+
+
+def test_lists_inside_of_arguments_are_those_of_before():
+    tensor = torch.zeros(1)
+    inner = [tensor]
+    kept = as_given(({'features': inner}, (inner, 3)))
+    inner.append(tensor)
+    assert [len(kept[0]['features']), len(kept[1][0]), kept[1][1]] == [1, 1, 3]
+    assert kept[0]['features'][0] is tensor
