@@ -78,7 +78,6 @@ MEMBERS = [
         HRNet=('HRNet', dict(extra=_HRNET)),
         EfficientNet=('EfficientNet', dict(arch='b0', out_indices=(3, 4, 6))),
         MobileNetV2=('MobileNetV2', dict(widen_factor=0.25)),
-        Darknet=('Darknet', dict(depth=53)),
         CSPDarknet=('CSPDarknet', dict(widen_factor=0.125, deepen_factor=0.33)),
         CSPNeXt=('CSPNeXt', dict(widen_factor=0.125, deepen_factor=0.33)),
         Hourglass=(
@@ -103,12 +102,7 @@ MEMBERS = [
         MiT=('MixVisionTransformer', dict(embed_dims=16, num_layers=(1, 1, 2, 1))),
         MSCAN=('MSCAN', dict(embed_dims=(8, 16, 32, 64), depths=(1, 1, 2, 1), norm_cfg=dict(type='BN'))),
         Twins_PCPVT=('PCPVT', dict(embed_dims=(8, 16, 32, 64), num_heads=(1, 2, 4, 8), depths=(1, 1, 2, 1))),
-        Twins_SVT=(
-            'SVT',
-            dict(embed_dims=(8, 16, 32, 64), num_heads=(1, 2, 4, 8), depths=(2, 2, 2, 2), windiow_sizes=(4, 4, 4, 4)),
-        ),
         MobileNetV3=('MobileNetV3', dict(arch='small')),
-        UNet=('UNet', dict(base_channels=8, norm_cfg=dict(type='BN'))),
         STDC=(
             'STDCNet',
             dict(
