@@ -49,9 +49,12 @@ class Probe(NamedTuple):
 
 
 def find_tensor(value: Any) -> Tensor | None:
-    """The tensor that a module takes or returns, be it alone or the first of a tuple; None if there is none."""
+    """The tensor that a module takes or returns, be it alone, the first of a tuple, or in a list of earlier features
+    (DenseNet); None if there is none.
+    """
     if isinstance(value, (tuple, list)):
-        return next((v for v in value if isinstance(v, Tensor)), None)
+        found = [tensor for v in value if (tensor := find_tensor(v)) is not None]
+        return next((tensor for tensor in found if any(tensor is v for v in value)), found[0] if found else None)
     return value if isinstance(value, Tensor) else None
 
 

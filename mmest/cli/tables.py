@@ -7,6 +7,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 
 from mmest.benchmark.grid import read_asked
+from mmest.benchmark.tables import families
 from mmest.benchmark.tables.held_out import read_sweeps
 from mmest.benchmark.tables.model_index import write_index
 from mmest.benchmark.tables.page import PAGE, Page
@@ -28,14 +29,14 @@ examples:
   # the study of a grid too: in plain words, what was measured of it, what that says, and what is missing
   mmest tables benchmarks/results --study benchmarks/grids/accuracy.py --trials benchmarks/trials --out docs
 
-what is read: the JSON files of mmest benchmark, mmest memory and mmest time, and work
+what is read: the JSON files of mmest benchmark, mmest backbones, mmest memory and mmest time, and work
 folders that mmest train made (config, metrics, losses). Methods are compared where their configs have the same
 name up to the method. Trainings of one method in work folders that differ in rate, length, batch or levers on memory
 have rows of their own; those that differ in the seed alone have their mean.
 
 what is written: OUT/benchmarks.md, the pages behind it in OUT/benchmarks, and in OUT/benchmarks/files each table as
 .csv (full precision) and .tex (needs booktabs) and each figure as .svg and .pdf. What was not measured is shown as
-missing. The same input gives the same files.
+missing. OUT/backbones.md is from records of mmest backbones. The same input gives the same files.
 """
 
 
@@ -81,7 +82,10 @@ def run(args: argparse.Namespace) -> None:
             texts[args.out / 'study.md'] = study(
                 grid, read_asked(args.study), results, trials, read_again(args.sources), read_sweeps(args.sources)
             )
+        tried = families.read_families(args.sources)
     Page(results, notes).write(args.out)
+    if tried:
+        texts[args.out / families.PAGE] = families.families_page(tried)
     if args.model_index:
         write_index(results, args.model_index)
     for path, text in texts.items():

@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from mmest.anatomy.again import as_given
 from mmest.anatomy.hooks import override
 
 
@@ -34,7 +35,7 @@ def recompute(module: nn.Module, name: str = 'forward') -> None:
 
 
 def _run(inner: Callable, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-    return recomputed(module, partial(inner, module, **kwargs), *args)
+    return recomputed(module, partial(inner, module, **as_given(kwargs)), *as_given(args))
 
 
 def gathering(module: nn.Module) -> list[_BatchNorm]:

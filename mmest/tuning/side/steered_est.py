@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
+from mmest.anatomy.again import as_given
 from mmest.anatomy.kept import bytes_kept
 from mmest.anatomy.taps import Tap
 from mmest.registry import TUNINGS
@@ -89,6 +90,7 @@ class SteeredEST(LowRankUpdates, EST):
         if not torch.is_grad_enabled():
             return inner(block, *args, **kwargs)
         # Frozen modules are in eval mode, so nothing in a block is random.
+        args, kwargs = as_given(args), as_given(kwargs)
         return recompute(inner, block, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
 
     def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:

@@ -1,0 +1,79 @@
+"""Tries every method on members of families, one JSON file per member."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mmest.configs import available_tunings, load_tuning
+from mmest.files import write_json
+from mmest.measure.environment import commit
+from mmest.measure.memory.compare import versions
+
+from .libraries import LIBRARIES
+from .members import MEMBERS, Member
+from .promises import plain_maps, verdict
+
+#: The folder of their records, in that of the others.
+FOLDER = 'backbones'
+
+
+def choose(words: Sequence[str]) -> list[Member]:
+    """The members whose libraries are installed, and of these those of the libraries and families among the words.
+
+    Raises:
+        ValueError: a word is neither; nothing is left.
+    """
+    wanted, families = {word.lower() for word in words}, {member.family.lower() for member in MEMBERS}
+    unknown = wanted - families - LIBRARIES.keys()
+    if unknown:
+        raise ValueError(
+            f'"{min(unknown)}" is neither a library nor a family. Libraries are {", ".join(LIBRARIES)}; families '
+            f'{", ".join(sorted({member.family for member in MEMBERS}))}.'
+        )
+    chosen = [
+        member
+        for member in MEMBERS
+        if member.library in (wanted & LIBRARIES.keys() or LIBRARIES)
+        and member.family.lower() in (wanted & families or families)
+    ]
+    there = [member for member in chosen if LIBRARIES[member.library].installed]
+    if not there:
+        missing = dict.fromkeys(member.library for member in chosen)
+        raise ValueError(f'Install {", ".join(missing)} first.' if missing else 'No library has all of these words.')
+    return there
+
+
+def try_members(members: Sequence[Member], out: Path) -> Iterator[tuple[Member, dict]]:
+    """Try every method on each member and write its record, ``backbones/LIBRARY_FAMILY.json`` in a folder.
+
+    A member that its library, in the version that is there, does not build or run has "error" in place of methods.
+    """
+    for member in members:
+        record = dict(
+            kind='backbones',
+            family=member.family,
+            library=member.library,
+            member=member.name,
+            arguments=dict(member.arguments),
+            size=member.size,
+            commit=commit(),
+            versions={**versions(), member.library: LIBRARIES[member.library].version},
+        )
+        record |= _tried(member)
+        name = re.sub(r'\W+', '-', f'{member.family}'.lower())
+        write_json(out / FOLDER / f'{member.library}_{name}.json', record)
+        yield member, record
+
+
+def _tried(member: Member) -> dict:
+    try:
+        backbone = member.build()
+        expected = plain_maps(backbone, member.size)
+    except Exception as error:
+        return dict(error=f'{type(error).__name__}: {error}')
+    return dict(methods={name: _verdict(backbone, load_tuning(name), expected) for name in available_tunings()})
+
+
+def _verdict(*args) -> dict:
+    word, says = verdict(*args)
+    return dict(verdict=word, says=says)

@@ -1,0 +1,51 @@
+"""mmest backbones, and the page of what it finds."""
+
+import json
+
+import pytest
+
+from mmest.benchmark.families import run
+from mmest.benchmark.tables.families import families_page, read_families
+
+
+def test_command_and_page(mmest, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run, 'available_tunings', lambda: ['est', 'frozen', 'lora', 'lst'])
+    monkeypatch.setattr(run, 'commit', lambda: 'abc')
+    assert mmest('backbones', '--only', 'mmdet,hrnet,swin', '--out', tmp_path) == 0
+    said = capsys.readouterr().out
+    assert 'HRNet (mmdet): 2 works, 2 refused\nSwin (mmdet): 4 works\n' in said
+    record = json.loads((tmp_path / 'backbones' / 'mmdet_hrnet.json').read_text())
+    assert record['methods']['frozen'] == dict(verdict='works', says=None)
+    assert record['methods']['est']['verdict'] == 'refused'
+    assert record['commit'] == 'abc'
+
+    record['methods']['lora'] = dict(verdict='fails', says='LoRA is tired')
+    broken = dict(record, family='Later', error='TypeError: renamed')
+    del broken['methods']
+    for name, content in (('mmdet_hrnet', record), ('mmdet_later', broken)):
+        (tmp_path / 'backbones' / f'{name}.json').write_text(json.dumps(content))
+    page = families_page(read_families([tmp_path]))
+    assert '| family | library | est | frozen | lora | lst |' in page
+    assert '| HRNet | mmdet | refused | ✓ | **fails** | refused |' in page
+    assert '| Swin | mmdet | ✓ | ✓ | ✓ | ✓ |' in page
+    assert page.count('EST carries its state') == 1 and 'LST carries' not in page
+    assert '- HRNet (mmdet), lora: LoRA is tired' in page
+    assert '- Later (mmdet): TypeError: renamed' in page
+    assert f'mmdet {record["versions"]["mmdet"]}' in page
+
+
+@pytest.mark.parametrize(
+    'words, sentence',
+    [('timm,resmet', '"resmet" is neither a library nor a family'), ('mmdet,hiera', 'No library has')],
+)
+def test_words_that_name_nothing(mmest, tmp_path, words, sentence):
+    assert sentence in mmest('backbones', '--only', words, '--out', tmp_path)
+
+
+def test_a_library_that_is_not_installed_is_named(monkeypatch):
+    missing = run.LIBRARIES['timm']._replace(package='no_such_library')
+    monkeypatch.setitem(run.LIBRARIES, 'timm', missing)
+    with pytest.raises(ValueError, match='Install timm first'):
+        run.choose(['timm'])
+    assert {m.library for m in run.choose([])} >= {'mmdet', 'mmseg'}
+    assert 'timm' not in {m.library for m in run.choose([])}
