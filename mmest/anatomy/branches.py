@@ -21,7 +21,8 @@ from mmest.anatomy.graph import (
     walk_back,
     way_without,
 )
-from mmest.anatomy.probe import ModuleCall, is_scaled, probe
+from mmest.anatomy.grids import is_scaled
+from mmest.anatomy.probe import ModuleCall, probe
 
 ATTENTION, MLP, CONV = 'attention', 'mlp', 'conv'
 
