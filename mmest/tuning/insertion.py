@@ -75,26 +75,41 @@ class InsertedMethod(TuningMethod):
         self.hook_after(backbone, branch.end, InsertedMethod._correct_result, i, branch)
 
     def on_stream(self, backbone: nn.Module, branch: Branch, module: nn.Module) -> None:
-        """The sum x of identity and branch becomes x + module(x)."""
+        """The sum x of identity and branch becomes x + module(x).
+
+        Raises:
+            ValueError: what the branch's result is added to is not seen: the map in front of windows, or what a block
+                makes of its features where it changes their size.
+        """
         i = self._insert(module)
         if branch.kind == CONV:
             self.hook_around(backbone, branch.name, InsertedMethod._correct_block, i, branch)
             return
         refuse_windows(branch, type(self).__name__, input_too=True)
-        self._hold(backbone, i, branch.norm or branch.name)
+        if not branch.keeps_shape:
+            raise ValueError(
+                f'{type(self).__name__} corrects the sum of a branch and what passes by it, but "{branch.name}" '
+                'changes the size of the features, and what the block makes of those that pass by no module sees. Use '
+                'a method that acts on what branches give, such as Adapter or LoRA, or one beside the backbone, such '
+                'as EST.'
+            )
+        self._hold(backbone, i, branch.identity)
         self.hook_after(backbone, branch.end, InsertedMethod._correct_sum, i, branch)
 
     def in_parallel(self, backbone: nn.Module, branch: Branch, module: nn.Module, before_norm: bool) -> None:
         """Result r of the branch becomes r + module(x) with x its input, taken before or after the norm in front of
         it.
+
+        Raises:
+            ValueError: the module is spatial, and the branch works in windows of a map that no module sees.
         """
         if getattr(module, 'spatial', False):
-            refuse_windows(branch, type(self).__name__)
+            refuse_windows(branch, type(self).__name__, input_too=True)
         i = self._insert(module)
         if branch.norm and not before_norm:  # what the norm gives, which the branch may take in windows
             self.hook_after(backbone, branch.norm, InsertedMethod._hold_output, i)
         else:
-            self._hold(backbone, i, branch.norm or branch.name)
+            self._hold(backbone, i, branch.identity)
         self.hook_after(backbone, branch.end, InsertedMethod._add_parallel, i, branch)
 
     def _insert(self, module: nn.Module) -> int:
