@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from mmest.anatomy.graph import walk_back
+from mmest.anatomy.grids import find_grid, is_scaled
 from mmest.anatomy.lists import find_block_names
-from mmest.anatomy.probe import ModuleCall, is_scaled, probe
+from mmest.anatomy.probe import ModuleCall, probe
 
 MAX_PREFIX_TOKENS = 16
 
@@ -27,6 +28,7 @@ class Block:
         channels: channels C of the block's output.
         width: channels at which the block works inside: below C for bottleneck blocks, C for all others.
         size: height and width of the output for an input of the probe's size.
+        stride: pixels of the image for one position of the output, vertically and horizontally.
         prefix_tokens: tokens in front of the H*W spatial ones (class or register tokens).
         channels_first: whether the output is B×C×H×W; otherwise it is B×H×W×C, or tokens B×L×C.
         read_before: the layer inside whose input a tap reads; None: the output. ``channels`` are those of what is read.
@@ -37,6 +39,7 @@ class Block:
     channels: int
     width: int
     size: tuple[int, int]
+    stride: tuple[int, int]
     prefix_tokens: int
     channels_first: bool
     read_before: str | None = None
@@ -86,25 +89,21 @@ def _inner_width(block: nn.Module, channels: int) -> int:
     return min([channels, *widths])
 
 
-def token_grid(tokens: int, candidates: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
-    """The (H, W) among the candidates that fits a number of tokens with the fewest prefix tokens over."""
-    fitting = [(tokens - h * w, (h, w)) for h, w in candidates if 0 <= tokens - h * w <= MAX_PREFIX_TOKENS]
-    return min(fitting)[1] if fitting else None
-
-
 def map_shape(
     call: ModuleCall, image: tuple[int, int], output_sizes: Sequence[tuple[int, int]]
 ) -> tuple[int, int, int] | None:
-    """(C, H, W) of a block's output: B×C×H×W, B×H×W×C, or B×L×C tokens. None if it is none of these."""
+    """(C, H, W) of a block's output: B×C×H×W, B×H×W×C, or B×L×C tokens. None if it is none of these.
+
+    Raises:
+        ValueError: the grid of tokens is not known.
+    """
     shape = call.output.shape
     if len(shape) == 4:
         if is_scaled(shape[2:], image):
             return shape[1], shape[2], shape[3]
         return (shape[3], shape[1], shape[2]) if is_scaled(shape[1:3], image) else None
     if len(shape) == 3:
-        candidates = [call.hw] if call.hw is not None else output_sizes
-        grid = token_grid(shape[1], candidates)
-        return None if grid is None else (shape[2], *grid)
+        return shape[2], *find_grid(shape[1], image, [*call.sizes, *output_sizes], most_prefix=MAX_PREFIX_TOKENS)
     return None
 
 
@@ -114,13 +113,17 @@ def _describe_blocks(
     output_sizes = [tuple(o.shape[-2:]) for o in outputs]
     blocks: list[Block] = []
     for name, call in calls.items():  # in the order of execution
-        shape = None if call.output is None else map_shape(call, size, output_sizes)
+        shape, unknown = None, ''
+        try:
+            shape = None if call.output is None else map_shape(call, size, output_sizes)
+        except ValueError as error:
+            unknown = f': {error}'.removesuffix('.')
         if shape is None:
             found = None if call.output is None else tuple(call.output.shape)
             raise ValueError(
                 f'{type(backbone).__name__}: the output of block "{name}" should be a B×C×H×W map, a B×H×W×C map or '
-                f'B×L×C tokens whose grid is known, but for an image of {size[0]}×{size[1]} it is {found}. This '
-                'backbone cannot be tapped; use a method that needs no taps, such as Full or Frozen.'
+                f'B×L×C tokens whose grid is known, but for an image of {size[0]}×{size[1]} it is {found}{unknown}. '
+                'This backbone cannot be tapped; use a method that needs no taps, such as Full or Frozen.'
             )
         channels, grid = shape[0], shape[1:]
         tokens = call.output.shape[1] - math.prod(grid) if call.output.ndim == 3 else 0
@@ -129,7 +132,8 @@ def _describe_blocks(
         stage = 0 if last is None else last.stage + (not same_stage)
         width = _inner_width(backbone.get_submodule(name), channels)
         first = tuple(call.output.shape[1:]) == shape
-        blocks.append(Block(name, stage, channels, width, grid, tokens, first))
+        stride = max(1, round(size[0] / grid[0])), max(1, round(size[1] / grid[1]))
+        blocks.append(Block(name, stage, channels, width, grid, stride, tokens, first))
     return blocks
 
 

@@ -21,7 +21,8 @@ from mmest.anatomy.graph import (
     walk_back,
     way_without,
 )
-from mmest.anatomy.probe import ModuleCall, is_scaled, probe
+from mmest.anatomy.grids import is_scaled
+from mmest.anatomy.probe import ModuleCall, probe
 
 ATTENTION, MLP, CONV = 'attention', 'mlp', 'conv'
 
@@ -53,6 +54,8 @@ class Branch:
         kind: ``attention`` or ``mlp`` in transformer blocks; ``conv`` for blocks that are one branch as a whole.
         name: the module that takes the branch's input; of an MLP in several modules the first.
         norm: the normalisation layer whose output that input is, or is cut out of (windows), if there is one.
+        identity: the module whose input is the map in front of the branch: the norm, the branch itself, or, where a
+            block cuts windows out of its own input (Swin V2), the block.
         end: the module whose output is the branch's result, before it is added to the identity; where a branch works in
             windows, a module behind them that gets the map that they are put together to (drop path, a norm).
         channels: channels C of the result.
@@ -60,6 +63,7 @@ class Branch:
         input_channels_first: the same of its input. ConvNeXt's branch takes B×C×H×W and gives B×H×W×C.
         keeps_shape: whether input and result have the same shape, but for the layout.
         in_windows: whether the result comes in parts (windows), which the block puts together where no module sees it.
+        takes_windows: whether the input does, which the block cuts out of a map that no module sees.
         weights: the weights of its layers.
         scale: the block's own parameter by which the block multiplies the result of an attention or MLP branch (BEiT's
             layer scale), by its name in the block, if there is one. What the identity is added to is then the product.
@@ -69,12 +73,14 @@ class Branch:
     kind: str
     name: str
     norm: str | None
+    identity: str
     end: str
     channels: int
     channels_first: bool
     input_channels_first: bool
     keeps_shape: bool
     in_windows: bool
+    takes_windows: bool
     weights: tuple[Weight, ...]
     scale: str | None = None
 
@@ -260,6 +266,18 @@ def _norm_before(
     return None
 
 
+def _identity(block: str, first: str, result: Tensor, calls: dict[str, ModuleCall]) -> str:
+    """The first module of a branch, or the block, if the branch takes windows that are cut out of the block's input."""
+    whole, source = calls[block], calls[first]
+    cut = (
+        source.source is not None
+        and whole.source is not None
+        and source.source.shape != result.shape == whole.source.shape
+        and laid_out_anew(source.source_fn, whole.source_fn)
+    )
+    return block if cut else first
+
+
 def _weights(backbone: nn.Module, row: tuple[str, ...], end: str, calls: dict[str, ModuleCall]) -> tuple[Weight, ...]:
     source, result = calls[row[0]].source_fn, calls[end].output_fn
     parts = [(name, backbone.get_submodule(name)) for name in row]
@@ -308,7 +326,8 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
             kind = CONV if not attention else ATTENTION if row in attention else MLP
             name, result = row[0], calls[end].output
             norm = _norm_before(backbone, block.name, name, result, calls)
-            source = calls[norm].output if norm else calls[name].source
+            identity = _identity(block.name, norm or name, result, calls)
+            source = calls[norm].output if norm else calls[identity].source
             first, source_first = (_is_channels_first(x, block.channels, image) for x in (result, source))
             branches.append(
                 Branch(
@@ -316,12 +335,14 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
                     kind,
                     name,
                     norm,
+                    identity,
                     end,
                     block.channels,
                     first,
                     source_first,
                     source is not None and _last(source, source_first) == _last(result, first),
                     len(result) > 1 or result.numel() != calls[block.name].output.numel(),
+                    source is not None and len(source) > 1,
                     _weights(backbone, row, end, calls),
                     _scale(backbone, block, end, calls) if attention else None,
                 )
@@ -335,7 +356,7 @@ def refuse_windows(branch: Branch, method: str, input_too: bool = False) -> None
     Raises:
         ValueError: it is cut into windows.
     """
-    if branch.in_windows or (input_too and not branch.keeps_shape):
+    if branch.in_windows or (input_too and branch.takes_windows):
         raise ValueError(
             f'{method} looks at maps, but "{branch.name}" works on windows of one, which the block cuts and puts '
             'together where no module sees the map. Use a method that acts on each position, such as Adapter or LoRA, '

@@ -12,26 +12,27 @@ import torch
 import torch.utils.checkpoint
 from torch import Tensor, nn
 
+from mmest.anatomy.grids import Grid, is_scaled, sizes_in
+
 # Not square, so that height, width and channels can be told apart; every common stride divides both.
 PROBE_SIZE = (64, 96)
 LARGE_PROBE_SIZE = (224, 320)  # for windows that must fit into the smallest map
 USUAL_SIDES = (224, 256)  # of pretraining, for what takes no others and does not say which
 _SIZES = ('img_size', 'pretrain_img_size', 'image_size')
 _FEATURE_MAPS = 'feature_maps'  # of a BackboneOutput of transformers
-_SIDE = (int, torch.SymInt)  # the second in a graph of any size
 
 
 @dataclass
 class ModuleCall:
-    """What a forward hook saw of one module: input, output, the (H, W) it was given, if any, the graph nodes of input
-    and output, and how often it was called.
+    """What a forward hook saw of one module: input, output, what may be the (H, W) of its tokens among all that it was
+    given and returned, the graph nodes of input and output, and how often it was called.
 
     The nodes are kept apart from the tensors because an operation in place gives a tensor another node later.
     """
 
     source: Tensor | None
     output: Tensor | None
-    hw: tuple[int, int] | None
+    sizes: list[Grid]
     source_fn: Any = None
     output_fn: Any = None
     times: int = 1
@@ -70,12 +71,10 @@ def first_tensor(value: Any) -> Tensor:
     return found
 
 
-def spatial_shape(args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[int, int] | None:
-    """The (H, W) that hierarchical transformers hand to their blocks beside the tokens, or None."""
-    for value in (*args, *kwargs.values()):
-        if isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(v, _SIDE) for v in value):
-            return value[0], value[1]
-    return None
+def sizes_given(args: Sequence[Any], kwargs: Mapping[str, Any], output: Any = None) -> list[Grid]:
+    """What may be the (H, W) of a block's tokens among its arguments, and what it returns beside them."""
+    returned = output if isinstance(output, (tuple, list)) else ()
+    return [*sizes_in(*args, *kwargs.values()), *sizes_in(*returned)]
 
 
 def _call(function, *args, use_reentrant=None, preserve_rng_state=None, **kwargs):
@@ -141,7 +140,7 @@ def _run(backbone: nn.Module, names: Sequence[str], shape: tuple[int, int, int])
         calls[name] = ModuleCall(
             source,
             out,
-            spatial_shape(args, kwargs),
+            sizes_given(args, kwargs, output),
             getattr(source, 'grad_fn', None),
             getattr(out, 'grad_fn', None),
             1 + (earlier.times if earlier else 0),
@@ -230,12 +229,3 @@ def probe(backbone: nn.Module, names: Sequence[str]) -> Probe:
                 "feature_cls='getter')."
             )
     return found
-
-
-def is_scaled(size: Sequence[int], image: Sequence[int]) -> bool:
-    """Whether a H×W map can be an image of the given size, reduced by one stride for both sides."""
-    low, high = [], []
-    for small, large in zip(size, image):
-        low.append(large / (small + 1))
-        high.append(large / max(small - 1, 0.5))
-    return max(low) < min(high) and all(s <= i for s, i in zip(size, image))

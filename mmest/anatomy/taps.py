@@ -6,8 +6,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from mmest.anatomy.blocks import Block
+from mmest.anatomy.grids import Grid, find_grid
 from mmest.anatomy.hooks import Hooked, Pass
-from mmest.anatomy.probe import first_tensor, spatial_shape
+from mmest.anatomy.probe import first_tensor, sizes_given
 
 
 class Tap(NamedTuple):
@@ -21,7 +22,7 @@ class Tap(NamedTuple):
 def _see(hooked: Hooked, index: int, module, args, kwargs, output) -> None:
     run = hooked.current_pass()
     if run is not None:
-        run.seen[index] = (first_tensor(output), spatial_shape(args, kwargs))
+        run.seen[index] = (first_tensor(output), sizes_given(args, kwargs, output))
 
 
 def _see_input(hooked: Hooked, index: int, module, args, kwargs) -> None:
@@ -52,22 +53,21 @@ class TapReader:
             run: the pass.
             image: height and width of the backbone's input.
             features: the backbone's outputs, which tell the grid of tokens that come without one.
+
+        Raises:
+            ValueError: the grid of a block's tokens is not known.
         """
-        sizes = [tuple(f.shape[-2:]) for f in features]
+        sizes = [(f.shape[-2], f.shape[-1]) for f in features]
         return [
             Tap(block.stage, i, self._as_map(block, *run.seen.pop(i), image, sizes)) for i, block in self.blocks.items()
         ]
 
     @staticmethod
-    def _as_map(block: Block, x: Tensor, hw: tuple[int, int] | None, image, sizes) -> Tensor:
+    def _as_map(block: Block, x: Tensor, given: list[Grid], image: Grid, sizes: list[Grid]) -> Tensor:
         if x.ndim == 4:
             return x if block.channels_first else x.permute(0, 3, 1, 2)
-        tokens = x.shape[1] - block.prefix_tokens
-        grids = [hw] if hw is not None else sizes
-        grid = next((g for g in grids if g[0] * g[1] == tokens), None)
-        if grid is None:
-            raise ValueError(
-                f'Block "{block.name}" returned {tokens} spatial tokens, which fit none of the grids '
-                f'{sorted(set(grids))} known for an image of {image[0]}×{image[1]}.'
-            )
+        try:
+            grid = find_grid(x.shape[1] - block.prefix_tokens, image, [*given, *sizes], block.stride)
+        except ValueError as error:
+            raise ValueError(f'Block "{block.name}" returned {error}') from None
         return x[:, block.prefix_tokens :].unflatten(1, grid).permute(0, 3, 1, 2)

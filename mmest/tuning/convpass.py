@@ -47,7 +47,8 @@ class ConvBottleneck(nn.Module):
 @TUNINGS.register_module()
 class Convpass(InsertedMethod):
     """A bottleneck with a 3×3 convolution beside attention and MLP, from the same normalised input (Jie & Deng, 2022).
-    In blocks that are one branch, beside that one, where it keeps the shape.
+    In blocks that are one branch, beside that one. A branch that changes the shape has none beside it: the first of a
+    ResNet's stage, attention that pools (MViT). Where a block takes no norm first (Swin V2), from the input as it is.
 
     The class token is convolved as an image of one pixel, as in the published code; the convolution starts as identity.
 
@@ -67,5 +68,5 @@ class Convpass(InsertedMethod):
     ) -> None:
         super().__init__(backbone, lr_mult)
         for branch in self.branches:
-            if branch.keeps_shape:
+            if branch.keeps_shape or branch.takes_windows:  # which is refused, in a sentence
                 self.in_parallel(backbone, branch, ConvBottleneck(branch.channels, hidden, scale, dropout), False)

@@ -1,6 +1,5 @@
 """What methods have in common that put small modules into the blocks of a backbone."""
 
-import itertools
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
@@ -9,21 +8,22 @@ import torch
 import torch.utils.checkpoint
 from torch import Tensor, nn
 
-from mmest.anatomy.blocks import Block, find_anatomy, token_grid
+from mmest.anatomy.blocks import Block, find_anatomy
 from mmest.anatomy.branches import CONV, Branch, find_branches, refuse_windows
-from mmest.anatomy.probe import first_tensor, spatial_shape
+from mmest.anatomy.grids import Grid, find_grid
+from mmest.anatomy.probe import first_tensor, sizes_given
 from mmest.tuning.base import TuningMethod
 from mmest.tuning.substitution import Place, own_tensors, with_tensors
 
 
 class _BlockRun:
-    """One run of one block: height and width of the image and of the grid that the block was given, the scales of its
-    branches, and inputs that are held for later.
+    """One run of one block: height and width of the image, what may be those of its tokens among what it was given, the
+    scales of its branches, and inputs that are held for later.
     """
 
-    def __init__(self, image: tuple[int, int] | None, hw: tuple[int, int] | None, scales: Mapping[str, Tensor]) -> None:
+    def __init__(self, image: Grid | None, sizes: list[Grid], scales: Mapping[str, Tensor]) -> None:
         self.image = image
-        self.hw = hw
+        self.sizes = sizes
         self.scales = scales
         self.held: dict[int, Tensor] = {}
 
@@ -57,7 +57,6 @@ class InsertedMethod(TuningMethod):
         self.branches: list[Branch] = find_branches(backbone, anatomy)
         self.inserted = nn.ModuleList()
         self._blocks = anatomy.blocks
-        self._probe_image = anatomy.image
         self.hook_around(backbone, '', InsertedMethod._run_backbone)
         for branch in self.branches:
             if branch.scale:
@@ -76,26 +75,41 @@ class InsertedMethod(TuningMethod):
         self.hook_after(backbone, branch.end, InsertedMethod._correct_result, i, branch)
 
     def on_stream(self, backbone: nn.Module, branch: Branch, module: nn.Module) -> None:
-        """The sum x of identity and branch becomes x + module(x)."""
+        """The sum x of identity and branch becomes x + module(x).
+
+        Raises:
+            ValueError: what the branch's result is added to is not seen: the map in front of windows, or what a block
+                makes of its features where it changes their size.
+        """
         i = self._insert(module)
         if branch.kind == CONV:
             self.hook_around(backbone, branch.name, InsertedMethod._correct_block, i, branch)
             return
         refuse_windows(branch, type(self).__name__, input_too=True)
-        self._hold(backbone, i, branch.norm or branch.name)
+        if not branch.keeps_shape:
+            raise ValueError(
+                f'{type(self).__name__} corrects the sum of a branch and what passes by it, but "{branch.name}" '
+                'changes the size of the features, and what the block makes of those that pass by no module sees. Use '
+                'a method that acts on what branches give, such as Adapter or LoRA, or one beside the backbone, such '
+                'as EST.'
+            )
+        self._hold(backbone, i, branch.identity)
         self.hook_after(backbone, branch.end, InsertedMethod._correct_sum, i, branch)
 
     def in_parallel(self, backbone: nn.Module, branch: Branch, module: nn.Module, before_norm: bool) -> None:
         """Result r of the branch becomes r + module(x) with x its input, taken before or after the norm in front of
         it.
+
+        Raises:
+            ValueError: the module is spatial, and the branch works in windows of a map that no module sees.
         """
         if getattr(module, 'spatial', False):
-            refuse_windows(branch, type(self).__name__)
+            refuse_windows(branch, type(self).__name__, input_too=True)
         i = self._insert(module)
         if branch.norm and not before_norm:  # what the norm gives, which the branch may take in windows
             self.hook_after(backbone, branch.norm, InsertedMethod._hold_output, i)
         else:
-            self._hold(backbone, i, branch.norm or branch.name)
+            self._hold(backbone, i, branch.identity)
         self.hook_after(backbone, branch.end, InsertedMethod._add_parallel, i, branch)
 
     def _insert(self, module: nn.Module) -> int:
@@ -122,7 +136,7 @@ class InsertedMethod(TuningMethod):
             block = with_tensors(block, scales, {name: torch.ones_like(scale) for name, scale in own.items()})
 
         def run(*args, **kwargs) -> Any:
-            token = _block.set(_BlockRun(image, spatial_shape(args, kwargs), own))
+            token = _block.set(_BlockRun(image, sizes_given(args, kwargs), own))
             try:
                 return inner(block, *args, **kwargs)
             finally:
@@ -194,32 +208,23 @@ class InsertedMethod(TuningMethod):
 
     def _on_grid(self, module: nn.Module, block: Block, x: Tensor) -> Tensor:
         """Run a spatial module on B×L×C tokens."""
-        prefix, run = block.prefix_tokens, self._block_run()
-        height, width = run.hw or self._grid(block, x.shape[1] - prefix, run.image)
+        prefix = block.prefix_tokens
+        height, width = self._grid(block, x.shape[1] - prefix)
         result = module(x[:, prefix:].unflatten(1, (height, width))).flatten(1, 2)
         if prefix == 0:
             return result
         ones = module(x[:, :prefix].flatten(0, 1)[:, None, None])
         return torch.cat([ones[:, 0, 0].unflatten(0, (x.shape[0], prefix)), result], 1)
 
-    def _grid(self, block: Block, tokens: int, image: tuple[int, int] | None) -> tuple[int, int]:
-        """Height and width of a number of tokens that come without: what the image has at the block's stride, rounded
-        down or up.
-        """
-        if image is None:
-            raise RuntimeError(
-                f'{type(self).__name__}: block "{block.name}" runs outside of a forward pass of the backbone, so the '
-                'grid of its tokens is unknown; to save memory set with_cp of the backbone, and no checkpoint around '
-                'its blocks.'
-            )
-        sides = []
-        for length, probe, size in zip(image, self._probe_image, block.size):
-            stride = max(1, round(probe / size))
-            sides.append({length // stride, -(-length // stride)})
-        grid = token_grid(tokens, [(height, width) for height, width in itertools.product(*sides)])
-        if grid is None or grid[0] * grid[1] != tokens:
-            raise ValueError(
-                f'{type(self).__name__}: block "{block.name}" works on {tokens} tokens, which are no grid of '
-                f'an image of {image[0]}×{image[1]}.'
-            )
-        return grid
+    def _grid(self, block: Block, tokens: int) -> tuple[int, int]:
+        run = self._block_run()
+        try:
+            return find_grid(tokens, run.image, run.sizes, block.stride)
+        except ValueError as error:
+            if run.image is None:
+                raise RuntimeError(
+                    f'{type(self).__name__}: block "{block.name}" runs outside of a forward pass of the backbone, so '
+                    'the grid of its tokens is unknown; to save memory set with_cp of the backbone, and no checkpoint '
+                    'around its blocks.'
+                ) from None
+            raise ValueError(f'{type(self).__name__}: block "{block.name}" works on {error}') from None

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from mmest.anatomy.blocks import find_anatomy, is_norm
 from mmest.anatomy.branches import find_branches
+from mmest.anatomy.grids import is_scaled
 from mmest.anatomy.plain import is_plain
-from mmest.anatomy.probe import is_scaled, probe
+from mmest.anatomy.probe import probe
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
 from mmest.tuning.substitution import Place, own_tensors, with_tensors

@@ -47,11 +47,32 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
+class NormBehind(Block):
+    """Of Swin V2."""
+
+    def forward(self, x):
+        y = put_together(self.attn(cut(x)), x) if self.cuts else self.attn(x)
+        x = x + self.norm1(y)
+        return x + self.norm2(self.mlp(x))
+
+
+class ScaledWindows(Block):
+    """Cuts its windows out of what no module gives."""
+
+    def __init__(self, cuts: bool, drop_path: bool):
+        super().__init__(cuts, drop_path)
+        self.scale = nn.Parameter(torch.rand(C))
+
+    def forward(self, x):
+        x = x + self.norm1(put_together(self.attn(cut(x * self.scale)), x))
+        return x + self.norm2(self.mlp(x))
+
+
 class Backbone(nn.Module):
-    def __init__(self, cuts: bool, drop_path: bool = True):
+    def __init__(self, cuts: bool, drop_path: bool = True, block: type = Block):
         super().__init__()
         self.stem = nn.Conv2d(3, C, 4, 4)
-        self.blocks = nn.ModuleList(Block(cuts, drop_path) for _ in range(2))
+        self.blocks = nn.ModuleList(block(cuts, drop_path) for _ in range(2))
 
     def forward(self, image):
         x = self.stem(image).permute(0, 2, 3, 1)
@@ -71,9 +92,10 @@ def tuned(method: str, cuts: bool, **changes) -> nn.Module:
     return model.eval()
 
 
+@pytest.mark.parametrize('block', [Block, NormBehind])
 @pytest.mark.parametrize('method', METHODS)
-def test_a_method_gives_what_it_gives_where_attention_cuts_the_windows(method):
-    cutting, whole = tuned(method, cuts=True), tuned(method, cuts=False)
+def test_a_method_gives_what_it_gives_where_attention_cuts_the_windows(method, block):
+    cutting, whole = tuned(method, cuts=True, block=block), tuned(method, cuts=False, block=block)
     image = torch.rand(2, 3, 40, 56)  # ten by fourteen: padded
     assert torch.allclose(cutting(image)[0], whole(image)[0], atol=1e-5)
 
@@ -86,7 +108,32 @@ def test_the_map_in_front_of_windows_and_behind_them_is_found():
     assert (mlp.norm, mlp.end, mlp.in_windows) == ('blocks.0.norm2', 'blocks.0.mlp', False)
 
 
-@pytest.mark.parametrize('method', ['mona', 'e3va'])
+@pytest.mark.parametrize('cuts', [True, False])
+@pytest.mark.parametrize('method', ['mona', 'convpass'])
+def test_places_where_the_norm_is_behind(method, cuts):
+    """On the sums x + LN(attention(x)) and x + LN(MLP(x)), or from the same input as attention and MLP."""
+    model = tuned(method, cuts=cuts, block=NormBehind)
+    first, second = model.method.inserted[:2]
+    block, seen = model.backbone.blocks[0], []
+    block.register_forward_hook(lambda module, args, output: seen.append((args[0], output)))
+    with torch.no_grad():
+        model(torch.rand(2, 3, 40, 56))
+        model.method.release(model.backbone)
+        x, found = seen[0]
+        y = x + block.norm1(put_together(block.attn(cut(x)), x) if cuts else block.attn(x))
+        y = y + first(y if method == 'mona' else x)
+        z = y + block.norm2(block.mlp(y))
+        wanted = z + second(z if method == 'mona' else y)
+    torch.testing.assert_close(found, wanted)
+
+
+@pytest.mark.parametrize('method', ['mona', 'convpass'])
+def test_windows_cut_out_of_a_map_that_no_module_sees(method):
+    with pytest.raises(ValueError, match=r'(Mona|Convpass) looks at maps, but "blocks.0.attn" works on windows'):
+        tuned(method, cuts=True, block=ScaledWindows)
+
+
+@pytest.mark.parametrize('method', ['mona', 'convpass', 'e3va'])
 def test_methods_that_look_at_maps_say_where_no_module_sees_one(method):
     with pytest.raises(ValueError, match=r'looks at maps, but "blocks.0.attn" works on windows'):
         tuned(method, cuts=True, drop_path=False)
