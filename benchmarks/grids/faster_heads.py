@@ -1,6 +1,6 @@
-# Beside some backbones a frozen one, which sweeps the rate of neck and head on land cover and roads, chose a multiple of
-# the schedule's, which the other methods keep. Here they have it too, at the rates of their own that the sweeps of
-# accuracy.py chose. What held-out images say of it is asked at EST's chosen rate.
+# On land cover and roads a frozen backbone, which sweeps the rate of neck and head, chose a multiple of the schedule's,
+# which the other methods keep. Here they have it too, at the rates of their own that the sweeps of accuracy.py chose.
+# What held-out images say of it is asked at EST's chosen rate.
 _base_ = './accuracy.py'
 dubai, _, roads = _base_.tasks
 # By configs: the rate, where the schedule has 10.

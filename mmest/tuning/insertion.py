@@ -8,6 +8,7 @@ import torch
 import torch.utils.checkpoint
 from torch import Tensor, nn
 
+from mmest.anatomy.again import as_given
 from mmest.anatomy.blocks import Block, find_anatomy
 from mmest.anatomy.branches import CONV, Branch, find_branches, refuse_windows
 from mmest.anatomy.grids import Grid, find_grid
@@ -143,6 +144,7 @@ class InsertedMethod(TuningMethod):
                 _block.reset(token)
 
         if recompute and torch.is_grad_enabled():
+            args, kwargs = as_given(args), as_given(kwargs)
             return torch.utils.checkpoint.checkpoint(run, *args, use_reentrant=False, **kwargs)
         return run(*args, **kwargs)
 

@@ -15,6 +15,8 @@ GROWTH = 8
 
 
 class DenseLayer(nn.Module):
+    with_cp = False
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm1, self.conv1 = nn.BatchNorm2d(channels), nn.Conv2d(channels, 16, 1)
@@ -49,10 +51,13 @@ def test_what_they_take_is_found():
     ]
 
 
+@pytest.mark.parametrize('again', [False, True])
 @pytest.mark.parametrize('method', ['Mona', 'LoRA', 'Adapter', 'SteeredEST'])
-def test_methods_train_them(method):
+def test_methods_train_them(method, again):
     torch.manual_seed(0)
     backbone, image = Dense().eval(), torch.rand(2, 3, 64, 96)
+    for layer in backbone.layers.values():
+        layer.with_cp = again
     with torch.no_grad():
         expected = backbone(image)[0]
     tuned = mmest.tune(backbone, method).eval()
