@@ -30,7 +30,8 @@ def test_output_and_gradients_are_those_of_torch(images, channels, size, kernel_
     x, by = torch.randn(2, images, channels, *size).unbind()
     x, by = x.to(memory_format=memory_format), by.to(memory_format=memory_format)
     for a, b in zip(_run(ours, x, by), _run(theirs, x, by), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+        # A gradient of the kernel is a sum over all positions, which may all but cancel.
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=2e-6 * max(5, b.abs().max().item()))
 
 
 def test_gradients_are_right_in_double_precision():
