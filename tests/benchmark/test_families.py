@@ -77,6 +77,16 @@ class Forgets(Scales):
         return [self.factor * f + self.steps for f in features]
 
 
+class Diverges(Scales):
+    """Its maps are finite until the factor has moved."""
+
+    def forward(self, features, taps, image):
+        return [self.factor * f / (1 - self.steps_taken()) for f in features]
+
+    def steps_taken(self) -> int:
+        return int(not self.training and self.factor.item() != 1)
+
+
 class Crashes(Scales):
     def forward(self, features, taps, image):
         raise IndexError('no such map\nand more')
@@ -91,6 +101,7 @@ FAULTS = {
     Endless: '1 gradients are not finite, first method.factor',
     TouchesTheFrozen: '1 frozen tensors change, first downsample_layers.0.0.weight',
     MovesNothing: 'two steps of training move no map',
+    Diverges: 'two steps of training leave a map that is not finite',
     Forgets: 'its delta, loaded into another copy, gives other maps',
     Crashes: 'IndexError: no such map',
 }
