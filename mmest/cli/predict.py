@@ -144,6 +144,7 @@ def run(args: argparse.Namespace) -> None:
         if processes.first:
             for task in tasks:
                 remove_leftovers(task.out)
+                task.say_lowest_score()
             if len(left) < len(images):
                 print(f'{len(images) - len(left)} of {len(images)} images have their results.')
             if len(tasks) > 1:
@@ -189,6 +190,12 @@ class Task:
             )
         self.left: set[Path] | None = None  # all
         self.seconds = 0.0
+
+    def say_lowest_score(self) -> None:
+        """Where --score asks for boxes that the model leaves out itself."""
+        score, lowest = self.args.score, self.model.lowest_score if self.model.detects else 0
+        if score is not None and score < lowest:
+            print(f'{self.path} gives no boxes that score below {lowest:g}, the score_thr of its test_cfg.')
 
     def wants(self, image: Path) -> bool:
         return self.left is None or image in self.left

@@ -51,6 +51,7 @@ def metadata(model: 'Model', graph: Graph, resolution: float | None) -> dict[str
         image_scale=model.image_scale,
         padding=graph.padding,
         align_corners=bool(getattr(graph.model, 'align_corners', False)),
+        score_thr=graph.score_thr if isinstance(graph, Detector) else 0.0,
         threshold=None if model.detects else _threshold(graph.model),
     )
     return {name: json.dumps(value) for name, value in found.items()}

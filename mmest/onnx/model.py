@@ -60,6 +60,8 @@ class OnnxModel:
         self.detects: bool = self._about['detects']
         #: Objects that a detector gives for a tile at most.
         self.most: int | None = self._session.get_outputs()[0].shape[1] if self.detects else None
+        #: Below which a detector gives no object.
+        self.lowest_score: float = self._about.get('score_thr', 0.0)
         self.classes = tuple(self._about['classes'])
         self.palette = np.array(self._about['palette'], np.uint8)
         self.tile: int = self._about['tile']

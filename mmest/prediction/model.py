@@ -49,6 +49,7 @@ class Model:
         detects: whether it finds objects; otherwise it gives a class to each pixel.
         geometry: the kind of its boxes.
         most: how many objects it gives for a tile at most; None without a limit.
+        lowest_score: below which it gives no object.
         classes: their names.
         palette: a colour of each, C×3 RGB.
         tile: side of a tile in pixels of the image, as training showed them.
@@ -79,8 +80,10 @@ class Model:
         name_scope_of_transforms(self.network.cfg, self._framework.scope)
         self.geometry = ORIENTED if predicts_oriented(self.network) else STRAIGHT
         limits = cfg.model.get('test_cfg') or {}
-        limit = (limits.get('rcnn') or limits).get('max_per_img', -1)
+        limits = limits.get('rcnn') or limits
+        limit = limits.get('max_per_img', -1)
         self.most: int | None = limit if limit > 0 else None
+        self.lowest_score: float = limits.get('score_thr', 0.0)
         self.classes: tuple[str, ...] = tuple(self.network.dataset_meta['classes'])
         stated = self.network.dataset_meta.get('palette')
         if not self.detects and len(self.classes) == getattr(self.network, 'out_channels', None) == 1:

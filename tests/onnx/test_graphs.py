@@ -197,6 +197,7 @@ def test_deepness_finds_what_it_reads(exported):
     assert told['model_type'] == ('Detector' if task == 'detection' else 'Segmentor')
     assert told['class_names'] == {'0': 'a', '1': 'b', '2': 'water'}
     assert (told['tile_size'], told['resolution']) == (64, 25.0)
+    assert OnnxModel(path, 'cpu').lowest_score == (0.3 if task == 'detection' else 0)
     assert (told['standardization_mean'], told['standardization_std']) == ([0, 0, 0], [1, 1, 1])
     shapes = [[d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.graph.input, *graph.graph.output)]
     assert shapes == [[1, 3, 64, 64], [1, 40, 8] if task == 'detection' else [1, 3, 64, 64]]

@@ -22,6 +22,7 @@ class Colours:
     """Sees coloured rectangles, as a perfect model would: of those that a tile cuts it sees the pieces."""
 
     geometry, detects, classes, palette, tile, most = STRAIGHT, True, ('sky', 'red', 'blue'), COLOURS, 200, None
+    lowest_score = 0.05
 
     def mask(self, tile):
         return (tile[:, :, None] == COLOURS).all(-1).argmax(-1).astype(np.uint8)

@@ -237,7 +237,7 @@ model = dict(
         bbox_head=dict(in_channels=32, fc_out_channels=64, num_classes=3),
         mask_head=dict(in_channels=32, conv_out_channels=32, num_classes=3),
     ),
-    test_cfg=dict(rcnn=dict(score_thr=0.0, max_per_img=5)),
+    test_cfg=dict(rcnn=dict(score_thr=1e-6, max_per_img=5)),
 )
 """)
     cfg = Config.fromfile(tmp_path / 'small.py')
@@ -245,7 +245,7 @@ model = dict(
     meta = dict(cfg=cfg.pretty_text, dataset_meta=dict(classes=('a', 'b', 'c'), image_size=[1333, 800]))
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict(), meta=meta), tmp_path / 'model.pth')
     model = Model(tmp_path / 'model.pth', None, 'cpu')
-    assert (model.tile, model.most) == (1333, 5)
+    assert (model.tile, model.most, model.lowest_score) == (1333, 5, 1e-6)
     found = model.detect(RGB)
     assert len(found.boxes) == len(found.shapes) == 5
     for box, shape in zip(found.boxes, found.shapes):

@@ -72,7 +72,11 @@ def test_what_an_option_cannot_change_it_is_not_taken_for(run, tmp_path, monkeyp
         assert run('--model', 'a.onnx', *options, image, *out, '--overwrite')[0] == 0
     code, _ = run('model.pth', image, '--score', 0.5, *out)
     assert '--score is for detectors, but model.pth segments ground. Leave it out.' in code
-    assert run('model.pth', image, '--score', 0, *out, '--overwrite', boxes=True)[0] == 0
+    for score, said in ((0, True), (0.049, True), (0.05, False), (0.5, False)):
+        code, output = run('model.pth', image, '--score', score, *out, '--overwrite', boxes=True)
+        assert code == 0
+        assert ('model.pth gives no boxes that score below 0.05' in output.out) == said
+    assert 'gives no boxes' not in run('model.pth', image, *out, '--overwrite', boxes=True)[1].out
 
 
 def test_images_of_a_folder(run, tmp_path):
