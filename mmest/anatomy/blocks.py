@@ -47,14 +47,19 @@ class Block:
 
 @dataclass(frozen=True)
 class Output:
-    """One map that the backbone hands to the neck: its channels, the index of the block that it comes from (None for
-    one from in front of all blocks, which no method changes), and its height and width for an input of the probe's
-    size.
+    """One map that the backbone hands to the neck: its channels, the indices of the blocks that it comes from, with no
+    other block behind them (none for one from in front of all blocks, which no method changes), and its height and
+    width for an input of the probe's size.
     """
 
     channels: int
-    block: int | None
+    sources: tuple[int, ...]
     size: tuple[int, int]
+
+    @property
+    def block(self) -> int | None:
+        """The last of the blocks that it comes from."""
+        return max(self.sources, default=None)
 
 
 @dataclass(frozen=True)
@@ -167,8 +172,7 @@ def find_anatomy(backbone: nn.Module) -> Anatomy:
     found, after, used = [], set(), set()
     for output in outputs:
         sources, parameters = walk_back(output.grad_fn, stops)
-        block = max((stops[node] for node in sources), default=None)
-        found.append(Output(output.shape[1], block, tuple(output.shape[-2:])))
+        found.append(Output(output.shape[1], tuple(sorted(stops[node] for node in sources)), tuple(output.shape[-2:])))
         after |= parameters - between
         used |= walk_back(output.grad_fn, ())[1]
     if all(output.block is None for output in found):

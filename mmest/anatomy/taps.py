@@ -35,7 +35,7 @@ class TapReader:
     Args:
         hooked: whose hooks see the blocks.
         backbone: the module that holds the blocks.
-        blocks: the blocks to read, by their index in the backbone, ascending.
+        blocks: the blocks to read, by their index in the backbone, in the order of the taps.
     """
 
     def __init__(self, hooked: Hooked, backbone: nn.Module, blocks: Mapping[int, Block]) -> None:

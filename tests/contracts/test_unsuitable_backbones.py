@@ -19,7 +19,7 @@ def _stage(modules: int, channels: tuple, block: str = 'BASIC') -> dict:
     )
 
 
-# Their resolution rises again: parallel branches, a decoder, a second path of high resolution.
+# Their resolution rises: parallel branches, a decoder, a second path of high resolution.
 RISING = {
     'hrnet': dict(
         type='HRNet',
@@ -46,17 +46,29 @@ def tuned(backbone: dict, method: str) -> torch.nn.Module:
     return MODELS.build(dict(type='TunedBackbone', backbone=backbone, tuning=dict(type=method)))
 
 
-@pytest.mark.parametrize('name', RISING)
-def test_est_refuses_a_resolution_that_rises(name):
+@pytest.mark.parametrize('name', ['erfnet', 'hourglass'])
+def test_est_refuses_a_resolution_that_rises_to_that_of_the_output(name):
     with pytest.raises(
         ValueError, match=r'resolution of \w+ rises from \d+×\d+ behind block .* Full, Partial or Frozen'
     ):
         tuned(RISING[name], 'EST')
 
 
+def test_parallel_branches_without_their_coarse_outputs_are_such_too():
+    outputs = dict(RISING['hrnet'], multiscale_output=False)
+    with pytest.raises(ValueError, match='some blocks are coarser than all outputs that they feed'):
+        tuned(outputs, 'EST')
+
+
+@pytest.mark.parametrize('name', RISING)
+def test_e3va_follows_the_downsampling_of_the_backbone(name):
+    with pytest.raises(ValueError, match=r'resolution of \w+ rises from'):
+        tuned(RISING[name], 'E3VA')
+
+
 @pytest.mark.parametrize('method', ['Full', 'Frozen', 'Partial'])
 def test_what_the_sentence_names_instead_works(method):
-    model = tuned(RISING['hrnet'], method)
+    model = tuned(RISING['hourglass'], method)
     model.eval()
     x = torch.ones(1, 3, 64, 64)
     with torch.no_grad():

@@ -12,7 +12,8 @@ from mmest.anatomy.blocks import find_anatomy
 from mmest.configs import configs_root, load_tuning
 from mmest.measure.memory.compare import without_pretrained
 from mmest.tuning.side.est import EST, ESTBlock, GateLayer, MultiChannelAdapterFusion
-from mmest.tuning.side.network import StageChange, choose_taps
+from mmest.tuning.side.network import StageChange
+from mmest.tuning.side.way import choose_taps, way_of
 
 
 def randomised(module):
@@ -179,10 +180,10 @@ def test_mixed_precision_keeps_taps_in_half_the_bytes(name):
 
 def test_tap_density():
     anatomy = find_anatomy(build('swin'))  # two blocks in each of four stages, an output behind each second one
-    assert choose_taps(anatomy, 'block') == list(range(8))
-    assert choose_taps(anatomy, 'stage') == choose_taps(anatomy, 2) == [1, 3, 5, 7]
-    assert choose_taps(find_anatomy(build('vit')), 2) == [1, 3]
-    assert choose_taps(find_anatomy(build('vit')), 1) == [0, 1, 2, 3]
+    assert choose_taps(way_of(anatomy), 'block') == list(range(8))
+    assert choose_taps(way_of(anatomy), 'stage') == choose_taps(way_of(anatomy), 2) == [1, 3, 5, 7]
+    assert choose_taps(way_of(find_anatomy(build('vit'))), 2) == [1, 3]
+    assert choose_taps(way_of(find_anatomy(build('vit'))), 1) == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -195,10 +196,10 @@ def test_tap_density():
 )
 def test_no_tap_is_finer_than_the_finest_output(outputs, every_second, every, per_stage):
     anatomy = find_anatomy(MODELS.build(dict(BACKBONES['swin'], out_indices=outputs)))
-    assert choose_taps(anatomy, 2) == every_second
-    assert choose_taps(anatomy, 1) == every
-    assert choose_taps(anatomy, 'stage') == per_stage
-    assert choose_taps(anatomy, 'block') == list(range(2 * max(outputs) + 2))
+    assert choose_taps(way_of(anatomy), 2) == every_second
+    assert choose_taps(way_of(anatomy), 1) == every
+    assert choose_taps(way_of(anatomy), 'stage') == per_stage
+    assert choose_taps(way_of(anatomy), 'block') == list(range(2 * max(outputs) + 2))
 
 
 def test_parameter_count_in_closed_form():

@@ -12,7 +12,7 @@ from mmest.anatomy.bottlenecks import narrow_blocks
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones import TunedBackbone
 from mmest.tuning.base import TuningMethod
-from mmest.tuning.side.network import choose_taps
+from mmest.tuning.side.way import choose_taps, way_of
 
 from .plain import as_half
 
@@ -35,7 +35,7 @@ class Recorder(TuningMethod):
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__(backbone)
         anatomy = find_anatomy(backbone)
-        wide = {i: anatomy.blocks[i] for i in choose_taps(anatomy, DENSITY)}
+        wide = {i: anatomy.blocks[i] for i in choose_taps(way_of(anatomy), DENSITY)}
         narrow = {i: block for i, block in narrow_blocks(backbone, anatomy).items() if i in wide}
         self.tapped_blocks = {_key(i, block): block for some in (wide, narrow) for i, block in some.items()}
         self.calls: list[dict[str, Any]] = []

@@ -35,8 +35,8 @@ class DTL(SideNetwork):
         lr_mult: factor on the learning rate of the side network.
 
     Raises:
-        ValueError: the blocks of the backbone cannot be found, their resolution rises, or an output has other channels
-            than the block that feeds it.
+        ValueError: the blocks of the backbone cannot be found, their resolution rises to that of the outputs, or an
+            output has other channels than the block that feeds it.
     """
 
     acts_on = 'beside the backbone'

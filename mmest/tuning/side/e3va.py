@@ -12,6 +12,7 @@ from mmest.anatomy.probe import first_tensor
 from mmest.registry import TUNINGS
 from mmest.tuning.lorand import LowRankAdapter
 from mmest.tuning.side.network import SideNetwork, pool_to
+from mmest.tuning.side.way import find_rise
 
 
 @TUNINGS.register_module()
@@ -51,6 +52,7 @@ class E3VA(SideNetwork):
         self, backbone: nn.Module, rank: int = 8, reduction: int = 2, branches: int = 2, lr_mult: float = 1.0
     ) -> None:
         super().__init__(backbone, 'block', lr_mult)
+        self._refuse_rising_resolution(type(backbone).__name__)
         self.refuse_other_channels(type(backbone).__name__)
         anatomy = find_anatomy(backbone)
         found = find_branches(backbone, anatomy)
@@ -76,6 +78,16 @@ class E3VA(SideNetwork):
         for i, name in inherited.items():
             if i < len(self.tapped):
                 self.hook_before(backbone, name, E3VA._see_downsampling, i)
+
+    def _refuse_rising_resolution(self, kind: str) -> None:
+        rise = find_rise(self.anatomy)
+        if rise:
+            last, block = rise
+            raise ValueError(
+                f'E3VA follows the downsampling of the backbone, but the resolution of {kind} rises from '
+                f'{last.size[0]}×{last.size[1]} behind block "{last.name}" to {block.size[0]}×{block.size[1]} behind '
+                f'"{block.name}". Use another method beside the backbone, such as EST.'
+            )
 
     def _see_result(self, branch: Branch, module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:
         run = self.current_pass()

@@ -134,7 +134,7 @@ class EST(ExpandingSideNetwork):
             that width where it is less.
         ratios: bottleneck ratios of the fused adapters.
         gate: ``scalar``, ``channel`` or ``dynamic``.
-        taps: ``block``, ``stage``, or a number n: every n-th block; see :func:`choose_taps`.
+        taps: ``block``, ``stage``, or a number n: every n-th block; see :func:`mmest.tuning.side.way.choose_taps`.
         kernel_size: of the depthwise convolutions.
         narrow_taps: read bottleneck blocks (ResNet) where they are narrow, in front of the convolution that widens
             them, but for the last of each stage: a quarter of the bytes. False: read all at their outputs.
@@ -147,7 +147,8 @@ class EST(ExpandingSideNetwork):
         lr_mult: factor on the learning rate of the side network.
 
     Raises:
-        ValueError: a knob has no such value; the blocks of the backbone cannot be found, or their resolution rises.
+        ValueError: a knob has no such value; the blocks of the backbone cannot be found, or their resolution rises to
+            that of the outputs.
     """
 
     acts_on = 'beside the backbone'

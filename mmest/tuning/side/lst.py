@@ -105,7 +105,7 @@ class LST(ExpandingSideNetwork):
         lr_mult: factor on the learning rate of the side network.
 
     Raises:
-        ValueError: the blocks of the backbone cannot be found, or their resolution rises.
+        ValueError: the blocks of the backbone cannot be found, or their resolution rises to that of the outputs.
     """
 
     acts_on = 'beside the backbone'

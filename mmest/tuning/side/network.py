@@ -1,47 +1,17 @@
 """What side networks have in common: a state that runs along the taps of a frozen backbone and corrects its outputs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmest.anatomy.blocks import Anatomy, Block, find_anatomy
+from mmest.anatomy.blocks import Block, find_anatomy
 from mmest.anatomy.bottlenecks import narrow_blocks
 from mmest.anatomy.taps import Tap
 from mmest.tuning.base import TuningMethod
-
-
-def stage_ends(anatomy: Anatomy) -> set[int]:
-    """Indices of the blocks that feed an output, and of the last block of every stage in front of them."""
-    feeding = anatomy.feeding
-    stages = [block.stage for block in anatomy.blocks[: max(feeding) + 1]]
-    return feeding | {i for i, (stage, following) in enumerate(zip(stages, stages[1:])) if stage != following}
-
-
-def choose_taps(anatomy: Anatomy, density: str | int) -> list[int]:
-    """Indices of the blocks to tap.
-
-    ``block`` takes all. The others take none that works at a finer resolution than every output: large maps that no
-    output asks for. Of the rest the last block of every stage and the block behind every output are always among them;
-    ``stage`` takes no others, a number n every n-th, counted back from those.
-
-    Raises:
-        ValueError: the density is none of these.
-    """
-    if density not in ('block', 'stage') and not (isinstance(density, int) and density >= 1):
-        raise ValueError(
-            f"taps should be 'block', 'stage' or a number n >= 1 (every n-th block), but it is {density!r}."
-        )
-    feeding = anatomy.feeding
-    used = list(range(max(feeding) + 1))
-    if density == 'block':
-        return used
-    finest = max(anatomy.blocks[i].size for i in feeding)
-    used = [i for i in used if anatomy.blocks[i].size <= finest]
-    step = density if isinstance(density, int) else len(used)
-    ends = sorted(stage_ends(anatomy))
-    return [i for i in used if (next(end for end in ends if end >= i) - i) % step == 0]
+from mmest.tuning.side.way import choose_taps, find_rise, way_of
 
 
 def pool_to(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -100,12 +70,12 @@ class SideNetwork(TuningMethod):
 
     Args:
         backbone: the backbone to tune.
-        taps: see :func:`choose_taps`.
+        taps: see :func:`mmest.tuning.side.way.choose_taps`.
         lr_mult: factor on the learning rate of the side network.
         narrow_taps: read bottlenecks where they are narrow, but for those that end a stage or feed an output.
 
     Raises:
-        ValueError: the blocks of the backbone cannot be found, or their resolution rises.
+        ValueError: the blocks of the backbone cannot be found, or their resolution rises to that of the outputs.
     """
 
     beside = True
@@ -113,30 +83,32 @@ class SideNetwork(TuningMethod):
     def __init__(self, backbone: nn.Module, taps: str | int, lr_mult: float = 1.0, narrow_taps: bool = False) -> None:
         super().__init__(backbone, lr_mult)
         self.anatomy = anatomy = find_anatomy(backbone)
-        self.tapped_blocks = {i: anatomy.blocks[i] for i in choose_taps(anatomy, taps)}
+        self.way = way_of(anatomy)
+        self._refuse_blocks_left_out(type(backbone).__name__)
+        self.tapped_blocks = {i: self.way.blocks[i] for i in choose_taps(self.way, taps)}
         if narrow_taps:
-            inside = self.tapped_blocks.keys() - stage_ends(anatomy)
-            self.tapped_blocks |= {i: b for i, b in narrow_blocks(backbone, anatomy).items() if i in inside}
+            for i, block in narrow_blocks(backbone, anatomy).items():
+                if i in self.tapped_blocks and i not in self.way.stage_ends:
+                    self.tapped_blocks[i] = replace(block, stage=self.tapped_blocks[i].stage)
         self.tapped: list[Block] = list(self.tapped_blocks.values())
-        self._corrected = [k for k, output in enumerate(anatomy.outputs) if output.block is not None]
-        self.outputs = [anatomy.outputs[k] for k in self._corrected]
-        self._refuse_rising_resolution(anatomy, type(backbone).__name__)
         order = list(self.tapped_blocks)
-        self.sources = [order.index(output.block) for output in self.outputs if output.block is not None]
+        found = [(k, order.index(i)) for k, i in enumerate(self.way.feeding) if i is not None]
+        self._corrected = [k for k, _ in found]
+        self.outputs = [anatomy.outputs[k] for k in self._corrected]
+        self.sources = [place for _, place in found]
         #: Whether the backbone pools or upsamples between a block and the output that it feeds.
         self._resized = [output.size != self.tapped[i].size for output, i in zip(self.outputs, self.sources)]
 
-    def _refuse_rising_resolution(self, anatomy: Anatomy, kind: str) -> None:
-        used = anatomy.blocks[: max(self.tapped_blocks) + 1]  # those that are not tapped tell too
-        for last, block in zip(used, used[1:]):
-            if any(after > before for before, after in zip(last.size, block.size)):
-                raise ValueError(
-                    f'{type(self).__name__} carries its state to equal or lower resolutions, but the resolution of '
-                    f'{kind} '
-                    f'rises from {last.size[0]}×{last.size[1]} behind block "{last.name}" to '
-                    f'{block.size[0]}×{block.size[1]} behind "{block.name}". Use a method that reads no taps, such as '
-                    'Full, Partial or Frozen.'
-                )
+    def _refuse_blocks_left_out(self, kind: str) -> None:
+        rise = find_rise(self.anatomy)
+        if rise and len(self.way.blocks) <= max(self.anatomy.feeding):
+            last, block = rise
+            raise ValueError(
+                f'{type(self).__name__} carries its state to equal or lower resolutions, but the resolution of {kind} '
+                f'rises from {last.size[0]}×{last.size[1]} behind block "{last.name}" to {block.size[0]}×'
+                f'{block.size[1]} behind "{block.name}", and some blocks are coarser than all outputs that they feed: '
+                'their state would correct none. Use a method that reads no taps, such as Full, Partial or Frozen.'
+            )
 
     def refuse_other_channels(self, kind: str) -> None:
         """Raise if an output has not the channels of the block that feeds it, for networks whose state has these.

@@ -49,7 +49,7 @@ class SteeredEST(LowRankUpdates, EST):
         rank: of the updates.
         targets: the layers that are updated; see :class:`mmest.tuning.lora.LoRA`.
         reduction: see :class:`mmest.tuning.side.est.EST`.
-        taps: see :func:`mmest.tuning.side.network.choose_taps`.
+        taps: see :func:`mmest.tuning.side.way.choose_taps`.
         narrow_taps: see :class:`mmest.tuning.side.est.EST`.
         recompute_all: run all blocks again, the last and small ones too: more time, and less memory where the peak is
             in the head.
