@@ -81,6 +81,22 @@ SHALLOW = dict(
 
 CONVNEXT, POST_NORM = dict(type='SmallConvNeXt'), dict(type='PostNormViT')
 # Its attention uses the weight of a layer that it never calls.
+
+
+def _parallel(modules: int, channels: tuple[int, ...], block: str = 'BASIC') -> dict:
+    few = (1,) * len(channels)
+    return dict(num_modules=modules, num_branches=len(few), block=block, num_blocks=few, num_channels=channels)
+
+
+HRNET = dict(
+    type='HRNet',
+    extra=dict(
+        stage1=_parallel(1, (8,), 'BOTTLENECK'),
+        stage2=_parallel(1, (8, 16)),
+        stage3=_parallel(2, (8, 16, 24)),
+        stage4=_parallel(1, (8, 16, 24, 40)),
+    ),
+)
 BEIT = dict(type='mmseg.BEiT', img_size=64, embed_dims=32, num_layers=2, num_heads=2, out_indices=(0, 1))
 _TWO_STAGES = dict(
     depth=50, base_channels=8, num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1), norm_eval=False

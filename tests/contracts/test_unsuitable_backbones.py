@@ -3,33 +3,16 @@
 import pytest
 import torch
 from mmengine.registry import MODELS
+from toy import HRNET
 
 from mmest.tuning import build_tuning
 
 VIT = dict(type='mmseg.VisionTransformer', img_size=64, embed_dims=32, num_layers=2, num_heads=2)
 
 
-def _stage(modules: int, channels: tuple, block: str = 'BASIC') -> dict:
-    return dict(
-        num_modules=modules,
-        num_branches=len(channels),
-        block=block,
-        num_blocks=(1,) * len(channels),
-        num_channels=channels,
-    )
-
-
 # Their resolution rises: parallel branches, a decoder, a second path of high resolution.
 RISING = {
-    'hrnet': dict(
-        type='HRNet',
-        extra=dict(
-            stage1=_stage(1, (8,), 'BOTTLENECK'),
-            stage2=_stage(1, (8, 16)),
-            stage3=_stage(1, (8, 16, 32)),
-            stage4=_stage(1, (8, 16, 32, 64)),
-        ),
-    ),
+    'hrnet': HRNET,
     'erfnet': dict(type='mmseg.ERFNet'),
     'hourglass': dict(
         type='HourglassNet',

@@ -4,25 +4,10 @@ import pytest
 import torch
 from mmengine.registry import MODELS
 from torch import nn
+from toy import HRNET
 
 from mmest.anatomy.blocks import Anatomy, Block, Output, find_anatomy
 from mmest.tuning.side.way import Way, choose_taps, way_of
-
-
-def _stage(modules: int, channels: tuple[int, ...], block: str = 'BASIC') -> dict:
-    few = (1,) * len(channels)
-    return dict(num_modules=modules, num_branches=len(few), block=block, num_blocks=few, num_channels=channels)
-
-
-HRNET = dict(
-    type='HRNet',
-    extra=dict(
-        stage1=_stage(1, (8,), 'BOTTLENECK'),
-        stage2=_stage(1, (8, 16)),
-        stage3=_stage(2, (8, 16, 24)),
-        stage4=_stage(1, (8, 16, 24, 40)),
-    ),
-)
 
 
 def test_branches_are_passed_from_fine_to_coarse():
