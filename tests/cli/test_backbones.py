@@ -11,10 +11,10 @@ from mmest.benchmark.tables.families import families_page, read_families
 def test_command_and_page(mmest, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(run, 'available_tunings', lambda: ['est', 'frozen', 'lora', 'lst'])
     monkeypatch.setattr(run, 'commit', lambda: 'abc')
-    assert mmest('backbones', '--only', 'mmdet,hrnet,swin', '--out', tmp_path) == 0
+    assert mmest('backbones', '--only', 'mmdet,hourglass,swin', '--out', tmp_path) == 0
     said = capsys.readouterr().out
-    assert 'HRNet (mmdet): 2 works, 2 refused\nSwin (mmdet): 4 works\n' in said
-    record = json.loads((tmp_path / 'backbones' / 'mmdet_hrnet.json').read_text())
+    assert 'Hourglass (mmdet): 2 works, 2 refused\nSwin (mmdet): 4 works\n' in said
+    record = json.loads((tmp_path / 'backbones' / 'mmdet_hourglass.json').read_text())
     assert record['methods']['frozen'] == dict(verdict='works', says=None)
     assert record['methods']['est']['verdict'] == 'refused'
     assert record['commit'] == 'abc'
@@ -22,14 +22,14 @@ def test_command_and_page(mmest, tmp_path, monkeypatch, capsys):
     record['methods']['lora'] = dict(verdict='fails', says='LoRA is tired')
     broken = dict(record, family='Later', error='TypeError: renamed')
     del broken['methods']
-    for name, content in (('mmdet_hrnet', record), ('mmdet_later', broken)):
+    for name, content in (('mmdet_hourglass', record), ('mmdet_later', broken)):
         (tmp_path / 'backbones' / f'{name}.json').write_text(json.dumps(content))
     page = families_page(read_families([tmp_path]))
     assert '| family | library | est | frozen | lora | lst |' in page
-    assert '| HRNet | mmdet | refused | ✓ | **fails** | refused |' in page
+    assert '| Hourglass | mmdet | refused | ✓ | **fails** | refused |' in page
     assert '| Swin | mmdet | ✓ | ✓ | ✓ | ✓ |' in page
     assert page.count('EST carries its state') == 1 and 'LST carries' not in page
-    assert '- HRNet (mmdet), lora: LoRA is tired' in page
+    assert '- Hourglass (mmdet), lora: LoRA is tired' in page
     assert '- Later (mmdet): TypeError: renamed' in page
     assert f'mmdet {record["versions"]["mmdet"]}' in page
 
