@@ -12,7 +12,6 @@ frozen, a small side network learns, and training takes less memory.
 first:
   mmest demo              see it work on two cores, nothing to download
   mmest train --data DIR  train on labelled images of your own, without a config
-  mmest configs           what can be combined: data, heads, backbones, methods
 
 commands:
 {commands}"""
