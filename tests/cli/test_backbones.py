@@ -31,6 +31,8 @@ def test_command_and_page(mmest, tmp_path, monkeypatch, capsys):
     assert page.count('EST carries its state') == 1 and 'LST carries' not in page
     assert '- Hourglass (mmdet), lora: LoRA is tired' in page
     assert '- Later (mmdet): TypeError: renamed' in page
+    missing = page.partition('What has no record yet')[2]
+    assert 'ResNet (mmdet)' in missing and 'Hourglass (mmdet)' not in missing
     assert f'mmdet {record["versions"]["mmdet"]}' in page
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmest.benchmark.families.libraries import LIBRARIES
+from mmest.benchmark.families.members import MEMBERS
 from mmest.benchmark.families.promises import FAILS, REFUSED, WORKS
 from mmest.benchmark.families.run import FOLDER
 from mmest.configs import available_tunings, load_tuning
@@ -62,6 +63,10 @@ def families_page(records: Sequence[dict]) -> str:
     left = [f'- {r["family"]} ({r["library"]}): {r["error"]}' for r in records if 'error' in r]
     if left:
         parts += ['## What its library does not build\n', '\n'.join(left) + '\n']
+    there = {(r['family'], r['library']) for r in records}
+    missing = [f'{m.family} ({m.library})' for m in MEMBERS if (m.family, m.library) not in there]
+    if missing:
+        parts += ['## What has no record yet\n', ', '.join(missing) + '\n']
     return '\n'.join(parts)
 
 
