@@ -83,6 +83,11 @@ class Anatomy:
         """The blocks that outputs come from, by index."""
         return {output.block for output in self.outputs if output.block is not None}
 
+    @property
+    def used(self) -> tuple[Block, ...]:
+        """The blocks up to the last that an output comes from."""
+        return self.blocks[: max(self.feeding) + 1]
+
 
 def _inner_width(block: nn.Module, channels: int) -> int:
     """Channels of the block's spatial (not depthwise) convolution; C where there is none."""

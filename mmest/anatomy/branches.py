@@ -164,7 +164,7 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
 
     Runs one forward pass like :func:`mmest.anatomy.blocks.find_anatomy`.
     """
-    used = anatomy.blocks[: max(anatomy.feeding) + 1]
+    used = anatomy.used
     prefixes = tuple(f'{block.name}.' for block in used)
     names = [name for name, _ in backbone.named_modules() if f'{name}.'.startswith(prefixes)]
     calls, _, image, _ = probe(backbone, names)

@@ -82,7 +82,7 @@ class Partial(TuningMethod):
     def __init__(self, backbone: nn.Module, blocks: int = 1, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, lr_mult)
         anatomy = find_anatomy(backbone)
-        used = anatomy.blocks[: max(anatomy.feeding) + 1]
+        used = anatomy.used
         if not 1 <= blocks <= len(used):
             raise ValueError(
                 f'Partial: blocks should lie between 1 and {len(used)}, the number of blocks of '

@@ -51,6 +51,8 @@ def _members(library: str, **members: tuple) -> list[Member]:
 
 _FOUR = dict(depths=(1, 1, 2, 1))
 _HEADS = dict(num_heads=(1, 2, 4, 8))
+_PLAIN_OF_MMSEG = dict(img_size=SIZE, embed_dims=32, num_layers=4, num_heads=2, out_indices=(1, 3))
+_WINDOWS = dict(image_size=SIZE, embed_dim=16, depths=[2, 2], num_heads=[2, 2], window_size=4, out_indices=[1, 2])
 _PLAIN = dict(hidden_size=32, num_hidden_layers=4, num_attention_heads=2, image_size=SIZE, out_indices=[2, 4])
 
 
@@ -96,9 +98,9 @@ MEMBERS = [
     ),
     *_members(
         'mmseg',
-        BEiT=('BEiT', dict(img_size=SIZE, embed_dims=32, num_layers=4, num_heads=2, out_indices=(1, 3))),
-        MAE=('MAE', dict(img_size=SIZE, embed_dims=32, num_layers=4, num_heads=2, out_indices=(1, 3))),
-        ViT=('VisionTransformer', dict(img_size=SIZE, embed_dims=32, num_layers=4, num_heads=2, out_indices=(1, 3))),
+        BEiT=('BEiT', _PLAIN_OF_MMSEG),
+        MAE=('MAE', _PLAIN_OF_MMSEG),
+        ViT=('VisionTransformer', _PLAIN_OF_MMSEG),
         MiT=('MixVisionTransformer', dict(embed_dims=16, num_layers=(1, 1, 2, 1))),
         MSCAN=('MSCAN', dict(embed_dims=(8, 16, 32, 64), depths=(1, 1, 2, 1), norm_cfg=dict(type='BN'))),
         Twins_PCPVT=('PCPVT', dict(embed_dims=(8, 16, 32, 64), num_heads=(1, 2, 4, 8), depths=(1, 1, 2, 1))),
@@ -214,15 +216,15 @@ MEMBERS = [
         ),
         Swin=(
             'Swin',
-            dict(image_size=SIZE, embed_dim=16, depths=[2, 2], num_heads=[2, 2], window_size=4, out_indices=[1, 2]),
+            _WINDOWS,
         ),
         SwinV2=(
             'Swinv2',
-            dict(image_size=SIZE, embed_dim=16, depths=[2, 2], num_heads=[2, 2], window_size=4, out_indices=[1, 2]),
+            _WINDOWS,
         ),
         MaskFormer_Swin=(
             'MaskFormerSwin',
-            dict(image_size=SIZE, embed_dim=16, depths=[2, 2], num_heads=[2, 2], window_size=4, out_indices=[1, 2]),
+            _WINDOWS,
         ),
         PVTv2=('PvtV2', dict(hidden_sizes=[16, 16, 40, 64], depths=[1, 1, 2, 1], out_indices=[0, 1, 2, 3])),
         Hiera=('Hiera', dict(image_size=SIZE, embed_dim=16, depths=[1, 1, 2, 1], out_indices=[1, 2, 3, 4])),

@@ -60,7 +60,7 @@ def try_members(members: Sequence[Member], out: Path) -> Iterator[tuple[Member, 
             versions={**versions(), member.library: LIBRARIES[member.library].version},
         )
         record |= _tried(member)
-        name = re.sub(r'\W+', '-', f'{member.family}'.lower())
+        name = re.sub(r'\W+', '-', member.family.lower())
         write_json(out / FOLDER / f'{member.library}_{name}.json', record)
         yield member, record
 
@@ -71,9 +71,5 @@ def _tried(member: Member) -> dict:
         expected = plain_maps(backbone, member.size)
     except Exception as error:
         return dict(error=f'{type(error).__name__}: {error}')
-    return dict(methods={name: _verdict(backbone, load_tuning(name), expected) for name in available_tunings()})
-
-
-def _verdict(*args) -> dict:
-    word, says = verdict(*args)
-    return dict(verdict=word, says=says)
+    found = {name: verdict(backbone, load_tuning(name), expected) for name in available_tunings()}
+    return dict(methods={name: dict(verdict=word, says=says) for name, (word, says) in found.items()})

@@ -82,11 +82,9 @@ class E3VA(SideNetwork):
     def _refuse_rising_resolution(self, kind: str) -> None:
         rise = find_rise(self.anatomy)
         if rise:
-            last, block = rise
             raise ValueError(
-                f'E3VA follows the downsampling of the backbone, but the resolution of {kind} rises from '
-                f'{last.size[0]}×{last.size[1]} behind block "{last.name}" to {block.size[0]}×{block.size[1]} behind '
-                f'"{block.name}". Use another method beside the backbone, such as EST.'
+                f'E3VA follows the downsampling of the backbone, but the resolution of {kind} {rise}. Use another '
+                'method beside the backbone, such as EST.'
             )
 
     def _see_result(self, branch: Branch, module: nn.Module, args: tuple, kwargs: dict, output: Any) -> None:

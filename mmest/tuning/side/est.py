@@ -16,7 +16,7 @@ from mmest.anatomy.taps import Tap
 from mmest.registry import TUNINGS
 from mmest.tuning.depthwise import DepthwiseConv2d
 from mmest.tuning.knobs import KernelSize, Ratios
-from mmest.tuning.side.est_gradient import run_again
+from mmest.tuning.side.est_gradient import run_again, working_dtype
 from mmest.tuning.side.network import ExpandingSideNetwork
 from mmest.tuning.side.tap_norm import TapNorm, taken_in_at_once
 
@@ -198,8 +198,7 @@ class EST(ExpandingSideNetwork):
         # Without gain and bias (the projection behind it has both), so backward keeps one map of the tap's width.
         h = F.layer_norm(h, h.shape[-1:]) if self.tap_norms is None else self.tap_norms[i](h)
         # In mixed precision the projection takes it so anyway, and what is kept is half as large.
-        if torch.amp.is_autocast_available(h.device.type) and torch.is_autocast_enabled(h.device.type):
-            h = h.to(torch.get_autocast_dtype(h.device.type))
+        h = h.to(working_dtype(h))
         block = self.blocks[i]
         if self.recompute and self.training:
             return run_again(block, h, state)

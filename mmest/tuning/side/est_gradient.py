@@ -22,6 +22,13 @@ _ABOUT = 3  # what run_again hands over that is no tensor
 _Found = dict[str, Tensor]
 
 
+def working_dtype(x: Tensor) -> torch.dtype:
+    """What linear layers and convolutions of x compute in: that of mixed precision where it is on, else its own."""
+    kind = x.device.type  # the meta device has no mixed precision
+    mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if mixed else x.dtype
+
+
 def run_again(block: 'ESTBlock', h: Tensor, state: Tensor | None) -> Tensor:
     """``block(h, state)``, of which only h and the state are kept for the backward pass, where it is computed again.
 
@@ -30,11 +37,8 @@ def run_again(block: 'ESTBlock', h: Tensor, state: Tensor | None) -> Tensor:
         h: B×H×W×C, normalised; it gets a gradient where it wants one.
         state: B×H×W×d or None.
     """
-    kind = h.device.type
-    mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-    dtype = torch.get_autocast_dtype(kind) if mixed else h.dtype
     parameters = dict(block.named_parameters())
-    return _RunAgain.apply(block, list(parameters), dtype, h, state, *parameters.values())
+    return _RunAgain.apply(block, list(parameters), working_dtype(h), h, state, *parameters.values())
 
 
 class _RunAgain(torch.autograd.Function):

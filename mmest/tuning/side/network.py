@@ -87,8 +87,9 @@ class SideNetwork(TuningMethod):
         self._refuse_blocks_left_out(type(backbone).__name__)
         self.tapped_blocks = {i: self.way.blocks[i] for i in choose_taps(self.way, taps)}
         if narrow_taps:
+            inside = self.tapped_blocks.keys() - self.way.stage_ends
             for i, block in narrow_blocks(backbone, anatomy).items():
-                if i in self.tapped_blocks and i not in self.way.stage_ends:
+                if i in inside:
                     self.tapped_blocks[i] = replace(block, stage=self.tapped_blocks[i].stage)
         self.tapped: list[Block] = list(self.tapped_blocks.values())
         order = list(self.tapped_blocks)
@@ -100,14 +101,11 @@ class SideNetwork(TuningMethod):
         self._resized = [output.size != self.tapped[i].size for output, i in zip(self.outputs, self.sources)]
 
     def _refuse_blocks_left_out(self, kind: str) -> None:
-        rise = find_rise(self.anatomy)
-        if rise and len(self.way.blocks) <= max(self.anatomy.feeding):
-            last, block = rise
+        if len(self.way.blocks) < len(self.anatomy.used):
             raise ValueError(
                 f'{type(self).__name__} carries its state to equal or lower resolutions, but the resolution of {kind} '
-                f'rises from {last.size[0]}×{last.size[1]} behind block "{last.name}" to {block.size[0]}×'
-                f'{block.size[1]} behind "{block.name}", and some blocks are coarser than all outputs that they feed: '
-                'their state would correct none. Use a method that reads no taps, such as Full, Partial or Frozen.'
+                f'{find_rise(self.anatomy)}, and some blocks are coarser than all outputs that they feed: their state '
+                'would correct none. Use a method that reads no taps, such as Full, Partial or Frozen.'
             )
 
     def refuse_other_channels(self, kind: str) -> None:

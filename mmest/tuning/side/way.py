@@ -26,11 +26,15 @@ class Way:
         return feeding | {i for i, j in zip(indices, indices[1:]) if self.blocks[i].stage != self.blocks[j].stage}
 
 
-def find_rise(anatomy: Anatomy) -> tuple[Block, Block] | None:
-    """The first two blocks in a row of which the second works at a higher resolution; None if there are none."""
-    used = anatomy.blocks[: max(anatomy.feeding) + 1]
-    rises = (any(a < b for a, b in zip(last.size, block.size)) for last, block in zip(used, used[1:]))
-    return next((pair for pair, rise in zip(zip(used, used[1:]), rises) if rise), None)
+def find_rise(anatomy: Anatomy) -> str | None:
+    """Where the resolution of the blocks first rises, in words; None if it never does."""
+    for last, block in zip(anatomy.used, anatomy.used[1:]):
+        if any(before < after for before, after in zip(last.size, block.size)):
+            return (
+                f'rises from {last.size[0]}×{last.size[1]} behind block "{last.name}" to {block.size[0]}×'
+                f'{block.size[1]} behind "{block.name}"'
+            )
+    return None
 
 
 def way_of(anatomy: Anatomy) -> Way:
@@ -39,7 +43,7 @@ def way_of(anatomy: Anatomy) -> Way:
     they run, for a state is carried to equal or lower resolutions. An output is then corrected where the state has its
     resolution, if one of the blocks that feed it has.
     """
-    used = anatomy.blocks[: max(anatomy.feeding) + 1]
+    used = anatomy.used
     if find_rise(anatomy) is None:
         return Way(dict(enumerate(used)), tuple(output.block for output in anatomy.outputs))
     order = sorted(range(len(used)), key=lambda i: (-used[i].size[0] * used[i].size[1], i))
