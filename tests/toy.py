@@ -18,6 +18,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from mmest import TUNINGS
+from mmest.benchmark.families.members import hrnet_stage
 from mmest.configs import available_tunings, load_tuning
 
 # Small values for arguments that many methods have.
@@ -81,20 +82,13 @@ SHALLOW = dict(
 
 CONVNEXT, POST_NORM = dict(type='SmallConvNeXt'), dict(type='PostNormViT')
 # Its attention uses the weight of a layer that it never calls.
-
-
-def _parallel(modules: int, channels: tuple[int, ...], block: str = 'BASIC') -> dict:
-    few = (1,) * len(channels)
-    return dict(num_modules=modules, num_branches=len(few), block=block, num_blocks=few, num_channels=channels)
-
-
 HRNET = dict(
     type='HRNet',
     extra=dict(
-        stage1=_parallel(1, (8,), 'BOTTLENECK'),
-        stage2=_parallel(1, (8, 16)),
-        stage3=_parallel(2, (8, 16, 24)),
-        stage4=_parallel(1, (8, 16, 24, 40)),
+        stage1=hrnet_stage(1, (8,), 'BOTTLENECK'),
+        stage2=hrnet_stage(1, (8, 16)),
+        stage3=hrnet_stage(2, (8, 16, 24)),
+        stage4=hrnet_stage(1, (8, 16, 24, 40)),
     ),
 )
 BEIT = dict(type='mmseg.BEiT', img_size=64, embed_dims=32, num_layers=2, num_heads=2, out_indices=(0, 1))

@@ -56,16 +56,17 @@ _WINDOWS = dict(image_size=SIZE, embed_dim=16, depths=[2, 2], num_heads=[2, 2], 
 _PLAIN = dict(hidden_size=32, num_hidden_layers=4, num_attention_heads=2, image_size=SIZE, out_indices=[2, 4])
 
 
-def _stage(modules: int, channels: tuple[int, ...], block: str = 'BASIC') -> dict:
+def hrnet_stage(modules: int, channels: tuple[int, ...], block: str = 'BASIC') -> dict:
+    """A stage of an HRNet with one block in each of its parallel branches, of so many channels."""
     few = (1,) * len(channels)
     return dict(num_modules=modules, num_branches=len(few), block=block, num_blocks=few, num_channels=channels)
 
 
 _HRNET = dict(
-    stage1=_stage(1, (8,), 'BOTTLENECK'),
-    stage2=_stage(1, (8, 16)),
-    stage3=_stage(1, (8, 16, 32)),
-    stage4=_stage(1, (8, 16, 32, 64)),
+    stage1=hrnet_stage(1, (8,), 'BOTTLENECK'),
+    stage2=hrnet_stage(1, (8, 16)),
+    stage3=hrnet_stage(1, (8, 16, 32)),
+    stage4=hrnet_stage(1, (8, 16, 32, 64)),
 )
 
 MEMBERS = [
