@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mmengine.logging import MMLogger
-from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from torch import Tensor, nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
+
+# Where torch's optimizers can step all weights by one operator, and the arguments that choose how they step.
+_FUSED_ON = {'cpu', 'cuda'}
+_WAYS = {'fused', 'foreach', 'differentiable'}
 
 
 @contextmanager
@@ -75,19 +79,34 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     the options of the first. The ``lr_mult`` of a tuning method multiplies the learning
     rate of what it trains in and beside the backbone. Vectors among a method's own parameters never decay: scales that
     start at 1 and gates would be pulled to 0, away from the pretrained features. Groups of equal options are merged.
+    An optimizer that has ``fused`` gets it, unless it is told how to step: a side network's weights are many and small,
+    and one operator for each takes longer than what it does.
 
     Args:
         optim_wrapper_cfg: config of the optimizer wrapper with its optimizer.
         paramwise_cfg: options by parameter, or None.
+
+    Raises:
+        ValueError: there is no such optimizer.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
         # mmengine hands model.parameters() to the optimizer, frozen ones too, where no option is set.
         self.paramwise_cfg = dict(dict(custom_keys={}, bypass_duplicate=True), **(self.paramwise_cfg or {}))
-        if self.base_lr is None:
-            kind = OPTIMIZERS.get(self.optimizer_cfg['type'])
-            self.base_lr = inspect.signature(kind).parameters['lr'].default
+        kind = self.optimizer_cfg['type']
+        found = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
+        if found is None:
+            raise ValueError(f'There is no optimizer called "{kind}". A library that brings one has to be installed.')
+        self._arguments = inspect.signature(found).parameters
+        if self.base_lr is None and 'lr' in self._arguments:
+            self.base_lr = self._arguments['lr'].default
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        devices = {parameter.device.type for parameter in model.parameters()}
+        if 'fused' in self._arguments and devices <= _FUSED_ON and not _WAYS & self.optimizer_cfg.keys():
+            self.optimizer_cfg = dict(self.optimizer_cfg, fused=True)
+        return super().__call__(model)
 
     def add_params(
         self, params: list[dict], module: nn.Module, prefix: str = '', is_dcn_module: int | float | None = None

@@ -85,13 +85,7 @@ class LowRankUpdates(TuningMethod):
                 self._names.append(weight.name)
                 self._attach(backbone, branch, weight)
         if not self._names:
-            existing = sorted(
-                {_short(_target(w)) for branch in branches for w in branch.weights if _suits(backbone, w)}
-            )
-            raise ValueError(
-                f'{type(self).__name__}: the targets {targets!r} match no layer in the blocks of '
-                f'{type(backbone).__name__}. The names of its layers end in {", ".join(existing)}.'
-            )
+            raise ValueError(f'{type(self).__name__}: {_why_none(backbone, branches, targets)}')
 
     @staticmethod
     def _chosen(
@@ -144,12 +138,11 @@ class LoRA(LowRankUpdates):
         targets: None for the queries, keys and values of attention, or, in a backbone without attention, the
             convolutions of its blocks. A list of names such as ``['qkv', 'proj']``: layers whose name ends so. A
             string: a regular expression for the whole name. Layers of ``nn.MultiheadAttention`` are named
-                ``in_proj_weight`` and
-            ``out_proj``.
+            ``in_proj_weight`` and ``out_proj``.
         lr_mult: factor on the learning rate of the updates.
 
     Raises:
-        ValueError: the targets match no layer; the message names those that exist.
+        ValueError: the targets match no layer; the message names those that exist, if any do.
     """
 
     acts_on = 'queries, keys, values (or convolutions)'
@@ -170,6 +163,17 @@ class LoRA(LowRankUpdates):
         with torch.no_grad():
             for name, update in zip(self._names, self.updates):
                 backbone.get_parameter(name).add_(update.delta())
+
+
+def _why_none(backbone: nn.Module, branches: Sequence[Branch], targets: None | str | Sequence[str]) -> str:
+    kind = type(backbone).__name__
+    existing = sorted({_short(_target(w)) for branch in branches for w in branch.weights if _suits(backbone, w)})
+    if not existing:
+        return f'the blocks of {kind} have no linear layer, and no convolution without groups, that can be updated.'
+    names = f'The names of its layers end in {", ".join(existing)}.'
+    if targets is None:
+        return f'the blocks of {kind} have none of the layers that are updated by default. Name targets. {names}'
+    return f'the targets {targets!r} match no layer in the blocks of {kind}. {names}'
 
 
 def _suits(backbone: nn.Module, weight: Weight) -> bool:

@@ -1,4 +1,6 @@
-"""What weight decay leaves alone."""
+"""What weight decay leaves alone, and how an optimizer steps."""
+
+import copy
 
 import pytest
 import torch
@@ -68,6 +70,41 @@ def test_a_rate_that_is_left_out_is_the_optimizers_own():
     tuned = build('swin', dict(METHODS['est'], lr_mult=10.0))
     wrapper = TrainableOptimWrapperConstructor(dict(optimizer=dict(type='AdamW')))(nn.ModuleDict(dict(backbone=tuned)))
     assert {group['lr'] for group in wrapper.optimizer.param_groups} == {1e-2}
+
+
+def stepped(model: nn.Module, **optimizer) -> list[bool | None]:
+    """Three steps of a model, by gradients that are its weights; whether each group of the optimizer is fused."""
+    wrapper = TrainableOptimWrapperConstructor(dict(optimizer=dict(lr=0.01, weight_decay=0.1, **optimizer)))(model)
+    for _ in range(3):
+        for p in model.parameters():
+            p.grad = p.detach().clone()
+        wrapper.step()
+    return [group.get('fused') for group in wrapper.optimizer.param_groups]
+
+
+@pytest.mark.parametrize('kind', ['AdamW', torch.optim.AdamW, 'SGD', 'Adam'])
+def test_one_operator_steps_all_weights_and_gives_what_many_give(kind):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Linear(7, 130, dtype=torch.float64))
+    other = copy.deepcopy(model)
+    assert stepped(model, type=kind) == [True]
+    assert stepped(other, type=kind, fused=False) == [False]
+    for a, b in zip(model.parameters(), other.parameters()):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    'optimizer',
+    [dict(type='AdamW', foreach=True), dict(type='AdamW', differentiable=True), dict(type='Adadelta')],
+)
+def test_an_optimizer_that_is_told_how_to_step_steps_so(optimizer):
+    wrapper = TrainableOptimWrapperConstructor(dict(optimizer=optimizer))(nn.Linear(2, 2))
+    assert not any(group.get('fused') for group in wrapper.optimizer.param_groups)
+
+
+def test_an_unknown_optimizer_is_named():
+    with pytest.raises(ValueError, match='no optimizer called "AdamV"'):
+        TrainableOptimWrapperConstructor(dict(optimizer=dict(type='AdamV')))(nn.Linear(2, 2))
 
 
 @pytest.mark.parametrize('paramwise', PARAMWISE)

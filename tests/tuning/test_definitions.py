@@ -15,7 +15,7 @@ from mmest.anatomy.branches import find_branches
 from mmest.tuning.adapter import Bottleneck
 from mmest.tuning.adaptformer import ScaledBottleneck
 from mmest.tuning.convpass import ConvBottleneck
-from mmest.tuning.lora import LowRankUpdate
+from mmest.tuning.lora import LoRA, LowRankUpdate
 from mmest.tuning.lorand import LowRankAdapter
 from mmest.tuning.mona import MultiCognitiveAdapter
 from mmest.tuning.side.dtl import swish
@@ -427,6 +427,35 @@ def test_targets_of_lora():
         ValueError, match=r"targets \['qkv'\] match no layer in the blocks of ResNet.*conv1, conv2, conv3"
     ):
         names('resnet', targets=['qkv'])
+
+
+class GroupedBlock(nn.Module):
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(8, 8, 3, padding=1, groups=4)
+        self.conv2 = nn.Conv2d(8, 8, 1, groups=groups)
+
+    def forward(self, x):
+        return x + self.conv2(F.gelu(self.conv1(x)))
+
+
+class Grouped(nn.Module):
+    def __init__(self, groups: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 4, stride=4)
+        self.blocks = nn.ModuleList(GroupedBlock(groups) for _ in range(2))
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return (x,)
+
+
+def test_lora_says_so_where_a_backbone_has_nothing_to_update():
+    assert LoRA(Grouped(groups=1))._names == ['blocks.0.conv2.weight', 'blocks.1.conv2.weight']
+    with pytest.raises(ValueError, match='LoRA: the blocks of Grouped have no linear layer, and no convolution'):
+        LoRA(Grouped(groups=2))
 
 
 @pytest.mark.parametrize('method', METHODS)

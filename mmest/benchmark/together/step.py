@@ -32,10 +32,9 @@ class TrainingStep:
             raise ValueError(f'Trainings side by side are those of AdamW, but the config has {optimizer["type"]}.')
         self.max_norm = (cfg.optim_wrapper.get('clip_grad') or {}).get('max_norm')
         self.stream = torch.cuda.Stream() if device.type == 'cuda' else None
-        on_card = dict(capturable=True, fused=True) if self.stream else {}
         betas = tuple(optimizer.get('betas', (0.9, 0.999)))
         groups = [dict(group, lr=torch.zeros((), device=device)) for group in groups]
-        self.optimizer = torch.optim.AdamW(groups, betas=betas, **on_card)
+        self.optimizer = torch.optim.AdamW(groups, betas=betas, capturable=self.stream is not None, fused=True)
         self.rates = torch.zeros(len(groups), device=device)
         self.schedule = torch.ones(len(batches['images']), device=device)
         self.losses = torch.zeros(len(batches['images']), device=device)
