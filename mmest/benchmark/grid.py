@@ -43,14 +43,21 @@ def read_grid(path: str, words: Sequence[str] = ()) -> list[Cell]:
         FileNotFoundError: the file, or a config that it names, is not there.
         ValueError: it asks for what there is not, or words for what it does not have.
     """
-    cells = _cells(path)
+    cells = expanded(_entries(path), path)
     # Configs are read last: those of a large grid take minutes.
-    return [_with_config(cell) for cell in (select(cells, words) if words else cells)]
+    return [with_config(cell) for cell in (select(cells, words) if words else cells)]
 
 
-def _cells(path: str) -> list[Cell]:
-    """What a grid file asks for, without the texts of configs."""
-    grid = _entries(path)
+def expanded(grid: dict, path: str) -> list[Cell]:
+    """What the entries of a grid ask for, without the texts of configs.
+
+    Args:
+        grid: lists of entries, by kind.
+        path: what errors call it.
+
+    Raises:
+        ValueError: an entry asks for what there is not; two cells have one name.
+    """
     cells: dict[str, Cell] = {}
     for kind, expand in _EXPAND.items():
         for entry in grid.get(kind, []):
@@ -64,7 +71,7 @@ def _cells(path: str) -> list[Cell]:
     return list(cells.values())
 
 
-def _with_config(cell: Cell) -> Cell:
+def with_config(cell: Cell) -> Cell:
     """The cell with what its methods and its config are now, so that its record says it whatever becomes of them."""
     about = cell.request
     parts = _STEP_PARTS if 'size' in about else ()  # of trainings all

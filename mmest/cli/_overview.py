@@ -7,8 +7,7 @@ FOLDER = Path(__file__).parent
 
 TEXT = """\
 usage: mmest COMMAND ...                          examples: mmest COMMAND --help
-Train detectors and segmentors for remote sensing: the pretrained backbone stays
-frozen, a small side network learns, and training takes less memory.
+Train detectors and segmentors for remote sensing beside a frozen backbone.
 first:
   mmest demo              see it work on two cores, nothing to download
   mmest train --data DIR  train on labelled images of your own, without a config

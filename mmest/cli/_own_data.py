@@ -7,10 +7,11 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmest.cli._options import above_zero, at_least
+from mmest.configs import read_config
 from mmest.console import plain_console
-from mmest.engine.own_training import DEFAULT_BATCH, DEFAULT_MODELS, Choices, own_config
+from mmest.engine.own_training import DEFAULT_BATCH, DEFAULT_MODELS, Choices, own_config, use_weights
 
-_OPTIONS = ('model', 'size', 'batch', 'epochs', 'iters', 'lr')
+OPTIONS = ('model', 'size', 'batch', 'epochs', 'iters', 'lr')
 
 
 def add_own_data(parser: argparse.ArgumentParser) -> None:
@@ -32,13 +33,26 @@ def _batch(text: str) -> int | str:
     return text if text == 'auto' else at_least(1)(text)
 
 
-def own_data_config(args: argparse.Namespace) -> Config:
-    """The config that the arguments ask for; what was understood and chosen is printed.
+def config_to_train(args: argparse.Namespace) -> Config:
+    """The config that the arguments ask for: CONFIG with its changes, or that of a training on own data.
 
     Raises:
-        FileNotFoundError: data or weights are missing.
+        FileNotFoundError: the config, data or weights are missing.
         ValueError: the arguments or the data do not fit together.
     """
+    if args.data is not None:
+        return _own_data_config(args)
+    _check_no_own_data(args)
+    cfg = read_config(args.config, args.cfg_options, args.tuning, args.backbone)
+    if args.weights:
+        use_weights(cfg, args.weights)
+    if args.memory:
+        cfg.memory = args.memory
+    return cfg
+
+
+def _own_data_config(args: argparse.Namespace) -> Config:
+    """The config of a training on own data; what was understood and chosen is printed."""
     if args.config:
         raise ValueError(f'Either CONFIG ({args.config}) or --data ({args.data}) says what to train on; leave one out.')
     if args.epochs and args.iters:
@@ -55,13 +69,13 @@ def own_data_config(args: argparse.Namespace) -> Config:
     return cfg
 
 
-def check_no_own_data(args: argparse.Namespace) -> None:
+def _check_no_own_data(args: argparse.Namespace) -> None:
     """Options for own data need data.
 
     Raises:
         ValueError: one is given, or there is no config either.
     """
-    given = [f'--{name}' for name in _OPTIONS if getattr(args, name) is not None]
+    given = [f'--{name}' for name in OPTIONS if getattr(args, name) is not None]
     if given and args.config:
         raise ValueError(
             f'{", ".join(given)} {"go" if len(given) > 1 else "goes"} with --data DATA; with a config, pass '

@@ -5,12 +5,10 @@ from pathlib import Path
 
 from mmest.checkpoints.files import is_complete
 from mmest.cli._options import add_config, add_memory, add_run_options, seed
-from mmest.cli._own_data import add_own_data, check_no_own_data, own_data_config
+from mmest.cli._own_data import add_own_data, config_to_train
 from mmest.cli._refusal import refusing
-from mmest.configs import read_config
 from mmest.engine.features.hook import VIEWS
 from mmest.engine.launch import CURVES, default_work_dir, send_curves, use_amp
-from mmest.engine.own_training import use_weights
 from mmest.engine.resume import check_same_method, latest_complete_checkpoint, make_room
 from mmest.engine.run import RunFailed, run_training
 
@@ -99,15 +97,7 @@ def run(args: argparse.Namespace) -> None:
             raise ValueError('Either --resume goes on with what is there or --overwrite removes it; leave one out.')
         if args.resume is None and args.allow_partial_resume:
             raise ValueError('--allow-partial-resume goes with --resume; add that, or leave it out.')
-        if args.data is None:
-            check_no_own_data(args)
-            cfg = read_config(args.config, args.cfg_options, args.tuning, args.backbone)
-            if args.weights:
-                use_weights(cfg, args.weights)
-            if args.memory:
-                cfg.memory = args.memory
-        else:
-            cfg = own_data_config(args)
+        cfg = config_to_train(args)
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(cfg))
         if args.curves:
             send_curves(cfg, args.curves)

@@ -78,8 +78,7 @@ def own_config(source: Path, choices: Choices, work_dir: Path | None = None) -> 
     task = _task_of(choices.model) if choices.model else _task_of_labels(source)
     model = choices.model or DEFAULT_MODELS[task]
     cfg = read_config(f'mmest::{task}/custom/{model}', tuning=choices.tuning, backbone=choices.backbone)
-    name = re.sub(r'[^\w.-]+', '_', name_of(source))
-    cfg.work_dir = str(work_dir or Path('work_dirs') / f'{name}_{Path(cfg.filename).stem}')
+    cfg.work_dir = str(work_dir or Path('work_dirs') / f'{data_name(source)}_{Path(cfg.filename).stem}')
     if choices.weights:
         use_weights(cfg, choices.weights)
     if choices.memory:
@@ -103,6 +102,11 @@ def own_config(source: Path, choices: Choices, work_dir: Path | None = None) -> 
     counts = ', '.join(f'{number} {split}' for split, number in prepared.counts.items())
     said = [f'{source}: {prepared.format}, {count(len(prepared.classes), "class")}, {counts}', *prepared.notes]
     return cfg, [*said, *filter(None, [said_batch]), f'{model}: {schedule}']
+
+
+def data_name(source: Path) -> str:
+    """The name of own data in the name of a folder."""
+    return re.sub(r'[^\w.-]+', '_', name_of(source))
 
 
 def models() -> dict[str, str]:
