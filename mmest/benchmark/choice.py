@@ -13,8 +13,6 @@ from .record import read_record
 from .tables.table import Column, Table
 from .training import chosen_factor
 
-#: The two forms of EST; docs/est.md says when which is better.
-TUNINGS = ('est', 'steered_est')
 FACTORS = (0.3, 1.0, 3.0)
 
 

@@ -13,8 +13,9 @@ from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.markdown import Markdown
 
-from mmest.benchmark.choice import FACTORS, TUNINGS, candidates, choice_of, remarks, table
+from mmest.benchmark.choice import FACTORS, candidates, choice_of, remarks, table
 from mmest.benchmark.run import run_grid
+from mmest.benchmark.tables.chosen import FORMS
 from mmest.cli._options import Settings, above_zero, add_config, add_memory, add_trust, at_least
 from mmest.cli._own_data import OPTIONS, add_own_data, config_to_train
 from mmest.cli._refusal import Refusal, refusing
@@ -49,9 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--tunings',
         nargs='+',
-        default=list(TUNINGS),
+        default=list(FORMS),
         metavar='NAME',
-        help=f'methods to choose from: see mmest methods (default: {" ".join(TUNINGS)})',
+        help=f'methods to choose from: see mmest methods (default: {" ".join(FORMS)})',
     )
     parser.add_argument(
         '--factors',

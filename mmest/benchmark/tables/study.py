@@ -32,6 +32,7 @@ rate that is best there, which flatters all alike. Many are of one seed, and som
 """
 _CHOSEN = """Whether a backbone has to be steered is asked of the training images: both forms of EST were trained
 without a part of them and scored there, each at all rates of its sweep. The form that scores higher is taken.
+`mmest choose` does the same for any config or data of your own.
 """
 _PARTS = """One part changed at a time, at the rate that EST as it is chose;
 [`ablation.py`](../benchmarks/grids/ablation.py) says what the names stand for.
