@@ -24,7 +24,7 @@ examples:
 
 Members are cut down by the libraries' own arguments and have random weights: nothing is downloaded. Each method is
 compared with the plain backbone, trained for two steps, and its delta loaded into another copy, in some seconds. A
-method that refuses or fails is a finding, not an error of the command.
+method that refuses or fails is a finding, not an error of the command. After an interruption the same command goes on.
 
 what is written: DIR/backbones/LIBRARY_FAMILY.json, with arguments, versions and what was found.
 """

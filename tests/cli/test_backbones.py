@@ -36,6 +36,17 @@ def test_command_and_page(mmest, tmp_path, monkeypatch, capsys):
     assert f'mmdet {record["versions"]["mmdet"]}' in page
 
 
+def test_what_the_same_code_tried_is_kept(mmest, tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(run, 'available_tunings', lambda: ['frozen'])
+    monkeypatch.setattr(run, 'verdict', lambda *_: tried.append(1) or ('works', None))
+    for commit, runs in (('abc', 1), ('abc', 1), ('abd', 2), ('abd-dirty', 3), ('abd-dirty', 4), (None, 5), (None, 6)):
+        monkeypatch.setattr(run, 'commit', lambda commit=commit: commit)
+        assert mmest('backbones', '--only', 'mmdet,swin', '--out', tmp_path) == 0
+        assert len(tried) == runs
+        assert json.loads((tmp_path / 'backbones' / 'mmdet_swin.json').read_text())['commit'] == commit
+
+
 @pytest.mark.parametrize(
     'words, sentence',
     [('timm,resmet', '"resmet" is neither a library nor a family'), ('mmdet,hiera', 'No library has')],

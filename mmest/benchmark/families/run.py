@@ -1,5 +1,6 @@
 """Tries every method on members of families, one JSON file per member."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -46,10 +47,11 @@ def choose(words: Sequence[str]) -> list[Member]:
 def try_members(members: Sequence[Member], out: Path) -> Iterator[tuple[Member, dict]]:
     """Try every method on each member and write its record, ``backbones/LIBRARY_FAMILY.json`` in a folder.
 
-    A member that its library, in the version that is there, does not build or run has "error" in place of methods.
+    A member that its library, in the version that is there, does not build or run has "error" in place of methods. A
+    record of the same member by the same code and versions is kept.
     """
     for member in members:
-        record = dict(
+        asked = dict(
             kind='backbones',
             family=member.family,
             library=member.library,
@@ -59,10 +61,22 @@ def try_members(members: Sequence[Member], out: Path) -> Iterator[tuple[Member, 
             commit=commit(),
             versions={**versions(), member.library: LIBRARIES[member.library].version},
         )
-        record |= _tried(member)
         name = re.sub(r'\W+', '-', member.family.lower())
-        write_json(out / FOLDER / f'{member.library}_{name}.json', record)
+        path = out / FOLDER / f'{member.library}_{name}.json'
+        record = _of_the_same(path, asked)
+        if record is None:
+            record = {**asked, **_tried(member)}
+            write_json(path, record)
         yield member, record
+
+
+def _of_the_same(path: Path, asked: dict) -> dict | None:
+    """The record of a member that was tried by this very code, if there is one."""
+    if not path.is_file() or asked['commit'] is None or asked['commit'].endswith('-dirty'):
+        return None
+    record = json.loads(path.read_text(encoding='utf-8'))
+    same = json.loads(json.dumps(asked))  # tuples are lists there
+    return record if {key: record.get(key) for key in same} == same else None
 
 
 def _tried(member: Member) -> dict:
