@@ -107,7 +107,9 @@ def run(args: argparse.Namespace) -> None:
     if found[0].factor is not None:
         console.print(*remarks(found, args.seeds), sep='\n', markup=False, highlight=False, soft_wrap=True)
         command = _training_command(args, found[0].method, found[0].option)
-        console.print(f'Train it on all images:\n  {command}', markup=False, highlight=False, soft_wrap=True)
+        costs = shlex.join(['mmest', 'memory', str(file), '--tunings', *dict.fromkeys(['full', *args.tunings])])
+        said = f'What each costs in memory:\n  {costs}\nTrain {found[0].method} on all images:\n  {command}'
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
     if failed:
         raise Refusal(f'Trainings that failed: {len(failed)}; their files in {folder} say why.')
 
