@@ -5,6 +5,7 @@ from typing import Any
 from mmengine.runner import Runner
 
 from mmest.checkpoints.files import to_plain
+from mmest.engine.optim import WAYS
 
 # Of a schedule: what changes with every step, and the rates that it begins from, which the optimizer has too.
 _MOVING = {'last_step', '_global_step', '_last_value', 'best', 'num_bad_epochs', 'cooldown_counter', 'verbose'}
@@ -39,7 +40,7 @@ def _of_optimizer(runner: Runner, checkpoint: dict) -> list[str]:
 
 def _at_start(group: dict) -> dict[str, Any]:
     """The settings of a group of parameters; of what a schedule moves, the value that it begins from."""
-    names = [name for name in group if name != 'params' and not name.startswith('initial_')]
+    names = [name for name in group if name not in ('params', *WAYS) and not name.startswith('initial_')]
     return {name: to_plain(group.get(f'initial_{name}', group[name])) for name in names}
 
 

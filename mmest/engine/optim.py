@@ -9,12 +9,15 @@ from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 
-# Where torch's optimizers can step all weights by one operator, and the arguments that choose how they step.
+# Where torch's optimizers can step all weights by one operator.
 _FUSED_ON = {'cpu', 'cuda'}
-_WAYS = {'fused', 'foreach', 'differentiable'}
+
+#: The arguments that choose how an optimizer steps, not what a step is.
+WAYS = {'fused', 'foreach', 'differentiable'}
 
 
 @contextmanager
@@ -71,6 +74,15 @@ def apply_methods(groups: list[dict], model: nn.Module, lr: float | None) -> Non
                 group['lr'] = group.get('lr', lr) * factor
 
 
+def _step_as_built(optimizer: Optimizer, state: dict) -> dict:
+    """A state that an optimizer is about to load, whose groups step as it was built to. torch would have them step as
+    those of the checkpoint did, on another machine or by another version; but GradScaler leaves gradients scaled for an
+    optimizer that was built fused, which no other step takes.
+    """
+    ways = {way: value for way, value in optimizer.defaults.items() if way in WAYS}
+    return dict(state, param_groups=[{**group, **ways} for group in state['param_groups']])
+
+
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """mmengine's default constructor, over trainable parameters only.
@@ -80,7 +92,7 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     rate of what it trains in and beside the backbone. Vectors among a method's own parameters never decay: scales that
     start at 1 and gates would be pulled to 0, away from the pretrained features. Groups of equal options are merged.
     An optimizer that has ``fused`` gets it, unless it is told how to step: a side network's weights are many and small,
-    and one operator for each takes longer than what it does.
+    and one operator for each takes longer than what it does. How it steps stays so when it loads a checkpoint.
 
     Args:
         optim_wrapper_cfg: config of the optimizer wrapper with its optimizer.
@@ -104,9 +116,11 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         devices = {parameter.device.type for parameter in model.parameters()}
-        if 'fused' in self._arguments and devices <= _FUSED_ON and not _WAYS & self.optimizer_cfg.keys():
+        if 'fused' in self._arguments and devices <= _FUSED_ON and not WAYS & self.optimizer_cfg.keys():
             self.optimizer_cfg = dict(self.optimizer_cfg, fused=True)
-        return super().__call__(model)
+        optim_wrapper = super().__call__(model)
+        optim_wrapper.optimizer.register_load_state_dict_pre_hook(_step_as_built)
+        return optim_wrapper
 
     def add_params(
         self, params: list[dict], module: nn.Module, prefix: str = '', is_dcn_module: int | float | None = None

@@ -1,12 +1,14 @@
 """What weight decay leaves alone, and how an optimizer steps."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 from toy import METHODS, build
 
+from mmest.engine.kept_settings import say_kept_settings
 from mmest.engine.optim import TrainableOptimWrapperConstructor
 
 CASES = {
@@ -100,6 +102,65 @@ def test_one_operator_steps_all_weights_and_gives_what_many_give(kind):
 def test_an_optimizer_that_is_told_how_to_step_steps_so(optimizer):
     wrapper = TrainableOptimWrapperConstructor(dict(optimizer=optimizer))(nn.Linear(2, 2))
     assert not any(group.get('fused') for group in wrapper.optimizer.param_groups)
+
+
+def optimizer_of(model: nn.Module, **optimizer) -> torch.optim.Optimizer:
+    constructor = TrainableOptimWrapperConstructor(dict(optimizer=dict(lr=0.01, weight_decay=0.1, **optimizer)))
+    return constructor(model).optimizer
+
+
+@pytest.mark.parametrize('before', [dict(fused=False), dict(foreach=True), dict()])
+@pytest.mark.parametrize('now', [dict(), dict(fused=False), dict(foreach=True)])
+@pytest.mark.parametrize('kind', ['AdamW', 'SGD'])
+def test_a_resumed_optimizer_steps_as_its_config_says_with_scaled_gradients_too(kind, now, before):
+    more = dict(momentum=0.9) if kind == 'SGD' else {}
+    model, x = nn.Linear(3, 3), torch.randn(4, 3)
+    optimizer = optimizer_of(model, type=kind, **more, **before)
+    model(x).sum().backward()
+    optimizer.step()
+    other = copy.deepcopy(model)
+    resumed = optimizer_of(other, type=kind, **more, **now)
+    steps = {name: resumed.param_groups[0][name] for name in ('fused', 'foreach')}
+    state = copy.deepcopy(optimizer.state_dict())
+    groups = copy.deepcopy(state['param_groups'])
+    resumed.load_state_dict(state)
+    assert {name: resumed.param_groups[0][name] for name in steps} == steps
+    assert state['param_groups'] == groups, 'what the caller has stays'
+    scaler = torch.amp.GradScaler('cpu', init_scale=8.0)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(x).sum().backward()
+        optimizer.step()
+        resumed.zero_grad()
+        scaler.scale(other(x).sum()).backward()
+        scaler.step(resumed)
+        scaler.update()
+    for a, b in zip(model.parameters(), other.parameters()):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize('before', [dict(fused=False), dict(foreach=True)])
+def test_how_an_optimizer_steps_is_no_setting_that_a_checkpoint_keeps(before):
+    said = []
+    runner = SimpleNamespace(
+        _resume=True,
+        optim_wrapper=SimpleNamespace(optimizer=optimizer_of(nn.Linear(3, 3), type='AdamW')),
+        param_schedulers=[],
+        logger=SimpleNamespace(warning=said.append),
+    )
+    state = optimizer_of(nn.Linear(3, 3), type='AdamW', **before).state_dict()
+    say_kept_settings(runner, dict(optimizer=state))
+    assert not said
+    state['param_groups'][0]['weight_decay'] = 0.5
+    say_kept_settings(runner, dict(optimizer=state))
+    assert len(said) == 1 and 'weight_decay 0.5, not 0.1' in said[0]
+
+
+def test_an_optimizer_of_other_groups_is_refused_when_it_is_loaded():
+    state = optimizer_of(nn.Linear(3, 3), type='AdamW').state_dict()
+    state['param_groups'] *= 2
+    with pytest.raises(ValueError, match='different number of parameter groups'):
+        optimizer_of(nn.Linear(3, 3), type='AdamW').load_state_dict(state)
 
 
 def test_an_unknown_optimizer_is_named():
