@@ -13,8 +13,10 @@ from torch.optim import Optimizer
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 
-# Where torch's optimizers can step all weights by one operator.
+# Where torch's optimizers can step all weights by one operator. Of this one many versions of torch have it on CPUs
+# alone, and say so at the first step.
 _FUSED_ON = {'cpu', 'cuda'}
+_FUSED_ON_A_CPU = {'Adagrad'}
 
 #: The arguments that choose how an optimizer steps, not what a step is.
 WAYS = {'fused', 'foreach', 'differentiable'}
@@ -111,12 +113,13 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if found is None:
             raise ValueError(f'There is no optimizer called "{kind}". A library that brings one has to be installed.')
         self._arguments = inspect.signature(found).parameters
+        self._fused_on = {'cpu'} if found.__name__ in _FUSED_ON_A_CPU else _FUSED_ON
         if self.base_lr is None and 'lr' in self._arguments:
             self.base_lr = self._arguments['lr'].default
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         devices = {parameter.device.type for parameter in model.parameters()}
-        if 'fused' in self._arguments and devices <= _FUSED_ON and not WAYS & self.optimizer_cfg.keys():
+        if 'fused' in self._arguments and devices <= self._fused_on and not WAYS & self.optimizer_cfg.keys():
             self.optimizer_cfg = dict(self.optimizer_cfg, fused=True)
         optim_wrapper = super().__call__(model)
         optim_wrapper.optimizer.register_load_state_dict_pre_hook(_step_as_built)

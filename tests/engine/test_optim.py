@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from toy import METHODS, build
 
 from mmest.engine.kept_settings import say_kept_settings
@@ -161,6 +162,15 @@ def test_an_optimizer_of_other_groups_is_refused_when_it_is_loaded():
     state['param_groups'] *= 2
     with pytest.raises(ValueError, match='different number of parameter groups'):
         optimizer_of(nn.Linear(3, 3), type='AdamW').load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    'kind, device, fused', [('Adagrad', 'cuda', False), ('Adagrad', 'cpu', True), ('AdamW', 'cuda', True)]
+)
+def test_what_some_versions_of_torch_have_fused_on_a_cpu_alone_is_fused_there_alone(kind, device, fused):
+    with FakeTensorMode():  # which knows cards that are not there
+        model = nn.ParameterList([torch.empty(2, 2, device=device)])
+        assert bool(optimizer_of(model, type=kind).param_groups[0]['fused']) == fused
 
 
 def test_an_unknown_optimizer_is_named():
