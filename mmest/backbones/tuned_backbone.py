@@ -27,6 +27,7 @@ from mmest.checkpoints.pretrained import MIN_COVERAGE, Coverage, load_pretrained
 from mmest.checkpoints.safe import hold_models_to_the_rule
 from mmest.checkpoints.whole import watch_models_around
 from mmest.frameworks import calling_runner
+from mmest.random_numbers import untouched_random_numbers
 from mmest.tuning import build_tuning, tuning_arguments
 
 
@@ -83,7 +84,7 @@ class TunedBackbone(PartlyFrozen):
         self.backbone = backbone if isinstance(backbone, nn.Module) else MODELS.build(ConfigDict(backbone))
         refuse_tuned(self.backbone)
         # Without touching the random numbers that neck and head start from: methods are compared from the same start.
-        with torch.random.fork_rng():
+        with untouched_random_numbers():
             self.method = build_tuning(tuning, self.backbone)
         #: All arguments of the method, as they are written into checkpoints.
         self.arguments = tuning_arguments(tuning)

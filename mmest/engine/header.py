@@ -13,10 +13,10 @@ from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.console import seen_from_here
 from mmest.datasets.checks.report import count as counted
 from mmest.engine.processes import bare
-from mmest.engine.random_numbers import untouched_random_numbers
 from mmest.measure.memory.compare import without_pretrained
 from mmest.measure.parameters import count, trainable
 from mmest.measure.planner.meta_backbone import MetaBackbone
+from mmest.random_numbers import untouched_random_numbers
 
 _CLASSES = 4
 # Values that an optimizer keeps for each one that it trains.

@@ -1,11 +1,7 @@
-"""Random numbers of a training, of the processes that load its data, and of what must not use them up."""
+"""Random numbers of a training, and of the processes that load its data."""
 
-import random
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
-import numpy as np
 import torch
 from mmengine.dataset import worker_init_fn
 from mmengine.dist import get_rank
@@ -14,18 +10,6 @@ from torch.utils.data import DataLoader
 
 # A prime apart from the numbers of iterations, workers and seeds, so that ranks and epochs draw different numbers.
 _STEP = 1_000_003
-
-
-@contextmanager
-def untouched_random_numbers() -> Iterator[None]:
-    """What is drawn on the CPU inside is drawn again afterwards."""
-    states = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):  # in a process that loads data, CUDA must not be asked
-        try:
-            yield
-        finally:
-            random.setstate(states[0])
-            np.random.set_state(states[1])
 
 
 def reseed_epoch(runner: Runner) -> None:

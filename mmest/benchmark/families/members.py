@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from mmest.random_numbers import untouched_random_numbers
+
 from .libraries import LIBRARIES
 
 #: Height and width of the images, not square, so that the two cannot be taken for each other.
@@ -35,8 +37,8 @@ class Member:
         """The backbone, every time the same, in eval mode. No parameter keeps a start of which a training leaves
         nothing: zeros, ones, layer scales of 1e-6, behind which nothing could be seen.
         """
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
+        with untouched_random_numbers():
+            torch.default_generator.manual_seed(0)
             backbone = LIBRARIES[self.library].build(self.name, **self.arguments)
             with torch.no_grad():
                 for p in backbone.parameters():

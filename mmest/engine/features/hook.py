@@ -16,7 +16,7 @@ from mmest.engine.features.cache import FeatureCache, Layout
 from mmest.engine.features.store import FeatureStore, NoSpace, gibibytes
 from mmest.engine.features.views import use_views
 from mmest.engine.processes import bare
-from mmest.engine.random_numbers import untouched_random_numbers
+from mmest.random_numbers import untouched_random_numbers
 
 #: Of each image, where the config names no other number.
 VIEWS = 4

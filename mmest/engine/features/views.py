@@ -8,7 +8,7 @@ from mmengine.dataset import Compose
 from mmengine.registry import TRANSFORMS
 
 from mmest.config_parts import parts_of
-from mmest.engine.random_numbers import untouched_random_numbers
+from mmest.random_numbers import untouched_random_numbers
 
 
 @TRANSFORMS.register_module()

@@ -24,6 +24,7 @@ from mmest.measure.device import usable_device
 from mmest.measure.parameters import parameter_counts
 from mmest.measure.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
 from mmest.mixed_precision import operators_in_fp32
+from mmest.random_numbers import untouched_random_numbers
 from mmest.version import __version__
 
 from .step import MemoryReport, measure_training_step
@@ -149,8 +150,8 @@ def prepare(
     preprocessor.pop('batch_augments', None)
     if preprocessor.get('size'):
         preprocessor['size'] = size
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with untouched_random_numbers():
+        torch.default_generator.manual_seed(0)
         with explain_build_errors(cfg):
             model = MODELS.build(model_cfg)
         # Some print that they have no pretrained weights, which here is meant.
