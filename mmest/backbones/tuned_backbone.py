@@ -86,6 +86,8 @@ class TunedBackbone(PartlyFrozen):
         # Without touching the random numbers that neck and head start from: methods are compared from the same start.
         with untouched_random_numbers():
             self.method = build_tuning(tuning, self.backbone)
+        # A module that is tuned from Python may lie on a card already.
+        self.method.to(next((p.device for p in self.backbone.parameters()), 'cpu'))
         #: All arguments of the method, as they are written into checkpoints.
         self.arguments = tuning_arguments(tuning)
         self.allow_random = allow_random

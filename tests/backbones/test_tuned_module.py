@@ -15,6 +15,7 @@ from toy import BACKBONES, METHODS, SIDE, image
 
 import mmest
 from mmest.anatomy.hooks import Override
+from mmest.backbones.tuned_backbone import TunedBackbone
 from mmest.checkpoints.digests import digests
 
 EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / 'docs' / 'examples' / 'plain_pytorch.py'))
@@ -47,6 +48,14 @@ def leaves(outputs):
     if isinstance(outputs, torch.Tensor):
         return [outputs]
     return list(outputs.values()) if isinstance(outputs, dict) else list(outputs)
+
+
+@pytest.mark.parametrize('name', ['swin', 'resnet'])
+@pytest.mark.parametrize('method', ['est', 'lst', 'lora', 'mona', 'partial'])
+def test_a_method_lies_where_its_backbone_lies(method, name):
+    backbone = MODELS.build(BACKBONES[name]).to('meta')  # in place of a card
+    tuned = TunedBackbone(backbone, METHODS[method])
+    assert {x.device.type for x in (*tuned.parameters(), *tuned.buffers())} == {'meta'}
 
 
 @pytest.mark.parametrize('form', FORMS)
