@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from mmest.measure.device import memory_shortage
 from mmest.measure.memory.compare import compare_tunings, prepare
 from mmest.measure.step_time import alternating_step_times
 from mmest.measure.synthetic_batch import synthetic_batch
@@ -79,7 +80,9 @@ def measure_largest_batch(request: dict, folder: Path) -> dict:
             batch = synthetic_batch(model, size, batch_size)
             alternating_step_times({'': (model, optim_wrapper)}, batch, warm_up=1, steps=1)
             return True
-        except torch.cuda.OutOfMemoryError:
+        except RuntimeError as error:  # of torch's allocator, or of a library that takes memory beside it
+            if memory_shortage(error) is None:
+                raise
             return False
         finally:
             model = optim_wrapper = batch = None

@@ -5,6 +5,8 @@ import os
 import torch
 
 _NO_MEMORY = ('out of memory', "can't allocate memory", 'cannot allocate memory', 'not enough memory')
+# How cuBLAS, cuDNN and the like say it, which take memory of a card beside torch.
+_NO_MEMORY_OF_A_CARD = ('_alloc_failed', '_device_allocation_failed')
 
 
 def usable_device(name: str | None = None) -> str:
@@ -34,10 +36,10 @@ def usable_device(name: str | None = None) -> str:
 def memory_shortage(error: BaseException) -> str | None:
     """What had too little memory, as the beginning of a sentence; None if the error is another one."""
     text = str(error).lower()
-    said = isinstance(error, RuntimeError) and any(sign in text for sign in _NO_MEMORY)
+    said = isinstance(error, RuntimeError) and any(sign in text for sign in (*_NO_MEMORY, *_NO_MEMORY_OF_A_CARD))
     if not said and not isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return None
-    if 'cuda' in text and torch.cuda.is_available():
+    if any(sign in text for sign in ('cuda', *_NO_MEMORY_OF_A_CARD)) and torch.cuda.is_available():
         card = torch.cuda.get_device_properties(torch.cuda.current_device())
         return f'The {card.total_memory / 2**30:.0f} GiB of {card.name} did not suffice'
     return 'The memory of this machine did not suffice'

@@ -13,10 +13,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.config import Config
 from rich.console import Console
 
-from mmest.benchmark import claims, run
+from mmest.benchmark import claims, run, training_step
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.training import chosen_factor
@@ -358,6 +359,34 @@ def test_each_job_sees_one_card(monkeypatch):
     with run._seen_card('5'):
         assert os.environ['CUDA_VISIBLE_DEVICES'] == '5'
     assert os.environ['CUDA_VISIBLE_DEVICES'] == '2,5'
+
+
+@pytest.mark.parametrize('text', ['CUDA out of memory.', 'CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `x`'])
+def test_the_largest_batch_ends_at_whatever_says_that_the_card_is_full(monkeypatch, tmp_path, text):
+    def step(models, batch, **_):
+        if batch > 5:
+            raise RuntimeError(text)
+        if batch == 5:
+            raise RuntimeError('another error')
+
+    for name, stand_in in dict(
+        config_of_cell=lambda _: None,
+        prepare=lambda *_: (None, None),
+        synthetic_batch=lambda model, size, batch: batch,
+        alternating_step_times=step,
+    ).items():
+        monkeypatch.setattr(training_step, name, stand_in)
+    for name, value in dict(is_available=True, mem_get_info=(0, 2**31), current_device=0).items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    card = SimpleNamespace(total_memory=2**31, name='Card 2')
+    monkeypatch.setattr(torch.cuda, 'get_device_properties', lambda _: card)
+    monkeypatch.setattr(torch.cuda, 'set_per_process_memory_fraction', lambda share: None)
+    monkeypatch.setattr(torch.cuda, 'empty_cache', lambda: None)
+    asked = request(device='cuda', budget_gib=1)
+    with pytest.raises(RuntimeError, match='another error'):
+        training_step.measure_largest_batch(asked, tmp_path)
+    monkeypatch.setattr(training_step, 'synthetic_batch', lambda model, size, batch: batch + (batch > 3) * 9)
+    assert training_step.measure_largest_batch(asked, tmp_path) == dict(batch_size=3)
 
 
 def test_where_there_is_cuda_processes_start_from_nothing(monkeypatch):

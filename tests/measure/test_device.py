@@ -1,5 +1,7 @@
 """Devices that are not there, and memory that does not suffice, end every command in a sentence."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -63,6 +65,25 @@ def test_too_little_memory(monkeypatch, error, command, words):
 @pytest.mark.parametrize('error', [RuntimeError('shapes differ'), ValueError('out of memory'), KeyError('x')])
 def test_other_errors_are_not_of_memory(error):
     assert memory_shortage(error) is None
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'CUDA out of memory. Tried to allocate 2.00 GiB.',
+        'CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`',
+        'cuDNN error: CUDNN_STATUS_ALLOC_FAILED',
+        'cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED',
+        'cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate(handle)`',
+    ],
+)
+def test_the_card_is_named_whatever_found_it_full(monkeypatch, text):
+    card = SimpleNamespace(total_memory=8 * 2**30, name='Card 8')
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'current_device', lambda: 0)
+    monkeypatch.setattr(torch.cuda, 'get_device_properties', lambda _: card)
+    assert memory_shortage(RuntimeError(text)) == 'The 8 GiB of Card 8 did not suffice'
+    assert memory_shortage(RuntimeError('cuDNN error: CUDNN_STATUS_EXECUTION_FAILED')) is None
 
 
 def test_ctrl_c_ends_every_command_with_130(monkeypatch, capsys):

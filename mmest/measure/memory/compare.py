@@ -20,7 +20,7 @@ from mmest.config_parts import parts_of
 from mmest.configs import explain_build_errors, set_tuning, tuned_backbone_of
 from mmest.frameworks import framework_of
 from mmest.levers import configure, put_on
-from mmest.measure.device import usable_device
+from mmest.measure.device import memory_shortage, usable_device
 from mmest.measure.parameters import parameter_counts
 from mmest.measure.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
 from mmest.mixed_precision import operators_in_fp32
@@ -77,7 +77,9 @@ def compare_tunings(
         own = with_method(cfg, tuning, None if memory is None else memory[name])
         try:
             report, timeline, parameters = _measure(own, tuning, size, batch_size, device, precision)
-        except torch.cuda.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if device != 'cuda' or memory_shortage(error) is None:
+                raise
             raise ValueError(
                 f'The method "{name}" does not fit into the memory of this GPU at batch {batch_size} and '
                 f'{size[0]}×{size[1]}. Take a smaller batch or size, leave it out, or measure on the CPU.'
