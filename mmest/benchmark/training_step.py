@@ -42,7 +42,8 @@ def measure_time(request: dict, folder: Path) -> dict:
         except Exception as error:  # of whatever method, user's ones included
             failures[name] = f'{type(error).__name__}: {error}'
             model = optim_wrapper = None
-            torch.cuda.empty_cache()
+        if name in failures:
+            torch.cuda.empty_cache()  # not above, where the error still has all that its step had
     if not models:
         raise RuntimeError(f'None of the methods trains: {failures}')
     seconds = alternating_step_times(models, batch, WARM_UP, request['steps'])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -406,6 +407,22 @@ def test_methods_that_cannot_train_do_not_stop_the_times_of_others(tmp_path):
     )
     result = measure_time(asked, tmp_path)
     assert len(result['seconds']['frozen']) == 3 and 'Fool' in result['failures']['full']
+
+
+def test_what_a_method_that_failed_had_is_given_back_to_the_card(monkeypatch, tmp_path):
+    made, alive = [], []
+
+    def fail(*_):
+        activations = torch.zeros(3)
+        made.append(weakref.ref(activations))
+        raise torch.OutOfMemoryError('CUDA out of memory')
+
+    monkeypatch.setattr(training_step, 'config_of_cell', lambda _: None)
+    monkeypatch.setattr(training_step, 'prepare', fail)
+    monkeypatch.setattr(torch.cuda, 'empty_cache', lambda: alive.append(made[-1]() is not None))
+    with pytest.raises(RuntimeError, match='None of the methods trains'):
+        measure_time(request(tunings=dict(est=dict(type='EST'), full=dict(type='Full')), steps=1), tmp_path)
+    assert alive == [False, False]
 
 
 @pytest.mark.parametrize('most', [0, 1, 2, 3, 7, 8, 21])
