@@ -40,6 +40,8 @@ def use_amp(cfg: Config) -> None:
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     else:
         cfg.optim_wrapper.type = 'Bfloat16OptimWrapper'
+        for name in ('loss_scale', 'dtype'):  # of a config that was for CUDA
+            cfg.optim_wrapper.pop(name, None)
 
 
 #: Where curves can be sent, by the name of the option.

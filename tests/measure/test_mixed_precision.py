@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 from toy import METHODS, runner_cfg, write_weights
 
@@ -10,7 +11,7 @@ from mmest.configs import configs_root
 from mmest.engine.launch import use_amp
 from mmest.measure.memory.compare import prepare
 from mmest.measure.synthetic_batch import synthetic_batch
-from mmest.mixed_precision import operators_in_fp32
+from mmest.mixed_precision import Bfloat16OptimWrapper, operators_in_fp32
 
 ops = pytest.importorskip('mmcv.ops')
 
@@ -65,6 +66,16 @@ def test_operators_take_bfloat16_under_autocast_and_are_as_before_outside(name):
     if found.requires_grad:
         found.sum().backward()
         assert half.grad.dtype == torch.bfloat16 and half.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize('more', [dict(loss_scale='dynamic'), dict(loss_scale=512.0, dtype='float16')])
+def test_amp_on_a_cpu_by_a_config_that_was_trained_on_cuda(monkeypatch, more):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    wrapper = dict(type='AmpOptimWrapper', optimizer=dict(type='SGD', lr=0.1), accumulative_counts=2, **more)
+    cfg = Config(dict(optim_wrapper=wrapper))
+    use_amp(cfg)
+    built = build_optim_wrapper(torch.nn.Linear(2, 2), cfg.optim_wrapper)
+    assert type(built) is Bfloat16OptimWrapper and built._accumulative_counts == 2
 
 
 def test_amp_on_a_cpu(tmp_path):
