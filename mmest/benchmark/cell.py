@@ -19,3 +19,10 @@ class Cell:
     @property
     def kind(self) -> str:
         return self.request['kind']
+
+    @property
+    def device(self) -> str:
+        """Where it runs: that which it is asked for, or a card if there is one. Trials stay on the CPU."""
+        from mmengine.device import get_device
+
+        return 'cpu' if self.kind == 'trial' else self.request.get('device') or get_device()

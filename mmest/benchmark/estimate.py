@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from mmengine.config import Config
-from mmengine.device import get_device, is_cuda_available
+from mmengine.device import is_cuda_available
 from mmengine.registry import DATASETS, DefaultScope
 
 from mmest.config_parts import parts_of
@@ -53,7 +53,7 @@ def from_records(cells: list[Cell], records: list[dict]) -> dict[str, Estimate]:
         if {'kind', 'wall_seconds', 'hardware'} <= record.keys() and not record['failed']:
             took.setdefault(_like(record, record['hardware']), []).append(record['wall_seconds'])
     # Of each device once: a card's is asked of its driver.
-    devices = {cell.name: cell.request.get('device') or get_device() for cell in cells}
+    devices = {cell.name: cell.device for cell in cells}
     machines = {device: hardware(device) for device in set(devices.values()) if device != 'cuda' or is_cuda_available()}
     known = {}
     for cell in cells:

@@ -298,7 +298,7 @@ def measure(cell: Cell, path: Path, folder: Path, sources: str | None) -> None:
             result = measures[cell.kind](cell.request, folder)
         else:
             result = train_and_score(cell.request, folder, path.parent)
-        result.update(environment(cell.request.get('device') or _training_device()), failed=False)
+        result.update(environment(cell.device), failed=False)
     except Exception as error:  # whatever a method, a config or a library does: the record says it, the grid goes on
         traceback.print_exc()
         result = failure(error)
@@ -324,12 +324,6 @@ def failure(error: Exception) -> dict:
     for folder in sorted({*filter(None, sys.path), _ROOT}, key=len, reverse=True):
         text = text.replace(f'File "{folder.rstrip(os.sep)}{os.sep}', 'File "')
     return dict(failed=True, error=text.splitlines()[-_SHOWN:])
-
-
-def _training_device() -> str:
-    from mmengine.device import get_device
-
-    return get_device()
 
 
 def end_with_parent() -> None:

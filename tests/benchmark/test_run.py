@@ -24,6 +24,7 @@ from mmest.benchmark.config_text import config_text
 from mmest.benchmark.training import chosen_factor
 from mmest.benchmark.training_step import largest_batch, measure_time
 from mmest.configs import configs_root
+from mmest.measure.environment import hardware
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'benchmark.py'
 FPN = str(configs_root() / 'demo' / 'fpn_swin_est.py')
@@ -388,6 +389,17 @@ def test_the_largest_batch_ends_at_whatever_says_that_the_card_is_full(monkeypat
         training_step.measure_largest_batch(asked, tmp_path)
     monkeypatch.setattr(training_step, 'synthetic_batch', lambda model, size, batch: batch + (batch > 3) * 9)
     assert training_step.measure_largest_batch(asked, tmp_path) == dict(batch_size=3)
+
+
+def test_a_trial_stays_on_the_cpu_and_its_record_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr('mmengine.device.get_device', lambda: 'cuda')
+    monkeypatch.setattr('mmest.benchmark.trials.trial.run_trial', lambda *_: {})
+    cell, path = Cell('trial', request(kind='trial', device=None)), tmp_path / 'trial.json'
+    run.measure(cell, path, tmp_path, None)
+    record = json.loads(path.read_text())
+    assert not record['failed'] and record['hardware'] == hardware('cpu')
+    assert Cell('one', request(kind='accuracy', device=None)).device == 'cuda'
+    assert Cell('one', request(device='cpu')).device == 'cpu'
 
 
 def test_where_there_is_cuda_processes_start_from_nothing(monkeypatch):
