@@ -73,7 +73,8 @@ class BF16:
 def saving(module: nn.Module, dtype: str | None) -> AbstractContextManager:
     """What a module's forward pass runs in, so that backward keeps maps in fewer bytes.
 
-    The forward pass is as without; gradients are those of rounded maps. Weights are kept as they are.
+    The forward pass is as without; gradients are those of rounded maps. Weights are kept as they are;
+    copies of them, which mixed precision makes, count as maps.
 
     Args:
         module: whose weights these are.
