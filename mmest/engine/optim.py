@@ -9,14 +9,14 @@ from mmengine.logging import MMLogger
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import Adagrad, Optimizer
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 
 # Where torch's optimizers can step all weights by one operator. Of this one many versions of torch have it on CPUs
 # alone, and say so at the first step.
 _FUSED_ON = {'cpu', 'cuda'}
-_FUSED_ON_A_CPU = {'Adagrad'}
+_FUSED_ON_A_CPU = {Adagrad}
 
 #: The arguments that choose how an optimizer steps, not what a step is.
 WAYS = {'fused', 'foreach', 'differentiable'}
@@ -99,9 +99,6 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     Args:
         optim_wrapper_cfg: config of the optimizer wrapper with its optimizer.
         paramwise_cfg: options by parameter, or None.
-
-    Raises:
-        ValueError: there is no such optimizer.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -110,10 +107,9 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         self.paramwise_cfg = dict(dict(custom_keys={}, bypass_duplicate=True), **(self.paramwise_cfg or {}))
         kind = self.optimizer_cfg['type']
         found = OPTIMIZERS.get(kind) if isinstance(kind, str) else kind
-        if found is None:
-            raise ValueError(f'There is no optimizer called "{kind}". A library that brings one has to be installed.')
-        self._arguments = inspect.signature(found).parameters
-        self._fused_on = {'cpu'} if found.__name__ in _FUSED_ON_A_CPU else _FUSED_ON
+        # Where there is none, building it says so.
+        self._arguments = inspect.signature(found).parameters if found else {}
+        self._fused_on = {'cpu'} if found in _FUSED_ON_A_CPU else _FUSED_ON
         if self.base_lr is None and 'lr' in self._arguments:
             self.base_lr = self._arguments['lr'].default
 

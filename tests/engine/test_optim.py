@@ -173,11 +173,6 @@ def test_what_some_versions_of_torch_have_fused_on_a_cpu_alone_is_fused_there_al
         assert bool(optimizer_of(model, type=kind).param_groups[0]['fused']) == fused
 
 
-def test_an_unknown_optimizer_is_named():
-    with pytest.raises(ValueError, match='no optimizer called "AdamV"'):
-        TrainableOptimWrapperConstructor(dict(optimizer=dict(type='AdamV')))(nn.Linear(2, 2))
-
-
 @pytest.mark.parametrize('paramwise', PARAMWISE)
 def test_a_layer_that_two_parts_share_is_stepped_once(paramwise):
     model = nn.ModuleDict(dict(backbone=build('swin', METHODS['est']), a=nn.Conv2d(3, 2, 1), b=nn.Sequential()))
