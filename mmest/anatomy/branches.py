@@ -159,6 +159,11 @@ def _weights(backbone: nn.Module, row: tuple[str, ...], end: str, calls: dict[st
     return tuple(weights)
 
 
+def _acts_on_last_dimension(backbone: nn.Module, row: tuple[str, ...]) -> bool:
+    kinds = [type(module) for name in row for module in backbone.get_submodule(name).modules()]
+    return nn.Linear in kinds and not any(issubclass(kind, nn.Conv2d) for kind in kinds)
+
+
 def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
     """The residual branches of all blocks that feed an output, in the order in which they run.
 
@@ -181,7 +186,8 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
             norm = _norm_before(backbone, block.name, name, result, calls)
             identity = _identity(block.name, norm or name, result, calls)
             source = calls[norm].output if norm else calls[identity].source
-            first, source_first = (is_channels_first(x, block.channels, image) for x in (result, source))
+            linear = _acts_on_last_dimension(backbone, row)
+            first, source_first = (is_channels_first(x, block.channels, image, linear) for x in (result, source))
             branches.append(
                 Branch(
                     i,

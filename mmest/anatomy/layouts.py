@@ -5,10 +5,14 @@ from torch import Tensor
 from mmest.anatomy.grids import Grid, is_scaled
 
 
-def is_channels_first(x: Tensor | None, channels: int, image: Grid) -> bool:
-    """Whether x is B×C×H×W, in a block of so many channels and for an image of that height and width."""
+def is_channels_first(x: Tensor | None, channels: int, image: Grid, linear: bool = False) -> bool:
+    """Whether x is B×C×H×W, in a block of so many channels and for an image of that height and width. Of a square map
+    with as many channels as rows ``linear`` decides: whether what works on it acts on the last dimension.
+    """
     if x is None or x.ndim != 4 or not is_scaled(x.shape[2:], image):
         return False
+    if x.shape[1] == x.shape[2] == x.shape[3]:
+        return not linear
     return x.shape[1] == channels or x.shape[3] != channels  # the input of a block may have other channels
 
 
