@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmest.anatomy.blocks import find_anatomy, is_norm
 from mmest.anatomy.branches import find_branches
-from mmest.anatomy.grids import is_scaled
+from mmest.anatomy.layouts import is_channels_first
 from mmest.anatomy.plain import is_plain
 from mmest.anatomy.probe import probe
 from mmest.registry import TUNINGS
@@ -88,6 +88,14 @@ def _close(x: Tensor, y: Tensor) -> bool:
     return bool((x - y).abs().max() <= 1e-3 * y.abs().max())
 
 
+def _acts_on_last_dimension(layer: nn.Module, x: Tensor) -> bool:
+    """Whether a layer or norm does, told by what it gives: classes derived from LayerNorm may norm dimension 1."""
+    if not isinstance(layer, nn.LayerNorm):
+        return isinstance(layer, nn.Linear)
+    with torch.no_grad():
+        return torch.allclose(layer(x), nn.LayerNorm.forward(layer, x), atol=1e-5)
+
+
 @TUNINGS.register_module()
 class SSF(TuningMethod):
     """A scale and a shift behind every linear layer, convolution and normalisation (Lian et al., 2022).
@@ -121,10 +129,9 @@ class SSF(TuningMethod):
             if name in calls:
                 layer = backbone.get_submodule(name)
                 output = calls[name].output
-                first = (
-                    output.ndim == 4 and output.shape[1] == layer.weight.shape[0] and is_scaled(output.shape[2:], image)
-                )
-                dim = 1 if first else -1
+                square = output.ndim == 4 and len(set(output.shape[1:])) == 1
+                last = square and _acts_on_last_dimension(layer, output)
+                dim = 1 if is_channels_first(output, layer.weight.shape[0], image, last) else -1
                 place = _where(layer, calls[name].source, dim)
                 if place == _BEHIND:
                     self._add(backbone, f'{name}.weight', f'{name}.bias', dim)

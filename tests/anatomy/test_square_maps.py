@@ -61,3 +61,28 @@ def test_what_works_on_a_map_says_where_its_channels_are(block, first):
     expected = backbone(image)[0].detach()
     tuned = mmest.tune(backbone, 'Adapter')
     assert torch.equal(tuned(image)[0], expected)
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Over dimension 1."""
+
+    def forward(self, x):
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class NormedConvBlock(ConvBlock):
+    def __init__(self):
+        super().__init__()
+        self.norm = LayerNorm2d(C)
+
+    def forward(self, x):
+        return super().forward(self.norm(x))
+
+
+@pytest.mark.parametrize('block, dim', [(AttentionBlock, -1), (NormedConvBlock, 1)])
+def test_scales_of_layers_are_where_their_channels_are(block, dim):
+    torch.manual_seed(0)
+    method = mmest.tune(Square(block).eval(), 'SSF').method
+    found = {layer.weight: change.dim for layer, change in zip(method._layers, method.changes)}
+    assert len(found) > 4 and found.pop('stem.weight') == 1
+    assert set(found.values()) == {dim}
