@@ -6,6 +6,7 @@ Class names and attribute names play no part.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -159,7 +160,7 @@ def _weights(backbone: nn.Module, row: tuple[str, ...], end: str, calls: dict[st
     return tuple(weights)
 
 
-def _acts_on_last_dimension(backbone: nn.Module, row: tuple[str, ...]) -> bool:
+def _is_linear(backbone: nn.Module, row: tuple[str, ...]) -> bool:
     kinds = [type(module) for name in row for module in backbone.get_submodule(name).modules()]
     return nn.Linear in kinds and not any(issubclass(kind, nn.Conv2d) for kind in kinds)
 
@@ -186,7 +187,7 @@ def find_branches(backbone: nn.Module, anatomy: Anatomy) -> list[Branch]:
             norm = _norm_before(backbone, block.name, name, result, calls)
             identity = _identity(block.name, norm or name, result, calls)
             source = calls[norm].output if norm else calls[identity].source
-            linear = _acts_on_last_dimension(backbone, row)
+            linear = partial(_is_linear, backbone, row)
             first, source_first = (is_channels_first(x, block.channels, image, linear) for x in (result, source))
             branches.append(
                 Branch(

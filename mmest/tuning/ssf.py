@@ -1,6 +1,7 @@
 """SSF, scale and shift of features."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -129,9 +130,9 @@ class SSF(TuningMethod):
             if name in calls:
                 layer = backbone.get_submodule(name)
                 output = calls[name].output
-                square = output.ndim == 4 and len(set(output.shape[1:])) == 1
-                last = square and _acts_on_last_dimension(layer, output)
-                dim = 1 if is_channels_first(output, layer.weight.shape[0], image, last) else -1
+                channels, on_last = layer.weight.shape[0], partial(_acts_on_last_dimension, layer, output)
+                first = is_channels_first(output, channels, image, on_last) and output.shape[1] == channels
+                dim = 1 if first else -1
                 place = _where(layer, calls[name].source, dim)
                 if place == _BEHIND:
                     self._add(backbone, f'{name}.weight', f'{name}.bias', dim)
