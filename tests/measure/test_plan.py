@@ -100,6 +100,23 @@ def test_gradients_of_earlier_steps_are_planned(tmp_path):
     assert peaks[1] > 1.05 * peaks[0]
 
 
+@pytest.mark.parametrize('foreach', [None, False])
+def test_updates_are_planned_as_they_are_made(foreach, tmp_path):
+    """With a wide backbone and a small image the update is the fullest moment, unless it is made in place."""
+    cfg, size, tuning = Config.fromfile(config('retinanet', tmp_path)), (32, 32), dict(type='Full')
+    cfg.model.backbone.backbone.embed_dims = 128
+    cfg.model.neck.in_channels = [128, 256, 512, 1024]
+    cfg.optim_wrapper.constructor = 'TrainableOptimWrapperConstructor'
+    cfg.optim_wrapper.optimizer = dict(type='AdamW', lr=1e-4, foreach=foreach)
+    if foreach is None:
+        del cfg.optim_wrapper.optimizer['foreach']
+    model, optim_wrapper = prepare(cfg, tuning, size)
+    assert bool(optim_wrapper.optimizer.defaults['fused']) == (foreach is None)
+    step = measure_training_step(model, synthetic_batch(model, size, 1), optim_wrapper)
+    assert (step.phase == 'optimizer') == (foreach is not None)
+    assert Planner(cfg).under(tuning).peak(1, size) == pytest.approx(step.peak, rel=0.005)
+
+
 def test_levers_on_memory_are_planned(tmp_path):
     size = (416, 544)  # the coarsest maps have an odd number of positions
     cfg, tuning = Config.fromfile(config('retinanet', tmp_path)), dict(type='EST')

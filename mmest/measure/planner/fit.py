@@ -21,6 +21,7 @@ class OptimizerMemory:
         backbone: whose parameters they are.
         device_type: where they say that they are.
         remembered: results of optimizers before this one.
+        fused: whether it updates real weights in place, each by one operator, which torch does not do without data.
 
     Attributes:
         states: bytes that it keeps.
@@ -28,7 +29,12 @@ class OptimizerMemory:
     """
 
     def __init__(
-        self, optim_wrapper: OptimWrapper, backbone: nn.Module, device_type: str, remembered: RememberedResults
+        self,
+        optim_wrapper: OptimWrapper,
+        backbone: nn.Module,
+        device_type: str,
+        remembered: RememberedResults,
+        fused: bool,
     ) -> None:
         optimizer, own = optim_wrapper.optimizer, [p for p in backbone.parameters() if p.requires_grad]
         for parameter in own:
@@ -44,7 +50,7 @@ class OptimizerMemory:
             counter.restart_peak()
             optimizer.step()
         self.states = sum(tensor.nbytes for p in own for tensor in tensors_in(optimizer.state[p]))
-        self.transient = counter.peak.total - before
+        self.transient = 0 if fused else counter.peak.total - before
         for parameter in own:
             parameter.grad = None
 

@@ -133,6 +133,7 @@ class Head:
 
     Attributes:
         reads: whether each output of the backbone gets a gradient, where it wants one.
+        updates_are_fused: whether the optimizer was built to update weights in place, each by one operator.
     """
 
     def __init__(
@@ -145,6 +146,7 @@ class Head:
         self._model, self._optim_wrapper, self._done = model.train(), optim_wrapper, done
         for group in optim_wrapper.optimizer.param_groups:
             group['lr'] = 0.0
+        self.updates_are_fused = bool(optim_wrapper.optimizer.defaults.get('fused'))
         self._stand_in = StandIn(functools.cache(shapes))
         # The first makes what stays: states of the optimizer, constants.
         with only_new_garbage():

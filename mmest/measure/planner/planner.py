@@ -67,12 +67,14 @@ class Planner:
         with_optimizer = optim_config(own, 'fp32')
         accumulates = with_optimizer.get('accumulative_counts', 1) > 1
         backbone = MetaBackbone(alone.backbone, accumulates, self._remembered)
-        self._model.backbone = alone.backbone
-        of_all = build_optim_wrapper(self._model, with_optimizer)
-        optimizer = OptimizerMemory(of_all, alone.backbone, backbone.device_type, self._remembered)
         if self._head is None:
             self._model.backbone = nn.Identity()
             of_the_head = build_optim_wrapper(self._model, with_optimizer)
             self._head = Head(self._model, of_the_head, backbone.shapes, done)
+        self._model.backbone = alone.backbone
+        of_all = build_optim_wrapper(self._model, with_optimizer)
+        optimizer = OptimizerMemory(
+            of_all, alone.backbone, backbone.device_type, self._remembered, self._head.updates_are_fused
+        )
         backbone.reads = self._head.reads
         return StepFit(backbone, optimizer, self._head)
