@@ -1,7 +1,7 @@
 # Equal time: a step beside a frozen backbone costs less than one of full fine-tuning; here it is seen what 1.5 and 2
 # times the steps give, with the rates that the sweeps of accuracy.py chose.
 _base_ = './accuracy.py'
-methods = ['full', 'frozen', 'est', 'partial']
+methods = ['full', 'frozen', 'est', 'steered_est', 'partial']
 accuracy, memory, time = [], [], []
 for backbone in _base_.backbones[:2]:
     for task in _base_.tasks:
