@@ -21,7 +21,7 @@ from mmest.configs import (
 )
 from mmest.configs.backbones import Backbone
 from mmest.configs.names import shipped_configs
-from mmest.engine.export import plain_config
+from mmest.engine.plain_config import plain_config
 
 CHANNELS = [8, 16, 32, 64]
 SWIN = Backbone(
