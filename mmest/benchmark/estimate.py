@@ -6,13 +6,15 @@ import json
 import math
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.device import is_cuda_available
 from mmengine.registry import DATASETS, DefaultScope
 
+from mmest.checkpoints.safe import load_file
 from mmest.config_parts import parts_of
 from mmest.frameworks import framework_of
 from mmest.measure.environment import hardware
@@ -23,6 +25,7 @@ from mmest.measure.synthetic_batch import synthetic_batch
 
 from .cell import Cell
 from .config_text import config_of_cell
+from .run import resumed_from
 from .tables.table import Column, Table
 
 _TRAINED = ('accuracy', 'sweep')
@@ -140,6 +143,29 @@ def training_steps(cfg: Config) -> int:
         return cfg.train_cfg.max_iters
     images = len(_training_data(cfg))
     return cfg.train_cfg.max_epochs * math.ceil(images / cfg.train_dataloader.batch_size)
+
+
+def of_what_is_left(cells: list[Cell], known: dict[str, Estimate], work: Path) -> dict[str, Estimate]:
+    """Estimates of whole trainings as those of what is left of them, where one was cut off and goes on.
+
+    Args:
+        cells: which are to run.
+        known: what is known of them, by name.
+        work: folder of the checkpoints.
+
+    Raises:
+        ValueError: a checkpoint is damaged.
+    """
+    left = dict(known)
+    for cell in cells:
+        whole = known.get(cell.name, Estimate()).seconds
+        checkpoint = resumed_from(cell, work) if whole is not None and cell.kind in _TRAINED else None
+        if checkpoint is not None:
+            meta, schedule = load_file(checkpoint)['meta'], config_of_cell(cell.request).train_cfg
+            by_iter = schedule.get('max_iters')
+            done = meta['iter'] / by_iter if by_iter else meta['epoch'] / schedule.max_epochs
+            left[cell.name] = replace(known[cell.name], seconds=whole * max(0.0, 1 - done))
+    return left
 
 
 def summary(cells: list[Cell], known: dict[str, Estimate], jobs: int) -> str:

@@ -139,7 +139,7 @@ class _Grid:
 
     def _start(self, cell: Cell, path: Path) -> None:
         slot = min(set(range(self.jobs)) - {job.slot for job in self.running})
-        folder = self.work / f'{cell.name}_{_digest(cell.request)}'
+        folder = work_folder(cell, self.work)
         process = self.context.Process(target=_run, args=(cell, path, folder, self.sources, self.threads))
         with _seen_card(self.cards[slot % len(self.cards)] if self.cards else None):
             process.start()
@@ -238,9 +238,17 @@ def _seen_card(card: str | None):
             os.environ.pop('CUDA_VISIBLE_DEVICES') if before is None else os.environ.update(CUDA_VISIBLE_DEVICES=before)
 
 
-def _digest(request: dict) -> str:
-    """So that a training never goes on from a checkpoint of another request."""
-    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
+def work_folder(cell: Cell, work: Path) -> Path:
+    """Where a cell works, below ``work``. A training never goes on from a checkpoint of another request."""
+    return work / f'{cell.name}_{hashlib.sha256(json.dumps(cell.request, sort_keys=True).encode()).hexdigest()[:8]}'
+
+
+def resumed_from(cell: Cell, work: Path) -> Path | None:
+    """The checkpoint that a training goes on from, which was cut off; None where it begins."""
+    from mmest.engine.resume import latest_complete_checkpoint
+
+    folder = work_folder(cell, work)
+    return None if (folder / _RECORDED).exists() else latest_complete_checkpoint(folder)
 
 
 def write_record(path: Path, cell: Cell, sources: str | None, started: float, **result) -> None:
@@ -298,6 +306,7 @@ def measure(cell: Cell, path: Path, folder: Path, sources: str | None) -> None:
             result = measures[cell.kind](cell.request, folder)
         else:
             result = train_and_score(cell.request, folder, path.parent)
+            started -= result.pop('earlier_seconds')
         result.update(environment(cell.device), failed=False)
     except Exception as error:  # whatever a method, a config or a library does: the record says it, the grid goes on
         traceback.print_exc()

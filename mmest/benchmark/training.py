@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,21 @@ class _Evaluations(Hook):
         self.metrics = {name: float(value) for name, value in metrics.items()}
 
 
+class _Clock(Hook):
+    """Has checkpoints say how many seconds it took to get to them, so that a training which was cut off knows what all
+    its parts took.
+    """
+
+    def __init__(self) -> None:
+        self._started, self.earlier = time.monotonic(), 0.0
+
+    def before_save_checkpoint(self, runner, checkpoint) -> None:
+        checkpoint['meta']['seconds'] = self.earlier + time.monotonic() - self._started
+
+    def after_load_checkpoint(self, runner, checkpoint) -> None:
+        self.earlier = checkpoint['meta'].get('seconds', 0.0)
+
+
 def train_and_score(request: dict, folder: Path, records: Path) -> dict:
     """Train from the newest complete checkpoint in ``folder``, or from the start, and score.
 
@@ -45,17 +61,22 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
         request: of an accuracy cell or of one of its sweep.
         folder: work folder of this cell alone.
         records: folder of the records, where those of the sweep are.
+
+    Returns:
+        What the record says of it, and ``earlier_seconds``, which it had taken before it was cut off.
     """
+    clock = _Clock()
     cfg, chosen = training_config(request, folder, records)
     checkpoint = latest_complete_checkpoint(folder)
     cfg.resume, cfg.load_from = checkpoint is not None, str(checkpoint) if checkpoint else None
     runner, evaluations = training_runner(cfg), _Evaluations()
     runner.register_hook(evaluations)
+    runner.register_hook(clock)
     share_decoded([runner._train_dataloader, runner._val_dataloader], folder.parent / 'decoded')
     runner.train()
     if not evaluations.metrics:  # cut off between the end of the training and that of its evaluation
         runner.val_loop.run()
-    return scored(cfg, chosen, evaluations.metrics, losses(folder))
+    return dict(scored(cfg, chosen, evaluations.metrics, losses(folder)), earlier_seconds=clock.earlier)
 
 
 def training_config(request: dict, folder: Path, records: Path) -> tuple[Config, dict]:

@@ -12,7 +12,7 @@ from rich.progress import track
 
 from mmest.benchmark.again import AGAIN, draw_again
 from mmest.benchmark.done import cells_to_run
-from mmest.benchmark.estimate import by_config, from_records, from_steps, summary
+from mmest.benchmark.estimate import by_config, from_records, from_steps, of_what_is_left, summary
 from mmest.benchmark.grid import read_grid
 from mmest.benchmark.record import read_folder
 from mmest.benchmark.run import run_grid
@@ -132,12 +132,16 @@ def run(args: argparse.Namespace) -> None:
         for reason, names in reasons.items():
             more = f' and {len(names) - 1} more' if len(names) > 1 else ''
             console.print(f'{names[0]}{more}: {reason}', markup=False, highlight=False, soft_wrap=True)
-        if todo:
-            console.print(Markdown(by_config(todo, known).markdown()))
+    work = Path('work_dirs', 'benchmarks')
+    if not args.together:  # which begins every training anew
+        with refusing():
+            known = of_what_is_left(todo, known, work)
+    if args.estimate and todo:
+        console.print(Markdown(by_config(todo, known).markdown()))
     console.print(summary(todo, known, args.jobs), highlight=False)
     if args.estimate:
         return
-    work, failed, others = Path('work_dirs', 'benchmarks'), [], cells
+    failed, others = [], cells
     try:
         if args.together:
             failed += run_together(cells, out, work, console, args.jobs, args.together)

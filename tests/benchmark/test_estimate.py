@@ -3,12 +3,23 @@
 import json
 
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmest.benchmark.cell import Cell
-from mmest.benchmark.estimate import by_config, from_records, from_steps, summary, training_size, training_steps
+from mmest.benchmark.estimate import (
+    Estimate,
+    by_config,
+    from_records,
+    from_steps,
+    of_what_is_left,
+    summary,
+    training_size,
+    training_steps,
+)
 from mmest.benchmark.grid import read_grid
 from mmest.benchmark.record import read_folder
+from mmest.benchmark.run import measure, work_folder
 from mmest.cli import main
 from mmest.measure.environment import hardware
 
@@ -85,3 +96,39 @@ def test_size_and_steps_are_those_of_the_config(config, name):
 def test_sizes_that_pipelines_say(scope, transform, size):
     dataset = dict(type='RepeatDataset', dataset=dict(pipeline=[dict(type='LoadImageFromFile'), transform]))
     assert training_size(Config(dict(default_scope=scope, train_dataloader=dict(dataset=dataset)))) == size
+
+
+@pytest.mark.parametrize(
+    ('schedule', 'meta', 'left'),
+    [
+        (dict(max_iters=800), dict(iter=200, epoch=0), 0.75),
+        (dict(max_epochs=12), dict(iter=500, epoch=9), 0.25),
+        (dict(max_iters=10), dict(iter=10, epoch=0), 0.0),  # cut off in its last validation
+    ],
+)
+def test_of_a_training_that_was_cut_off_the_rest_is_left(tmp_path, schedule, meta, left):
+    config = f"default_scope = 'mmdet'\nmodel = dict(type='RetinaNet')\ntrain_cfg = {schedule}"
+    cells = [cell(name, config_text=config, tuning={}) for name in ('cut', 'new', 'again', 'unknown')]
+    for one in cells:
+        if one.name != 'new':
+            folder = work_folder(one, tmp_path)
+            folder.mkdir()
+            torch.save(dict(meta=meta, state_dict={}), folder / 'iter_1.pth')
+    (work_folder(cells[2], tmp_path) / 'recorded').touch()  # its record was removed: it begins anew
+    other = cell('cut', config_text=config, tuning={}, seed=9)  # of another request, whose folder is another
+    known = dict.fromkeys(('cut', 'new', 'again'), Estimate(3600, 7))
+    found = of_what_is_left(cells, known, tmp_path)
+    assert {name: one.seconds for name, one in found.items()} == dict(cut=3600 * left, new=3600, again=3600)
+    assert found['cut'].peak == 7
+    assert of_what_is_left([other], known, tmp_path) == known
+    assert summary(cells[:2], found, 1).startswith(f'2 cells take about {1 + left:.1f} h')
+
+
+def test_a_record_counts_what_a_training_took_before_it_was_cut_off(tmp_path, monkeypatch):
+    """By which others are foretold."""
+    found = dict(earlier_seconds=500.0, metrics={})
+    monkeypatch.setattr('mmest.benchmark.training.train_and_score', lambda *_: dict(found))
+    measure(cell('a'), tmp_path / 'a.json', tmp_path, None)
+    record = json.loads((tmp_path / 'a.json').read_text())
+    assert record['wall_seconds'] == pytest.approx(500, abs=60) and record['wall_seconds'] >= 500
+    assert 'earlier_seconds' not in record

@@ -181,6 +181,7 @@ def test_a_training_is_scored_and_not_repeated(config, tmp_path):
     assert len(set(result['data'].values())) == 2, 'one part trains and the other scores'
     # As if it had been killed after its last checkpoint, before its record was written.
     again = train_and_score(dict(asked, factor=0.5, held_out=0.3), tmp_path / 'work', tmp_path)
+    assert result['earlier_seconds'] == 0 < again['earlier_seconds']
     assert all(again[part] == result[part] for part in ('metrics', 'losses', 'data'))
 
 
