@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mmest.anatomy.graph import walk_back
 from mmest.anatomy.grids import find_grid, is_scaled
 from mmest.anatomy.lists import find_block_names
-from mmest.anatomy.probe import ModuleCall, probe
+from mmest.anatomy.probe import ModuleCall, Probe, probe
 
 MAX_PREFIX_TOKENS = 16
 
@@ -147,6 +147,31 @@ def _describe_blocks(
     return blocks
 
 
+def _probe_blocks(backbone: nn.Module, names: list[str]) -> Probe:
+    """One pass with the calls of the blocks. Where members of a list see no map of the image, but parts of it as a
+    batch or as rows (MobileViT), the list is a part of a block: members of the list around it are the blocks.
+    """
+    found, inner = probe(backbone, names), set()
+    while parts := {name.rpartition('.')[0] for name, call in found.calls.items() if not _is_map(call, found)}:
+        inner |= parts
+        names = find_block_names(backbone, inner)
+        if not names:  # what they return is said of the innermost
+            break
+        found = probe(backbone, names)
+    return found
+
+
+def _is_map(call: ModuleCall, found: Probe) -> bool:
+    try:
+        return (
+            call.output is not None
+            and len(call.output) == 1  # as many as the probe has images
+            and map_shape(call, found.image, [tuple(output.shape[-2:]) for output in found.outputs]) is not None
+        )
+    except ValueError:
+        return False
+
+
 def is_norm(module: nn.Module) -> bool:
     # GroupNorm, LayerNorm, BatchNorm and their subclasses share nothing but vectors as parameters and the word.
     return 'norm' in type(module).__name__.lower() and all(p.ndim == 1 for p in module.parameters(recurse=False))
@@ -167,7 +192,7 @@ def find_anatomy(backbone: nn.Module) -> Anatomy:
             f'{kind}: no blocks were found. A block is a member of an nn.ModuleList or nn.Sequential of modules of one '
             'class with at least two weight layers each. Use a method that needs no blocks, such as Full or Frozen.'
         )
-    calls, outputs, image, image_channels = probe(backbone, names)
+    calls, outputs, image, image_channels = _probe_blocks(backbone, names)
     blocks = _describe_blocks(backbone, calls, outputs, image)
     order = [calls[b.name] for b in blocks]
     stops = {call.output_fn: i for i, call in enumerate(order)}

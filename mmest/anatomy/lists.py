@@ -1,7 +1,7 @@
 """Where the lists of blocks of a backbone are, by what its modules contain."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from torch import Tensor, nn
 
@@ -73,8 +73,10 @@ def _lies_in(name: str, other: str) -> bool:
     return name != other and name.startswith(f'{other}.' if other else '')
 
 
-def _innermost(backbone: nn.Module, is_list: Callable[[nn.Module], bool]) -> list[str]:
-    lists = [name for name, module in backbone.named_modules() if is_list(module)]
+def _innermost(backbone: nn.Module, is_list: Callable[[nn.Module], bool], without: Collection[str]) -> list[str]:
+    lists = [
+        name for name, module in backbone.named_modules() if _without_numbers(name) not in without and is_list(module)
+    ]
     lists = [name for name in lists if not _is_part_of_block(backbone, name, lists)]
     return [name for name in lists if not any(_lies_in(other, name) for other in lists)]
 
@@ -83,13 +85,19 @@ def _without_numbers(name: str) -> str:
     return re.sub(r'\d+', '#', name)
 
 
-def find_block_names(backbone: nn.Module) -> list[str]:
+def find_block_names(backbone: nn.Module, without: Collection[str] = ()) -> list[str]:
     """Names of the modules that are blocks: the like members, each with at least two weight layers, of the innermost
     lists of a backbone, and the members, like or not, of lists whose names differ from theirs by numbers alone: the
     stages that mix blocks of several classes. Where no list has like members, other kinds of lists count.
+
+    Args:
+        backbone: the backbone.
+        without: lists that do not count, nor those whose names differ from theirs by numbers alone; those around them
+            do.
     """
+    without = {_without_numbers(name) for name in without}
     kinds = (_is_list, _is_other_list, _is_list_of_lists)
-    found = next((lists for kind in kinds if (lists := _innermost(backbone, kind))), [])
+    found = next((lists for kind in kinds if (lists := _innermost(backbone, kind, without))), [])
     patterns = {_without_numbers(name) for name in found}
     names = [
         name
