@@ -208,8 +208,8 @@ for folder, task in {cases!r}:
     inferencer({picture!r})
     cfg = Config.fromfile(folder + '/plain.py')
     cfg.merge_from_dict(dict(load_from=folder + '/plain.pth', work_dir=folder + '/test'))
-    metrics = {name: float(value) for name, value in Runner.from_cfg(cfg).test().items()}
-    json.dump(metrics, open(folder + '/metrics.json', 'w'))
+    metrics = Runner.from_cfg(cfg).test()
+    json.dump(metrics, open(folder + '/metrics.json', 'w'), default=float)
 """
 
 
