@@ -152,16 +152,17 @@ def of_what_is_left(cells: list[Cell], known: dict[str, Estimate], work: Path) -
         cells: which are to run.
         known: what is known of them, by name.
         work: folder of the checkpoints.
-
-    Raises:
-        ValueError: a checkpoint is damaged.
     """
     left = dict(known)
     for cell in cells:
         whole = known.get(cell.name, Estimate()).seconds
         checkpoint = resumed_from(cell, work) if whole is not None and cell.kind in _TRAINED else None
         if checkpoint is not None:
-            meta, schedule = load_file(checkpoint)['meta'], config_of_cell(cell.request).train_cfg
+            try:
+                meta = load_file(checkpoint)['meta']
+            except ValueError:  # it is damaged, which the training says, in a record of its own; the others go on
+                continue
+            schedule = config_of_cell(cell.request).train_cfg
             by_iter = schedule.get('max_iters')
             done = meta['iter'] / by_iter if by_iter else meta['epoch'] / schedule.max_epochs
             left[cell.name] = replace(known[cell.name], seconds=whole * max(0.0, 1 - done))

@@ -134,8 +134,7 @@ def run(args: argparse.Namespace) -> None:
             console.print(f'{names[0]}{more}: {reason}', markup=False, highlight=False, soft_wrap=True)
     work = Path('work_dirs', 'benchmarks')
     if not args.together:  # which begins every training anew
-        with refusing():
-            known = of_what_is_left(todo, known, work)
+        known = of_what_is_left(todo, known, work)
     if args.estimate and todo:
         console.print(Markdown(by_config(todo, known).markdown()))
     console.print(summary(todo, known, args.jobs), highlight=False)

@@ -124,6 +124,23 @@ def test_of_a_training_that_was_cut_off_the_rest_is_left(tmp_path, schedule, met
     assert summary(cells[:2], found, 1).startswith(f'2 cells take about {1 + left:.1f} h')
 
 
+def test_a_damaged_checkpoint_ends_no_grid(tmp_path):
+    """The training that would go on from it fails by itself."""
+    config = "default_scope = 'mmdet'\nmodel = dict(type='RetinaNet')\ntrain_cfg = dict(max_iters=8)"
+    cells = [cell(name, config_text=config, tuning={}) for name in ('damaged', 'cut')]
+    for one in cells:
+        folder = work_folder(one, tmp_path)
+        folder.mkdir()
+        torch.save(dict(meta=dict(iter=2), state_dict=dict(w=torch.rand(99))), folder / 'iter_2.pth')
+    path = work_folder(cells[0], tmp_path) / 'iter_2.pth'
+    held = bytearray(path.read_bytes())
+    at = held.index(b'\x80\x02')  # where the pickle begins
+    held[at : at + 40] = bytes(40)
+    path.write_bytes(held)
+    found = of_what_is_left(cells, dict.fromkeys(('damaged', 'cut'), Estimate(3600)), tmp_path)
+    assert {name: one.seconds for name, one in found.items()} == dict(damaged=3600, cut=2700)
+
+
 def test_a_record_counts_what_a_training_took_before_it_was_cut_off(tmp_path, monkeypatch):
     """By which others are foretold."""
     found = dict(earlier_seconds=500.0, metrics={})
