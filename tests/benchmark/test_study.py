@@ -168,6 +168,48 @@ def test_longer_trainings_stand_beside_their_time(folder):
     assert '| full | ×1 | 100% | 51.0 ± 1.4 |' in longer and '| est | ×1 | 50% | 53.0 |' in longer
     assert '| est | ×1.5 | 75% | 61.0 ± 1.4 |' in longer and '| est | ×2 | 100% | **64.0 ± 0.0** |' in longer
     assert '| frozen' not in longer.partition('## Where')[0]
+    assert '**64.0 ± 0.0**' in longer and '## In the time of full fine-tuning' in longer
+
+
+def test_in_the_time_of_full_fine_tuning_each_takes_what_steps_fit(folder):
+    def trained(dataset, method, times, values):
+        variant = f'for {times} times the steps' if times != 1 else ''
+        for seed, value in enumerate(values):
+            record = accuracy(dataset, method, seed, value, variant=variant)
+            (folder / f'{dataset} {method} {times} {seed}.json').write_text(json.dumps(record))
+
+    trained('sea', 'est', 2, [60, 62])
+    trained('sea', 'est', 4, [90])  # 220 % of the time
+    trained('sea', 'full', 2, [99])  # 200 %
+    for method, times, values in [('full', 1, [70]), ('est', 1, [71]), ('est', 2, [72]), ('steered_est', 1, [80])]:
+        trained('land', method, times, values)
+    trained('land', 'steered_est', 2, [90])  # both of its lengths take longer than full fine-tuning
+    trained('moon', 'est', 2, [99])  # no full fine-tuning there
+    times = [('sea', 'full', 4.0), ('sea', 'est', 2.2), ('land', 'full', 4.0), ('land', 'est', 3.0)]
+    times.append(('land', 'steered_est', 5.0))
+    steps = [Result('time', 'net_small', data, name, 's', values=dict(median=t)) for data, name, t in times]
+    asked = [
+        *ASKED,
+        *(dict(ASKED[0], config=f'configs/detection/{data}/net_small_est.py') for data in ('land', 'moon')),
+    ]
+    page = study('../grid.py', asked, [*read_results([folder]), *steps], [])
+    said = page.partition('## In the time of full fine-tuning')[2].partition('## ')[0]
+    rows = [line for line in said.splitlines() if line.startswith('|')][2:]
+    assert rows == [
+        '| land, net_small | est | ×1 | 75% | 71.0 | 70.0 | +1.0 |',
+        '| sea, net_small | est | ×2 | 110% | 61.0 ± 1.4 | 51.0 ± 1.4 | +10.0 |',
+    ]
+    assert 'mean over settings: est +5.5 over 2.' in said
+
+
+def test_a_data_set_without_times_has_those_of_the_same_model(folder):
+    record = accuracy('sea', 'est', 0, 60, variant='for 2 times the steps')
+    (folder / 'est 2.json').write_text(json.dumps(record))
+    steps = [
+        Result('time', 'net_small', 'land', name, 's', values=dict(median=t)) for name, t in (('full', 4), ('est', 2))
+    ]
+    page = study('../grid.py', ASKED, [*read_results([folder]), *steps], [])
+    assert '| est | ×2 | 100% | **60.0** |' in page
 
 
 def test_trials_stand_apart_with_their_rates_and_seeds(folder, tmp_path):

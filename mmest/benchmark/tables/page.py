@@ -27,8 +27,9 @@ measurement; nobody types a figure. {MISSING} is what was not measured, "failed"
 
 Memory is the live peak of one training step, MB = 2²⁰ bytes; time is the median of steps in which the methods took
 turns. Shares are of full fine-tuning in the same setting. Accuracy is the mean ± standard deviation over seeds, without
-a deviation where there is one seed.
+a deviation where there is one seed. Rates ×N are N times the learning rate of the method or the schedule.
 """
+_NOTES = 'What was trained, on which data, and what the figures say, stands at the end of this page.\n'
 _COSTS = """Accuracy is the mean distance to full fine-tuning, in points of the main metric (mIoU or COCO's AP), over
 the settings in which both were trained; memory and time are the mean share of full fine-tuning, over the models in
 which both were measured. Where methods were measured in different numbers of settings, compare them in the tables
@@ -65,7 +66,13 @@ class Page:
 
     def _first_page(self, behind: dict[str, tuple[str, list[str]]]) -> list[str]:
         table = costs_and_gains(self._results)
-        parts = [_HEAD, f'## {table.title}\n', _COSTS, self._table(table, _OVERVIEW)]
+        parts = [
+            _HEAD,
+            *([_NOTES] if self._notes else []),
+            f'## {table.title}\n',
+            _COSTS,
+            self._table(table, _OVERVIEW),
+        ]
         if accuracy_against_memory(self._root / ASSETS / _OVERVIEW, table):
             parts.append(f'![Accuracy against memory]({ASSETS}/{_OVERVIEW}.svg)\n')
         for table in accuracy_overviews(self._results):

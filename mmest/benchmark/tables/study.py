@@ -13,7 +13,7 @@ from .chosen import chosen
 from .comparison import mean_shares, methods_in_order, scores, unique, without_variants
 from .few_images import few_images
 from .held_out import held_out_scores
-from .more_steps import more_steps
+from .more_steps import MOST_TIME, equal_time, more_steps
 from .repeated import repeated
 from .results import Result, ground_of, read_chosen
 from .table import Column, Spread, Table
@@ -43,6 +43,9 @@ that the method chose on all of them ([`few_shot.py`](../benchmarks/grids/few_sh
 _LONGER = """A step beside a frozen backbone takes less time, so a method there can take more of them. The time is of
 all steps, by the records of step times, as a share of full fine-tuning's at the usual length; rates are those of the
 usual length ([`longer.py`](../benchmarks/grids/longer.py)).
+"""
+_EQUAL_TIME = f"""Each method of the tables above for as many steps as take no more than {MOST_TIME:.0%} of the time that
+full fine-tuning takes at the usual length, and what full fine-tuning scores in that time.
 """
 _AGAIN = """Trainings drawn at random from those that have a record, run once more with the same seed and rate
 (`mmest benchmark GRID --again N`), by the code and on the hardware that their records name. The deviation is that of
@@ -93,6 +96,9 @@ def study(
         found = [part for table in tables for part in (f'**{table.title}**\n', table.markdown())]
         if found:
             parts += [f'## {heading}\n', text, *found]
+    table, verdict = equal_time(mine, results)
+    if table.rows:
+        parts += ['## In the time of full fine-tuning\n', _EQUAL_TIME, table.markdown(), f'{verdict}\n']
     if again:
         table, verdict = repeated(mine, again)
         parts += ['## Run again\n', _AGAIN, table.markdown(), f'{verdict}\n']
