@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a card measures that a CPU cannot, in parts that fit a short loan, the most wanted first:
+# What a card measures that a CPU cannot, in parts of some minutes each that go on after an interruption, the most wanted first:
 #
 #   benchmarks/gpu.sh [PART...]      check, study, memory, time, batch; all in this order if none is named
 #

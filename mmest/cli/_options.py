@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
 
 from mmest.checkpoints.safe import TRUST, trust
+from mmest.prediction.training_scale import shown_in_training
 
 Number = TypeVar('Number', int, float)
 
@@ -122,10 +123,14 @@ def add_size(parser: argparse.ArgumentParser, meaning: str) -> None:
         '--size',
         nargs=2,
         type=at_least(32, 32768),
-        default=[512, 512],
         metavar=('H', 'W'),
-        help=f'{meaning} (default: 512 512)',
+        help=f'{meaning} (default: what the config trains at, where it says so; else 512 512)',
     )
+
+
+def size_of(args: argparse.Namespace, cfg: Config) -> tuple[int, int]:
+    """Height and width by :func:`add_size`."""
+    return tuple(args.size) if args.size else shown_in_training(cfg) or (512, 512)
 
 
 def add_memory(parser: argparse.ArgumentParser) -> None:

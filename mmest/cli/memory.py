@@ -5,8 +5,9 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmest.cli._options import add_step_options, at_least
+from mmest.cli._options import add_step_options, at_least, size_of
 from mmest.cli._refusal import refusing
+from mmest.configs import open_config
 from mmest.files import write_json
 from mmest.measure.memory.report import measure_and_show
 
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
         record = measure_and_show(
             args.config,
             [] if args.ladder else args.tunings,
-            tuple(args.size),
+            size_of(args, open_config(args.config, backbone=args.backbone)),
             args.batch_size,
             args.device,
             args.precision,

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 from rich.progress import Progress
 
-from mmest.cli._options import add_config, add_memory, add_size, at_least
+from mmest.cli._options import add_config, add_memory, add_size, at_least, size_of
 from mmest.cli._refusal import refusing
 from mmest.configs import available_tunings, load_tuning, read_config
 from mmest.console import plain_console
@@ -19,13 +19,13 @@ from mmest.measure.planner.report import plan_table
 EPILOG = """\
 examples:
   # which methods train on a card with 8 GiB, and how far they go
-  mmest plan detection/dior/faster-rcnn --budget 8GiB --size 800 800
+  mmest plan detection/dior/faster-rcnn --budget 8GiB
 
   # the same with all that saves memory and is safe
-  mmest plan detection/dior/faster-rcnn --budget 8GiB --size 800 800 --memory lowest
+  mmest plan detection/dior/faster-rcnn --budget 8GiB --memory lowest
 
-  # only some of them, kept as JSON
-  mmest plan CONFIG --budget 24GB --tunings full est --out plan.json
+  # only some of them, at another size than the config's, kept as JSON
+  mmest plan CONFIG --budget 24GB --size 1024 1024 --tunings full est --out plan.json
 
 how it is found: the backbone under each method runs without data, at any size; neck and head train small steps once
 for all methods, which are carried over, operator by operator. The figure is the live peak in fp32, as mmest memory
@@ -53,9 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     with refusing(TypeError):
-        budget, size = parse_bytes(args.budget), tuple(args.size)
+        budget = parse_bytes(args.budget)
         tunings = {name: load_tuning(name) for name in args.tunings or available_tunings()}
         cfg = read_config(args.config, tuning=FULL, backbone=args.backbone)
+        size = size_of(args, cfg)
         if args.memory:
             cfg.memory = args.memory
         with Progress(console=plain_console()) as progress:

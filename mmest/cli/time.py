@@ -8,7 +8,7 @@ from mmengine.logging import MMLogger
 from rich.progress import Progress
 from rich.table import Table
 
-from mmest.cli._options import add_step_options, at_least
+from mmest.cli._options import add_step_options, at_least, size_of
 from mmest.cli._refusal import refusing
 from mmest.configs import head_and_backbone, load_tuning, open_config
 from mmest.console import plain_console
@@ -39,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
-    size = tuple(args.size)
     with refusing(TypeError):
         cfg = open_config(args.config, backbone=args.backbone)
+        size = size_of(args, cfg)
         if args.memory:
             cfg.memory = args.memory
         tunings = {name: load_tuning(name) for name in args.tunings}

@@ -47,10 +47,17 @@ def _memory(error: BaseException, cfg: Config) -> str | None:
         return None
     batch = (cfg.get('train_dataloader') or {}).get('batch_size', 1)
     method = ((cfg.model.get('backbone') or {}).get('tuning') or {}).get('type', 'the method')
-    fewer = f'train_dataloader.batch_size={batch // 2} ' if batch > 1 else ''
+    half = batch // 2
+    tries = [
+        '' if cfg.get('memory') else '--memory lowest',
+        '' if (cfg.get('optim_wrapper') or {}).get('type') == 'AmpOptimWrapper' else '--amp',
+        f'--cfg-options train_dataloader.batch_size={half} (--batch {half} beside --data)' if half else '',
+        '' if method in ('EST', 'Frozen') else '--tuning est, which keeps less',
+        'smaller images',
+    ]
     return (
-        f'{shortage} for a batch of {batch} under {method}. Try --cfg-options {fewer}or smaller images, '
-        'or --amp, or a method that keeps less (--tuning est); `mmest plan CONFIG --budget 8GiB` says what fits.'
+        f'{shortage} for a batch of {batch} under {method}. Try {", or ".join(filter(None, tries))}; '
+        '`mmest plan CONFIG --budget 8GiB` says what fits.'
     )
 
 

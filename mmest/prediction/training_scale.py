@@ -52,6 +52,25 @@ class TrainingScale:
         return cls(factor, max(32, round(side / factor)))
 
 
+def shown_in_training(cfg: Config) -> tuple[int, int] | None:
+    """Height and width of the images that a config's training shows the network, padding included, the shorter side
+    first; None where the config does not say.
+    """
+    shown = None
+    for step in _steps(_pipeline(cfg.get('train_dataloader')) or cfg.get('train_pipeline') or []):
+        name = _name(step)
+        sides = step.get('crop_size') if name in _CROPS and step.get('crop_type', 'absolute') == 'absolute' else None
+        if sides is None and 'Resize' in name and shown is None:
+            sides = _scale(step)
+        if sides:
+            shown = _sides(sides)
+    if shown is None:
+        return None
+    divisor = (cfg.model.get('data_preprocessor') or {}).get('pad_size_divisor', 1)
+    height, width = sorted(math.ceil(side / divisor) * divisor for side in shown)
+    return height, width
+
+
 def predict_at(cfg: Config, factor: float) -> None:
     """Have a config's testing take tiles as they are but for one factor, in place.
 
@@ -112,11 +131,7 @@ def _resized(step: dict, image_size: Sequence[int] | None) -> tuple[float, float
     if step.get('scale_factor'):
         factor = math.sqrt(math.prod(_sides(step['scale_factor'])))
         return factor, factor * longest
-    scale = step.get('scale') or step.get('img_scale')
-    if _name(step) == 'FixShapeResize':
-        scale = step['width'], step['height']
-    if step.get('scales'):  # of which one is drawn
-        scale = sorted(step['scales'], key=lambda one: math.prod(_sides(one)))[len(step['scales']) // 2]
+    scale = _scale(step)
     if not scale:
         return 1.0, None
     sides = _sides(scale)
@@ -126,6 +141,15 @@ def _resized(step: dict, image_size: Sequence[int] | None) -> tuple[float, float
         factor = min(min(sides) / min(image_size), (step.get('max_size') or math.inf) / longest)
         return factor, factor * longest
     return _factor(sides, image_size, step.get('keep_ratio', 'Mosaic' in _name(step))), max(sides)
+
+
+def _scale(step: dict) -> Any:
+    """What a step resizes to, of several the middle one; None if it does not say."""
+    if _name(step) == 'FixShapeResize':
+        return step['width'], step['height']
+    if step.get('scales'):  # of which one is drawn
+        return sorted(step['scales'], key=lambda one: math.prod(_sides(one)))[len(step['scales']) // 2]
+    return step.get('scale') or step.get('img_scale')
 
 
 def _sides(scale: Any) -> tuple[float, float]:

@@ -173,6 +173,28 @@ def test_what_a_machine_does(cfg, error, sentence, monkeypatch):
     assert re.search(sentence, fails(cfg(custom_hooks=[dict(type='Trouble')])))
 
 
+@pytest.mark.parametrize(
+    ('changes', 'tries'),
+    [
+        (
+            {},
+            'Try --memory lowest, or --amp, or --cfg-options train_dataloader.batch_size=2 (--batch 2 beside --data), '
+            'or smaller images; `mmest plan',
+        ),
+        ({'memory': ['side_bf16']}, 'Try --amp, or --cfg-options'),
+        (
+            {'memory': ['side_bf16'], 'optim_wrapper.type': 'AmpOptimWrapper', 'train_dataloader.batch_size': 1},
+            'Try smaller images; `mmest plan',
+        ),
+        ({'model.backbone.tuning.type': 'LoRA'}, 'or --tuning est, which keeps less, or smaller images; `mmest plan'),
+    ],
+)
+def test_too_little_memory_says_what_is_left_to_try(cfg, changes, tries):
+    tried = cfg()
+    tried.merge_from_dict(changes)
+    assert tries in explain(MemoryError(), tried)
+
+
 @pytest.mark.parametrize('verbose', [False, True])
 def test_what_nobody_foresaw_keeps_its_traceback_in_the_log(cfg, monkeypatch, tmp_path, verbose):
     monkeypatch.setattr(Trouble, 'what', ZeroDivisionError('strange\nindeed'))

@@ -44,8 +44,8 @@ _LONGER = """A step beside a frozen backbone takes less time, so a method there 
 all steps, by the records of step times, as a share of full fine-tuning's at the usual length; rates are those of the
 usual length ([`longer.py`](../benchmarks/grids/longer.py)).
 """
-_EQUAL_TIME = f"""Each method of the tables above for as many steps as take no more than {MOST_TIME:.0%} of the time that
-full fine-tuning takes at the usual length, and what full fine-tuning scores in that time.
+_EQUAL_TIME = f"""Each method of the tables above for as many steps as take no more than {MOST_TIME:.0%} of the time
+that full fine-tuning takes at the usual length, and what full fine-tuning scores in that time.
 """
 _AGAIN = """Trainings drawn at random from those that have a record, run once more with the same seed and rate
 (`mmest benchmark GRID --again N`), by the code and on the hardware that their records name. The deviation is that of
