@@ -12,7 +12,8 @@ from mmest.anatomy.taps import Tap
 
 from .tuned_backbone import TunedBackbone
 
-Reading = tuple[Any, list[Tensor], list[Tap]]
+#: What the backbone returned, its maps, its taps, and what hooks of the method saw beside these.
+Reading = tuple[Any, list[Tensor], list[Tap], dict[Any, Any]]
 
 
 class SharedBackbone:
@@ -33,16 +34,25 @@ class SharedBackbone:
         self.forwards = 0
         self._tuned = list(tuned)
         self._image: Tensor | None = None
+        self._mode: tuple = ()
         self._readings: dict[TunedBackbone, Reading] = {}
         for one in tuned:
             one.backbone, one.precision = tuned[0].backbone, tuned[0].precision
             override(one, '_read', self._read)
 
-    def _read(self, inner: Callable, own: TunedBackbone, x: Tensor, run: Pass) -> Reading:
+    def _read(self, inner: Callable, own: TunedBackbone, x: Tensor, run: Pass) -> tuple[Any, list[Tensor], list[Tap]]:
         """In place of ``TunedBackbone._read``."""
-        if own not in self._readings or self._image is None or not torch.equal(self._image, x):
-            self._image, self._readings = x, self._run(own, x, run)
-        return self._readings.pop(own)
+        if own not in self._readings or not self._is_last(x):
+            # A copy: a caller may fill one buffer again and again.
+            self._image, self._mode = x.detach().clone(), _mode(x)
+            self._readings = self._run(own, x, run)
+        outputs, features, taps, seen = self._readings.pop(own)
+        run.seen.update(seen)
+        return outputs, features, taps
+
+    def _is_last(self, x: Tensor) -> bool:
+        """Whether the backbone ran last on this batch, and in the same way."""
+        return self._image is not None and self._mode == _mode(x) and torch.equal(self._image, x)
 
     def _run(self, own: TunedBackbone, x: Tensor, run: Pass) -> dict[TunedBackbone, Reading]:
         self.forwards += 1
@@ -52,4 +62,13 @@ class SharedBackbone:
                 for one in self._tuned
             }
             outputs = own.run_backbone(x)
-            return {one: (outputs, *one.gather(outputs, x, runs[one])) for one in self._tuned}
+            return {one: (outputs, *one.gather(outputs, x, runs[one]), runs[one].seen) for one in self._tuned}
+
+
+def _mode(x: Tensor) -> tuple:
+    """What else decides what a frozen backbone gives for a batch: its precision, and whether the maps may be part of a
+    graph.
+    """
+    kind = x.device.type
+    mixed = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+    return x.device, x.dtype, mixed, torch.is_inference_mode_enabled()

@@ -58,3 +58,74 @@ def test_models_that_ran_alone_before_share_narrow_weights_too(dtype):
     assert shared.forwards == 1
     for wanted, found in zip(alone, together):
         assert all(map(torch.equal, wanted, found))
+
+
+def over_one_backbone(*methods: str) -> list[mmest.TunedBackbone]:
+    """Models of equal frozen weights, each with what it might have learned."""
+    models = []
+    for number, method in enumerate(methods):
+        torch.manual_seed(0)
+        backbone = build('swin')
+        torch.manual_seed(number)
+        model = mmest.TunedBackbone(backbone, METHODS[method], allow_random=True)
+        for p in model.method.parameters():
+            torch.nn.init.normal_(p, std=0.1)
+        models.append(model)
+    return models
+
+
+@pytest.mark.parametrize(
+    'methods', [('est', 'e3va'), ('e3va', 'e3va', 'lst'), ('frozen', 'dtl', 'side_tuning', 'e3va')]
+)
+def test_each_sees_what_it_reads_by_itself(methods):
+    """Of blocks, and of what lies inside of and between them."""
+
+    def outputs_and_gradients(model):
+        model.train().zero_grad()
+        torch.manual_seed(7)  # of dropout
+        outputs = model(image())
+        if outputs[0].requires_grad:
+            sum(output.square().sum() for output in outputs).backward()
+        return [*outputs, *(p.grad.clone() for p in model.parameters() if p.grad is not None)]
+
+    models = over_one_backbone(*methods)
+    alone = [outputs_and_gradients(model) for model in models]
+    shared = mmest.SharedBackbone(models)
+    together = [outputs_and_gradients(model) for model in models]
+    assert shared.forwards == 1
+    for wanted, found in zip(alone, together):
+        assert len(wanted) == len(found) and all(map(torch.equal, wanted, found))
+
+
+def test_a_buffer_that_is_filled_anew_is_another_batch():
+    models = over_one_backbone('est', 'frozen')
+    first, second = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
+    with torch.no_grad():
+        alone = models[1](second)
+        shared = mmest.SharedBackbone(models)
+        buffer = first.clone()
+        models[0](buffer)
+        buffer.numpy()[:] = second.numpy()  # which torch does not count as a change
+        together = models[1](buffer)
+    assert shared.forwards == 2
+    assert all(map(torch.equal, alone, together))
+
+
+def test_a_batch_in_another_precision_is_another_batch():
+    models = over_one_backbone('est', 'frozen')
+    with torch.no_grad():
+        alone = models[1](image())
+        mmest.SharedBackbone(models)
+        with torch.autocast('cpu', torch.bfloat16):
+            models[0](image())
+        together = models[1](image())
+    assert all(map(torch.equal, alone, together))
+
+
+def test_what_was_read_to_predict_is_not_what_another_trains_on():
+    models = over_one_backbone('est', 'lst')
+    mmest.SharedBackbone(models)
+    with torch.inference_mode():
+        models[0](image())
+    sum(output.sum() for output in models[1](image())).backward()
+    assert models[1].method.reduce[0].weight.grad.any()
