@@ -22,7 +22,7 @@ def largest_batch(cfg: Config, side: int) -> tuple[int, str]:
 
     Args:
         cfg: a config of mmdet or mmseg that uses TunedBackbone.
-        side: of an image, in pixels.
+        side: of the largest image of a batch, to which the others are padded, in pixels.
 
     Returns:
         The number of each process, at least 1 and at most 16 on a GPU and 4 on a CPU, and the sentence that says where

@@ -1,5 +1,6 @@
 """A training on a user's own data: a shipped config, with the data in place of its own and a schedule that fits."""
 
+import math
 import os
 import re
 from pathlib import Path
@@ -89,7 +90,7 @@ def own_config(source: Path, choices: Choices, work_dir: Path | None = None) -> 
     batch = choices.batch or DEFAULT_BATCH
     said_batch = ''
     if batch == 'auto':
-        batch, said_batch = largest_batch(cfg, prepared.size)
+        batch, said_batch = largest_batch(cfg, _largest_side(prepared))
     use_own_rates(cfg)
     images = prepared.counts['train']
     processes = int(os.environ.get('WORLD_SIZE', '1'))  # of torchrun, each with a batch of its own
@@ -102,6 +103,12 @@ def own_config(source: Path, choices: Choices, work_dir: Path | None = None) -> 
     counts = ', '.join(f'{number} {split}' for split, number in prepared.counts.items())
     said = [f'{source}: {prepared.format}, {count(len(prepared.classes), "class")}, {counts}', *prepared.notes]
     return cfg, [*said, *filter(None, [said_batch]), f'{model}: {schedule}']
+
+
+def _largest_side(prepared: Prepared) -> int:
+    """Of what training shows, in pixels: images with objects at the largest of their scales, crops of others."""
+    largest = max(_SCALES['detection']) if prepared.task == 'detection' else 1
+    return math.ceil(prepared.size * largest)
 
 
 def data_name(source: Path) -> str:

@@ -13,6 +13,7 @@ from mmengine.registry import DATASETS, init_default_scope
 
 from mmest.configs import read_config
 from mmest.datasets.own.prepare import prepare
+from mmest.engine import own_training
 from mmest.engine.own_training import DEFAULT_MODELS, Choices, models, own_config, use_data
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'datasets' / 'own'))
@@ -87,6 +88,21 @@ def test_the_schedule_counts_the_images_of_all_processes(own, monkeypatch):
     assert cfg.train_dataloader.batch_size == alone.train_dataloader.batch_size == 2
     assert cfg.train_cfg.max_iters * 3 == alone.train_cfg.max_iters
     assert cfg.optim_wrapper.optimizer.lr == pytest.approx(alone.optim_wrapper.optimizer.lr * 3**0.5)
+
+
+@pytest.mark.parametrize('export', [exports.roboflow_coco, exports.binary_masks], ids=lambda f: f.__name__)
+def test_the_batch_is_planned_for_the_largest_images_of_training(export, own, monkeypatch):
+    """Detection pads a batch to its largest image, and draws the scale of each."""
+    sides = []
+    monkeypatch.setattr(own_training, 'largest_batch', lambda cfg, side: (sides.append(side) or 2, 'so many'))
+    own(export)
+    cfg, said = own_config(Path('own'), Choices(batch='auto'))
+    assert 'so many' in said and cfg.train_dataloader.batch_size == 2
+    init_default_scope(cfg.default_scope)
+    data = DATASETS.build(cfg.train_dataloader.dataset)
+    np.random.seed(0)
+    shown = max(max(data[index % len(data)]['inputs'].shape) for index in range(40))
+    assert -(-shown // 32) == -(-sides[0] // 32)
 
 
 @pytest.mark.parametrize('model', sorted(models()))
