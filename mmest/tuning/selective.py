@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from mmest.anatomy.blocks import find_anatomy, is_norm
+from mmest.anatomy.order import blocks_before
 from mmest.registry import TUNINGS
 from mmest.tuning.base import TuningMethod
 from mmest.tuning.knobs import LayerDecay
@@ -37,11 +38,16 @@ class Full(TuningMethod):
         before.
         """
         anatomy = find_anatomy(backbone)
+        before = blocks_before(backbone, anatomy)
         depths, current = {}, len(anatomy.blocks) + 1
         for name, _ in backbone.named_parameters():
             inside = [i for i, block in enumerate(anatomy.blocks) if name.startswith(f'{block.name}.')]
             current = len(anatomy.blocks) - inside[0] if inside else current
-            depths[name] = 0 if name.startswith(tuple(f'{norm}.' for norm in anatomy.output_norms)) else current
+            owner = name.rpartition('.')[0]
+            # What is not called by itself (a position table) goes by its place in the list of parameters.
+            depths[name] = len(anatomy.blocks) + 1 - before[owner] if owner in before else current
+            if name.startswith(tuple(f'{norm}.' for norm in anatomy.output_norms)):
+                depths[name] = 0
         return depths
 
     def lr_factor(self, name: str) -> float:

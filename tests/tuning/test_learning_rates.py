@@ -49,3 +49,19 @@ def test_layerwise_decay_of_full_fine_tuning():
     assert found['head.weight'] == 1
     flat = rates(build('vit', dict(type='Full', layer_decay=0.5)))
     assert flat['backbone.patch_embed.projection.weight'] == flat['backbone.pos_embed'] == pytest.approx(0.5**5)
+
+
+def test_layers_between_stages_go_with_the_block_that_runs_before_them():
+    """Wherever a backbone lists them: this one has all of them in front of its stages."""
+    found = rates(build('convnext', dict(type='Full', layer_decay=0.5)))
+    for name, exponent in {
+        'downsample_layers.0.0.weight': 5,
+        'stages.0.0.gamma': 4,
+        'stages.0.1.pwconv1.weight': 3,
+        'downsample_layers.1.0.weight': 3,
+        'downsample_layers.1.1.bias': 3,
+        'stages.1.0.dwconv.weight': 2,
+        'stages.1.1.norm.bias': 1,
+        'norms.0.weight': 0,
+    }.items():
+        assert found[f'backbone.{name}'] == pytest.approx(0.5**exponent), name
