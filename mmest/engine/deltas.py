@@ -17,7 +17,8 @@ def trainable_parameters(model: nn.Module, lr: float, weight_decay: float = 0.0)
     Args:
         model: a model with a tuned module in it, or the tuned module itself.
         lr: learning rate; what a method trains gets its ``lr_mult`` of it.
-        weight_decay: of all but the scales, gates and biases that the method adds.
+        weight_decay: of all but the scales, gates and biases that the method adds, and the norms and biases of the
+            backbone where it trains these alone.
     """
     groups = [dict(params=[p], lr=lr, weight_decay=weight_decay) for p in model.parameters() if p.requires_grad]
     apply_methods(groups, model, lr)

@@ -11,7 +11,7 @@ from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIMIZERS
 from torch import Tensor, nn
 from torch.optim import Adagrad, Optimizer
 
-from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.backbones.tuned_backbone import TunedBackbone, tuned_backbones
 
 # Where torch's optimizers can step all weights by one operator. Of this one many versions of torch have it on CPUs
 # alone, and say so at the first step.
@@ -57,6 +57,15 @@ def is_vector(parameter: Tensor) -> bool:
     return sum(length > 1 for length in parameter.shape) <= 1
 
 
+def _spared(tuned: TunedBackbone) -> set[int]:
+    """Ids of the parameters that never decay: vectors of the method, and those of the backbone where it trains no more
+    than these (its norms, its biases), which would be pulled away from the pretrained features.
+    """
+    inside = [p for p in tuned.backbone.parameters() if p.requires_grad]
+    chosen = inside if all(map(is_vector, inside)) else []
+    return {id(p) for p in (*chosen, *filter(is_vector, tuned.method.parameters()))}
+
+
 def apply_methods(groups: list[dict], model: nn.Module, lr: float | None) -> None:
     """Give the tuning methods' parameters their own rates, and no decay to their vectors, in place.
 
@@ -67,9 +76,9 @@ def apply_methods(groups: list[dict], model: nn.Module, lr: float | None) -> Non
     """
     for _, tuned in tuned_backbones(model):
         factors = {id(p): tuned.method.lr_factor(name) for name, p in tuned.named_parameters()}
-        vectors = {id(p) for p in tuned.method.parameters() if is_vector(p)}
+        spared = _spared(tuned)
         for group in groups:
-            if id(group['params'][0]) in vectors:
+            if id(group['params'][0]) in spared:
                 group['weight_decay'] = 0.0
             factor = factors.get(id(group['params'][0]), 1.0)
             if factor != 1:
@@ -92,7 +101,8 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     All options of ``paramwise_cfg`` work as they do there; a parameter that several modules share is stepped once, by
     the options of the first. The ``lr_mult`` of a tuning method multiplies the learning
     rate of what it trains in and beside the backbone. Vectors among a method's own parameters never decay: scales that
-    start at 1 and gates would be pulled to 0, away from the pretrained features. Groups of equal options are merged.
+    start at 1 and gates would be pulled to 0, away from the pretrained features. Nor do norms and biases of the
+    backbone under a method that trains these alone. Groups of equal options are merged.
     An optimizer that has ``fused`` gets it, unless it is told how to step: a side network's weights are many and small,
     and one operator for each takes longer than what it does. How it steps stays so when it loads a checkpoint.
 

@@ -9,6 +9,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from toy import METHODS, build
 
+from mmest.engine.deltas import trainable_parameters
 from mmest.engine.kept_settings import say_kept_settings
 from mmest.engine.optim import TrainableOptimWrapperConstructor
 
@@ -55,6 +56,28 @@ def test_scales_gates_and_shifts_of_a_method_do_not_decay(name, method, optimize
         moved = decayed(tuned, optimizer, paramwise_cfg=paramwise)
         assert {key for key in own if not moved[key]} == vectors
         assert moved['head.weight'] and moved['head.bias'], 'heads and necks keep the decay of mmengine'
+
+
+@pytest.mark.parametrize('method', ['norm_tuning', 'bitfit'])
+@pytest.mark.parametrize('name', ['swin', 'resnet'])
+def test_norms_and_biases_that_a_method_chooses_do_not_decay(name, method):
+    for paramwise in PARAMWISE:
+        moved = decayed(
+            build(name, METHODS[method]), dict(type='SGD', lr=0.1, weight_decay=1.0), paramwise_cfg=paramwise
+        )
+        assert {key for key, has_moved in moved.items() if has_moved} == {'head.weight', 'head.bias'}
+        assert len(moved) > 2
+
+
+@pytest.mark.parametrize(
+    'method, decays', [('norm_tuning', False), ('bitfit', False), ('full', True), ('partial', True)]
+)
+def test_outside_of_a_config_they_do_not_decay_either(method, decays):
+    """Where a method trains matrices too, all decays, as torch's own default has it."""
+    tuned = build('swin', METHODS[method])
+    groups = trainable_parameters(tuned, lr=1e-4, weight_decay=0.05)
+    assert {group['weight_decay'] for group in groups} == {0.05 if decays else 0.0}
+    assert sum(len(group['params']) for group in groups) == sum(p.requires_grad for p in tuned.parameters())
 
 
 def test_norms_and_biases_of_the_backbone_decay_as_paramwise_cfg_says():
