@@ -116,10 +116,24 @@ def _all_trainable(backbone: nn.Module) -> Iterator[None]:
             module._buffers.update(buffers)
 
 
+def _channels_of_stem(backbone: nn.Module) -> int:
+    stem = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
+    return stem.in_channels if stem else 3
+
+
+def image_channels(backbone: nn.Module) -> int:
+    """Channels of the images that a backbone takes.
+
+    Raises:
+        ValueError: its first convolution takes other than three, and no image of any size tried goes through it.
+    """
+    # Where these are not three, they may be those of pixels put side by side (CSPDarknet).
+    return 3 if _channels_of_stem(backbone) == 3 else probe(backbone, ()).image_channels
+
+
 def _probe_shapes(backbone: nn.Module) -> list[tuple[int, int, int]]:
     """Channels, height and width of images to try."""
-    stem = next((m for m in backbone.modules() if isinstance(m, nn.Conv2d)), None)
-    channels = stem.in_channels if stem else 3
+    channels = _channels_of_stem(backbone)
     shapes = [(channels, *PROBE_SIZE), (3, *PROBE_SIZE)]
     for module in backbone.modules():  # backbones with a fixed position table take only their own size
         for holder, attribute in product((module, getattr(module, 'config', None)), _SIZES):

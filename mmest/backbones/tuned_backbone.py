@@ -13,7 +13,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmest.anatomy.hooks import Pass
-from mmest.anatomy.probe import maps_of
+from mmest.anatomy.probe import image_channels, maps_of
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones.compiled import CompiledForward
 from mmest.backbones.frozen_precision import FrozenPrecision
@@ -251,6 +251,13 @@ class TunedBackbone(PartlyFrozen):
         self.compiled.prepare(self.backbone)
         with self.method.passing(self.backbone) as run:
             return self._read(x, run)[1:]
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of the images that it takes."""
+        device = next((p.device for p in self.backbone.parameters()), torch.device('cpu'))
+        with self.precision.computing(device):
+            return image_channels(self.backbone)
 
     @property
     def is_frozen(self) -> bool:

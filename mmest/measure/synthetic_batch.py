@@ -21,7 +21,8 @@ _REGION_PROPOSALS = 'RPNHead'  # its one class is "object"
 def synthetic_batch(model: nn.Module, size: tuple[int, int], batch_size: int) -> dict[str, list]:
     """A training batch for a detector of mmdet or a segmentor of mmseg.
 
-    Images are random bytes (fixed seed). Detectors get
+    Images are random bytes (fixed seed) in the channels C that a tuned
+    backbone takes, three in front of others. Detectors get
     :data:`BOXES_PER_IMAGE` boxes per image on a grid, from small to large,
     of all classes in turn; masks and label maps too if the model's data
     preprocessor pads them. Segmentors get a label map of 8 x 8 patches, of
@@ -34,7 +35,7 @@ def synthetic_batch(model: nn.Module, size: tuple[int, int], batch_size: int) ->
 
     Returns:
         dict: ``inputs``, a list of ``batch_size`` uint8 tensors of shape
-        3×H×W, and ``data_samples``, as a data loader yields them.
+        C×H×W, and ``data_samples``, as a data loader yields them.
 
     Raises:
         TypeError: If the model is neither a detector nor a segmentor.
@@ -47,7 +48,8 @@ def synthetic_batch(model: nn.Module, size: tuple[int, int], batch_size: int) ->
         )
     sample = _detection_sample if framework_of_model(model).detects else _segmentation_sample
     generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (batch_size, 3, *size), generator=generator, dtype=torch.uint8)
+    channels = getattr(getattr(model, 'backbone', None), 'image_channels', 3)
+    images = torch.randint(256, (batch_size, channels, *size), generator=generator, dtype=torch.uint8)
     return dict(inputs=list(images.unbind()), data_samples=[sample(model, size, i) for i in range(batch_size)])
 
 

@@ -88,6 +88,17 @@ def test_predicted_against_measured(name, methods, batch_size, size, tmp_path):
         assert predicted == pytest.approx(measured, rel=0.005), method
 
 
+def test_images_have_the_channels_that_the_backbone_takes(tmp_path):
+    cfg, size, tuning = Config.fromfile(config('fcn', tmp_path)), (320, 480), dict(type='EST')
+    cfg.model.backbone.backbone.in_channels = 5
+    cfg.model.data_preprocessor.update(mean=[100.0] * 5, std=[50.0] * 5, bgr_to_rgb=False)
+    predicted = Planner(cfg).under(tuning).peak(2, size)
+    model, optim_wrapper = prepare(cfg, tuning, size)
+    batch = synthetic_batch(model, size, 2)
+    assert [tuple(one.shape) for one in batch['inputs']] == [(5, *size)] * 2
+    assert predicted == pytest.approx(measure_training_step(model, batch, optim_wrapper).peak, rel=0.005)
+
+
 def test_gradients_of_earlier_steps_are_planned(tmp_path):
     cfg, size, tuning = Config.fromfile(config('retinanet', tmp_path)), (192, 192), dict(type='Full')
     cfg.model.backbone.backbone.embed_dims = 64

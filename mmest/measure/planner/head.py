@@ -18,6 +18,7 @@ from mmest.measure.memory.live import LiveTensorCounter
 from mmest.measure.memory.step import repeatable, train_until_update
 from mmest.measure.synthetic_batch import synthetic_batch
 
+from .meta_backbone import MetaBackbone
 from .unread import UnreadGradients, coarse_samples
 
 #: Batches and sizes that run for real: small, but large enough that every level of a detector's pyramid has its
@@ -55,6 +56,7 @@ class StandIn(nn.Module):
 
     Args:
         shapes: of the outputs, by batch size, height and width.
+        image_channels: of the images that it is given.
 
     Attributes:
         learns: whether each output hands its gradient on; empty: all.
@@ -64,9 +66,9 @@ class StandIn(nn.Module):
         tops: for each moment the most bytes beyond the backbone, those of its outputs, and those of the step before.
     """
 
-    def __init__(self, shapes: Callable[[int, tuple[int, int]], list[torch.Size]]) -> None:
+    def __init__(self, shapes: Callable[[int, tuple[int, int]], list[torch.Size]], image_channels: int) -> None:
         super().__init__()
-        self.shapes = shapes
+        self.shapes, self.image_channels = shapes, image_channels
         self.learns: tuple[bool, ...] = ()
         self.reads: tuple[bool, ...] = ()
         self.state = BEFORE
@@ -128,7 +130,7 @@ class Head:
     Args:
         model: whose backbone is replaced by the stand-in.
         optim_wrapper: over the parameters of neck and head; nothing is learned, so that all steps are alike.
-        shapes: of the outputs of the backbone, by batch size, height and width.
+        backbone: whose place the stand-in takes.
         done: called after each small step.
 
     Attributes:
@@ -140,14 +142,14 @@ class Head:
         self,
         model: nn.Module,
         optim_wrapper: OptimWrapper,
-        shapes: Callable[[int, tuple[int, int]], list[torch.Size]],
+        backbone: MetaBackbone,
         done: Callable[[], None],
     ) -> None:
         self._model, self._optim_wrapper, self._done = model.train(), optim_wrapper, done
         for group in optim_wrapper.optimizer.param_groups:
             group['lr'] = 0.0
         self.updates_are_fused = bool(optim_wrapper.optimizer.defaults.get('fused'))
-        self._stand_in = StandIn(functools.cache(shapes))
+        self._stand_in = StandIn(functools.cache(backbone.shapes), backbone.image_channels)
         # The first makes what stays: states of the optimizer, constants.
         with only_new_garbage():
             self._all = [self._run(*run) for run in (SMALL_RUNS[0], *SMALL_RUNS)][1:]
@@ -173,9 +175,9 @@ class Head:
     def _run(self, batch_size: int, size: tuple[int, int]) -> Run:
         if getattr(self._model.data_preprocessor, 'size', None):
             self._model.data_preprocessor.size = size
-        batch = synthetic_batch(self._model, size, batch_size)
-        self._stand_in.shapes(batch_size, size)  # known before the counter would see the weights that they ask for
         self._model.backbone = stand_in = self._stand_in
+        batch = synthetic_batch(self._model, size, batch_size)
+        stand_in.shapes(batch_size, size)  # known before the counter would see the weights that they ask for
         stand_in.earlier, stand_in.counter = stand_in.counter, (counter := LiveTensorCounter())
         with (
             repeatable(torch.device('cpu')),

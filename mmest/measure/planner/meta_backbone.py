@@ -99,6 +99,7 @@ class MetaBackbone:
         remembered: results of others before it.
 
     Attributes:
+        image_channels: of the images that it takes.
         reads: whether each output gets a gradient from what follows; empty: all.
     """
 
@@ -110,6 +111,7 @@ class MetaBackbone:
         self._fake = FakeTensorMode(allow_non_fake_inputs=True) if backbone.precision.dtype else None
         self.device_type = 'cpu' if self._fake else 'meta'
         backbone.settle()
+        self.image_channels = backbone.image_channels
         backbone._apply(self._without_data)
         for module in backbone.modules():  # constants outside of parameters and buffers
             for name, value in vars(module).items():
@@ -133,7 +135,7 @@ class MetaBackbone:
     def shapes(self, batch_size: int, size: tuple[int, int]) -> list[torch.Size]:
         """The shapes of its outputs."""
         with self._running(), nullcontext() if self._fake else self._remembered, torch.no_grad():
-            return [feature.shape for feature in self._backbone(torch.empty(batch_size, 3, *size))]
+            return [feature.shape for feature in self._backbone(torch.empty(batch_size, self.image_channels, *size))]
 
     def memory(self, batch_size: int, size: tuple[int, int]) -> BackboneMemory:
         """The memory for a batch of images of a size. All batches of one size are one run.
@@ -170,7 +172,7 @@ class MetaBackbone:
             for tensor in (*parameters, *self._backbone.buffers(), *earlier):
                 counter.label(tensor, WEIGHTS_FROZEN)
             weights = counter.take()
-            image = torch.empty(_IMAGES, 3, *size)
+            image = torch.empty(_IMAGES, self.image_channels, *size)
             counter.each -= image.nbytes // _IMAGES  # it lives on until the end, and is no part of the backbone
             counter.total -= image.nbytes
             counter.notes.clear()

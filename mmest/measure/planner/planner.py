@@ -70,7 +70,7 @@ class Planner:
         if self._head is None:
             self._model.backbone = nn.Identity()
             of_the_head = build_optim_wrapper(self._model, with_optimizer)
-            self._head = Head(self._model, of_the_head, backbone.shapes, done)
+            self._head = Head(self._model, of_the_head, backbone, done)
         self._model.backbone = alone.backbone
         of_all = build_optim_wrapper(self._model, with_optimizer)
         optimizer = OptimizerMemory(
