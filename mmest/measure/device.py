@@ -1,4 +1,4 @@
-"""Devices: whether one is there, and that its memory did not suffice."""
+"""Devices: whether one is there, that it is done, and that its memory did not suffice."""
 
 import os
 
@@ -31,6 +31,12 @@ def usable_device(name: str | None = None) -> str:
     if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(f'--device {name} is not there: this machine has {torch.cuda.device_count()} CUDA devices.')
     return name
+
+
+def synchronise() -> None:
+    """Wait until a GPU, if there is one, has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 def memory_shortage(error: BaseException) -> str | None:

@@ -14,6 +14,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.measure.device import synchronise
 
 BACKBONE, METHOD, OTHERS, OPTIMIZER = 'backbone', 'method', 'neck and heads', 'optimizer'
 _BACKWARD = ', backward'
@@ -66,11 +67,11 @@ def profile_step(model: nn.Module, optim_wrapper: OptimWrapper, data_batch: Any,
         ``kinds``, which have the same two.
     """
     model.train_step(copy.deepcopy(data_batch), optim_wrapper)
-    _synchronise()
+    synchronise()
     start = time.perf_counter()
     for _ in range(steps):
         model.train_step(copy.deepcopy(data_batch), optim_wrapper)
-    _synchronise()
+    synchronise()
     seconds = (time.perf_counter() - start) / steps
     cuda = torch.cuda.is_available()
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
@@ -78,7 +79,7 @@ def profile_step(model: nn.Module, optim_wrapper: OptimWrapper, data_batch: Any,
         for _ in range(steps):
             with record_function(_STEP):
                 model.train_step(copy.deepcopy(data_batch), optim_wrapper)
-                _synchronise()
+                synchronise()
     return dict(seconds=seconds, parts=_by_part(list(profiler.events()), cuda))
 
 
@@ -169,8 +170,3 @@ def _backward_node(event: Any) -> Any:
     """
     nodes = [one for one in _above(event) if one.name.startswith('autograd::engine::evaluate_function')]
     return nodes[-1] if nodes else None
-
-
-def _synchronise() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()

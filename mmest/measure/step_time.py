@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
+
+from mmest.measure.device import synchronise
 
 
 def alternating_step_times(
@@ -45,18 +46,13 @@ def alternating_step_times(
         for _ in range(warm_up + steps):
             for name, (model, optim_wrapper) in models.items():
                 batch = copy.deepcopy(data_batch)
-                _synchronise()
+                synchronise()
                 start = time.perf_counter()
                 model.train_step(batch, optim_wrapper)
-                _synchronise()
+                synchronise()
                 seconds[name].append(time.perf_counter() - start)
                 progress()
     finally:
         for group, rate in zip(groups, rates):
             group['lr'] = rate
     return {name: times[warm_up:] for name, times in seconds.items()}
-
-
-def _synchronise() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()

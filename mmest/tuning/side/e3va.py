@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmest.anatomy.blocks import Block, find_anatomy
+from mmest.anatomy.blocks import Block
 from mmest.anatomy.branches import CONV, Branch, find_branches, refuse_windows
 from mmest.anatomy.downsampling import find_downsampling
 from mmest.anatomy.probe import first_tensor
@@ -54,8 +54,7 @@ class E3VA(SideNetwork):
         super().__init__(backbone, 'block', lr_mult)
         self._refuse_rising_resolution(type(backbone).__name__)
         self.refuse_other_channels(type(backbone).__name__)
-        anatomy = find_anatomy(backbone)
-        found = find_branches(backbone, anatomy)
+        found = find_branches(backbone, self.anatomy)
         self._branches = [[branch for branch in found if branch.block == i] for i in self.tapped_blocks]
         self.adapters = nn.ModuleList(
             nn.ModuleList(LowRankAdapter(block.channels, reduction, branches, rank) for _ in own)
@@ -65,7 +64,7 @@ class E3VA(SideNetwork):
             if branch.kind != CONV:
                 refuse_windows(branch, 'E3VA')
                 self.hook_after(backbone, branch.end, E3VA._see_result, branch)
-        inherited = find_downsampling(backbone, anatomy)
+        inherited = find_downsampling(backbone, self.anatomy)
         self.changes = nn.ModuleDict(
             {
                 str(i): nn.Linear(self.tapped[i - 1].channels, block.channels, bias=False)

@@ -106,8 +106,6 @@ class ESTBlock(nn.Module):
         self, in_channels: int, channels: int, first: bool, ratios: Sequence[float], gate: str, kernel_size: int
     ) -> None:
         super().__init__()
-        if kernel_size % 2 == 0:
-            raise ValueError(f'kernel_size should be odd, but it is {kernel_size}.')
         self.reduce = nn.Linear(in_channels, channels)
         self.gate = None if first else GateLayer(channels, gate)
         self.fusion = MultiChannelAdapterFusion(channels, ratios)

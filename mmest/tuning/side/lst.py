@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmest.anatomy.blocks import find_anatomy
 from mmest.anatomy.branches import ATTENTION, find_branches
 from mmest.registry import TUNINGS
 from mmest.tuning.side.network import ExpandingSideNetwork
@@ -113,7 +112,7 @@ class LST(ExpandingSideNetwork):
 
     def __init__(self, backbone: nn.Module, reduction: int = 8, window: int = 8, lr_mult: float = 1.0) -> None:
         super().__init__(backbone, 'block', lr_mult)
-        with_attention = {b.block for b in find_branches(backbone, find_anatomy(backbone)) if b.kind == ATTENTION}
+        with_attention = {b.block for b in find_branches(backbone, self.anatomy) if b.kind == ATTENTION}
         widths = [max(MIN_WIDTH, block.width // reduction) for block in self.tapped]
         self.reduce = nn.ModuleList(nn.Linear(block.channels, width) for block, width in zip(self.tapped, widths))
         self.gates = nn.ParameterList(nn.Parameter(torch.zeros(())) for _ in widths[1:])
