@@ -408,6 +408,26 @@ def test_e3va_sums_adapters_along_the_highway(name):
     assert k == len(outputs) and len(method.changes) == 0
 
 
+def test_e3va_carries_small_corrections_from_stage_to_stage_in_mixed_precision():
+    """As exactly as its adapters are: neither of the two results that it subtracts is rounded."""
+    tuned, found = build('swin', METHODS['e3va']).eval(), []
+    randomised(tuned.method.adapters)
+    for adapter in tuned.method.adapters.modules():
+        if isinstance(adapter, LowRankAdapter):
+            adapter.up.b.data *= 1e-3
+            adapter.up.bias.data *= 1e-3
+    for mixed in (False, True):
+        with tuned.method.passing(tuned.backbone) as run, torch.no_grad():
+            maps = tuned.run_backbone(image())
+            features, taps = tuned.gather(maps, image(), run)
+            with torch.autocast('cpu', torch.bfloat16, enabled=mixed):
+                outputs = tuned.method(features, taps, image())
+            found.append([output - feature for output, feature in zip(outputs, features)])
+    for exact, rounded in zip(*found):
+        assert 0 < exact.norm() < 0.05 * features[0].norm()
+        assert (rounded - exact).norm() < 0.02 * exact.norm()
+
+
 def test_targets_of_lora():
     def names(name, **arguments):
         return build(name, dict(type='LoRA', **arguments)).method._names

@@ -1,5 +1,6 @@
 """E³VA, adapters on a gradient highway."""
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -109,6 +110,10 @@ class E3VA(SideNetwork):
         if str(i) in self.changes:
             return self.changes[str(i)](pool_to(state, size))
         module, (h, *rest), kwargs = self.current_pass().seen[('downsampling', i)]
+        kind = h.device.type  # the meta device has no mixed precision
+        mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        if mixed:  # of two results that are rounded the difference would be little but rounding
+            h, state = h.float(), state.float()
         step = (
             state.flatten(1, 2)
             if h.ndim == 3
@@ -116,7 +121,8 @@ class E3VA(SideNetwork):
             if (h.shape[1] == state.shape[3] and h.shape[2:] == state.shape[1:3])
             else state
         )
-        change = first_tensor(module(h + step, *rest, **kwargs)) - first_tensor(module(h, *rest, **kwargs))
+        with torch.autocast(kind, enabled=False) if mixed else nullcontext():
+            change = first_tensor(module(h + step, *rest, **kwargs)) - first_tensor(module(h, *rest, **kwargs))
         if change.ndim == 3:
             return change.unflatten(1, size)
         return change.permute(0, 2, 3, 1) if tuple(change.shape[2:]) == size else change
