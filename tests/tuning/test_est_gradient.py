@@ -112,6 +112,32 @@ def test_what_stops_to_train_before_the_backward_pass_changes_nothing():
     assert of.fusion.up.weight.grad is not None and state.grad is not None
 
 
+def test_weights_that_have_changed_since_are_refused_as_torch_does():
+    for run in (plainly, run_again):
+        of = block()
+        result = run(of, *inputs(of))
+        with torch.no_grad():
+            of.fusion.down.weight.mul_(2)
+        with pytest.raises(
+            RuntimeError, match=r'modified by an inplace operation.* is at version \d+; expected version'
+        ):
+            result.sum().backward()
+
+
+def test_gradients_of_several_batches_add_up_before_and_after_a_step():
+    found = []
+    for run in (plainly, run_again):
+        of = block()
+        optimizer = torch.optim.AdamW(of.parameters(), lr=0.1)
+        torch.manual_seed(1)
+        for _ in range(2):
+            for _ in range(2):
+                run(of, *inputs(of)).square().sum().backward()
+            optimizer.step()
+        found.append(of.reduce.weight.grad)
+    torch.testing.assert_close(*found, rtol=1e-9, atol=1e-9)
+
+
 def test_a_backward_pass_inside_of_mixed_precision_is_that_outside():
     found = []
     for inside in (False, True):

@@ -36,6 +36,9 @@ def run_again(block: 'ESTBlock', h: Tensor, state: Tensor | None) -> Tensor:
         block: the EST Block.
         h: B×H×W×C, normalised; it gets a gradient where it wants one.
         state: B×H×W×d or None.
+
+    Raises:
+        RuntimeError: in the backward pass, where a parameter of the block was changed in place since the forward pass.
     """
     parameters = dict(block.named_parameters())
     return _RunAgain.apply(block, list(parameters), working_dtype(h), h, state, *parameters.values())
@@ -55,6 +58,7 @@ class _RunAgain(torch.autograd.Function):
         ctx.block, ctx.names, ctx.dtype = block, ['h', 'state', *names], dtype
         ctx.dtypes = [None if x is None else x.dtype for x in (h, state, *parameters)]
         ctx.save_for_backward(h, state)
+        ctx.versions = [p._version for p in parameters]
         return block(h, state)
 
     @staticmethod
@@ -62,6 +66,7 @@ class _RunAgain(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         wanted, kind = ctx.needs_input_grad[_ABOUT:], gradient.device.type
         h, state = ctx.saved_tensors
+        _refuse_changed(ctx.block, ctx.versions)
         with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
             found = _of_block(ctx.block, h, state, gradient, ctx.dtype, of_h=wanted[0])
         gradients = (
@@ -69,6 +74,17 @@ class _RunAgain(torch.autograd.Function):
             for name, dtype, is_wanted in zip(ctx.names, ctx.dtypes, wanted)
         )
         return *(None,) * _ABOUT, *gradients
+
+
+def _refuse_changed(block: 'ESTBlock', versions: list[int]) -> None:
+    """As torch does for what it keeps itself."""
+    for (name, parameter), version in zip(block.named_parameters(), versions):
+        if parameter._version != version:
+            raise RuntimeError(
+                f'The gradient of an EST Block needs its "{name}" as it was in the forward pass, but it has been '
+                f'modified by an inplace operation since: it is at version {parameter._version}; expected version '
+                f'{version}. Call backward before the optimizer steps.'
+            )
 
 
 def _of_block(
