@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 from mmengine.registry import MODELS
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from rich.table import Table
+from torch.utils.data import Dataset
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.console import seen_from_here
@@ -131,7 +132,7 @@ def _memory(runner: Runner) -> str | None:
         return None  # tensors without data are those of full precision
     try:
         with untouched_random_numbers():
-            height, width = runner.train_dataloader.dataset[0]['inputs'].shape[-2:]
+            height, width = _with_own_pipelines(runner.train_dataloader.dataset)[0]['inputs'].shape[-2:]
             cfg = without_pretrained(copy.deepcopy(runner.cfg.model.backbone))
             backbone = MetaBackbone(MODELS.build(cfg).train())
         memory = backbone.memory(_batch_size(runner), (height, width))
@@ -144,3 +145,17 @@ def _memory(runner: Runner) -> str | None:
     total = int(max(memory.forward.max(), memory.backward.max())) + 4 * (heads + states * trainable(model))
     amount = f'{total / 2**30:.1f} GiB' if total > 2**30 else f'{total / 2**20:.0f} MiB'
     return f'at least {amount} for a step at {height}×{width}, heads not counted'
+
+
+def _with_own_pipelines(dataset: Dataset) -> Dataset:
+    """A data set with the same labels, whose transforms keep for themselves what they gather for later images
+    (CachedMosaic), however it is wrapped.
+    """
+    own = copy.copy(dataset)
+    if hasattr(dataset, 'pipeline'):
+        own.pipeline = copy.deepcopy(dataset.pipeline)
+    if hasattr(dataset, 'dataset'):
+        own.dataset = _with_own_pipelines(dataset.dataset)
+    if hasattr(dataset, 'datasets'):
+        own.datasets = [_with_own_pipelines(one) for one in dataset.datasets]
+    return own
