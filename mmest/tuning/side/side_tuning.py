@@ -19,7 +19,9 @@ class SideTuning(TuningMethod):
     image (Zhang et al., 2020, equation 1).
 
     The source starts α at σ(0) = 0.5, for a side network that starts as a copy of the backbone. Here S starts at random
-    and α, a free number, at 1, so that training begins at the pretrained features. S is a pyramid of 3×3 convolutions
+    and α, a free number, at 1, so that training begins at the pretrained features: in the first step α alone moves, as
+    layers that start at zero do in other methods, and by AdamW, which steps by a gradient's direction, S follows at its
+    full rate; by SGD its rate carries the factor 1 − α. S is a pyramid of 3×3 convolutions
     with stride 2, group norm and ReLU, and one 1×1 convolution per output.
 
     Args:
