@@ -46,6 +46,7 @@ class FrozenPrecision:
             raise ValueError(f"frozen_dtype should be None, 'bf16' or 'int8', but it is {dtype!r}.")
         self.dtype = dtype
         self._packed: list[Packed] | None = None
+        self._rounded: list[tuple[nn.Module, str]] = []  # parameters in bfloat16 that were in float32
         self._of_file: dict[str, dict[str, str]] = {}  # by name: by digest of what is kept, that of the file's tensor
         if dtype:
             operators_in_fp32()
@@ -70,6 +71,7 @@ class FrozenPrecision:
             else:
                 p = owner.get_parameter(name)
                 p.data = p.data.bfloat16()
+                self._rounded.append((owner, name))
         self._packed = list(packed_in(backbone)) if self.dtype == 'int8' else None
 
     def _narrow_in(self, backbone: nn.Module) -> Iterator[tuple[nn.Module, str, str]]:
@@ -82,13 +84,14 @@ class FrozenPrecision:
                     yield owner, name, 'int8' if packs else 'bf16'
 
     def widen(self, backbone: nn.Module) -> None:
-        """Give all of it float32 again, in place, with the values that it has."""
+        """Give what :meth:`narrow` rounded float32 again, in place, with the values that it has."""
         self._packed = None
         for packed in list(packed_in(backbone)):
             unpack_in_place(packed)
-        for p in backbone.parameters():
-            if p.dtype == torch.bfloat16 and not p.requires_grad:
-                p.data = p.data.float()
+        for owner, name in self._rounded:
+            p = owner.get_parameter(name)
+            p.data = p.data.float()
+        self._rounded = []
 
     def remember(self, of_file: dict[str, str], kept: Iterable[tuple[str, Tensor]]) -> None:
         """Take down which tensors of a file those that are kept come from, rounded or in part.

@@ -13,6 +13,7 @@ from toy import BACKBONES, METHODS, SIDE, build, image, runner_cfg
 
 import mmest
 from mmest.backbones.eight_bits import pack, packed_in, unpack
+from mmest.backbones.frozen_precision import FrozenPrecision
 from mmest.checkpoints.delta import DELTA_KEY, decode_info
 from mmest.checkpoints.digests import digests
 from mmest.engine.export import export
@@ -268,6 +269,25 @@ def test_what_is_merged_runs_without_mmest(dtype):
     module = tuned.merge()
     assert {p.dtype for p in module.parameters()} == {torch.float32}
     module(image())
+
+
+@pytest.mark.parametrize('method', ['LoRA', 'SSF', 'Frozen'])
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float64])
+def test_merging_leaves_a_module_in_the_precision_that_it_came_in(method, dtype):
+    tuned = mmest.tune(build('resnet').to(dtype), method)
+    tuned.load_backbone()
+    assert {p.dtype for p in tuned.merge().parameters()} == {dtype}
+
+
+@pytest.mark.parametrize('dtype', NARROW)
+def test_what_came_in_bfloat16_is_not_widened_with_what_was_rounded(dtype):
+    net = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Linear(64, 64).bfloat16()).requires_grad_(False)
+    precision = FrozenPrecision(dtype)
+    for _ in range(2):
+        precision.narrow(net)
+        assert net[0].weight.dtype != torch.float32
+        precision.widen(net)
+        assert [layer.weight.dtype for layer in net] == [torch.float32, torch.bfloat16]
 
 
 @pytest.mark.parametrize('dtype', NARROW)
