@@ -9,6 +9,7 @@ from mmest.checkpoints.delta import strip_frozen
 from mmest.checkpoints.files import save_file
 from mmest.checkpoints.safe import load_file
 from mmest.engine.optim import apply_methods, merge_groups
+from mmest.engine.processes import unwrapped
 
 
 def trainable_parameters(model: nn.Module, lr: float, weight_decay: float = 0.0) -> list[dict]:
@@ -29,7 +30,8 @@ def save_delta(model: nn.Module, path: str | Path) -> Path:
     """Write what trained in a model: method, neck, heads and their buffers, and a fingerprint of what is frozen.
 
     Args:
-        model: a model with a tuned module in it, or the tuned module itself.
+        model: a model with a tuned module in it, or the tuned module itself; also inside ``DistributedDataParallel`` or
+            ``torch.compile``, of which the file knows nothing.
         path: the file; it appears when it is whole.
 
     Returns:
@@ -38,6 +40,7 @@ def save_delta(model: nn.Module, path: str | Path) -> Path:
     Raises:
         ValueError: nothing in the model is tuned by mmest.
     """
+    model = unwrapped(model)
     tuned = _tuned(model)
     checkpoint = dict(state_dict=model.state_dict())
     strip_frozen(tuned, checkpoint, {name: module.frozen_digests() for name, module in tuned})
@@ -48,18 +51,23 @@ def save_delta(model: nn.Module, path: str | Path) -> Path:
 def load_delta(model: nn.Module, path: str | Path) -> nn.Module:
     """Load what :func:`save_delta` or a training wrote into a model that was built and tuned in the same way.
 
+    Args:
+        model: as of :func:`save_delta`.
+        path: the file.
+
     Returns:
         The model.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, of another method, of other arguments or of another backbone; the model is not
-            tuned.
+        ValueError: it is damaged, is of another method, of other arguments or of another
+            backbone; the model is not tuned.
         RuntimeError: neck or head are of other shapes.
     """
-    _tuned(model)
-    content = load_file(path)
-    model.load_state_dict(content['state_dict'], strict=True)
+    inner = unwrapped(model)
+    _tuned(inner)
+    state = load_file(path)['state_dict']
+    inner.load_state_dict(state, strict=True)
     return model
 
 

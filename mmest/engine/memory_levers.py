@@ -5,7 +5,7 @@ import copy
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmest.engine.training_guard import bare
+from mmest.engine.processes import bare
 from mmest.levers import configure, put_on
 
 

@@ -14,9 +14,22 @@ from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.digests import changed, fingerprint
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """A model without what torch or mmengine put around it: for several processes, or by ``torch.compile``. Names of
+    its tensors are then its own.
+    """
+    while True:
+        if is_model_wrapper(model):
+            model = model.module
+        elif '_orig_mod' in model._modules:
+            model = model._orig_mod
+        else:
+            return model
+
+
 def bare(runner: Runner) -> nn.Module:
-    """The model of a runner without the wrapper of distributed training."""
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+    """The model of a runner, :func:`unwrapped`."""
+    return unwrapped(runner.model)
 
 
 def frozen_names(model: nn.Module) -> set[str]:

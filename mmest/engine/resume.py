@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.delta import DELTA_KEY, decode_info
 from mmest.checkpoints.files import is_complete
 from mmest.checkpoints.safe import load_file
+from mmest.engine.processes import bare
 from mmest.registry import TUNINGS
 
 
@@ -116,8 +116,7 @@ def check_resume(runner: Runner, checkpoint: dict) -> None:
         )
     if runner.cfg.get('allow_partial_resume'):
         return
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    for _, tuned in tuned_backbones(model):
+    for _, tuned in tuned_backbones(bare(runner)):
         tuned.expects_whole = True
     parts = dict(optimizer='the state of the optimizer', param_schedulers='that of the learning rate schedule')
     if not runner.param_schedulers:

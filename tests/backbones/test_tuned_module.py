@@ -153,6 +153,32 @@ def test_a_delta_of_another_backbone_is_refused(tmp_path):
         mmest.load_delta(mmest.tune(EXAMPLE['Backbone'](), 'EST'), path)
 
 
+def in_processes(model):
+    torch.distributed.init_process_group('gloo', store=torch.distributed.HashStore(), rank=0, world_size=1)
+    try:
+        return nn.parallel.DistributedDataParallel(model)
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+WRAPPERS = [in_processes, torch.compile, lambda model: torch.compile(in_processes(model))]
+
+
+@pytest.mark.parametrize('wrap', WRAPPERS, ids=['processes', 'compiled', 'both'])
+def test_what_is_around_a_model_is_not_in_its_delta(wrap, tmp_path):
+    torch.manual_seed(0)
+    model = EXAMPLE['Segmentor'](mmest.tune(EXAMPLE['Backbone'](), 'EST'))
+    other = copy.deepcopy(model)
+    for p in other.parameters():
+        p.data.add_(p.requires_grad)
+    plain = torch.load(mmest.save_delta(model, tmp_path / 'plain.pth'))['state_dict']
+    wrapped = torch.load(mmest.save_delta(wrap(model), tmp_path / 'delta.pth'))['state_dict']
+    assert digests(wrapped.items()) == digests(plain.items())
+    around = wrap(other)
+    assert mmest.load_delta(around, tmp_path / 'delta.pth') is around
+    assert digests(other.state_dict().items()) == digests(model.state_dict().items())
+
+
 @pytest.mark.parametrize('name', ['swin', 'resnet', None])
 def test_initialising_a_model_around_it_leaves_its_weights(name):
     module = EXAMPLE['Backbone']() if name is None else MODELS.build(copy.deepcopy(BACKBONES[name]))
