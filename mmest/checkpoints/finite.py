@@ -5,9 +5,17 @@ from itertools import chain
 
 from torch import nn
 
+_OF_A_FILE = 'it is damaged, or the training that wrote it had diverged. Take another file.'
 
-def refuse_not_finite(module: nn.Module, names: Container[str], source: str) -> None:
+
+def refuse_not_finite(module: nn.Module, names: Container[str], source: str, why: str = _OF_A_FILE) -> None:
     """Stop where one of the named parameters and buffers holds what is not finite. Infinite buffers may be masks.
+
+    Args:
+        module: the module.
+        names: of the parameters and buffers to look at.
+        source: where they come from.
+        why: what the sentence ends with: the cause, and what can be done.
 
     Raises:
         ValueError: names the source, and the first of them.
@@ -17,7 +25,4 @@ def refuse_not_finite(module: nn.Module, names: Container[str], source: str) -> 
         if name in names and tensor.is_floating_point():
             sound = tensor.isfinite() if name in parameters else ~tensor.isnan()
             if not bool(sound.all()):
-                raise ValueError(
-                    f'{source} holds values that are no finite numbers, first in {name}: it is damaged, or the '
-                    'training that wrote it had diverged. Take another file.'
-                )
+                raise ValueError(f'{source} holds values that are no finite numbers, first in {name}: {why}')

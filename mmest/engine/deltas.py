@@ -7,6 +7,7 @@ from torch import nn
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.delta import strip_frozen
 from mmest.checkpoints.files import save_file
+from mmest.checkpoints.finite import refuse_not_finite
 from mmest.checkpoints.safe import load_file
 from mmest.engine.optim import apply_methods, merge_groups
 from mmest.engine.processes import unwrapped
@@ -38,12 +39,15 @@ def save_delta(model: nn.Module, path: str | Path) -> Path:
         The path.
 
     Raises:
-        ValueError: nothing in the model is tuned by mmest.
+        ValueError: nothing in the model is tuned by mmest, or it holds what is not finite.
     """
     model = unwrapped(model)
     tuned = _tuned(model)
     checkpoint = dict(state_dict=model.state_dict())
     strip_frozen(tuned, checkpoint, {name: module.frozen_digests() for name, module in tuned})
+    refuse_not_finite(
+        model, checkpoint['state_dict'], 'The model', 'its training diverged, and no delta of it is written.'
+    )
     save_file(checkpoint, Path(path))
     return Path(path)
 
@@ -60,7 +64,7 @@ def load_delta(model: nn.Module, path: str | Path) -> nn.Module:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, is of another method, of other arguments or of another
+        ValueError: it is damaged, holds what is not finite, is of another method, of other arguments or of another
             backbone; the model is not tuned.
         RuntimeError: neck or head are of other shapes.
     """
@@ -68,6 +72,7 @@ def load_delta(model: nn.Module, path: str | Path) -> nn.Module:
     _tuned(inner)
     state = load_file(path)['state_dict']
     inner.load_state_dict(state, strict=True)
+    refuse_not_finite(inner, state, str(path))
     return model
 
 

@@ -179,6 +179,22 @@ def test_what_is_around_a_model_is_not_in_its_delta(wrap, tmp_path):
     assert digests(other.state_dict().items()) == digests(model.state_dict().items())
 
 
+@pytest.mark.parametrize('name', ['backbone.method.blocks.0.reduce.weight', 'heads.0.weight'])
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_what_is_not_finite_is_neither_saved_nor_loaded(name, value, tmp_path, monkeypatch):
+    model = EXAMPLE['Segmentor'](mmest.tune(EXAMPLE['Backbone'](), 'EST'))
+    again = copy.deepcopy(model)
+    model.get_parameter(name).data.view(-1)[0] = value
+    with pytest.raises(ValueError, match=f'The model holds values .* first in {name}: its training diverged, and no'):
+        mmest.save_delta(model, tmp_path / 'delta.pth')
+    assert not (tmp_path / 'delta.pth').exists()
+    with monkeypatch.context() as patch:  # as mmest wrote it before it looked
+        patch.setattr('mmest.engine.deltas.refuse_not_finite', lambda *_: None)
+        mmest.save_delta(model, tmp_path / 'delta.pth')
+    with pytest.raises(ValueError, match=f'delta.pth holds values .* first in {name}: it is damaged, or the training'):
+        mmest.load_delta(again, tmp_path / 'delta.pth')
+
+
 @pytest.mark.parametrize('name', ['swin', 'resnet', None])
 def test_initialising_a_model_around_it_leaves_its_weights(name):
     module = EXAMPLE['Backbone']() if name is None else MODELS.build(copy.deepcopy(BACKBONES[name]))
