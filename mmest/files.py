@@ -28,19 +28,19 @@ def _machine() -> str:
     return f'{zlib.crc32(machine().encode()):08x}'
 
 
-def write_bytes(path: Path, content: bytes, durable: bool = False) -> None:
+def write_bytes(path: Path, *parts: bytes | memoryview, durable: bool = False) -> None:
     """Write beside the file and rename it; folders on the way are made.
 
     Args:
         path: the file.
-        content: what it shall hold.
+        *parts: what it shall hold, one behind the other.
         durable: wait until disk and folder have it, so that a power cut leaves the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = beside(path)
     try:
         with part.open('wb') as file:
-            file.write(content)
+            file.writelines(parts)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

@@ -10,9 +10,10 @@ from torch import Tensor
 def digest(tensor: Tensor) -> str:
     """SHA-256 (first 16 hex digits) of a tensor's dtype, shape and bytes; the same on every device."""
     tensor = tensor.detach().contiguous().cpu()
-    head = f'{tensor.dtype}{tuple(tensor.shape)}'.encode()
-    body = tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b''
-    return hashlib.sha256(head + body).hexdigest()[:16]
+    found = hashlib.sha256(f'{tensor.dtype}{tuple(tensor.shape)}'.encode())
+    if tensor.numel():
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy())  # a table of embeddings may take gigabytes
+    return found.hexdigest()[:16]
 
 
 def digests(named: Iterable[tuple[str, Tensor]]) -> dict[str, str]:

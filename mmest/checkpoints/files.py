@@ -13,7 +13,7 @@ from mmengine.hooks import CheckpointHook
 from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor
 
-from mmest.checkpoints.seal import seal
+from mmest.checkpoints.seal import sealed
 from mmest.files import write_bytes
 
 _HISTORY = 'history_buffer'
@@ -35,7 +35,8 @@ class SealedLocalBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write the bytes of a checkpoint to a file."""
-        write_bytes(Path(filepath), seal(obj) if zipfile.is_zipfile(io.BytesIO(obj)) else obj, durable=True)
+        parts = sealed(obj) if zipfile.is_zipfile(io.BytesIO(obj)) else [obj]
+        write_bytes(Path(filepath), *parts, durable=True)
         while self._outdated:
             path = Path(self._outdated.pop())
             if path != Path(filepath):

@@ -13,10 +13,15 @@ _END, _END_LENGTH = b'PK\5\6', 22
 _CHUNK = 1 << 22
 
 
-def seal(content: bytes) -> bytes:
-    """The bytes of a zip file without a comment, with the seal as its comment."""
-    body = content[:-2] + _LENGTH.to_bytes(2, 'little')
-    return body + _MARK + hashlib.sha256(body).hexdigest().encode()
+def sealed(content: bytes) -> list[bytes | memoryview]:
+    """The bytes of a zip file without a comment, with the seal as its comment: in parts, one behind the other, for a
+    checkpoint may be as large as what is left of the memory.
+    """
+    parts = [memoryview(content)[:-2], _LENGTH.to_bytes(2, 'little')]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return [*parts, _MARK + digest.hexdigest().encode()]
 
 
 def broken(path: Path) -> bool:

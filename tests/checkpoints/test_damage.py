@@ -1,7 +1,10 @@
 """A delta that is not what was written is refused, wherever the damage is."""
 
 import copy
+import hashlib
+import io
 import random
+import tracemalloc
 
 import pytest
 import torch
@@ -9,6 +12,8 @@ from mmengine.runner import Runner, load_checkpoint
 from toy import METHODS, runner_cfg
 
 from mmest.checkpoints.delta import DELTA_KEY, decode_info, encode_info
+from mmest.checkpoints.digests import digest
+from mmest.checkpoints.files import SealedLocalBackend
 from mmest.checkpoints.safe import load_file
 from mmest.checkpoints.seal import broken
 
@@ -41,6 +46,31 @@ def test_torch_and_zip_tools_read_a_sealed_file(delta):
     assert not broken(delta)
     assert torch.load(delta, weights_only=True, mmap=True)['state_dict'].keys()
     assert zipfile.ZipFile(delta).testzip() is None
+
+
+def test_sealing_takes_no_memory_for_the_content_again(tmp_path):
+    with io.BytesIO() as stream:
+        torch.save(dict(x=torch.rand(1 << 20)), stream)
+        content = stream.getvalue()
+    body = content[:-2] + (13 + 64).to_bytes(2, 'little')
+    wanted = body + b'mmest sha256 ' + hashlib.sha256(body).hexdigest().encode()
+    tracemalloc.start()
+    SealedLocalBackend().put(content, tmp_path / 'x.pth')
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / 'x.pth').read_bytes() == wanted
+    assert most < len(content) / 4
+
+
+def test_a_digest_takes_no_memory_for_the_tensor_again():
+    tensor = torch.rand(1 << 10, 1 << 10).bfloat16()
+    content = f'{tensor.dtype}{tuple(tensor.shape)}'.encode() + tensor.view(torch.uint8).numpy().tobytes()
+    wanted = hashlib.sha256(content).hexdigest()[:16]
+    tracemalloc.start()
+    assert digest(tensor) == wanted
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < tensor.nbytes / 4
 
 
 def test_every_flipped_bit_of_a_file_is_found(delta, tmp_path):
