@@ -22,10 +22,23 @@ def given_by_file(backbone: nn.Module, coverage: Coverage, frozen: Iterable[tupl
             logger='current',
             level=30,
         )
-    # What the file lacks is restorable all the same where every build gives it the same constant.
+    # Buffers may be drawn, as weights are (the frequencies of random Fourier features). What the file lacks is
+    # restorable all the same where every build gives it the same: a constant, or whole numbers, which are counters and
+    # positions (num_batches_tracked, relative_position_index).
+    lost.update(coverage.missing_buffers)
     return digests(
-        (name, tensor) for name, tensor in frozen if name not in lost or bool((tensor == tensor.flatten()[0]).all())
+        (name, tensor) for name, tensor in frozen if name not in lost or _is_whole(tensor) or is_constant(tensor)
     )
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    return not (tensor.is_floating_point() or tensor.is_complex())
+
+
+def is_constant(tensor: Tensor) -> bool:
+    """Whether all values of a tensor are equal."""
+    values = tensor.detach().flatten()
+    return bool((values == values[:1]).all())
 
 
 def say_what_is_rounded(

@@ -25,6 +25,8 @@ class Coverage:
         total: number of parameters of the backbone.
         missing: names of those that the file lacks.
         prefix: what the names of the backbone begin with in the file.
+        misshapen: names of those that are missing because they are of another shape in the file.
+        missing_buffers: names of the buffers of its state dict that the file lacks.
     """
 
     backbone: str
@@ -34,6 +36,7 @@ class Coverage:
     missing: tuple[str, ...]
     prefix: str = ''
     misshapen: tuple[str, ...] = ()
+    missing_buffers: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
@@ -173,7 +176,9 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
     total = sum(parameters.values())
     covered = total - sum(parameters[name] for name in missing)
     of_another_shape = tuple(name for name in missing if name in misshapen)
-    coverage = Coverage(kind, source, covered, total, tuple(missing), prefix or '', of_another_shape)
+    kept = backbone.state_dict()
+    buffers = tuple(name for name, _ in backbone.named_buffers() if name in kept and name not in loaded)
+    coverage = Coverage(kind, source, covered, total, tuple(missing), prefix or '', of_another_shape, buffers)
     if coverage.share < MIN_COVERAGE:
         raise ValueError(
             f'{coverage}. At least {MIN_COVERAGE:.0%} is needed: the file belongs to another backbone or '
