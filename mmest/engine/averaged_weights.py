@@ -1,32 +1,44 @@
 """The hook that keeps frozen weights out of averages."""
 
-from collections.abc import Iterator
-
 from mmengine.hooks import EMAHook, Hook
+from mmengine.model import BaseAveragedModel
 from mmengine.runner import Runner
 from torch import nn
 
 from mmest.backbones.tuned_backbone import TunedBackbone, tuned_backbones
-from mmest.engine.processes import bare
+from mmest.engine.processes import bare, frozen_names
 
 
 class AveragedWeights(Hook):
-    """An average of one and the same value is that value but for rounding, step after step: what is frozen is copied
-    into averaged models (EMAHook; the teacher of MeanTeacherHook) whenever these were updated.
+    """An average of one and the same value is that value but for rounding, step after step. Averaged models (EMAHook)
+    get what is frozen once, and then average the rest; where a class averages in a way of its own, or a teacher does
+    (MeanTeacherHook), what is frozen is copied whenever it was averaged.
     """
 
+    def __init__(self) -> None:
+        #: Models with averages that are set right after each step, each average behind its source.
+        self._moved: list[tuple[nn.Module, nn.Module]] = []
+
+    def before_train(self, runner: Runner) -> None:
+        model = bare(runner)
+        self._moved = [(model.student, model.teacher)] if _has_teacher(runner) else []
+        for average in (hook.ema_model for hook in runner.hooks if isinstance(hook, EMAHook)):
+            _copy_frozen(model, average)
+            if type(average).update_parameters is BaseAveragedModel.update_parameters:
+                frozen = frozen_names(model)
+                averaged = average.avg_parameters.items()
+                average.avg_parameters = {name: value for name, value in averaged if name not in frozen}
+            else:
+                self._moved.append((model, average))
+
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
-        for source, average in _models(runner):
-            for (_, tuned), (_, copy) in zip(tuned_backbones(source), tuned_backbones(average)):
-                copy.take_frozen_from(tuned)
+        for source, average in self._moved:
+            _copy_frozen(source, average)
 
 
-def _models(runner: Runner) -> Iterator[tuple[nn.Module, nn.Module]]:
-    """Each averaged model, behind the one whose average it is."""
-    model = bare(runner)
-    yield from ((model, hook.ema_model) for hook in runner.hooks if isinstance(hook, EMAHook))
-    if _has_teacher(runner):
-        yield model.student, model.teacher
+def _copy_frozen(source: nn.Module, average: nn.Module) -> None:
+    for (_, tuned), (_, copy) in zip(tuned_backbones(source), tuned_backbones(average)):
+        copy.take_frozen_from(tuned)
 
 
 def _has_teacher(runner: Runner) -> bool:

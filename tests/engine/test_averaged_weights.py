@@ -7,13 +7,26 @@ import pytest
 import torch
 from mmdet.engine.hooks import MeanTeacherHook
 from mmengine.hooks import EMAHook
+from mmengine.model import ExponentialMovingAverage
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from toy import METHODS, ToyModel, runner_cfg
 
+from mmest.backbones.tuned_backbone import TunedBackbone
 from mmest.checkpoints.digests import changed
 
 STEPS = 30
+
+
+@MODELS.register_module(force=True)
+class OwnWay(ExponentialMovingAverage):
+    """Averages otherwise than mmengine does, whatever has changed and what has not."""
+
+    def update_parameters(self, model):
+        for average, source in zip(self.module.parameters(), model.parameters()):
+            if average.is_floating_point():
+                average.data.mul_(0.9).add_(source.data, alpha=0.1)
+        self.steps += 1
 
 
 @MODELS.register_module(force=True)
@@ -44,7 +57,9 @@ def train(weights, tmp_path):
 
 
 @pytest.mark.parametrize('dtype', [None, 'bf16', 'int8'])
-@pytest.mark.parametrize('kind', ['ExponentialMovingAverage', 'mmdet.ExpMomentumEMA', 'StochasticWeightAverage'])
+@pytest.mark.parametrize(
+    'kind', ['ExponentialMovingAverage', 'mmdet.ExpMomentumEMA', 'StochasticWeightAverage', 'OwnWay']
+)
 def test_an_average_of_what_is_frozen_is_that(train, tmp_path, kind, dtype):
     hooks = [dict(type='ESTHook'), dict(type='EMAHook', ema_type=kind, update_buffers=True)]
     runner = train('est', custom_hooks=hooks, model=dict(backbone=dict(frozen_dtype=dtype)))
@@ -58,6 +73,25 @@ def test_an_average_of_what_is_frozen_is_that(train, tmp_path, kind, dtype):
         {name: str(p.sum()) for name, p in average.named_parameters()},
     )
     assert moved, 'what trains is averaged'
+
+
+@pytest.mark.parametrize('method', ['est', 'partial', 'full'])
+@pytest.mark.parametrize('update_buffers', [False, True])
+def test_what_is_frozen_is_copied_once(train, monkeypatch, method, update_buffers):
+    hooks = [dict(type='ESTHook'), dict(type='EMAHook', update_buffers=update_buffers)]
+    copied, averaged = [], set()
+    take, average = TunedBackbone.take_frozen_from, ExponentialMovingAverage.avg_func
+
+    def see(self, mine, source, steps):
+        averaged.add(source.data_ptr())
+        average(self, mine, source, steps)
+
+    monkeypatch.setattr(TunedBackbone, 'take_frozen_from', lambda *both: copied.append(take(*both)))
+    monkeypatch.setattr(ExponentialMovingAverage, 'avg_func', see)
+    runner = train(method, custom_hooks=hooks)
+    trained = {p.data_ptr() for p in runner.model.parameters() if p.requires_grad}
+    frozen = {x.data_ptr() for _, x in runner.model.backbone.frozen_state()}
+    assert len(copied) == 1 and trained <= averaged and not averaged & frozen
 
 
 @pytest.mark.parametrize('method', ['est', 'lora', 'full'])
