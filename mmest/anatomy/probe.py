@@ -131,7 +131,7 @@ def image_channels(backbone: nn.Module) -> int:
     return 3 if _channels_of_stem(backbone) == 3 else probe(backbone, ()).image_channels
 
 
-def _probe_shapes(backbone: nn.Module) -> list[tuple[int, int, int]]:
+def probe_shapes(backbone: nn.Module) -> list[tuple[int, int, int]]:
     """Channels, height and width of images to try."""
     channels = _channels_of_stem(backbone)
     shapes = [(channels, *PROBE_SIZE), (3, *PROBE_SIZE)]
@@ -220,7 +220,7 @@ def probe(backbone: nn.Module, names: Sequence[str]) -> Probe:
     kind = type(backbone).__name__
     failure = None
     with _all_trainable(backbone), _without_recomputation():
-        for shape in _probe_shapes(backbone):
+        for shape in probe_shapes(backbone):
             try:
                 found = _run(backbone, names, shape)
                 break

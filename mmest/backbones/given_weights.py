@@ -58,11 +58,13 @@ def say_what_is_rounded(
         )
 
 
-def share_in(backbone: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> float:
-    """How much of the backbone's parameters a state dict has."""
-    sizes, covered = 0, 0
-    for name, p in backbone.named_parameters():
-        given = state_dict.get(f'{prefix}{name}')
-        sizes += p.numel()
-        covered += p.numel() if isinstance(given, Tensor) and given.shape == p.shape else 0
-    return covered / max(sizes, 1)
+def names_in(backbone: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> set[str]:
+    """Names of the backbone's parameters that a state dict has, in their shape."""
+    given = {name: (state_dict.get(f'{prefix}{name}'), p.shape) for name, p in backbone.named_parameters()}
+    return {name for name, (value, shape) in given.items() if isinstance(value, Tensor) and value.shape == shape}
+
+
+def share_of(backbone: nn.Module, names: set[str]) -> float:
+    """How much of the backbone's parameters the named ones are."""
+    sizes = {name: p.numel() for name, p in backbone.named_parameters()}
+    return sum(size for name, size in sizes.items() if name in names) / max(sum(sizes.values()), 1)

@@ -17,8 +17,9 @@ from mmest.anatomy.probe import image_channels, maps_of
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones.compiled import CompiledForward
 from mmest.backbones.frozen_precision import FrozenPrecision
-from mmest.backbones.given_weights import given_by_file, say_what_is_rounded, share_in
+from mmest.backbones.given_weights import given_by_file, names_in, say_what_is_rounded, share_of
 from mmest.backbones.partly_frozen import PartlyFrozen
+from mmest.backbones.random_layers import find_random_layer
 from mmest.backbones.refusals import refuse_options, refuse_tuned
 from mmest.backbones.saved_precision import saving
 from mmest.backbones.sharded import shard_blocks
@@ -43,7 +44,8 @@ class TunedBackbone(PartlyFrozen):
         backbone: config of any registered backbone, or the module itself. The ``init_cfg`` in the config, of type
             ``Pretrained``, names the weights.
         tuning: config of a registered tuning method, such as ``dict(type='EST')``.
-        allow_random: let a frozen backbone train beside others though no file gave it weights.
+        allow_random: let a frozen backbone train beside others though no file gave it weights, or not those of all its
+            layers.
         frozen_dtype: ``bf16`` keeps the frozen weights in bfloat16, half the bytes, ``int8`` matrices and kernels in 8
             bits, a quarter, and runs the backbone in mixed precision; neck and side network get its maps as without.
             For methods beside the backbone, and Frozen.
@@ -96,6 +98,7 @@ class TunedBackbone(PartlyFrozen):
         self.coverage: Coverage | None = None
         self._restorable: dict[str, str] = {}
         self._has_weights = False
+        self._given: set[str] = set()  # names of the parameters that a file or a checkpoint gave
         self._warned = False
         self.precision = FrozenPrecision(frozen_dtype)
         refuse_options(self.method, frozen_dtype, saved_dtype, compile)
@@ -145,24 +148,36 @@ class TunedBackbone(PartlyFrozen):
 
         Raises:
             ValueError: part of the backbone is frozen, neither a pretrained file nor a checkpoint has given it weights,
-                and ``allow_random`` is not set.
+                or one of its layers, and ``allow_random`` is not set.
         """
-        if self._has_weights or self.allow_random or not any(True for _ in self.frozen_state()):
+        if self.allow_random or not any(True for _ in self.frozen_state()):
             return
-        raise ValueError(
-            f'{type(self.backbone).__name__} is frozen by {type(self.method).__name__} and has random weights: its '
-            "init_cfg names no file, and load_from brought none. Name one: backbone=dict(type='TunedBackbone', "
-            "backbone=dict(..., init_cfg=dict(type='Pretrained', checkpoint=...))); or allow it: "
-            "dict(type='TunedBackbone', allow_random=True, ...)."
-        )
+        kind = type(self.backbone).__name__
+        if not self._has_weights:
+            raise ValueError(
+                f'{kind} is frozen by {type(self.method).__name__} and has random weights: its init_cfg names no file, '
+                "and load_from brought none. Name one: backbone=dict(type='TunedBackbone', backbone=dict(..., "
+                "init_cfg=dict(type='Pretrained', checkpoint=...))); or allow it: dict(type='TunedBackbone', "
+                'allow_random=True, ...).'
+            )
+        layer = find_random_layer(self, self._given)
+        if layer is not None:
+            raise ValueError(
+                f'"{layer}" of {kind} is frozen by {type(self.method).__name__} and random: '
+                f'{self.coverage.source if self.coverage else "load_from"} does not have it, or not in its shape '
+                f'{tuple(self.backbone.get_parameter(layer).shape)}, and the maps depend on it. Build the backbone as '
+                'the file has it (in_channels, say), or name a file that fits; or allow it: '
+                "dict(type='TunedBackbone', allow_random=True, ...)."
+            )
 
     def load_backbone(self) -> None:
         """Give the backbone the weights that its ``init_cfg`` names (or a fresh start, if it names none)."""
         self.precision.widen(self.backbone)
         self.coverage = load_pretrained(self.backbone)
         self._has_weights = self.coverage is not None
-        self._restorable = {}
+        self._given, self._restorable = set(), {}
         if self.coverage is not None:
+            self._given = {name for name, _ in self.backbone.named_parameters()} - set(self.coverage.missing)
             self._restorable = given_by_file(self.backbone, self.coverage, self.frozen_state())
         if not self.precision.waits:
             self.precision.narrow(self.backbone)
@@ -270,9 +285,8 @@ class TunedBackbone(PartlyFrozen):
         rename_plain_keys(self, state_dict, prefix)
         check_and_complete(self, state_dict, prefix)
         say_what_is_rounded(self.precision, self.backbone, state_dict, f'{prefix}backbone.')
-        self._has_weights = self._has_weights or (
-            share_in(self.backbone, state_dict, f'{prefix}backbone.') >= MIN_COVERAGE
-        )
+        self._given |= names_in(self.backbone, state_dict, f'{prefix}backbone.')
+        self._has_weights = self._has_weights or share_of(self.backbone, self._given) >= MIN_COVERAGE
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )

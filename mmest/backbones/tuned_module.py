@@ -27,6 +27,7 @@ class TunedModule(TunedBackbone):
         weights = digests(module.state_dict().items())
         super().__init__(module, tuning, frozen_dtype=frozen_dtype)
         self._has_weights = True
+        self._given = {name for name, _ in module.named_parameters()}
         # What is frozen is what the caller brings: a delta leaves it out.
         self._restorable = {name: weights[name] for name, _ in self.frozen_state()}
         self.precision.remember_rounded(self._restorable, self.frozen_state())

@@ -67,8 +67,8 @@ def check_backbone(cfg: Config) -> None:
 
     Raises:
         FileNotFoundError: the file is not there.
-        ValueError: it belongs to another backbone, or what reads it is not installed; the backbone or its method cannot
-            be built.
+        ValueError: it belongs to another backbone or lacks one of its layers, or what reads it is not installed; the
+            backbone or its method cannot be built.
     """
     outer = cfg.model.get('backbone') or {}
     named = names_pretrained(outer.get('backbone', {}).get('init_cfg'))
@@ -84,7 +84,10 @@ def check_backbone(cfg: Config) -> None:
         )
     try:
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope')), explain_build_errors(cfg):
-            MODELS.build(outer).load_backbone()
+            tuned = MODELS.build(outer)
+            tuned.load_backbone()
+            if not cfg.get('load_from'):  # which may bring what the file lacks
+                tuned.refuse_random_weights()
     except ImportError as error:
         raise ValueError(
             f'The pretrained weights {source} cannot be loaded: {error}. Install what is missing, or '
