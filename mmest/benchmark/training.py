@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import MODELS, init_default_scope
 
 from mmest.configs import check_parts
-from mmest.engine.launch import training_runner
+from mmest.engine.launch import check_training, training_runner
 from mmest.engine.resume import latest_complete_checkpoint
 from mmest.frameworks import framework_of
 from mmest.measure.memory.compare import without_pretrained
@@ -69,6 +69,7 @@ def train_and_score(request: dict, folder: Path, records: Path) -> dict:
     cfg, chosen = training_config(request, folder, records)
     checkpoint = latest_complete_checkpoint(folder)
     cfg.resume, cfg.load_from = checkpoint is not None, str(checkpoint) if checkpoint else None
+    check_training(cfg)
     runner, evaluations = training_runner(cfg), _Evaluations()
     runner.register_hook(evaluations)
     runner.register_hook(clock)

@@ -1,6 +1,7 @@
 """Train a detector or a segmentor."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from mmest.checkpoints.files import is_complete
@@ -9,8 +10,9 @@ from mmest.cli._own_data import add_own_data, config_to_train
 from mmest.cli._refusal import refusing
 from mmest.engine.features.hook import VIEWS
 from mmest.engine.launch import CURVES, default_work_dir, send_curves, use_amp
-from mmest.engine.resume import check_same_method, latest_complete_checkpoint, make_room
+from mmest.engine.resume import check_same_method, latest_complete_checkpoint
 from mmest.engine.run import RunFailed, run_training
+from mmest.engine.work_folder import refuse_earlier_run, refuse_to_remove_the_start
 
 EPILOG = """\
 examples:
@@ -72,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--overwrite',
         action='store_true',
-        help='remove checkpoints and logs that another run left in the working folder',
+        help='remove checkpoints and logs that another run left in the working folder, when the training can start',
     )
     parser.add_argument('--seed', type=seed, metavar='N', help='seed of all random numbers')
     parser.add_argument('--weights', type=Path, metavar='FILE', help='pretrained weights of the backbone, from a file')
@@ -97,8 +99,10 @@ def run(args: argparse.Namespace) -> None:
             raise ValueError('Either --resume goes on with what is there or --overwrite removes it; leave one out.')
         if args.resume is None and args.allow_partial_resume:
             raise ValueError('--allow-partial-resume goes with --resume; add that, or leave it out.')
-        cfg = config_to_train(args)
+
+        cfg = config_to_train(args, before_writing=partial(_enter, args))
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(cfg))
+        _enter(args, cfg.work_dir)
         if args.curves:
             send_curves(cfg, args.curves)
         if args.cache_features:
@@ -118,7 +122,13 @@ def run(args: argparse.Namespace) -> None:
                 print(f'No complete checkpoint in {cfg.work_dir}: training starts from the beginning.')
             cfg.resume = bool(checkpoint)
             cfg.allow_partial_resume = args.allow_partial_resume
-        else:
-            make_room(cfg.work_dir, args.overwrite)
+        if args.overwrite:
+            refuse_to_remove_the_start(cfg)
     with refusing(RunFailed):
-        run_training(cfg, args.launcher, args.verbose)
+        run_training(cfg, args.launcher, args.verbose, args.overwrite)
+
+
+def _enter(args: argparse.Namespace, work_dir: str) -> None:
+    """Look whether a work folder is free for this training; nothing in it is changed yet."""
+    if args.resume is None and not args.overwrite:
+        refuse_earlier_run(work_dir)

@@ -126,12 +126,12 @@ def meet_processes() -> None:
     torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
 
 
-def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
-    """The runner of a training, after all that can be looked at beforehand: parts of the config, data, backbone.
+def check_training(cfg: Config) -> None:
+    """All of a training that can be looked at beforehand: parts of the config, data, backbone. The config is completed
+    in place.
 
     Args:
         cfg: the config; its ``work_dir`` is set.
-        launcher: how processes were started (default: as the environment tells).
 
     Raises:
         FileNotFoundError: data or pretrained weights are missing.
@@ -143,6 +143,18 @@ def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
     check_load_from(cfg)
     check_backbone(cfg)
     forget_parts(cfg)  # the copy in the work folder says once what runs
+
+
+def training_runner(cfg: Config, launcher: str | None = None) -> Runner:
+    """The runner of a training.
+
+    Args:
+        cfg: the config, after :func:`check_training`.
+        launcher: how processes were started (default: as the environment tells).
+
+    Raises:
+        ValueError: see :func:`build_runner`.
+    """
     runner = build_runner(cfg, launcher or default_launcher())
     if cfg.get('feature_cache'):
         use_feature_cache(runner, **cfg.feature_cache)

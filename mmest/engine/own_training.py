@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,13 +62,19 @@ class Choices(NamedTuple):
     memory: list[str] | None = None
 
 
-def own_config(source: Path, choices: Choices, work_dir: Path | None = None) -> tuple[Config, list[str]]:
+def own_config(
+    source: Path,
+    choices: Choices,
+    work_dir: Path | None = None,
+    before_writing: Callable[[str], None] | None = None,
+) -> tuple[Config, list[str]]:
     """The config of a training on own data. The data is prepared in the folder ``data`` of the work dir.
 
     Args:
         source: a folder, or the file that describes the data; or what ``mmest data make`` wrote.
         choices: what is not to be chosen here.
         work_dir: of the training (default: ``work_dirs/`` and the names of data, model, backbone and method).
+        before_writing: called with the work dir, and may refuse it.
 
     Returns:
         The config, and sentences that say how the data was understood and what was chosen.
@@ -84,6 +91,8 @@ def own_config(source: Path, choices: Choices, work_dir: Path | None = None) -> 
         use_weights(cfg, choices.weights)
     if choices.memory:
         cfg.memory = choices.memory
+    if before_writing:
+        before_writing(cfg.work_dir)
     prepared = prepare(source, Path(cfg.work_dir, 'data'), task, choices.size)
     use_data(cfg, prepared)
     forget_variables(cfg)  # among them the data that the shipped config is for

@@ -1,8 +1,6 @@
 """Resuming to the same losses as a run that was never interrupted, and from nothing else."""
 
-import os
 import re
-import shutil
 from pathlib import Path
 
 from mmengine.config import Config
@@ -31,42 +29,6 @@ def latest_complete_checkpoint(work_dir: str | Path) -> Path | None:
     numbered = [path for path in work_dir.glob('*.pth') if re.fullmatch(r'(epoch|iter)_\d+', path.stem)]
     complete = [path for path in numbered if is_complete(path)]
     return max(complete, key=lambda path: path.stat().st_mtime, default=None)
-
-
-def earlier_run(work_dir: str | Path) -> list[Path]:
-    """What a run has left in a folder that a new one there would mix with its own: checkpoints and their marker, but
-    not what was exported from them.
-    """
-    named = re.compile(r'(epoch|iter)_\d+|best_.+(?<!_whole)')
-    found = [path for path in Path(work_dir).glob('*.pth') if named.fullmatch(path.stem)]
-    return sorted(found) + [path for path in [Path(work_dir, 'last_checkpoint')] if path.is_file()]
-
-
-def make_room(work_dir: str | Path, overwrite: bool = False) -> None:
-    """A new run does not start in a folder that holds another, unless that is to be removed, with what it logged. Its
-    configs stay, for the new run may be of one of them.
-
-    Of the processes of torchrun only the first looks; the others wait for it where they meet.
-
-    Raises:
-        ValueError: it holds one.
-    """
-    if os.environ.get('RANK', '0') != '0':
-        return
-    found = earlier_run(work_dir)
-    if found and not overwrite:
-        more = f' and {len(found) - 3} more' if len(found) > 3 else ''
-        raise ValueError(
-            f'{work_dir} holds another run: {", ".join(path.name for path in found[:3])}{more}. Go on with it by '
-            '--resume, take another --work-dir, or pass --overwrite to remove these files and the logs of that run.'
-        )
-    for path in found:
-        path.unlink()
-    for logs in Path(work_dir).glob('*_*') if overwrite else []:
-        # mmengine calls them so, and cameras their folders.
-        mine = (logs / 'vis_data').is_dir() or any(logs.glob(f'{logs.name}*.log'))
-        if mine and re.fullmatch(r'\d{8}_\d{6}', logs.name) and not logs.is_symlink():
-            shutil.rmtree(logs)
 
 
 def check_load_from(cfg: Config) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from rich.console import Console
 from rich.live import Live
 from rich.spinner import Spinner
@@ -19,13 +20,14 @@ from rich.spinner import Spinner
 from mmest.console import plain_console
 from mmest.datasets.checks import check_data
 from mmest.engine.failures import explain, last_line
-from mmest.engine.launch import build_runner, default_launcher, training_runner
+from mmest.engine.launch import build_runner, check_training, default_launcher, training_runner
 from mmest.engine.processes import ScoringRunner
 from mmest.engine.quiet import LogFile, all_to, show_notes
 from mmest.engine.resume import latest_complete_checkpoint
 from mmest.engine.terminal import Terminal
 from mmest.engine.testing import TestProgress
 from mmest.engine.trained_classes import TrainedClassesHook
+from mmest.engine.work_folder import RemoveEarlierRun
 
 #: Of a shell, for a command that Ctrl-C has ended.
 INTERRUPTED = 130
@@ -35,7 +37,7 @@ class RunFailed(RuntimeError):
     """A training or a test that did not end well; the message says why in a sentence."""
 
 
-def run_training(cfg: Config, launcher: str | None = None, verbose: bool = False) -> None:
+def run_training(cfg: Config, launcher: str | None = None, verbose: bool = False, overwrite: bool = False) -> None:
     """Train, from what can be looked at beforehand to the last checkpoint.
 
     The terminal shows a header, one live line, a table at each validation and the next command; all that libraries say
@@ -45,6 +47,7 @@ def run_training(cfg: Config, launcher: str | None = None, verbose: bool = False
         cfg: the config; its ``work_dir`` is set.
         launcher: how processes were started (default: as the environment tells).
         verbose: leave the terminal to mmengine's log instead.
+        overwrite: remove what another run left in the work folder, when all that can be refused has been.
 
     Raises:
         RunFailed: the training cannot start, or broke off.
@@ -55,10 +58,10 @@ def run_training(cfg: Config, launcher: str | None = None, verbose: bool = False
     try:
         if verbose:
             with one_sentence(cfg, log):
-                training_runner(cfg, launcher).train()
+                _runner(cfg, launcher, overwrite).train()
         else:
             with all_to(log), one_sentence(cfg, log):
-                _train_quietly(cfg, launcher, console, log)
+                _train_quietly(cfg, launcher, overwrite, console, log)
     except KeyboardInterrupt:
         if is_main_process():
             console.print(_interrupted(cfg, before), soft_wrap=True)
@@ -105,11 +108,20 @@ def _note(console: Console, text: str) -> None:
         console.print(f'note: {text}', soft_wrap=True)
 
 
-def _train_quietly(cfg: Config, launcher: str | None, console: Console, log: LogFile) -> None:
+def _runner(cfg: Config, launcher: str | None, overwrite: bool) -> Runner:
+    """The runner of a training, after all that can be looked at beforehand."""
+    check_training(cfg)
+    runner = training_runner(cfg, launcher)
+    if overwrite:
+        runner.register_hook(RemoveEarlierRun())
+    return runner
+
+
+def _train_quietly(cfg: Config, launcher: str | None, overwrite: bool, console: Console, log: LogFile) -> None:
     note = partial(_note, console)
     show_notes(note)
     with _spinner(console) if is_main_process() and console.is_terminal else nullcontext():
-        runner = training_runner(cfg, launcher)
+        runner = _runner(cfg, launcher, overwrite)
     log.open()
     show_notes(note)
     if not is_main_process():

@@ -25,7 +25,7 @@ from mmest.benchmark.together.run import run_together
 from mmest.benchmark.together.schedule import schedule_of
 from mmest.benchmark.together.step import TrainingStep
 from mmest.benchmark.training import losses, training_config
-from mmest.engine.launch import training_runner
+from mmest.engine.launch import check_training, training_runner
 from mmest.files import write_json
 
 LINEAR = dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=2)
@@ -96,6 +96,7 @@ class Log(Hook):
 def test_a_training_is_that_of_a_runner(cell, tmp_path, name, method):
     one = cell(name, method)
     cfg, _ = training_config(one.request, tmp_path / 'runner', tmp_path)
+    check_training(cfg)
     runner, log = training_runner(cfg), Log()
     runner.register_hook(log)
     runner.train()

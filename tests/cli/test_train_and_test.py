@@ -179,6 +179,23 @@ def test_a_resume_with_nothing_to_resume_from_starts_where_the_config_says(mmest
     assert (cfg.resume, cfg.load_from) == (False, 'mine.pth')
 
 
+def test_a_folder_of_another_run_is_left_as_it_is(mmest, tiny, tmp_path, monkeypatch):
+    """Own data is not prepared into it, and a mistyped path removes nothing."""
+    monkeypatch.chdir(tmp_path)
+    work_dir = tmp_path / 'work'
+    work_dir.mkdir()
+    (work_dir / 'iter_9.pth').write_text('earlier')
+    write_pairs(tmp_path / 'own')
+    own = ['train', '--data', tmp_path / 'own', '--work-dir', work_dir]
+    assert 'work holds another run: iter_9.pth' in str(mmest(*own))
+    gone = ['--cfg-options', 'val_dataloader.dataset.data_root=gone']
+    assert 'gone' in str(mmest('train', tiny, '--work-dir', work_dir, '--overwrite', *gone))
+    start = ['--cfg-options', f'load_from={work_dir}/iter_9.pth']
+    assert 'which --overwrite would remove' in str(mmest('train', tiny, '--work-dir', work_dir, '--overwrite', *start))
+    assert not (work_dir / 'data').exists()
+    assert (work_dir / 'iter_9.pth').read_text() == 'earlier'
+
+
 def write_pairs(folder: Path, size: int = 64) -> None:
     rng = np.random.default_rng(0)
     for split in ('train', 'val'):

@@ -1,7 +1,6 @@
 """What cannot be resumed, and what would be mixed, is refused."""
 
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from mmengine.runner import Runner
 from toy import METHODS, ToyData, runner_cfg
 
 from mmest.checkpoints.safe import load_file
-from mmest.engine.resume import check_load_from, check_same_method, make_room
+from mmest.engine.resume import check_load_from, check_same_method
 
 
 @pytest.fixture(scope='module')
@@ -163,29 +162,6 @@ def test_an_optimizer_of_other_groups(resume):
 def test_another_optimizer(resume, kind):
     with pytest.raises(ValueError, match=f'is another one: it has betas.*, and {kind["type"]} of the config has .*mom'):
         resume(optim_wrapper=dict(optimizer=dict(kind, _delete_=True, lr=1e-3, weight_decay=0.01)))
-
-
-MINE = 'best_mAP_epoch_2_whole.pth', 'model_whole.pth', 'notes.txt', 'config.py', '20240612_101500/1.jpg'
-
-
-def test_a_new_run_does_not_mix_with_another(folder, tmp_path):
-    work_dir = tmp_path / 'work'
-    make_room(work_dir)
-    shutil.copytree(folder, work_dir)
-    (work_dir / '20240612_101500').mkdir()  # as a camera calls it
-    mine = [work_dir / name for name in MINE]
-    logs = work_dir / '20260102_030405'
-    (logs / 'vis_data').mkdir(parents=True)
-    (work_dir / 'notes_of_mine').mkdir()
-    for path in [*mine, logs / 'vis_data' / 'scalars.json']:
-        path.write_text('mine')
-    with pytest.raises(ValueError, match=r'holds another run: epoch_1.pth, epoch_2.pth, last_checkpoint.*--overwrite'):
-        make_room(work_dir)
-    make_room(work_dir, overwrite=True)
-    assert not list(work_dir.glob('epoch_*.pth')) and not (work_dir / 'last_checkpoint').exists()
-    assert not logs.exists(), 'a report would take its losses for those of the new run'
-    assert all(path.exists() for path in [*mine, work_dir / 'notes_of_mine'])
-    make_room(work_dir)
 
 
 @pytest.mark.parametrize('source, is_there', [(None, True), ('nowhere.pth', False), ('https://host/x.pth', True)])

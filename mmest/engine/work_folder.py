@@ -1,0 +1,93 @@
+"""A work folder is of one training: it holds the files of no other."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmest.config_parts import parts_of
+
+
+def refuse_earlier_run(work_dir: str | Path) -> None:
+    """A new run does not start in a folder that holds another.
+
+    Of the processes of torchrun only the first looks; the others wait for it where they meet.
+
+    Raises:
+        ValueError: it holds one.
+    """
+    found = _checkpoints(work_dir)
+    if found and _is_first():
+        more = f' and {len(found) - 3} more' if len(found) > 3 else ''
+        raise ValueError(
+            f'{work_dir} holds another run: {", ".join(path.name for path in found[:3])}{more}. Go on with it by '
+            '--resume, take another --work-dir, or pass --overwrite to remove these files and the logs of that run.'
+        )
+
+
+def refuse_to_remove_the_start(cfg: Config) -> None:
+    """What a training starts from is not among what :class:`RemoveEarlierRun` removes. Of several processes the first
+    looks.
+
+    Raises:
+        ValueError: ``load_from`` or a pretrained file is.
+    """
+    removed = {path.resolve() for path in (*_checkpoints(cfg.work_dir), *_logs(cfg.work_dir))}
+    values = [cfg.get('load_from'), *(value for _, part in parts_of(cfg.model) for value in part.values())]
+    files = [value for value in values if isinstance(value, str) and os.path.isfile(os.path.expanduser(value))]
+    for value in files if _is_first() else ():
+        path = Path(value).expanduser().resolve()
+        if removed.intersection((path, *path.parents)):
+            raise ValueError(
+                f'The training starts from {value}, which --overwrite would remove. Take another --work-dir, or move '
+                'that file to another folder.'
+            )
+
+
+class RemoveEarlierRun(Hook):
+    """Removes the checkpoints and logs that another run has left in the work folder. Its configs stay, for the new run
+    may be of one of them.
+
+    It comes last of all that happens before the first step: what is refused until then costs nothing.
+    """
+
+    priority = 'LOWEST'
+
+    def before_train(self, runner: Runner) -> None:
+        if not is_main_process():
+            return
+        for path in _checkpoints(runner.work_dir):
+            path.unlink()
+        for logs in _logs(runner.work_dir):
+            if logs.name != runner.timestamp:
+                shutil.rmtree(logs)
+
+
+def _is_first() -> bool:
+    """Whether this is the first process of torchrun, before they talk."""
+    return os.environ.get('RANK', '0') == '0'
+
+
+def _checkpoints(work_dir: str | Path) -> list[Path]:
+    """What a run has left in a folder that a new one there would mix with its own: checkpoints and their marker, but
+    not what was exported from them.
+    """
+    named = re.compile(r'(epoch|iter)_\d+|best_.+(?<!_whole)')
+    found = [path for path in Path(work_dir).glob('*.pth') if named.fullmatch(path.stem)]
+    return sorted(found) + [path for path in [Path(work_dir, 'last_checkpoint')] if path.is_file()]
+
+
+def _logs(work_dir: str | Path) -> list[Path]:
+    """The folders of what runs logged: mmengine calls them so, and cameras their folders."""
+    return [
+        path
+        for path in Path(work_dir).glob('*_*')
+        if re.fullmatch(r'\d{8}_\d{6}', path.name)
+        and not path.is_symlink()
+        and ((path / 'vis_data').is_dir() or any(path.glob(f'{path.name}*.log')))
+    ]
