@@ -12,7 +12,7 @@ from mmest.engine.features.hook import VIEWS
 from mmest.engine.launch import CURVES, default_work_dir, send_curves, use_amp
 from mmest.engine.resume import check_same_method, latest_complete_checkpoint
 from mmest.engine.run import RunFailed, run_training
-from mmest.engine.work_folder import refuse_earlier_run, refuse_to_remove_the_start
+from mmest.engine.work_folder import hold, refuse_earlier_run, refuse_to_remove_the_start
 
 EPILOG = """\
 examples:
@@ -130,5 +130,6 @@ def run(args: argparse.Namespace) -> None:
 
 def _enter(args: argparse.Namespace, work_dir: str) -> None:
     """Look whether a work folder is free for this training; nothing in it is changed yet."""
+    hold(work_dir)
     if args.resume is None and not args.overwrite:
         refuse_earlier_run(work_dir)

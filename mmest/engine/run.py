@@ -27,7 +27,7 @@ from mmest.engine.resume import latest_complete_checkpoint
 from mmest.engine.terminal import Terminal
 from mmest.engine.testing import TestProgress
 from mmest.engine.trained_classes import TrainedClassesHook
-from mmest.engine.work_folder import RemoveEarlierRun
+from mmest.engine.work_folder import FolderInUse, RemoveEarlierRun, hold, let_go
 
 #: Of a shell, for a command that Ctrl-C has ended.
 INTERRUPTED = 130
@@ -68,6 +68,7 @@ def run_training(cfg: Config, launcher: str | None = None, verbose: bool = False
         raise SystemExit(INTERRUPTED) from None
     finally:
         log.close()
+        let_go(cfg.work_dir)
 
 
 def run_test(cfg: Config, launcher: str | None = None, hooks: Sequence[Hook] = ()) -> dict[str, float]:
@@ -109,8 +110,10 @@ def _note(console: Console, text: str) -> None:
 
 
 def _runner(cfg: Config, launcher: str | None, overwrite: bool) -> Runner:
-    """The runner of a training, after all that can be looked at beforehand."""
+    """The runner of a training that may start: nothing was written until here, and the work folder is its own."""
     check_training(cfg)
+    Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+    hold(cfg.work_dir)
     runner = training_runner(cfg, launcher)
     if overwrite:
         runner.register_hook(RemoveEarlierRun())
@@ -153,6 +156,8 @@ def one_sentence(cfg: Config, log: LogFile) -> Iterator[None]:
     """
     try:
         yield
+    except FolderInUse as error:  # its log is that of another training
+        raise RunFailed(str(error)) from error
     except Exception as error:  # whatever mmengine, the framework, the data or the user's own code raise
         sentence = explain(error, cfg)
         if sentence is None or Path(cfg.work_dir).is_dir():

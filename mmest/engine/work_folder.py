@@ -1,9 +1,12 @@
-"""A work folder is of one training: it holds the files of no other."""
+"""A work folder is of one training: it holds the files of no other, and no other writes there meanwhile."""
 
+import errno
+import fcntl
 import os
 import re
 import shutil
 from pathlib import Path
+from typing import TextIO
 
 from mmengine.config import Config
 from mmengine.dist import is_main_process
@@ -11,6 +14,51 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmest.config_parts import parts_of
+
+_LOCK = '.mmest_train.lock'
+_held: dict[Path, TextIO] = {}
+
+
+class FolderInUse(ValueError):
+    """Another training runs in a work folder; the message says so in a sentence."""
+
+
+def hold(work_dir: str | Path) -> None:
+    """Have a work folder for the trainings of this process alone, until :func:`let_go` or the end of the process,
+    however that comes.
+
+    Of the processes of torchrun the first has it. A folder that is not there yet is not held, and neither is one that
+    nothing can be written to, or whose file system knows no locks.
+
+    Raises:
+        FolderInUse: another process has it.
+    """
+    folder = Path(work_dir).resolve()
+    if not _is_first() or folder in _held:
+        return
+    try:
+        file = (folder / _LOCK).open('a')
+    except OSError:
+        return
+    try:
+        # Not flock: the processes that load data, which are forked, would have it too, and outlive one that is killed.
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            raise FolderInUse(
+                f'Another training runs in {work_dir}: both would write to the same files. Take another --work-dir, or '
+                'wait for its end.'
+            ) from error
+        return
+    _held[folder] = file
+
+
+def let_go(work_dir: str | Path) -> None:
+    """Leave a work folder to others, if it is held."""
+    file = _held.pop(Path(work_dir).resolve(), None)
+    if file is not None:
+        file.close()
 
 
 def refuse_earlier_run(work_dir: str | Path) -> None:

@@ -1,5 +1,6 @@
 """mmest train and mmest test: sentences instead of tracebacks, and a whole training."""
 
+import errno
 import json
 import re
 import sys
@@ -14,6 +15,7 @@ import torch
 
 from mmest.configs import configs_root, open_config
 from mmest.engine import launch
+from mmest.engine.work_folder import let_go
 from mmest.report.page import write_report
 from mmest.report.run import read_run
 
@@ -192,8 +194,17 @@ def test_a_folder_of_another_run_is_left_as_it_is(mmest, tiny, tmp_path, monkeyp
     assert 'gone' in str(mmest('train', tiny, '--work-dir', work_dir, '--overwrite', *gone))
     start = ['--cfg-options', f'load_from={work_dir}/iter_9.pth']
     assert 'which --overwrite would remove' in str(mmest('train', tiny, '--work-dir', work_dir, '--overwrite', *start))
+    with monkeypatch.context() as patch:
+        patch.setattr('fcntl.lockf', locked)
+        let_go(work_dir)
+        for words in (own, ['train', tiny, '--work-dir', work_dir, '--overwrite'], [*own, '--resume']):
+            assert f'Another training runs in {work_dir}' in str(mmest(*words))
     assert not (work_dir / 'data').exists()
     assert (work_dir / 'iter_9.pth').read_text() == 'earlier'
+
+
+def locked(*_):
+    raise BlockingIOError(errno.EAGAIN, 'locked')
 
 
 def write_pairs(folder: Path, size: int = 64) -> None:

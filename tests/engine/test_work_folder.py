@@ -1,14 +1,22 @@
 """A work folder is of one training: nothing of another is mixed with it, and nothing is removed before it can start."""
 
+import errno
+import fcntl
+import os
 import shutil
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
 
 import pytest
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from toy import METHODS, runner_cfg
 
+from mmest.engine import work_folder
 from mmest.engine.run import RunFailed, run_training
-from mmest.engine.work_folder import refuse_earlier_run, refuse_to_remove_the_start
+from mmest.engine.work_folder import FolderInUse, hold, let_go, refuse_earlier_run, refuse_to_remove_the_start
 
 EARLIER = (
     'epoch_1.pth',
@@ -115,3 +123,90 @@ def test_of_several_processes_the_first_looks(work_dir, weights, monkeypatch):
     monkeypatch.setenv('RANK', '1')
     refuse_earlier_run(work_dir)
     refuse_to_remove_the_start(cfg)
+    with other_process(work_dir):
+        hold(work_dir)
+        monkeypatch.setenv('RANK', '0')
+        with pytest.raises(FolderInUse):
+            hold(work_dir)
+
+
+HOLD = """
+import os, sys, time
+from mmest.engine.work_folder import hold
+hold(sys.argv[1])
+if not os.fork():  # as a process that loads data, which may outlive this one for a while
+    time.sleep(60)
+print('held', flush=True)
+time.sleep(60)
+"""
+# What that comes to, without seconds of imports.
+LOCK = """
+import fcntl, sys, time
+file = open(sys.argv[1] + '/.mmest_train.lock', 'a')
+fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+print('held', flush=True)
+time.sleep(60)
+"""
+
+
+@contextmanager
+def other_process(folder, program=LOCK):
+    """Holds a folder, until it is killed."""
+    process = subprocess.Popen(
+        [sys.executable, '-W', 'ignore', '-c', program, str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout.readline() == 'held\n'
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)  # what it has forked too
+        process.wait()
+        process.stdout.close()
+
+
+def test_a_folder_is_of_one_training_at_a_time(work_dir, train):
+    with other_process(work_dir, HOLD) as other:
+        for _ in range(2):
+            with pytest.raises(RunFailed, match=f'Another training runs in {work_dir}: .*Take another --work-dir'):
+                train()
+        assert not (work_dir / 'train.log').exists(), 'that is the log of the other'
+        assert all((work_dir / name).read_text() == 'earlier' for name in (*EARLIER, *MINE))
+        other.kill()
+        other.wait()
+        train()  # though what the other has forked still runs
+    assert (work_dir / 'epoch_1.pth').stat().st_size > 100
+
+
+def test_a_training_lets_go_of_its_folder_at_its_end(work_dir, train):
+    train()
+    with pytest.raises(RunFailed):
+        train(lambda cfg: cfg.custom_hooks.append(dict(type='Refusal')))
+    with other_process(work_dir):
+        pass
+
+
+def test_processes_and_folders_that_do_not_meet(work_dir, tmp_path):
+    hold(tmp_path / 'nowhere')
+    assert not (tmp_path / 'nowhere').exists(), 'a training that is refused leaves no folder behind'
+    try:
+        for _ in range(2):  # looked at twice by one training
+            hold(work_dir)
+        with other_process(tmp_path):
+            hold(work_dir / '..' / 'work')
+    finally:
+        let_go(work_dir)
+    let_go(work_dir)
+
+
+@pytest.mark.parametrize('number', [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL])
+def test_a_file_system_without_locks_holds_nothing_up(work_dir, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, 'lockf', refuse)
+    hold(work_dir)
+    assert work_dir.resolve() not in work_folder._held
