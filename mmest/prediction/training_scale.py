@@ -44,8 +44,8 @@ class TrainingScale:
             # A mosaic fits each image into a part of its canvas; what follows resizes the canvas.
             if ('Resize' in name or 'Mosaic' in name) and side is None:
                 factor, side = _resized(step, image_size)
-            elif name in _CROPS and step.get('crop_size') and step.get('crop_type', 'absolute') == 'absolute':
-                side = max(_sides(step['crop_size']))
+            elif crop := _crop(step):
+                side = max(_sides(crop))
         if side is None:
             size = (cfg.model.get('data_preprocessor') or {}).get('size')
             side = max(size) if size else max(image_size or [_DEFAULT])
@@ -58,9 +58,8 @@ def shown_in_training(cfg: Config) -> tuple[int, int] | None:
     """
     shown = None
     for step in _steps(_pipeline(cfg.get('train_dataloader')) or cfg.get('train_pipeline') or []):
-        name = _name(step)
-        sides = step.get('crop_size') if name in _CROPS and step.get('crop_type', 'absolute') == 'absolute' else None
-        if sides is None and 'Resize' in name and shown is None:
+        sides = _crop(step)
+        if sides is None and 'Resize' in _name(step) and shown is None:
             sides = _scale(step)
         if sides:
             shown = _sides(sides)
@@ -141,6 +140,12 @@ def _resized(step: dict, image_size: Sequence[int] | None) -> tuple[float, float
         factor = min(min(sides) / min(image_size), (step.get('max_size') or math.inf) / longest)
         return factor, factor * longest
     return _factor(sides, image_size, step.get('keep_ratio', 'Mosaic' in _name(step))), max(sides)
+
+
+def _crop(step: dict) -> Any:
+    """What a step cuts out, in pixels; None if it cuts nothing, or a share."""
+    absolute = _name(step) in _CROPS and step.get('crop_type', 'absolute') == 'absolute'
+    return step.get('crop_size') if absolute else None
 
 
 def _scale(step: dict) -> Any:

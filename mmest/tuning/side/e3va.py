@@ -1,6 +1,5 @@
 """E³VA, adapters on a gradient highway."""
 
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +9,7 @@ from mmest.anatomy.blocks import Block
 from mmest.anatomy.branches import CONV, Branch, find_branches, refuse_windows
 from mmest.anatomy.downsampling import find_downsampling
 from mmest.anatomy.probe import first_tensor
+from mmest.mixed_precision import is_mixed, without_autocast
 from mmest.registry import TUNINGS
 from mmest.tuning.lorand import LowRankAdapter
 from mmest.tuning.side.network import SideNetwork, pool_to
@@ -110,9 +110,8 @@ class E3VA(SideNetwork):
         if str(i) in self.changes:
             return self.changes[str(i)](pool_to(state, size))
         module, (h, *rest), kwargs = self.current_pass().seen[('downsampling', i)]
-        kind = h.device.type  # the meta device has no mixed precision
-        mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-        if mixed:  # of two results that are rounded the difference would be little but rounding
+        kind = h.device.type
+        if is_mixed(kind):  # of two results that are rounded the difference would be little but rounding
             h, state = h.float(), state.float()
         step = (
             state.flatten(1, 2)
@@ -121,7 +120,7 @@ class E3VA(SideNetwork):
             if (h.shape[1] == state.shape[3] and h.shape[2:] == state.shape[1:3])
             else state
         )
-        with torch.autocast(kind, enabled=False) if mixed else nullcontext():
+        with without_autocast(kind):
             change = first_tensor(module(h + step, *rest, **kwargs)) - first_tensor(module(h, *rest, **kwargs))
         if change.ndim == 3:
             return change.unflatten(1, size)

@@ -5,7 +5,6 @@ Memory Cost", 2016), but for the depthwise convolution at its end, whose result 
 run a module again build its graph a second time, which beside operators as small as these costs as much as they do.
 """
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from mmest.mixed_precision import is_mixed, without_autocast
 from mmest.tuning.depthwise import depthwise_gradients
 
 if TYPE_CHECKING:
@@ -24,9 +24,8 @@ _Found = dict[str, Tensor]
 
 def working_dtype(x: Tensor) -> torch.dtype:
     """What linear layers and convolutions of x compute in: that of mixed precision where it is on, else its own."""
-    kind = x.device.type  # the meta device has no mixed precision
-    mixed = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-    return torch.get_autocast_dtype(kind) if mixed else x.dtype
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if is_mixed(kind) else x.dtype
 
 
 def run_again(block: 'ESTBlock', h: Tensor, state: Tensor | None) -> Tensor:
@@ -67,7 +66,7 @@ class _RunAgain(torch.autograd.Function):
         wanted, kind = ctx.needs_input_grad[_ABOUT:], gradient.device.type
         h, state = ctx.saved_tensors
         _refuse_changed(ctx.block, ctx.versions)
-        with torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext():
+        with without_autocast(kind):
             found = _of_block(ctx.block, h, state, gradient, ctx.dtype, of_h=wanted[0])
         gradients = (
             found[name].to(dtype) if is_wanted else None
