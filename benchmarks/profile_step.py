@@ -15,8 +15,8 @@ from mmest.cli._options import add_step_options, at_least
 from mmest.configs import load_tuning, open_config, tuned_backbone_of
 from mmest.files import write_json
 from mmest.measure.environment import commit, environment
-from mmest.measure.memory.compare import prepare
 from mmest.measure.profile import profile_step
+from mmest.measure.ready import prepare
 from mmest.measure.synthetic_batch import synthetic_batch
 
 

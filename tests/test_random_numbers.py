@@ -12,7 +12,7 @@ from toy import METHODS, build
 from mmest.backbones.tuned_backbone import TunedBackbone
 from mmest.benchmark.families.members import Member
 from mmest.configs import configs_root
-from mmest.measure.memory.compare import prepare
+from mmest.measure.ready import prepare
 
 
 def tuned() -> Callable:

@@ -18,8 +18,8 @@ from mmest.checkpoints.safe import load_file
 from mmest.config_parts import parts_of
 from mmest.frameworks import framework_of
 from mmest.measure.environment import hardware
-from mmest.measure.memory.compare import prepare
 from mmest.measure.memory.step import measure_training_step
+from mmest.measure.ready import prepare
 from mmest.measure.step_time import alternating_step_times
 from mmest.measure.synthetic_batch import synthetic_batch
 

@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmest.configs import available_tunings, head_and_backbone, run_stem
-from mmest.measure.memory.compare import PRECISIONS
+from mmest.measure.ready import PRECISIONS
 
 from .cell import Cell
 from .config_text import config_text

@@ -11,11 +11,11 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import MODELS, init_default_scope
 
+from mmest.checkpoints.named_pretrained import without_pretrained
 from mmest.configs import check_parts
 from mmest.engine.launch import check_training, training_runner
 from mmest.engine.resume import latest_complete_checkpoint
 from mmest.frameworks import framework_of
-from mmest.measure.memory.compare import without_pretrained
 from mmest.measure.parameters import parameter_counts
 
 from .config_text import config_of_cell

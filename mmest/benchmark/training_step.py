@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from mmest.measure.device import memory_shortage
-from mmest.measure.memory.compare import compare_tunings, prepare
+from mmest.measure.memory.compare import compare_tunings
+from mmest.measure.ready import prepare
 from mmest.measure.step_time import alternating_step_times
 from mmest.measure.synthetic_batch import synthetic_batch
 

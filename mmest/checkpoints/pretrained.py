@@ -1,15 +1,15 @@
 """Loading the weights of a backbone, and the proof of how much of it the file covered."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mmengine.logging import print_log
-from mmengine.model.weight_init import PretrainedInit
 from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
 
 from mmest.checkpoints.finite import refuse_not_finite
+from mmest.checkpoints.named_pretrained import names_pretrained
 from mmest.checkpoints.prefixes import MIN_COVERAGE, find_prefix, weights_of
 from mmest.checkpoints.safe import load_file, safe_loading
 
@@ -55,15 +55,6 @@ class Coverage:
                 more = f' and {len(names) - 5} more' if len(names) > 5 else ''
                 text += f'; {said}: {", ".join(names[:5])}{more}'
         return text
-
-
-def names_pretrained(init_cfg: Mapping | Sequence[Mapping] | None) -> Mapping | None:
-    """What of an ``init_cfg``, one or several, names pretrained weights; mmdet's configs of PVT leave out its type."""
-    for cfg in [init_cfg] if isinstance(init_cfg, Mapping) else init_cfg or ():
-        kind = cfg.get('type', 'Pretrained')
-        if cfg.get('checkpoint') and (kind is PretrainedInit or str(kind).startswith('Pretrained')):
-            return cfg
-    return None
 
 
 def pretrained_source(backbone: nn.Module) -> str | None:

@@ -12,7 +12,8 @@ from mmest.cli._refusal import refusing
 from mmest.configs import available_tunings, load_tuning, read_config
 from mmest.console import plain_console
 from mmest.files import write_json
-from mmest.measure.memory.compare import FULL, versions
+from mmest.measure.environment import versions
+from mmest.measure.memory.compare import FULL
 from mmest.measure.planner.plan import PARTS, parse_bytes, plan
 from mmest.measure.planner.report import plan_table
 

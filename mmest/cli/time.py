@@ -14,7 +14,8 @@ from mmest.configs import head_and_backbone, load_tuning, open_config
 from mmest.console import plain_console
 from mmest.files import write_json
 from mmest.measure.environment import environment
-from mmest.measure.memory.compare import FULL, prepare, with_method
+from mmest.measure.memory.compare import FULL
+from mmest.measure.ready import prepare, with_method
 from mmest.measure.step_time import alternating_step_times
 from mmest.measure.synthetic_batch import synthetic_batch
 

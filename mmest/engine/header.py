@@ -11,10 +11,10 @@ from rich.table import Table
 from torch.utils.data import Dataset
 
 from mmest.backbones.tuned_backbone import tuned_backbones
+from mmest.checkpoints.named_pretrained import without_pretrained
 from mmest.console import seen_from_here
 from mmest.datasets.checks.report import count as counted
 from mmest.engine.processes import bare
-from mmest.measure.memory.compare import without_pretrained
 from mmest.measure.parameters import count, trainable
 from mmest.measure.planner.meta_backbone import MetaBackbone
 from mmest.random_numbers import untouched_random_numbers

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
-from mmest.checkpoints.pretrained import names_pretrained
+from mmest.checkpoints.named_pretrained import names_pretrained
 from mmest.config_parts import parts_of
 from mmest.configs import check_parts, explain_build_errors, forget_parts, variable_behind
 from mmest.datasets.checks import check_data

@@ -3,12 +3,15 @@
 import os
 import platform
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import torch
 
 from mmest.measure.memory.allocator import driver_version
-from mmest.measure.memory.compare import versions
+from mmest.version import __version__
+
+_DISTRIBUTIONS = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
 
 
 def commit() -> str | None:
@@ -41,6 +44,20 @@ def _processor() -> str:
         lines = []
     names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and of what a figure depends on; None for what is not installed."""
+    return dict(
+        python=platform.python_version(), mmest=__version__, **{name: _version(name) for name in _DISTRIBUTIONS}
+    )
 
 
 def environment(device: str) -> dict:

@@ -13,8 +13,9 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, MODELS, DefaultScope
 
 from mmest.benchmark.metrics import in_percent
+from mmest.checkpoints.named_pretrained import without_pretrained
 from mmest.files import write_bytes
-from mmest.measure.memory.compare import compare_tunings, without_pretrained
+from mmest.measure.memory.compare import compare_tunings
 from mmest.measure.parameters import count, trainable
 from mmest.pictures.colours import class_colours, object_colours
 

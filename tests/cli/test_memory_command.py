@@ -6,8 +6,10 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
-from mmest.measure.memory.compare import compare_tunings, prepare, without_pretrained
+from mmest.checkpoints.named_pretrained import without_pretrained
+from mmest.measure.memory.compare import compare_tunings
 from mmest.measure.memory.report import measure_and_show, memory_table
+from mmest.measure.ready import prepare
 
 pytest.importorskip('mmdet')
 

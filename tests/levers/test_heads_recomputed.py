@@ -10,7 +10,7 @@ from mmengine.registry import MODELS, init_default_scope
 
 from mmest.levers import put_on
 from mmest.measure.memory import LiveTensorCounter, measure_training_step
-from mmest.measure.memory.compare import prepare
+from mmest.measure.ready import prepare
 from mmest.measure.synthetic_batch import synthetic_batch
 
 BN = dict(type='BN', requires_grad=True)

@@ -9,7 +9,7 @@ from toy import METHODS, runner_cfg, write_weights
 
 from mmest.configs import configs_root
 from mmest.engine.launch import use_amp
-from mmest.measure.memory.compare import prepare
+from mmest.measure.ready import prepare
 from mmest.measure.synthetic_batch import synthetic_batch
 from mmest.mixed_precision import Bfloat16OptimWrapper, operators_in_fp32
 

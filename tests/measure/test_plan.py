@@ -11,7 +11,6 @@ from mmengine.registry import OPTIMIZERS
 
 from mmest.cli import main
 from mmest.measure.memory import measure_training_step
-from mmest.measure.memory.compare import prepare
 from mmest.measure.memory.live import LiveTensorCounter
 from mmest.measure.parameters import render
 from mmest.measure.planner import plan as planning
@@ -21,6 +20,7 @@ from mmest.measure.planner.meta_backbone import MetaBackbone
 from mmest.measure.planner.plan import parse_bytes, plan
 from mmest.measure.planner.planner import Planner
 from mmest.measure.planner.report import plan_table
+from mmest.measure.ready import prepare
 from mmest.measure.synthetic_batch import synthetic_batch
 
 SWIN = "dict(type='SwinTransformer', embed_dims=16, depths=(1, 1, 2, 1), num_heads=(1, 2, 2, 4), window_size=7{more})"

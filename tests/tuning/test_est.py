@@ -9,8 +9,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from toy import BACKBONES, build, image
 
 from mmest.anatomy.blocks import find_anatomy
+from mmest.checkpoints.named_pretrained import without_pretrained
 from mmest.configs import configs_root, load_tuning
-from mmest.measure.memory.compare import without_pretrained
 from mmest.tuning.side.est import EST, ESTBlock, GateLayer, MultiChannelAdapterFusion
 from mmest.tuning.side.network import StageChange
 from mmest.tuning.side.way import choose_taps, way_of

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from mmest.configs import available_tunings, load_tuning
 from mmest.files import write_json
-from mmest.measure.environment import commit
-from mmest.measure.memory.compare import versions
+from mmest.measure.environment import commit, versions
 
 from .libraries import LIBRARIES
 from .members import MEMBERS, Member

@@ -1,42 +1,22 @@
 """The memory of one config under several tuning methods."""
 
-import copy
-import io
-import platform
 from collections.abc import Callable
-from contextlib import redirect_stdout
-from importlib import metadata
 from typing import Any
 
-import torch
 from mmengine.config import Config
-from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import MODELS, init_default_scope
-from torch import nn
 
-from mmest.backbones.tuned_backbone import tuned_backbones
-from mmest.checkpoints.pretrained import names_pretrained
-from mmest.config_parts import parts_of
-from mmest.configs import explain_build_errors, set_tuning, tuned_backbone_of
 from mmest.frameworks import framework_of
-from mmest.levers import configure, put_on
-from mmest.measure.device import memory_shortage, usable_device
+from mmest.measure.device import memory_shortage
+from mmest.measure.environment import versions
 from mmest.measure.parameters import parameter_counts
+from mmest.measure.ready import check, optim_config, prepare, with_method
 from mmest.measure.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
-from mmest.mixed_precision import operators_in_fp32
-from mmest.random_numbers import untouched_random_numbers
-from mmest.version import __version__
 
 from .step import MemoryReport, measure_training_step
 from .timeline import Timeline
 
-_ADAMW = dict(type='AdamW', lr=1e-4, weight_decay=0.05)
-_DISTRIBUTIONS = ('torch', 'mmengine', 'mmcv', 'mmdet', 'mmsegmentation')
-
 #: Shares are of this method's peak.
 FULL = 'full'
-#: Of the forward pass; the last two by torch's autocast, fp16 on CUDA alone.
-PRECISIONS = ('fp32', 'fp16', 'bf16')
 
 
 def compare_tunings(
@@ -61,7 +41,7 @@ def compare_tunings(
         size: height and width of the images in pixels.
         batch_size: number of images.
         device: ``cpu`` or ``cuda``.
-        precision: one of :data:`PRECISIONS`.
+        precision: one of :data:`~mmest.measure.ready.PRECISIONS`.
         done: called with the name of each method that has been measured, its report and its timeline.
         memory: levers on memory by the name of the method, in place of the config's own.
 
@@ -71,7 +51,7 @@ def compare_tunings(
     Raises:
         ValueError: the config has no TunedBackbone; the device is not there, or too small; a CPU is asked for fp16.
     """
-    _check(cfg, device, precision)
+    check(cfg, device, precision)
     rows = {}
     for name, tuning in tunings.items():
         own = with_method(cfg, tuning, None if memory is None else memory[name])
@@ -102,70 +82,6 @@ def compare_tunings(
     )
 
 
-def _check(cfg: Config, device: str, precision: str) -> None:
-    tuned_backbone_of(cfg)
-    usable_device(device)
-    if precision == 'fp16' and device != 'cuda':
-        raise ValueError('fp16 needs CUDA, as losses are scaled there alone. On the CPU take bf16, or leave it out.')
-    if precision != 'fp32':
-        operators_in_fp32()
-
-
-def optim_config(cfg: Config, precision: str) -> dict:
-    optim_cfg = copy.deepcopy(dict(cfg.get('optim_wrapper') or {}))
-    optim_cfg.setdefault('optimizer', dict(_ADAMW))
-    for key in ('loss_scale', 'dtype', 'use_fp64'):
-        optim_cfg.pop(key, None)
-    optim_cfg['type'] = 'OptimWrapper'
-    if precision != 'fp32':
-        optim_cfg['type'] = dict(fp16='AmpOptimWrapper', bf16='Bfloat16OptimWrapper')[precision]
-    return optim_cfg
-
-
-def with_method(cfg: Config, tuning: dict, memory: list[str] | None = None) -> Config:
-    """A copy of a config under a method, with its levers on memory, or others, turned on."""
-    cfg = copy.deepcopy(cfg)
-    set_tuning(cfg, tuning)
-    if memory is not None:
-        cfg.memory = memory
-    configure(cfg)
-    return cfg
-
-
-def prepare(
-    cfg: Config, tuning: dict, size: tuple[int, int], device: str = 'cpu', precision: str = 'fp32'
-) -> tuple[nn.Module, OptimWrapper]:
-    """A model of the config under a method, with the levers of its ``memory``, from random weights, and its optimizer:
-    ready for a synthetic batch.
-
-    Images keep the size asked for: the data preprocessor's own crop size and batch augmentations are left out.
-
-    Raises:
-        ValueError: the config has no TunedBackbone, or cannot be built; the device is not there; fp16 is
-            asked of a CPU; its ``memory`` names what there is not, or what does not suit the method.
-    """
-    _check(cfg, device, precision)
-    init_default_scope(cfg.get('default_scope', 'mmengine'))
-    cfg = with_method(cfg, tuning)
-    model_cfg = without_pretrained(cfg.model)
-    preprocessor = model_cfg.get('data_preprocessor') or {}
-    preprocessor.pop('batch_augments', None)
-    if preprocessor.get('size'):
-        preprocessor['size'] = size
-    with untouched_random_numbers():
-        torch.default_generator.manual_seed(0)
-        with explain_build_errors(cfg):
-            model = MODELS.build(model_cfg)
-        # Some print that they have no pretrained weights, which here is meant.
-        with redirect_stdout(io.StringIO()):
-            model.init_weights()
-    for _, tuned in tuned_backbones(model):
-        tuned.settle()  # before what is there is labelled
-    put_on(model, cfg.get('memory') or [])
-    model.to(device)
-    return model, build_optim_wrapper(model, optim_config(cfg, precision))
-
-
 def _measure(
     cfg: Config, tuning: dict, size: tuple[int, int], batch_size: int, device: str, precision: str
 ) -> tuple[MemoryReport, Timeline, dict[str, int]]:
@@ -173,30 +89,3 @@ def _measure(
     timeline = Timeline()
     report = measure_training_step(model, synthetic_batch(model, size, batch_size), optim_wrapper, timeline)
     return report, timeline, parameter_counts(model)
-
-
-def without_pretrained(cfg: Any) -> Any:
-    """``cfg`` without the files that weights would come from; it is changed in place."""
-    for _, part in parts_of(cfg):
-        if 'pretrained' in part:
-            part['pretrained'] = None
-        init = part.get('init_cfg')
-        if isinstance(init, dict) and names_pretrained(init):
-            part['init_cfg'] = None
-        elif isinstance(init, (list, tuple)):
-            part['init_cfg'] = [one for one in init if not names_pretrained(one)]
-    return cfg
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def versions() -> dict[str, str | None]:
-    """Versions of Python and of what a figure depends on; None for what is not installed."""
-    return dict(
-        python=platform.python_version(), mmest=__version__, **{name: _version(name) for name in _DISTRIBUTIONS}
-    )

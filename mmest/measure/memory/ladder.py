@@ -6,8 +6,9 @@ from mmengine.config import Config
 
 from mmest.configs import load_tuning
 from mmest.levers import LOWEST
+from mmest.measure.ready import with_method
 
-from .compare import FULL, with_method
+from .compare import FULL
 
 _BLOCKS = 'blocks_recomputed'
 _PARTIAL = (3, 2)  # blocks that train

@@ -9,8 +9,9 @@ from mmengine.registry import MODELS
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from mmest.checkpoints.named_pretrained import without_pretrained
 from mmest.levers import put_on
-from mmest.measure.memory.compare import optim_config, prepare, with_method, without_pretrained
+from mmest.measure.ready import optim_config, prepare, with_method
 
 from .fit import OptimizerMemory, StepFit
 from .head import SMALL_RUNS, Head
