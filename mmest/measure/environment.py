@@ -31,10 +31,13 @@ def commit() -> str | None:
 
 
 def hardware(device: str) -> str:
-    """The card and its driver, or the processor and the number of threads."""
+    """The card and its driver, or the processor, the widest instructions that torch uses on it, which decide about its
+    speed, and the number of threads.
+    """
     if device == 'cuda':
         return f'{torch.cuda.get_device_name()}, driver {driver_version()}'
-    return f'{_processor()}, {torch.get_num_threads()} thread{"s" if torch.get_num_threads() > 1 else ""}'
+    threads = torch.get_num_threads()
+    return f'{_processor()}, {torch.backends.cpu.get_cpu_capability()}, {threads} thread{"s" if threads > 1 else ""}'
 
 
 def _processor() -> str:

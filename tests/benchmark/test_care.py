@@ -46,7 +46,7 @@ def test_a_rate_without_a_score_counts_as_none_that_was_tried(folder):
         (folder / f'sea_est_{seed}.json').write_text(json.dumps(training('sea', 'est', seed, 0.5, **swept)))
     [line] = unequal_care(read_results([folder]))
     assert 'the best rate of est lies at the edge of its sweep: widen it' in line
-    assert 'rates differ: full 1, lora 1, est 4' in line
+    assert 'rates differ: full 1, lora 1, est 2; seeds of the sweep differ: full 1, lora 1, est 2' in line
     rows = by_method(training_details(read_results([folder]), 'net_small', 'sea'))
     assert rows['est']['swept'] == '×1 of 0.3, 1, failed 3, 10, at the edge: widen, 2 seeds each'
     assert rows['full']['swept'] == 'no'

@@ -7,7 +7,7 @@ from few_records import by_method, memory, training
 
 from mmest.benchmark.tables.comparison import comparison
 from mmest.benchmark.tables.overview import (
-    costs_and_gains,
+    costs,
 )
 from mmest.benchmark.tables.results import read_results
 
@@ -75,6 +75,15 @@ def test_steps_of_one_model_for_several_data_sets_are_set_against_each_other_by_
     for setting, peak in dict(sea=25, land=20).items():
         assert float(rows['est'][f'memory, MB (2 × 64², fp32, {setting})']) == peak
         assert float(rows['est'][f'time of full (2 × 64², fp32, a processor, {setting})']) == 0.5
-    costs = by_method(costs_and_gains(results))
-    assert float(costs['est']['memory of full']) == pytest.approx((0.25 + 0.1) / 2)
-    assert float(costs['lora']['time of full']) == 0.75
+    shares = by_method(costs(results))
+    assert float(shares['est']['memory of full']) == pytest.approx((0.25 + 0.1) / 2)
+    assert float(shares['lora']['time of full']) == 0.75
+
+
+def test_a_share_is_never_of_full_fine_tuning_for_another_data_set(folder):
+    (folder / 'memory_land_mona.json').write_text(
+        json.dumps(memory('mona', 50 * 2**20, config='configs/detection/land/net_small_est.py'))
+    )
+    rows = by_method(comparison(read_results([folder]), 'net_small'))
+    assert float(rows['mona']['memory, MB (2 × 64², fp32, land)']) == 50
+    assert by_method(costs(read_results([folder])))['mona']['memory of full'] == ''

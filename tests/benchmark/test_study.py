@@ -54,8 +54,9 @@ def test_what_is_said_and_what_is_missing(folder):
     page = study('../grid.py', ASKED, read_results([folder]), [])
     assert 'asks for 6 trainings beside their sweeps; 5 have a record, 1 are missing' in page
     assert '- net_small on sea: missing 1 of 6' in page
-    assert 'EST 53.0, rank 1 of 3; +2.0 to full, more than a deviation (1 and 2 seeds); +12.5 to frozen' in page
-    assert '| est | **53.0** | 1.0 |' in page and '| frozen | 40.5 ± 0.7 | 3.0 |' in page
+    assert 'EST 53.0, rank 1 of 3; +2.0 to full, more than a deviation (1 and 2 seeds: +3.0); +12.5 to frozen' in page
+    assert '| est | **53.0** | +2.0 | +2.0 | 1 | 1.0 |' in page
+    assert '| frozen | 40.5 ± 0.7 | -10.5 | +2.0 | 1 | 3.0 |' in page
     assert 'seeds differ: full 2, frozen 2, est 1' in page
     assert 'net_small on dubai_neighbouring' in page and 'trials' not in page
 
@@ -72,7 +73,8 @@ def test_memory_stands_beside_and_ranks_those_that_need_little(folder):
         peak('est', 60, 'large'),
     ]
     page = study('../grid.py', ASKED, [*read_results([folder]), *peaks], [])
-    assert '| est | **53.0** | 1.0 | 25% |' in page and '| frozen | 40.5 ± 0.7 | 3.0 | 60% |' in page
+    assert '| est | **53.0** | +2.0 | +2.0 | 1 | 1.0 | 25% |' in page
+    assert '| frozen | 40.5 ± 0.7 | -10.5 | +2.0 | 1 | 3.0 | 60% |' in page
     assert "rank 1 of 3 (1 of 1 under half of full's memory)" in page
 
 
@@ -120,8 +122,8 @@ def test_held_out_images_say_what_each_method_scores_at_its_best_rate(folder):
     page = study('../grid.py', ASKED, read_results([folder]), sweeps=read_sweeps([folder]))
     _, _, said = page.partition('## What held-out training images say')
     table = [line for line in said.splitlines() if line.startswith('|')]
-    assert table[0] == '| method | sea, net_small |'
-    assert table[2:] == ['| full | 42.0 ± 2.8 |', '| est | **46.0** |']
+    assert table[0] == '| method | sea, net_small | against full, points | EST there | settings |'
+    assert table[2:] == ['| full | 42.0 ± 2.8 | +0.0 | +4.0 | 1 |', '| est | **46.0** | +4.0 | +4.0 | 1 |']
     assert '## What held-out' not in study('../grid.py', ASKED, read_results([folder]))
 
 

@@ -12,13 +12,14 @@ from mmest.benchmark.tables.comparison import attribution, comparison, training_
 from mmest.benchmark.tables.figures import pareto_front
 from mmest.benchmark.tables.overview import (
     accuracy_overviews,
-    costs_and_gains,
+    costs,
     memory_overviews,
     time_overviews,
 )
 from mmest.benchmark.tables.page import Page
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.standing import where_est_does_not_win
+from mmest.benchmark.tables.summary import summary
 from mmest.benchmark.tables.table import Column, Spread, Table
 from mmest.benchmark.tables.texts import fill, with_overview
 
@@ -62,12 +63,40 @@ def test_models_side_by_side(folder):
 
 
 def test_accuracy_and_costs_of_each_method_in_one_row(folder):
-    rows = by_method(costs_and_gains(read_results([folder])))
-    est = rows['est']
-    assert float(est['accuracy against full, points']) == pytest.approx(((45 - 55) + (35 - 30)) / 2)
-    assert float(est['memory of full']) == 0.25 and float(est['time of full']) == 0.5
-    assert float(rows['lora']['accuracy against full, points']) == pytest.approx(45 - 55)
-    assert rows['lora']['memory of full'] == '' and float(rows['full']['memory of full']) == 1
+    """Each over the settings in which it was trained, with EST there: lora was trained on the sea alone."""
+    (folder / 'memory_full_again.json').write_text(json.dumps(memory('full', 40 * 2**20, variant='recomputed')))
+    rows = by_method(summary(read_results([folder])))
+    est, lora = rows['est'], rows['lora']
+    assert list(rows) == ['full', 'full, recomputed', 'lora', 'est']
+    assert float(est['against full, points']) == pytest.approx(((45 - 55) + (35 - 30)) / 2)
+    assert float(est['memory of full']) == 0.25 and float(est['time of full']) == 0.5 and est['settings'] == '2'
+    assert float(lora['against full, points']) == float(lora['EST there']) == pytest.approx(45 - 55)
+    assert lora['settings'] == '1' and lora['memory of full'] == '' and float(rows['full']['memory of full']) == 1
+    again = rows['full, recomputed']
+    assert (
+        float(again['memory of full']) == 0.4
+        and again['time of full'] == ''
+        and float(again['against full, points']) == 0
+    )
+
+
+def test_a_setting_without_est_counts_where_no_other_has_it(folder):
+    (folder / 'air_full.json').write_text(json.dumps(training('air', 'full', 0, 0.5)))
+    (folder / 'air_lora.json').write_text(json.dumps(training('air', 'lora', 0, 0.1)))
+    assert by_method(summary(read_results([folder])))['lora']['settings'] == '1'
+    for path in folder.glob('*_est_*.json'):
+        path.unlink()
+    rows = by_method(summary(read_results([folder])))
+    assert rows['lora']['settings'] == '2' and rows['lora']['EST there'] == ''
+    assert float(rows['lora']['against full, points']) == pytest.approx(((45 - 55) + (10 - 50)) / 2)
+
+
+def test_costs_are_over_all_models_trained_or_not(folder):
+    for method, peak in dict(full=200, est=100).items():
+        record = memory(method, peak, config='configs/detection/sea/net_wide_est.py')
+        (folder / f'wide_{method}.json').write_text(json.dumps(record))
+    est = by_method(costs(read_results([folder])))['est']
+    assert (float(est['memory of full']), float(est['time of full'])) == (0.375, 0.5)
 
 
 def test_times_side_by_side(folder):

@@ -34,7 +34,7 @@ def _faults(by_method: dict[str, list[dict]]) -> Iterator[str]:
     other = list(_of_other_data(by_method))
     if other:
         yield f'the data of {", ".join(other)} is not that of the others: train on one copy of it'
-    for what, number in (('rates', _rates), ('seeds', len)):
+    for what, number in (('rates', _rates), ('seeds of the sweep', _swept_seeds), ('seeds', len)):
         numbers = {method: number(runs) for method, runs in by_method.items()}
         if len(set(numbers.values())) > 1:
             yield f'{what} differ: {", ".join(f"{method} {count}" for method, count in numbers.items())}'
@@ -55,6 +55,9 @@ def _of_other_data(by_method: dict[str, list[dict]]) -> Iterator[str]:
 
 
 def _rates(runs: list[dict]) -> int:
-    """Runs that the rate was chosen by: rates with a score times seeds; 1 where it was not swept."""
-    seeds = (runs[0].get('sweep') or {}).get('seeds') or [None]
-    return len(scored_factors(runs[0])) * len(seeds) or 1
+    """Rates with a score that the rate was chosen from; 1 where it was not swept."""
+    return len(scored_factors(runs[0])) or 1
+
+
+def _swept_seeds(runs: list[dict]) -> int:
+    return len((runs[0].get('sweep') or {}).get('seeds') or [None])

@@ -188,6 +188,19 @@ def scores(results: Sequence[Result], method: str, metric: str | None = None) ->
     return _spread(done, metric or metric_of(results)) if done else FAILED if runs else None
 
 
+def by_seed(results: Sequence[Result], method: str, other: str) -> list[float]:
+    """How far a method is above another in the main metric, per cent, for each seed that both were trained with. A seed
+    gives both the same order of images and the same start of neck and head.
+    """
+    metric = metric_of(results)
+    found: dict[str, dict[int, float]] = {method: {}, other: {}}
+    for run in results:
+        if run.kind == 'accuracy' and run.method in found and not run.error and metric in run.values['metrics']:
+            found[run.method][run.values.get('seed')] = in_percent(metric, run.values['metrics'][metric])
+    ours, others = found.values()
+    return [ours[seed] - others[seed] for seed in sorted(ours.keys() & others.keys() - {None})]
+
+
 def scores_by_method(results: Sequence[Result]) -> dict[str, Any]:
     """:func:`scores` of the methods, without variants, that have any, in order."""
     methods = without_variants(methods_in_order(results))

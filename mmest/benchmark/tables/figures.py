@@ -13,10 +13,10 @@ from mmest.measure.memory.picture import STYLE
 
 from .comparison import methods_in_order, metric_of, scores_by_method, without_variants
 from .results import Result
+from .summary import RECOMPUTED
 from .table import Table
 
 _MB = 2**20
-_RECOMPUTED = ', recomputed'
 
 
 @contextmanager
@@ -50,25 +50,40 @@ def pareto_front(points: dict[str, tuple[float, float]]) -> list[str]:
 
 
 def accuracy_against_memory(path: Path, table: Table) -> bool:
-    """The methods of :func:`~mmest.benchmark.tables.overview.costs_and_gains` by memory and accuracy, the best at the
-    top left; False, and no file, where fewer than two have both.
+    """The methods of :func:`~mmest.benchmark.tables.summary.summary` by memory and accuracy, the best at the top left;
+    False, and no file, where fewer than two have both.
+
+    Methods that were trained in fewer settings than others are hollow, with their number; a line leads to what a method
+    needs with recomputed blocks.
     """
-    points = {row[0]: (100 * row[3], row[1]) for row in table.rows if row[1] is not None and row[3] is not None}
+    rows = {row[0]: row for row in table.rows if row[4] is not None}
+    points = {name: (100 * row[4], row[1]) for name, row in rows.items()}
     if len(points) < 2:
         return False
+    most = max(row[3] for row in rows.values())
     with _figure(path, 7.4, 4.4) as figure:
         axes = figure.subplots()
-        front = pareto_front(points)
-        axes.plot(*zip(*(points[method] for method in front)), color='#999999', linestyle=':', zorder=1)
-        for method, colour in _colours(points).items():
-            axes.plot(*points[method], 'o', color=colour, markersize=9 if method in front else 6)
-            axes.annotate(method, points[method], xytext=(7, 5), textcoords='offset points', color=colour)
+        # Of the same settings alone: a method that was trained where little can be lost is not ahead of the others.
+        front = pareto_front({name: point for name, point in points.items() if rows[name][3] == most})
+        axes.plot(*zip(*(points[name] for name in front)), color='#999999', linestyle=':', zorder=1)
+        plain = [name for name in points if not name.endswith(RECOMPUTED)]
+        for method, colour in _colours(plain).items():
+            again = points.get(f'{method}{RECOMPUTED}')
+            if again:
+                axes.plot(*zip(points[method], again), color=colour, linewidth=0.6, marker='x', markevery=[1], zorder=1)
+            few = rows[method][3] < most
+            axes.plot(*points[method], 'o', color=colour, markerfacecolor='white' if few else colour, markersize=7)
+            said = f'{method} ({rows[method][3]})' if few else method
+            axes.annotate(said, points[method], xytext=(7, 5), textcoords='offset points', color=colour)
+        axes.plot([], [], 'x', color='#666666', label='with recomputed blocks')
+        axes.plot([], [], 'o', color='#666666', markerfacecolor='white', label=f'in fewer than {most} settings')
         axes.axhline(0, color='#999999', linewidth=0.8)
         axes.margins(0.15, 0.2)
         axes.set(
             xlabel='memory of a training step, % of full fine-tuning', ylabel='accuracy, points from full fine-tuning'
         )
         axes.grid(alpha=0.3)
+        axes.legend(loc='lower right', frameon=False)
     return True
 
 
@@ -86,7 +101,7 @@ def accuracy_over_memory(path: Path, results: Sequence[Result], model: str, data
     if len(spreads) < 2:
         return False
     points = {method: (peaks[method], spread.mean) for method, spread in spreads.items()}
-    again = {f'{method}{_RECOMPUTED}': method for method in spreads if f'{method}{_RECOMPUTED}' in peaks}
+    again = {f'{method}{RECOMPUTED}': method for method in spreads if f'{method}{RECOMPUTED}' in peaks}
     points |= {name: (peaks[name], spreads[method].mean) for name, method in again.items()}
     metric = metric_of(runs).rpartition('/')[2]
     with _figure(path, 7.4, 4.4) as figure:

@@ -8,6 +8,7 @@ from mmest.benchmark.metrics import main_metric
 
 from .comparison import in_order, unique
 from .results import ground_of, read_chosen
+from .summary import AGAINST_FULL, against_full
 from .table import Column, Spread, Table
 
 
@@ -35,7 +36,8 @@ def held_out_scores(sweeps: Sequence[dict]) -> Table:
     best = {ground: {m: _best(found[m]) if m in found else None for m in methods} for ground, found in scores.items()}
     columns = [Column('method')]
     columns += [Column(f'{dataset}, {model}', '{:.1f}', largest_bold=True) for dataset, model in best]
-    return Table('', columns, [[m, *(by[m] for by in best.values())] for m in methods])
+    rows = [[m, *(by[m] for by in best.values()), *against_full(best, m)] for m in methods]
+    return Table('', [*columns, *AGAINST_FULL], rows)
 
 
 def _best(by_rate: dict[float, list[float]]) -> Spread:

@@ -9,35 +9,20 @@ from mmest.measure.memory.compare import FULL
 
 from .comparison import by_setting, find, methods_in_order, scores, share, shares_of_full, unique, without_variants
 from .results import Result
-from .table import Column, Spread, Table
+from .table import Column, Table
 
 
-def costs_and_gains(results: Sequence[Result]) -> Table:
-    """One row per method: how far its accuracy is from full fine-tuning, and what share of its memory and time it
-    takes, each with the number of settings that the mean is over.
+def costs(results: Sequence[Result]) -> Table:
+    """One row per method: what share of full fine-tuning's memory and time it takes, each with the number of models and
+    settings that the mean is over.
     """
     methods = without_variants(methods_in_order(results))
-    runs = [r for r in results if r.kind == 'accuracy']
-    gains: dict[str, list[float]] = {method: [] for method in methods}
-    for dataset, model in unique((r.dataset, r.model) for r in runs):
-        mine = [r for r in runs if (r.dataset, r.model) == (dataset, model)]
-        full = scores(mine, FULL)
-        for method in methods:
-            score = scores(mine, method)
-            if isinstance(full, Spread) and isinstance(score, Spread):
-                gains[method].append(score.mean - full.mean)
-    costs = [gains, *(shares_of_full(results, kind, methods) for kind in ('memory', 'time'))]
+    shares = [shares_of_full(results, kind, methods) for kind in ('memory', 'time')]
     columns = [Column('method')]
-    for heading, form, where in (
-        ('accuracy against full, points', '{:+.1f}', 'in'),
-        ('memory of full', '{:.0%}', 'in'),
-        ('time of full', '{:.0%}', 'in'),
-    ):
-        columns += [Column(heading, form), Column(where)]
-    rows = [
-        [method, *(cell for by_method in costs for cell in _mean_and_number(by_method[method]))] for method in methods
-    ]
-    return Table('Which method, at what cost', columns, rows)
+    for heading in ('memory of full', 'time of full'):
+        columns += [Column(heading, '{:.0%}'), Column('in')]
+    rows = [[method, *(cell for of in shares for cell in _mean_and_number(of[method]))] for method in methods]
+    return Table('What it costs, over all models', columns, rows)
 
 
 def _mean_and_number(values: list[float]) -> tuple[float | None, int | None]:

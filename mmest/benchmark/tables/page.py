@@ -12,10 +12,11 @@ from pathlib import Path
 from .care import unequal_care
 from .comparison import attribution, comparison, training_details, unique
 from .figures import accuracy_against_memory, accuracy_over_memory, attribution_bars, loss_curves
-from .overview import accuracy_overviews, costs_and_gains, memory_overviews, time_overviews
+from .overview import accuracy_overviews, costs, memory_overviews, time_overviews
 from .paper import paper_tables, published_table
 from .results import Result
 from .standing import where_est_does_not_win
+from .summary import summary
 from .table import MISSING, Table
 
 PAGE, ASSETS, FILES = 'benchmarks.md', 'benchmarks', 'files'
@@ -30,10 +31,13 @@ turns. Shares are of full fine-tuning in the same setting. Accuracy is the mean 
 a deviation where there is one seed. Rates ×N are N times the learning rate of the method or the schedule.
 """
 _NOTES = 'What was trained, on which data, and what the figures say, stands at the end of this page.\n'
-_COSTS = """Accuracy is the mean distance to full fine-tuning, in points of the main metric (mIoU or COCO's AP), over
-the settings in which both were trained; memory and time are the mean share of full fine-tuning, over the models in
-which both were measured. Where methods were measured in different numbers of settings, compare them in the tables
-behind this one.
+_SUMMARY = """Each row is the mean over the settings, a data set and a model each, in which the method was trained:
+points from full fine-tuning, in mIoU or COCO's AP; points of EST in the same settings; memory and time of a step as
+shares of full fine-tuning's, with the same models. "recomputed" runs the backbone's blocks again in the backward pass:
+the score is the same, memory is less, time is more. Where a model was not timed, the mean is over the others.
+"""
+_COSTS = """Mean shares of full fine-tuning over all models and sizes in which both were measured, trained or not. The
+numbers of these differ, so compare methods in the tables behind this one.
 """
 
 
@@ -65,16 +69,17 @@ class Page:
                 os.replace(path, place)
 
     def _first_page(self, behind: dict[str, tuple[str, list[str]]]) -> list[str]:
-        table = costs_and_gains(self._results)
+        table, over_all = summary(self._results), costs(self._results)
         parts = [
             _HEAD,
             *([_NOTES] if self._notes else []),
             f'## {table.title}\n',
-            _COSTS,
+            _SUMMARY,
             self._table(table, _OVERVIEW),
         ]
         if accuracy_against_memory(self._root / ASSETS / _OVERVIEW, table):
             parts.append(f'![Accuracy against memory]({ASSETS}/{_OVERVIEW}.svg)\n')
+        parts += [f'## {over_all.title}\n', _COSTS, self._table(over_all, over_all.title)]
         for table in accuracy_overviews(self._results):
             parts += [f'## {table.title}\n', self._table(table, table.title)]
         parts += self._losses('Accuracy')

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmest.benchmark.again import AGAIN
 from mmest.benchmark.metrics import main_metric
 
-from .comparison import methods_in_order, scores
+from .comparison import scores_by_method
 from .results import Result, read_results
 from .table import Column, Spread, Table
 
@@ -64,7 +64,7 @@ def _score(r: Result) -> float:
 
 def _deviation(runs: Sequence[Result]) -> float | None:
     """Of seeds, pooled over methods; None where none has two."""
-    spreads = [scores(runs, method) for method in methods_in_order(runs)]
+    spreads = scores_by_method(runs).values()
     known = [(s.std**2, s.seeds - 1) for s in spreads if isinstance(s, Spread) and s.std is not None]
     if not known:
         return None

@@ -71,16 +71,15 @@ def read_results(sources: Sequence[Path]) -> list[Result]:
 
 
 def _with_data_sets(results: Sequence[Result]) -> list[Result]:
-    """Results in which a setting that a method was measured in for several data sets, whose numbers of classes differ,
-    says the data set: a share of full fine-tuning is of one model.
+    """Results in which a setting that was measured for several data sets says the data set, whatever the methods: the
+    numbers of their classes differ, and a share of full fine-tuning is of one model.
     """
     datasets: dict[tuple, set[str]] = defaultdict(set)
     for r in results:
         if r.kind != 'accuracy':
-            datasets[r.kind, r.model, r.setting, r.method].add(r.dataset)
-    several = {cell[:3] for cell, found in datasets.items() if len(found) > 1}
+            datasets[r.kind, r.model, r.setting].add(r.dataset)
     return [
-        replace(r, setting=f'{r.setting}, {r.dataset}') if (r.kind, r.model, r.setting) in several else r
+        replace(r, setting=f'{r.setting}, {r.dataset}') if len(datasets[r.kind, r.model, r.setting]) > 1 else r
         for r in results
     ]
 

@@ -10,12 +10,13 @@ from mmest.measure.memory.compare import FULL
 from .care import unequal_care
 from .changed_parts import changed_parts
 from .chosen import chosen
-from .comparison import mean_shares, methods_in_order, scores, unique, without_variants
+from .comparison import by_seed, mean_shares, methods_in_order, scores, unique, without_variants
 from .few_images import few_images
 from .held_out import held_out_scores
 from .more_steps import MOST_TIME, equal_time, more_steps
 from .repeated import repeated
 from .results import Result, ground_of, read_chosen
+from .summary import AGAINST_FULL, against_full, settings
 from .table import Column, Spread, Table
 
 _OURS = {'est': 'EST', 'steered_est': 'SteeredEST'}
@@ -28,7 +29,8 @@ which part of the training images chooses among them. All compare at equal steps
 """
 _HELD_OUT = """Rates were chosen on a part of the training images, which these trainings did not see: whole tiles of
 dubai, a fifth of the images elsewhere. So each method has a score on other images than those above. It is that of the
-rate that is best there, which flatters all alike. Many are of one seed, and some of few rates.
+rate that is best there, which flatters all alike. Many are of one seed, and some of few rates. Points from full
+fine-tuning are as above.
 """
 _CHOSEN = """Whether a backbone has to be steered is asked of the training images: both forms of EST were trained
 without a part of them and scored there, each at all rates of its sweep. The form that scores higher is taken.
@@ -48,8 +50,8 @@ _EQUAL_TIME = f"""Each method of the tables above for as many steps as take no m
 that full fine-tuning takes at the usual length, and what full fine-tuning scores in that time.
 """
 _AGAIN = """Trainings drawn at random from those that have a record, run once more with the same seed and rate
-(`mmest benchmark GRID --again N`), by the code and on the hardware that their records name. The deviation is that of
-seeds, pooled over the methods of a column above.
+(`mmest benchmark GRID --again N`), by later code and on other hardware, as both records name them. The deviation is
+that of seeds, pooled over the methods of a column above.
 """
 _TRIALS = """A trial is a lead and no record: side network and head train for few steps on a finite set of views, on
 what the frozen backbone makes of them (full fine-tuning runs its backbone on the same views). Older ones were scored on
@@ -152,22 +154,32 @@ def _said(ground: Sequence[tuple], mine: Sequence[Result], results: Sequence[Res
             found[dataset, model] = {method: scores(some, method) for method in methods}
     columns = [Column('method')]
     columns += [Column(f'{dataset}, {model}', '{:.1f}', largest_bold=True) for dataset, model in found]
-    columns += [Column('mean rank', '{:.1f}'), Column('memory of full', '{:.0%}')]
+    columns += [*AGAINST_FULL, Column('mean rank', '{:.1f}'), Column('memory of full', '{:.0%}')]
     shares = {model: mean_shares(results, 'memory', model, methods) for model in unique(model for _, model in found)}
+    ranks = _mean_ranks(found, methods)
     rows = [
-        [method, *(by[method] for by in found.values()), _mean_rank(found, method), _mean_share(shares, method)]
+        [
+            method,
+            *(by[method] for by in found.values()),
+            *against_full(found, method),
+            ranks.get(method),
+            _mean_share(shares, method),
+        ]
         for method in methods
     ]
     yield Table('', columns, rows).markdown()
     yield (
-        'The mean rank is that of methods with a score in every column; the memory of a step is the mean over the '
-        'models where it was measured.\n'
+        'Points from full fine-tuning are the mean over the settings, a data set and a model each, in which the '
+        "method, full fine-tuning and EST have a score; EST's there stand beside them. The mean rank is that among the "
+        'methods with a score in every setting that EST has one in; the memory of a step is the mean over the models '
+        'where it was measured. In the sentences, what stands behind a number of seeds are the differences seed by '
+        'seed.\n'
     )
     lines = [
         line
         for (dataset, model), by in found.items()
         for method in _OURS
-        for line in _sentence(method, dataset, model, by, shares[model])
+        for line in _sentence(method, [r for r in mine if (r.dataset, r.model) == (dataset, model)], by, shares[model])
     ]
     if lines:
         yield '\n'.join(f'- {line}' for line in lines) + '\n'
@@ -178,9 +190,11 @@ def _mean_share(shares: dict[str, dict[str, float]], method: str) -> float | Non
     return statistics.mean(known) if known else None
 
 
-def _mean_rank(found: dict, method: str) -> float | None:
-    ranks = [_rank(by, method) for by in found.values()]
-    return None if None in ranks else statistics.mean(ranks)
+def _mean_ranks(found: dict, methods: Sequence[str]) -> dict[str, float]:
+    where = settings(found, next(iter(_OURS)))
+    everywhere = [method for method in methods if where and settings(found, method) == where]
+    among = [{method: found[ground][method] for method in everywhere} for ground in where]
+    return {method: statistics.mean(_rank(by, method) for by in among) for method in everywhere}
 
 
 def _rank(found: dict, method: str) -> int | None:
@@ -190,7 +204,7 @@ def _rank(found: dict, method: str) -> int | None:
     return 1 + sum(isinstance(other, Spread) and other.mean > mine.mean for other in found.values())
 
 
-def _sentence(method: str, dataset: str, model: str, found: dict, shares: dict[str, float]) -> Iterator[str]:
+def _sentence(method: str, runs: Sequence[Result], found: dict, shares: dict[str, float]) -> Iterator[str]:
     ours = found.get(method)
     if not isinstance(ours, Spread):
         return
@@ -199,13 +213,15 @@ def _sentence(method: str, dataset: str, model: str, found: dict, shares: dict[s
         other = found.get(name)
         if isinstance(other, Spread):
             apart = 'more than' if abs(ours.mean - other.mean) > max(ours.std or 0, other.std or 0) else 'within'
-            words.append(f'{ours.mean - other.mean:+.1f} to {name}, {apart} a deviation ({_seeds(ours, other)})')
+            each = ', '.join(f'{gain:+.1f}' for gain in by_seed(runs, method, name))
+            said = f'{_seeds(ours, other)}: {each}' if each else _seeds(ours, other)
+            words.append(f'{ours.mean - other.mean:+.1f} to {name}, {apart} a deviation ({said})')
     known = _known(found)
     light = {name: found[name] for name in known if shares.get(name, 1) < 0.5}
     among = f" ({_rank(light, method)} of {len(light)} under half of full's memory)" if method in light else ''
     against = f'; {"; ".join(words)}' if words else ''
     place = f'rank {_rank(found, method)} of {len(known)}{among}'
-    yield f'{model} on {dataset}: {_OURS[method]} {ours.mean:.1f}, {place}{against}.'
+    yield f'{runs[0].model} on {runs[0].dataset}: {_OURS[method]} {ours.mean:.1f}, {place}{against}.'
 
 
 def _known(found: dict) -> list[str]:

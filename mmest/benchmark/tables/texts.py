@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from .comparison import find
-from .overview import costs_and_gains
 from .results import Result
+from .summary import summary
 from .table import MISSING
 
 _MB = 2**20
@@ -57,9 +56,8 @@ def with_overview(text: str, results: Sequence[Result]) -> str:
     """
     if not _MARKED.search(text):
         raise ValueError('The text has no place for the table: <!-- results --> and <!-- /results -->, each on a line.')
-    table = costs_and_gains(results)
-    measured = replace(table, rows=[row for row in table.rows if row[1] is not None])
-    return _MARKED.sub(lambda found: f'{found[1]}\n{measured.markdown()}{found[2]}', text)
+    table = summary(results).markdown()
+    return _MARKED.sub(lambda found: f'{found[1]}\n{table}{found[2]}', text)
 
 
 def _rounded(value: object) -> str:
