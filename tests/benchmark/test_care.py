@@ -64,3 +64,19 @@ def test_records_of_other_data_are_named(folder):
         record = training('sea', 'est', seed, 0.5, data=mine)
         (folder / f'sea_est_{seed}.json').write_text(json.dumps(record))
     assert 'the data of' not in ''.join(unequal_care(read_results([folder])))
+
+
+def test_who_trained_on_another_kind_of_machine_is_named(folder):
+    """Cards round products otherwise; processors, whatever their name and number of threads, hardly differ."""
+    cpus, card = ('One, 1 thread', 'Other, AVX2, 2 threads'), 'NVIDIA H200, driver 1.2'
+    for method, machines in dict(full=(card, card), est=cpus, lora=(card, cpus[0])).items():
+        for seed, hardware in enumerate(machines):
+            record = training('sea', method, seed, 0.5, hardware=hardware)
+            (folder / f'sea_{method}_{seed}.json').write_text(json.dumps(record))
+    [line] = unequal_care(read_results([folder]))
+    assert 'the machines differ: full on NVIDIA H200; lora on NVIDIA H200 and a CPU; est on a CPU' in line
+    for seed in (0, 1):
+        for method in ('full', 'lora'):
+            record = training('sea', method, seed, 0.5, hardware=cpus[seed])
+            (folder / f'sea_{method}_{seed}.json').write_text(json.dumps(record))
+    assert not list(unequal_care(read_results([folder])))

@@ -1,5 +1,5 @@
-"""Whether methods were compared with equal care: as many rates and seeds, seeds that were trained alike, the same data,
-and no best rate at the edge of its sweep.
+"""Whether methods were compared with equal care: as many rates and seeds, seeds that were trained alike, the same data
+and kind of machine, and no best rate at the edge of its sweep.
 """
 
 from collections import Counter
@@ -34,6 +34,10 @@ def _faults(by_method: dict[str, list[dict]]) -> Iterator[str]:
     other = list(_of_other_data(by_method))
     if other:
         yield f'the data of {", ".join(other)} is not that of the others: train on one copy of it'
+    places = {method: _places(runs) for method, runs in by_method.items()}
+    if len(kinds := unique(where for where in places.values() if where)) > 1:
+        each = (f'{", ".join(m for m, where in places.items() if where == kind)} on {kind}' for kind in kinds)
+        yield f'the machines differ: {"; ".join(each)}'
     for what, number in (('rates', _rates), ('seeds of the sweep', _swept_seeds), ('seeds', len)):
         numbers = {method: number(runs) for method, runs in by_method.items()}
         if len(set(numbers.values())) > 1:
@@ -52,6 +56,12 @@ def _of_other_data(by_method: dict[str, list[dict]]) -> Iterator[str]:
     seen = {method: [str(run['data']) for run in runs if run.get('data')] for method, runs in by_method.items()}
     most = Counter(one for some in seen.values() for one in some).most_common(1)
     yield from (method for method, some in seen.items() if any(one != most[0][0] for one in some))
+
+
+def _places(runs: list[dict]) -> str:
+    """A CPU, a card by its name, or both; empty where no record says it."""
+    names = (run['hardware'].partition(', ') for run in runs if run.get('hardware'))
+    return ' and '.join(unique(name if rest.startswith('driver') else 'a CPU' for name, _, rest in names))
 
 
 def _rates(runs: list[dict]) -> int:
