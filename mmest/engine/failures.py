@@ -10,12 +10,16 @@ from types import FrameType
 
 from mmengine.config import Config
 from mmengine.registry import OPTIMIZERS
+from torch import Tensor
 
+from mmest.backbones.image_channels import READ, channels_of
 from mmest.config_parts import parts_of
+from mmest.engine.processes import unwrapped
 from mmest.measure.device import memory_shortage
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _SHOWN = 12
+_STEPS = ('train_step', 'val_step', 'test_step')  # of a model
 
 
 def explain(error: BaseException, cfg: Config) -> str | None:
@@ -25,7 +29,9 @@ def explain(error: BaseException, cfg: Config) -> str | None:
         error: with its traceback.
         cfg: the config of the training.
     """
-    for of_kind in (_memory, _argument, _optimizer, _own, _package, _metric, _part, _processes, _half, _worker, _disk):
+    for of_kind in (
+        _memory, _channels, _argument, _optimizer, _own, _package, _metric, _part, _processes, _half, _worker, _disk,
+    ):  # fmt: skip
         sentence = of_kind(error, cfg)
         if sentence:
             return ' '.join(sentence.split())
@@ -59,6 +65,32 @@ def _memory(error: BaseException, cfg: Config) -> str | None:
         f'{shortage} for a batch of {batch} under {method}. Try {", or ".join(filter(None, tries))}; '
         '`mmest plan CONFIG --budget 8GiB` says what fits.'
     )
+
+
+def _channels(error: BaseException, cfg: Config) -> str | None:
+    """Images have other channels than the backbone takes, or than are normalised."""
+    if not re.search('must match the size of tensor|channels, but got|If the mean has 3 values', str(error)):
+        return None
+    for frame in _frames(error):
+        batch = frame.f_locals.get('data')
+        images = batch.get('inputs') if frame.f_code.co_name in _STEPS and isinstance(batch, dict) else None
+        if not isinstance(images, (list, Tensor)):
+            continue
+        model, shown = unwrapped(frame.f_locals['self']), len(images[0])
+        takes, mean = channels_of(model), getattr(model.data_preprocessor, 'mean', None)
+        if shown != takes:
+            keeps = 'grayscale' if takes == 1 else 'unchanged'
+            return (
+                f'The model is given images of {shown} channels, but its backbone takes {takes}. mmest reads RGB, '
+                f'whatever bands a file has: set in_channels={READ}, or have every pipeline load the bands by a '
+                f"transform of yours, or by LoadImageFromFile with color_type='{keeps}'."
+            )
+        if mean is not None and len(mean) not in (1, shown):
+            return (
+                f'Images have {shown} channels, but mean and std of the data_preprocessor have {len(mean)} values; '
+                'give them one for each channel, or one for all.'
+            )
+    return None
 
 
 def _argument(error: BaseException, cfg: Config) -> str | None:
