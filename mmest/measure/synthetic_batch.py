@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mmest.backbones.image_channels import channels_of
 from mmest.frameworks import framework_of_model, predicts_oriented
 
 #: Objects in every image. Detection losses need memory for their targets, so
@@ -21,8 +22,8 @@ _REGION_PROPOSALS = 'RPNHead'  # its one class is "object"
 def synthetic_batch(model: nn.Module, size: tuple[int, int], batch_size: int) -> dict[str, list]:
     """A training batch for a detector of mmdet or a segmentor of mmseg.
 
-    Images are random bytes (fixed seed) in the channels C that a tuned
-    backbone takes, three in front of others. Detectors get
+    Images are random bytes (fixed seed) in the channels C that the
+    backbone takes. Detectors get
     :data:`BOXES_PER_IMAGE` boxes per image on a grid, from small to large,
     of all classes in turn; masks and label maps too if the model's data
     preprocessor pads them. Segmentors get a label map of 8 x 8 patches, of
@@ -48,8 +49,7 @@ def synthetic_batch(model: nn.Module, size: tuple[int, int], batch_size: int) ->
         )
     sample = _detection_sample if framework_of_model(model).detects else _segmentation_sample
     generator = torch.Generator().manual_seed(0)
-    channels = getattr(getattr(model, 'backbone', None), 'image_channels', 3)
-    images = torch.randint(256, (batch_size, channels, *size), generator=generator, dtype=torch.uint8)
+    images = torch.randint(256, (batch_size, channels_of(model), *size), generator=generator, dtype=torch.uint8)
     return dict(inputs=list(images.unbind()), data_samples=[sample(model, size, i) for i in range(batch_size)])
 
 

@@ -95,6 +95,16 @@ def test_boxes_lie_in_the_image_and_labels_in_the_classes():
         assert set(instances.labels.tolist()) == {0, 1, 2}
 
 
+@pytest.mark.parametrize('tuned', [True, False])
+@pytest.mark.parametrize('channels', [1, 4])
+def test_images_have_the_channels_that_the_backbone_takes(channels, tuned):
+    model = detector()
+    backbone = dict(type='ResNet', depth=18, base_channels=8, in_channels=channels)
+    wrapped = dict(type='TunedBackbone', tuning=dict(type='Full'), backbone=backbone)
+    model.backbone = MODELS.build(wrapped if tuned else backbone)
+    assert {image.shape for image in synthetic_batch(model, SIZE, 2)['inputs']} == {(channels, *SIZE)}
+
+
 def test_same_every_time():
     model = detector()
     one, two = (synthetic_batch(model, SIZE, 1) for _ in range(2))
