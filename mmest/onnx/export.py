@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import torch
 
+from mmest.backbones.image_channels import READ, channels_of
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.files import write_bytes
 from mmest.prediction.model import Model
@@ -72,6 +73,11 @@ def export_onnx(
     package = onnx()
     runtime = onnxruntime().capi.onnxruntime_pybind11_state
     model = Model(checkpoint, config, 'cpu')
+    if channels_of(model.network) != READ:
+        raise ValueError(
+            f'A graph takes RGB, of which the test pipeline of {checkpoint} makes another number of channels, '
+            f'{channels_of(model.network)}. Predict from the checkpoint.'
+        )
     for _, tuned in tuned_backbones(model.network):
         tuned.use_precision_of_file()  # graphs of narrow weights run in few places
     model.tile = tile or model.tile

@@ -1,11 +1,8 @@
 """Models that a graph of a size cannot follow are refused before it is made, with the way out."""
 
-import re
-
-import numpy as np
 import torch
-from mmengine.registry import TRANSFORMS
 
+from mmest.prediction.loading import shown_by_steps
 from mmest.prediction.model import Model
 
 from .graph import Segmentor
@@ -35,12 +32,9 @@ def refuse_windows(model: Model, graph: Segmentor) -> None:
 
 def refuse_other_sizes(model: Model, size: tuple[int, int], dynamic: bool) -> None:
     """A test pipeline that changes sizes after it has resized, as Pad: a graph knows nothing of it."""
-    steps = [step for step in model.network.cfg.test_pipeline if not re.search(r'Load|Pack', str(step['type']))]
-    shown = dict(img=np.zeros((*size, 3), np.uint8), img_shape=size, ori_shape=size)
     resized = None
-    for step in steps:
-        shown = TRANSFORMS.build(step)(shown)
-        made = shown['img'].shape[:2]
+    for step, shown in shown_by_steps(model.network.cfg.test_pipeline, size):
+        made = shown.shape[:2]
         resized = resized or made
         if made != resized:
             fitting = f'take a tile that it leaves as it is, --tile {int(max(made) / model.factor)}'

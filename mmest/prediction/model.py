@@ -13,6 +13,7 @@ from mmest.configs import config_of
 from mmest.frameworks import framework_of, name_scope_of_transforms, predicts_oriented
 from mmest.pictures.colours import class_colours, object_colours
 from mmest.prediction.largest import LargestByMax
+from mmest.prediction.loading import refuse_other_channels
 from mmest.prediction.shapes import shape_of_mask
 from mmest.prediction.training_scale import TrainingScale, predict_at
 from mmest.tiles.geometry import ORIENTED, STRAIGHT, rotated_corners
@@ -60,8 +61,8 @@ class Model:
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: the checkpoint is a config, is damaged, or not safe to load; no config is known, or it cannot be
-            read; the model of the config does not get all of its tensors from the checkpoint; it has more classes than
-            a mask can number.
+            read; the model of the config does not get all of its tensors from the checkpoint, or takes images that are
+            not RGB; it has more classes than a mask can number.
     """
 
     def __init__(self, checkpoint: Path, config: Path | None, device: str) -> None:
@@ -78,6 +79,7 @@ class Model:
         self.detects = self._framework.detects
         self.network = self._framework.load(cfg, str(checkpoint), device)
         name_scope_of_transforms(self.network.cfg, self._framework.scope)
+        refuse_other_channels(self.network, checkpoint)
         self.geometry = ORIENTED if predicts_oriented(self.network) else STRAIGHT
         limits = cfg.model.get('test_cfg') or {}
         limits = limits.get('rcnn') or limits

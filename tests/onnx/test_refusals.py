@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmdet.models import RetinaHead
+from mmdet.registry import TRANSFORMS
 from mmengine.config import Config
 from test_graphs import RESNET, write_model
 from toy import METHODS
@@ -53,6 +54,29 @@ def test_what_it_leaves_as_it_is_is_let_pass(detector, tmp_path, how):
     refuse_other_sizes(model, (64, 64), False)
     with pytest.raises(ValueError, match='mmdet.Pad'):
         refuse_other_sizes(model, (40, 40), False)
+
+
+@TRANSFORMS.register_module(force=True)
+class FirstChannel:
+    def __call__(self, results):
+        return dict(results, img=results['img'][..., :1])
+
+
+def channels(number):
+    return {'backbone.backbone.in_channels': number}
+
+
+def test_images_that_are_not_rgb(tmp_path):
+    four = write_model(tmp_path / '4.pth', 'detection', METHODS['full'], backbone=RESNET, changes=channels(4))
+    with pytest.raises(ValueError, match='4.pth takes images of 4 channels, but prediction reads RGB'):
+        export_onnx(four, tmp_path / 'x.onnx')
+    one = write_model(tmp_path / '1.pth', 'detection', METHODS['full'], backbone=RESNET, changes=channels(1))
+    made = with_step(one, tmp_path / 'made.pth', type='FirstChannel')
+    with pytest.raises(
+        ValueError, match='of which the test pipeline of .*made.pth makes another number of channels, 1'
+    ):
+        export_onnx(made, tmp_path / 'x.onnx')
+    assert not (tmp_path / 'x.onnx').exists()
 
 
 def by_values(self, cls_scores, *rest, **named):

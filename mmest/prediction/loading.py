@@ -1,0 +1,43 @@
+"""What training loads and prediction does not: tiles are RGB, whatever bands a file has."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.registry import TRANSFORMS
+from torch import nn
+
+from mmest.backbones.image_channels import READ, channels_of
+
+_SIDE = 64
+
+
+def shown_by_steps(pipeline: Sequence[dict], size: tuple[int, int]) -> Iterator[tuple[dict, np.ndarray]]:
+    """Each step of a test pipeline that works on pixels, and what it makes of a blank tile of a height and width."""
+    shown = dict(img=np.zeros((*size, READ), np.uint8), img_shape=size, ori_shape=size)
+    for step in pipeline:
+        if 'Load' not in str(step['type']) and 'Pack' not in str(step['type']):
+            shown = TRANSFORMS.build(step)(shown)
+            yield step, shown['img']
+
+
+def refuse_other_channels(network: nn.Module, checkpoint: Path) -> None:
+    """A model of other channels than its test pipeline makes of RGB.
+
+    Args:
+        network: the model, with its config.
+        checkpoint: its file, for the message.
+
+    Raises:
+        ValueError: it is one.
+    """
+    channels = channels_of(network)
+    if channels == READ:
+        return
+    *_, (_, shown) = shown_by_steps(network.cfg.test_pipeline, (_SIDE, _SIDE))
+    if channels != (shown.shape[2] if shown.ndim > 2 else 1):
+        raise ValueError(
+            f'{checkpoint} takes images of {channels} channel{"s" * (channels > 1)}, but prediction reads RGB, '
+            'whatever bands a file has. `mmest test CONFIG CHECKPOINT --show-dir DIR` draws what it predicts with the '
+            f'loader of its config; for maps and graphs train with {READ} channels (in_channels).'
+        )
