@@ -15,6 +15,9 @@ from mmest.pictures.masks import read_mask
 
 # What a loader may state and still be replaced: what decodes is no choice any more, the rest is what this reader does.
 _SAME = dict(imdecode_backend=..., color_type='color', to_float32=False, ignore_empty=False, backend_args=None)
+# What one that stays may state and give BGR of 8 bits all the same: mmcv's tifffile gives what is in the file.
+_AS_COLOUR = dict(color_type=('color',), imdecode_backend=('cv2', 'turbojpeg', 'pillow', None))
+_LABELS = ('Annotation', 'Mask', 'Proposals')  # in the names of what loads these
 
 
 @TRANSFORMS.register_module()
@@ -90,13 +93,32 @@ def use_reader(loader: Any, segments: bool, scale: Sequence[float] | None = None
         scale: see :class:`LoadImage`.
     """
     for _, part in parts_of(loader):
-        kind = part.get('type')
-        name = (kind if isinstance(kind, str) else getattr(kind, '__name__', '')).rpartition('.')[2]
-        rest = {key: value for key, value in part.items() if key != 'type'}
-        if all(key in _SAME and _SAME[key] in (..., value) for key, value in rest.items()):
+        name = _kind_of(part)
+        if _is_plain(part):
             if name == 'LoadImageFromFile':
                 part.clear()
                 part.update(type='LoadImage', scale=scale)
             elif name == 'LoadAnnotations' and segments:
                 part.clear()
                 part.update(type='LoadMask')
+
+
+def _kind_of(part: dict) -> str:
+    """The name of its class, without its scope."""
+    kind = part.get('type')
+    return (kind if isinstance(kind, str) else getattr(kind, '__name__', '')).rpartition('.')[2]
+
+
+def _is_plain(part: dict) -> bool:
+    return all(key in _SAME and _SAME[key] in (..., value) for key, value in part.items() if key != 'type')
+
+
+def loads_otherwise(part: dict) -> str | None:
+    """The name of a part of a pipeline that loads images, perhaps as other pixels than this reader; None of others."""
+    name = _kind_of(part)
+    if 'Load' not in name or name == LoadImage.__name__ or any(label in name for label in _LABELS):
+        return None
+    if name != 'LoadImageFromFile':
+        return name
+    told = [f'{key}={part[key]!r}' for key, same in _AS_COLOUR.items() if part.get(key, same[0]) not in same]
+    return f'{name} with {told[0]}' if told and not _is_plain(part) else None

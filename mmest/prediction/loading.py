@@ -1,13 +1,18 @@
 """What training loads and prediction does not: tiles are RGB, whatever bands a file has."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.registry import TRANSFORMS
 from torch import nn
 
 from mmest.backbones.image_channels import READ, channels_of
+from mmest.config_parts import parts_of
+from mmest.pictures.transforms import loads_otherwise
 
 _SIDE = 64
 
@@ -41,3 +46,17 @@ def refuse_other_channels(network: nn.Module, checkpoint: Path) -> None:
             'whatever bands a file has. `mmest test CONFIG CHECKPOINT --show-dir DIR` draws what it predicts with the '
             f'loader of its config; for maps and graphs train with {READ} channels (in_channels).'
         )
+
+
+def say_other_loader(cfg: Config) -> None:
+    """Warn where training loads images by something that may give other pixels than prediction reads."""
+    for _, part in parts_of(cfg.get('train_dataloader') or cfg.get('train_pipeline')):
+        if name := loads_otherwise(part):
+            print_log(
+                f'The training loads images by {name}, and prediction reads RGB of 8 bits: where that gives other '
+                'bands, another order or other values, what is predicted is wrong. `mmest test` takes the loader of '
+                'the config.',
+                'current',
+                logging.WARNING,
+            )
+            return

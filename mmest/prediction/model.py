@@ -13,7 +13,7 @@ from mmest.configs import config_of
 from mmest.frameworks import framework_of, name_scope_of_transforms, predicts_oriented
 from mmest.pictures.colours import class_colours, object_colours
 from mmest.prediction.largest import LargestByMax
-from mmest.prediction.loading import refuse_other_channels
+from mmest.prediction.loading import refuse_other_channels, say_other_loader
 from mmest.prediction.shapes import shape_of_mask
 from mmest.prediction.training_scale import TrainingScale, predict_at
 from mmest.tiles.geometry import ORIENTED, STRAIGHT, rotated_corners
@@ -80,6 +80,7 @@ class Model:
         self.network = self._framework.load(cfg, str(checkpoint), device)
         name_scope_of_transforms(self.network.cfg, self._framework.scope)
         refuse_other_channels(self.network, checkpoint)
+        say_other_loader(cfg)
         self.geometry = ORIENTED if predicts_oriented(self.network) else STRAIGHT
         limits = cfg.model.get('test_cfg') or {}
         limits = limits.get('rcnn') or limits

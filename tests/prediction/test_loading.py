@@ -7,6 +7,8 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
 from mmest.configs import configs_root
+from mmest.prediction import loading
+from mmest.prediction.loading import say_other_loader
 from mmest.prediction.model import Model
 
 TRANSFORMS = pytest.importorskip('mmseg.registry').TRANSFORMS
@@ -50,3 +52,38 @@ def test_a_model_of_other_channels_is_refused(channels, said, tuned, tmp_path):
 def test_one_whose_pipeline_makes_its_channels_of_rgb_predicts(tmp_path):
     model = Model(write_segmentor(tmp_path / 'x.pth', 1, dict(type='FirstBand')), None, 'cpu')
     assert model.mask(np.full((64, 64, 3), 9, np.uint8)).shape == (64, 64)
+
+
+@pytest.mark.parametrize(
+    'load, said',
+    [
+        (dict(type='mmseg.LoadSingleRSImageFromFile'), 'LoadSingleRSImageFromFile'),
+        (dict(type='LoadFalseColour'), 'LoadFalseColour'),
+        (dict(PLAIN, color_type='unchanged'), "LoadImageFromFile with color_type='unchanged'"),
+        (
+            dict(PLAIN, imdecode_backend='tifffile', to_float32=True),
+            "LoadImageFromFile with imdecode_backend='tifffile'",
+        ),
+        (PLAIN, None),
+        (dict(type='LoadImage'), None),
+        (dict(PLAIN, imdecode_backend='tifffile'), None),  # mmest's reader takes its place
+        (dict(PLAIN, to_float32=True, imdecode_backend='pillow'), None),
+        (dict(PLAIN, backend_args=dict(backend='http')), None),
+    ],
+)
+def test_another_loader_of_the_training_is_said(load, said, monkeypatch):
+    told = []
+    monkeypatch.setattr(loading, 'print_log', lambda text, *_: told.append(text))
+    steps = [load, dict(type='LoadAnnotations'), dict(type='LoadProposals'), dict(type='PackSegInputs')]
+    inner = dict(type='BaseSegDataset', pipeline=steps)
+    say_other_loader(Config(dict(train_dataloader=dict(dataset=dict(type='RepeatDataset', dataset=inner)))))
+    assert [text.startswith(f'The training loads images by {said}, and prediction') for text in told] == [True] * bool(
+        said
+    )
+
+
+def test_the_model_says_it(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(loading, 'print_log', lambda text, *_: told.append(text))
+    Model(write_segmentor(tmp_path / 'x.pth', 3, load=dict(PLAIN, color_type='unchanged')), None, 'cpu')
+    assert len(told) == 1
