@@ -30,6 +30,7 @@ class ImageFile:
         height: in pixels, as it is seen.
         alpha: whether the last of the four bands of a TIFF or JPEG 2000 is read as alpha. GDAL and rasterio call it so
             in files of 8 bits unless they are told otherwise, infrared too.
+        unseen: how many bands are behind those that are read, alpha not counted.
         nodata: the number that stands for no data in a band; None where there is none.
 
     Raises:
@@ -49,6 +50,7 @@ class ImageFile:
         self._decoder = open_decoder(source if self.path is None else self.path, self.name, self.scale)
         self.width, self.height = self._decoder.size
         self.alpha: bool = self._decoder.alpha
+        self.unseen: int = self._decoder.unseen
         self.nodata: float | None = self._decoder.nodata
         self._georeference: Georeference | None = None
 

@@ -12,7 +12,7 @@ from mmest.pictures.problems import UnusableImage
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 259, 262, 274
 _SAMPLES, _COLOURS, _EXTRA, _FORMAT, _GEO_KEYS, _NODATA = 277, 320, 338, 339, 34735, 42113
 _JPEG = 7
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _YCBCR = 0, 1, 2, 6
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK, _YCBCR = 0, 1, 2, 5, 6
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class TiffHeader:
     def inverted(self) -> bool:
         """Whether 0 is white."""
         return self.photometric == _WHITE_IS_ZERO
+
+    @property
+    def unseen(self) -> int:
+        """How many bands are behind the colours, alpha not counted."""
+        return max(0, self.bands - (4 if self.photometric == _CMYK else 3) - self.alpha)
 
     @property
     def plain(self) -> bool:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mmest.datasets.own import coco, georaster, masks, voc, yolo
+from mmest.datasets.own.bands import say_unseen_bands
 from mmest.datasets.own.results import results_in, visible_files
 from mmest.datasets.own.sample import OwnData, image_files, some
 
@@ -36,6 +37,7 @@ def read(path: Path, segments: bool | None = None) -> OwnData:
         raise ValueError(f'{path} is {data.format}, but no image of it is labelled.')
     if not data.classes:
         raise ValueError(f'{path} is {data.format}, but it has no object on any image, and so no class.')
+    say_unseen_bands(data)
     return data
 
 

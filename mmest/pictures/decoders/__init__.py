@@ -84,7 +84,7 @@ def _open_tiff(source: Path | bytes, name: str, scale: Scale | None) -> PilDecod
             image.close()
             raise UnusableImage(name, 'has a palette of a kind that only rasterio reads: pip install rasterio')
         if image is not None and image.mode in _MODES:
-            return PilDecoder(image, name, _nodata_as_shown(header))
+            return PilDecoder(image, name, _nodata_as_shown(header), header.unseen)
         if image is not None:
             raise UnusableImage(name, f'has pixels of the kind {image.mode}; convert it to RGB of 8 bits first.')
     if header.bands not in (1, 3, 4):

@@ -31,6 +31,7 @@ class ArrayDecoder:
         self.size = size[::-1] if turn >= 5 else size
         self.inverted = bool(header and header.inverted)
         self.alpha = bool(header and header.alpha and header.bands == 4)
+        self.unseen = header.unseen if header else 0
         self.nodata = header.nodata if header else None
         self._stored: np.ndarray | None = None
 

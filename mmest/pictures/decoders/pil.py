@@ -15,8 +15,8 @@ class PilDecoder:
 
     inverted = False
 
-    def __init__(self, image: Image.Image, name: str, nodata: float | None = None) -> None:
-        self.name, self._image, self.nodata = name, image, nodata
+    def __init__(self, image: Image.Image, name: str, nodata: float | None = None, unseen: int = 0) -> None:
+        self.name, self._image, self.nodata, self.unseen = name, image, nodata, unseen
         # PIL turns TIFF by itself, and states the size after that.
         turn = orientation_of(image)
         self.turned = turn != 1

@@ -39,6 +39,7 @@ class RasterDecoder:
         alpha = rasterio.enums.ColorInterp.alpha
         self.alpha = raster.count == 4 and raster.colorinterp[3] == alpha
         check_bands(name, raster.count, alpha in raster.colorinterp)
+        self.unseen = max(0, raster.count - 3 - (alpha in raster.colorinterp))
         if len(set(raster.dtypes)) > 1:
             raise UnusableImage(name, f'has bands of different kinds ({", ".join(raster.dtypes)}); make them equal.')
         check_kind(name, raster.dtypes[0], scale)
