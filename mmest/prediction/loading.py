@@ -39,8 +39,10 @@ def refuse_other_channels(network: nn.Module, checkpoint: Path) -> None:
     channels = channels_of(network)
     if channels == READ:
         return
-    *_, (_, shown) = shown_by_steps(network.cfg.test_pipeline, (_SIDE, _SIDE))
-    if channels != (shown.shape[2] if shown.ndim > 2 else 1):
+    made = READ
+    for _, shown in shown_by_steps(network.cfg.test_pipeline, (_SIDE, _SIDE)):
+        made = shown.shape[2] if shown.ndim > 2 else 1
+    if channels != made:
         raise ValueError(
             f'{checkpoint} takes images of {channels} channel{"s" * (channels > 1)}, but prediction reads RGB, '
             'whatever bands a file has. `mmest test CONFIG CHECKPOINT --show-dir DIR` draws what it predicts with the '
