@@ -22,17 +22,17 @@ def given_by_file(backbone: nn.Module, coverage: Coverage, frozen: Iterable[tupl
             logger='current',
             level=30,
         )
-    # Buffers may be drawn, as weights are (the frequencies of random Fourier features). What the file lacks is
-    # restorable all the same where every build gives it the same: a constant, or whole numbers, which are counters and
-    # positions (num_batches_tracked, relative_position_index).
+    # Buffers may be drawn, as weights are: frequencies of random Fourier features, or the order of a random
+    # permutation, which looks like a table of positions (relative_position_index).
     lost.update(coverage.missing_buffers)
-    return digests(
-        (name, tensor) for name, tensor in frozen if name not in lost or _is_whole(tensor) or is_constant(tensor)
-    )
+    return digests((name, tensor) for name, tensor in frozen if name not in lost or _is_never_drawn(tensor))
 
 
-def _is_whole(tensor: Tensor) -> bool:
-    return not (tensor.is_floating_point() or tensor.is_complex())
+def _is_never_drawn(tensor: Tensor) -> bool:
+    """Whether every build gives a tensor the same: a constant. A single value is one where it is zero, as counters
+    (num_batches_tracked) and gates are.
+    """
+    return is_constant(tensor) and (tensor.numel() != 1 or not tensor.any())
 
 
 def is_constant(tensor: Tensor) -> bool:

@@ -7,27 +7,31 @@ from small_backbones import SmallConvNeXt
 
 import mmest
 
-COMPUTED = dict(
-    counter=torch.zeros((), dtype=torch.long), index=torch.arange(6).view(2, 3), scale=torch.full((3,), 2.0)
-)
+CONSTANT = dict(counter=torch.zeros((), dtype=torch.long), scale=torch.full((3,), 2.0))
 
 
 @MODELS.register_module(force=True)
 class FourierConvNeXt(SmallConvNeXt):
-    """With frequencies that are drawn once (Tancik et al., 2020), and buffers that every build gives the same."""
+    """With frequencies and an order of pixels that are drawn once (Tancik et al., 2020), a table of positions, and
+    constants.
+    """
 
     def __init__(self, init_cfg: dict | None = None) -> None:
         super().__init__()
         self.init_cfg = init_cfg
         self.register_buffer('frequencies', torch.randn(3, 2))
         self.register_buffer('turns', torch.randn(3, dtype=torch.complex64))
+        self.register_buffer('order', torch.randperm(64))
+        self.register_buffer('mask', torch.rand(64) < 0.5)
+        self.register_buffer('phase', torch.rand(1))
+        self.register_buffer('index', torch.arange(6).view(2, 3))
         self.register_buffer('nothing', torch.empty(0, 2))
-        for name, value in COMPUTED.items():
+        for name, value in CONSTANT.items():
             self.register_buffer(name, value.clone())
 
     def forward(self, x):
-        x = x + torch.einsum('bchw,cf->bfhw', x, self.frequencies @ self.frequencies.T).sin()
-        return super().forward(x)
+        x = x + torch.einsum('bchw,cf->bfhw', x, self.frequencies @ self.frequencies.T + self.phase).sin()
+        return super().forward(x.flatten(2)[..., self.order].view_as(x) if x.shape[-1] == 8 else x)
 
 
 def build(file) -> mmest.TunedBackbone:
@@ -37,17 +41,21 @@ def build(file) -> mmest.TunedBackbone:
     return tuned
 
 
-@pytest.mark.parametrize('kept', [(), ('frequencies',), ('frequencies', 'turns', *COMPUTED)])
+DRAWN = {'frequencies', 'turns', 'order', 'mask', 'phase'}
+
+
+@pytest.mark.parametrize('kept', [(), ('frequencies',), ('order', 'mask'), (*DRAWN, 'index', *CONSTANT)])
 def test_what_was_drawn_is_in_the_delta(tmp_path, kept):
     torch.manual_seed(0)
     state = FourierConvNeXt().state_dict()
-    extra = {'frequencies', 'turns', 'nothing', *COMPUTED} - set(kept)
+    extra = {*DRAWN, 'index', 'nothing', *CONSTANT} - set(kept)
     torch.save({name: value for name, value in state.items() if name not in extra}, tmp_path / 'file.pth')
     tuned = build(tmp_path / 'file.pth')
     mmest.save_delta(tuned, tmp_path / 'delta.pth')
     held = torch.load(tmp_path / 'delta.pth')['state_dict']
     stored = {name.removeprefix('backbone.') for name in held if name.startswith('backbone.')}
-    assert stored == {'frequencies', 'turns'} - set(kept), 'what every build gives the same is left out'
+    # A table of positions may be a drawn order too.
+    assert stored == {*DRAWN, 'index'} - set(kept), 'constants are left out'
     again = build(tmp_path / 'file.pth')
     assert bool(stored) != torch.equal(again.backbone.turns, tuned.backbone.turns)
     mmest.load_delta(again, tmp_path / 'delta.pth')
