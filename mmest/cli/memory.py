@@ -69,17 +69,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     with refusing(TypeError):
+        cfg = open_config(args.config, backbone=args.backbone)
+        if args.memory:
+            cfg.memory = args.memory
         record = measure_and_show(
             args.config,
+            cfg,
             [] if args.ladder else args.tunings,
-            size_of(args, open_config(args.config, backbone=args.backbone)),
+            size_of(args, cfg),
             args.batch_size,
             args.device,
             args.precision,
             args.per_module,
             args.pictures,
-            args.backbone,
-            args.memory,
         )
     if args.out:
         write_json(args.out, record)

@@ -8,7 +8,7 @@ from mmengine.registry import DefaultScope, init_default_scope
 
 from mmest.checkpoints.named_pretrained import without_pretrained
 from mmest.measure.memory.compare import compare_tunings
-from mmest.measure.memory.report import measure_and_show, memory_table
+from mmest.measure.memory.report import memory_table
 from mmest.measure.ready import prepare
 
 pytest.importorskip('mmdet')
@@ -80,6 +80,13 @@ def test_prints_a_table_and_writes_all_figures(mmest, capsys, config, tmp_path):
     assert [path.name for path in out.parent.iterdir()] == ['memory.json']
 
 
+def test_the_config_is_opened_once(mmest, config, monkeypatch):
+    opened, fromfile = [], Config.fromfile
+    monkeypatch.setattr(Config, 'fromfile', lambda path, *more, **options: opened.append(path) or fromfile(path))
+    assert mmest('memory', config, '--tunings', 'frozen', '--batch-size', '1', '--size', '64', '64') == 0
+    assert [str(path) for path in opened].count(str(config)) == 1
+
+
 def test_methods_are_told_apart(config):
     names = []
     record = compare_tunings(Config.fromfile(config), METHODS, (64, 96), 1, done=lambda name, *_: names.append(name))
@@ -138,6 +145,5 @@ def test_bad_input_is_a_sentence(mmest, config, tmp_path):
     cfg.model.pop('backbone')
     with pytest.raises(ValueError, match='should have a model.backbone to tune, but has '):
         compare_tunings(cfg, METHODS, (64, 64), 1)
-    with pytest.raises(FileNotFoundError, match='nothing.py'):
-        measure_and_show(str(tmp_path / 'nothing.py'), ['full'], (64, 64), 1, 'cpu', 'fp32')
+    assert 'nothing.py' in mmest('memory', tmp_path / 'nothing.py')
     assert 'no tuning method "ful"' in mmest('memory', config, '--tunings', 'ful')

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from mmengine.config import Config
 from rich.box import SIMPLE
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mmest.configs import head_and_backbone, load_tuning, open_config
+from mmest.configs import head_and_backbone, load_tuning
 from mmest.console import plain_console
 
 from .allocator import within_bound
@@ -27,6 +28,7 @@ _SMALL = 0.005  # of the peak: modules below are one row
 
 def measure_and_show(
     config: str,
+    cfg: Config,
     tunings: Sequence[str],
     size: tuple[int, int],
     batch_size: int,
@@ -34,13 +36,12 @@ def measure_and_show(
     precision: str,
     depth: int | None = None,
     pictures: Path | None = None,
-    backbone: str | None = None,
-    memory: Sequence[str] | None = None,
 ) -> dict:
-    """Run :func:`compare_tunings` for a config file with a progress bar, print the table, and return the record.
+    """Run :func:`compare_tunings` with a progress bar, print the table, and return the record.
 
     Args:
-        config: path of the config, or another name of it.
+        config: path of the config, or another name of it, as table and record show it.
+        cfg: the config itself.
         tunings: names of files in ``configs/_base_/tunings``; none for the :func:`ladder`.
         size: height and width in pixels.
         batch_size: number of images.
@@ -48,13 +49,8 @@ def measure_and_show(
         precision: of the forward pass.
         depth: also print what each module holds at the peak, modules below this depth joined, and add it to the record.
         pictures: also draw live memory over the step into this folder, one picture per method.
-        backbone: a file of ``configs/_base_/backbones``, instead of the backbone of the config.
-        memory: levers on memory, instead of those of the config.
     """
-    cfg = open_config(config, backbone=backbone)
     stem = Path(cfg.filename).stem
-    if memory:
-        cfg.memory = list(memory)
     rungs = ladder(cfg) if not tunings else {}
     methods = {name: load_tuning(name) for name in tunings} or {name: rung.tuning for name, rung in rungs.items()}
     levers = {name: rung.memory for name, rung in rungs.items()} or None
