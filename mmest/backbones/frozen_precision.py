@@ -18,6 +18,7 @@ from mmest.backbones.eight_bits import (
     unpack_in_place,
     unpacking,
 )
+from mmest.checkpoints.compiled_names import plain_name
 from mmest.checkpoints.digests import digest, digests
 from mmest.mixed_precision import operators_in_fp32
 
@@ -47,7 +48,7 @@ class FrozenPrecision:
         self.dtype = dtype
         self._packed: list[Packed] | None = None
         self._rounded: list[tuple[nn.Module, str]] = []  # parameters in bfloat16 that were in float32
-        self._of_file: dict[str, dict[str, str]] = {}  # by name: by digest of what is kept, that of the file's tensor
+        self._of_file: dict[str, dict[str, str]] = {}  # by plain name: by digest of what is kept, that of the file's
         if dtype:
             operators_in_fp32()
 
@@ -102,7 +103,7 @@ class FrozenPrecision:
         """
         for name, tensor in kept:
             if name in of_file:
-                self._of_file.setdefault(name, {})[digest(tensor)] = of_file[name]
+                self._of_file.setdefault(plain_name(name), {})[digest(tensor)] = of_file[name]
 
     def remember_rounded(self, of_file: dict[str, str], kept: Iterable[tuple[str, Tensor]]) -> None:
         """:meth:`remember`, where anything is rounded: digests take time."""
@@ -127,7 +128,7 @@ class FrozenPrecision:
             if value is None or value.shape != p.shape or p.requires_grad:
                 continue
             in_bf16 = p.dtype == torch.bfloat16 or kept.get(id(p)) == 'bf16'
-            if not in_bf16 and id(p) not in kept or digest(value) in self._of_file.get(name, {}).values():
+            if not in_bf16 and id(p) not in kept or digest(value) in self._of_file.get(plain_name(name), {}).values():
                 continue
             rounded = value.bfloat16() if in_bf16 else unpack(*pack(value))
             if not torch.equal(rounded.to(value.dtype), value):
@@ -136,7 +137,9 @@ class FrozenPrecision:
 
     def digests(self, named: Iterable[tuple[str, Tensor]]) -> dict[str, str]:
         """Digest of each named tensor of the backbone, as the file gave it."""
-        return {name: self._of_file.get(name, {}).get(value, value) for name, value in digests(named).items()}
+        return {
+            name: self._of_file.get(plain_name(name), {}).get(value, value) for name, value in digests(named).items()
+        }
 
     @contextmanager
     def computing(self, device: torch.device) -> Iterator[None]:

@@ -6,6 +6,7 @@ from mmengine.logging import print_log
 from torch import Tensor, nn
 
 from mmest.backbones.frozen_precision import PRECISIONS, FrozenPrecision
+from mmest.checkpoints.compiled_names import plain_name
 from mmest.checkpoints.digests import digests
 from mmest.checkpoints.pretrained import Coverage
 
@@ -59,12 +60,12 @@ def say_what_is_rounded(
 
 
 def names_in(backbone: nn.Module, state_dict: dict[str, Tensor], prefix: str) -> set[str]:
-    """Names of the backbone's parameters that a state dict has, in their shape."""
-    given = {name: (state_dict.get(f'{prefix}{name}'), p.shape) for name, p in backbone.named_parameters()}
-    return {name for name, (value, shape) in given.items() if isinstance(value, Tensor) and value.shape == shape}
+    """Plain names of the backbone's parameters that a state dict has, in their shape."""
+    given = [(name, state_dict.get(f'{prefix}{name}'), p.shape) for name, p in backbone.named_parameters()]
+    return {plain_name(name) for name, value, shape in given if isinstance(value, Tensor) and value.shape == shape}
 
 
 def share_of(backbone: nn.Module, names: set[str]) -> float:
-    """How much of the backbone's parameters the named ones are."""
+    """How much of the backbone's parameters those of these plain names are."""
     sizes = {name: p.numel() for name, p in backbone.named_parameters()}
-    return sum(size for name, size in sizes.items() if name in names) / max(sum(sizes.values()), 1)
+    return sum(size for name, size in sizes.items() if plain_name(name) in names) / max(sum(sizes.values()), 1)

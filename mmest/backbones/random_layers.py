@@ -10,6 +10,7 @@ from torch.nn.modules.conv import _ConvNd
 from mmest.anatomy.probe import probe_shapes
 from mmest.anatomy.taps import Tap
 from mmest.backbones.given_weights import is_constant
+from mmest.checkpoints.compiled_names import plain_name
 from mmest.random_numbers import untouched_random_numbers
 
 _LAYERS = (nn.Linear, _ConvNd, nn.MultiheadAttention)
@@ -34,7 +35,7 @@ def find_random_layer(tuned: Readable, given: Container[str]) -> str | None:
 
     Args:
         tuned: the tuned backbone; all is left as it was.
-        given: names of the weights that a file or a checkpoint gave.
+        given: plain names of the weights that a file or a checkpoint gave.
     """
     names = list(_random_weights(tuned.backbone, given))
     if not names:
@@ -52,7 +53,7 @@ def _random_weights(backbone: nn.Module, given: Container[str]) -> Iterator[str]
     for path, module in backbone.named_modules():
         for attribute, p in module.named_parameters(recurse=False) if isinstance(module, _LAYERS) else ():
             name = f'{path}.{attribute}' if path else attribute
-            if p.ndim > 1 and not p.requires_grad and name not in given and not is_constant(p):
+            if p.ndim > 1 and not p.requires_grad and plain_name(name) not in given and not is_constant(p):
                 yield name
 
 

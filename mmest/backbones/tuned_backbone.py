@@ -23,6 +23,7 @@ from mmest.backbones.random_layers import find_random_layer
 from mmest.backbones.refusals import refuse_options, refuse_tuned
 from mmest.backbones.saved_precision import saving
 from mmest.backbones.sharded import shard_blocks
+from mmest.checkpoints.compiled_names import plain_name, use_names_of
 from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.pretrained import MIN_COVERAGE, Coverage, load_pretrained, pretrained_source
 from mmest.checkpoints.safe import hold_models_to_the_rule
@@ -98,7 +99,7 @@ class TunedBackbone(PartlyFrozen):
         self.coverage: Coverage | None = None
         self._restorable: dict[str, str] = {}
         self._has_weights = False
-        self._given: set[str] = set()  # names of the parameters that a file or a checkpoint gave
+        self._given: set[str] = set()  # plain names of the parameters that a file or a checkpoint gave
         self._warned = False
         self.precision = FrozenPrecision(frozen_dtype)
         refuse_options(self.method, frozen_dtype, saved_dtype, compile)
@@ -177,7 +178,8 @@ class TunedBackbone(PartlyFrozen):
         self._has_weights = self.coverage is not None
         self._given, self._restorable = set(), {}
         if self.coverage is not None:
-            self._given = {name for name, _ in self.backbone.named_parameters()} - set(self.coverage.missing)
+            lost = set(self.coverage.missing)
+            self._given = {plain_name(name) for name, _ in self.backbone.named_parameters() if name not in lost}
             self._restorable = given_by_file(self.backbone, self.coverage, self.frozen_state())
         if not self.precision.waits:
             self.precision.narrow(self.backbone)
@@ -283,6 +285,7 @@ class TunedBackbone(PartlyFrozen):
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
     ) -> None:
         rename_plain_keys(self, state_dict, prefix)
+        use_names_of(self, state_dict, prefix)
         check_and_complete(self, state_dict, prefix)
         say_what_is_rounded(self.precision, self.backbone, state_dict, f'{prefix}backbone.')
         self._given |= names_in(self.backbone, state_dict, f'{prefix}backbone.')

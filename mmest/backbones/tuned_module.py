@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from mmest.anatomy.hooks import restore
 from mmest.anatomy.probe import with_maps
 from mmest.backbones.tuned_backbone import TunedBackbone
+from mmest.checkpoints.compiled_names import plain_name
 from mmest.checkpoints.digests import digests
 from mmest.checkpoints.pretrained import pretrained_source
 from mmest.configs import available_tunings, load_tuning
@@ -27,7 +28,7 @@ class TunedModule(TunedBackbone):
         weights = digests(module.state_dict().items())
         super().__init__(module, tuning, frozen_dtype=frozen_dtype)
         self._has_weights = True
-        self._given = {name for name, _ in module.named_parameters()}
+        self._given = {plain_name(name) for name, _ in module.named_parameters()}
         # What is frozen is what the caller brings: a delta leaves it out.
         self._restorable = {name: weights[name] for name, _ in self.frozen_state()}
         self.precision.remember_rounded(self._restorable, self.frozen_state())

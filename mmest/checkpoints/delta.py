@@ -16,6 +16,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
+from mmest.checkpoints.compiled_names import class_name, plain_name, use_plain_names
 from mmest.checkpoints.digests import digest, digests, fingerprint
 from mmest.checkpoints.pretrained import pretrained_source
 
@@ -79,8 +80,8 @@ def describe(tuned: Tuned) -> str:
     """A backbone in words, for messages."""
     count = sum(p.numel() for p in tuned.backbone.parameters())
     return (
-        f'{type(tuned.backbone).__name__} with {count:,} parameters from '
-        f'"{pretrained_source(tuned.backbone) or "no file"}", tuned by {type(tuned.method).__name__}'
+        f'{class_name(tuned.backbone)} with {count:,} parameters from '
+        f'"{pretrained_source(tuned.backbone) or "no file"}", tuned by {class_name(tuned.method)}'
     )
 
 
@@ -103,9 +104,13 @@ def strip_frozen(
     kept: list[str] = []
     infos: dict[str, dict] = {}
     states = [(checkpoint.get('state_dict'), ''), (checkpoint.get('ema_state_dict'), 'module.')]
-    for path, tuned in tuned_backbones:
+    for state, _ in states:
+        if state is not None:
+            use_plain_names(state)
+    for where, tuned in tuned_backbones:
+        path = plain_name(where)
         prefix = f'{path}.' if path else ''
-        current, known = frozen[path], tuned.restorable()
+        current, known = _plain(frozen[where]), _plain(tuned.restorable())
         left_out = {name: value for name, value in current.items() if known.get(name) == value}
         kept += [f'{prefix}backbone.{name}' for name in current if name not in left_out]
         for state, outer in states:
@@ -117,7 +122,7 @@ def strip_frozen(
             fingerprint=fingerprint(left_out),
             tensors=len(left_out),
             belongs_to=describe(tuned),
-            method=type(tuned.method).__name__,
+            method=class_name(tuned.method),
             arguments=tuned.arguments,
         )
     for state, outer in states:
@@ -129,13 +134,17 @@ def strip_frozen(
     return kept
 
 
+def _plain(named: dict[str, str]) -> dict[str, str]:
+    return {plain_name(name): value for name, value in named.items()}
+
+
 def rename_plain_keys(tuned: Tuned, state_dict: dict[str, Tensor], prefix: str) -> None:
     """Give the keys of an ordinary checkpoint (``backbone.x``) the names they have in the wrapper
     (``backbone.backbone.x``), in place.
     """
-    own = tuned.state_dict().keys()
+    own = {plain_name(name) for name in tuned.state_dict()}
     for key in [key for key in state_dict if key.startswith(prefix)]:
-        name = key[len(prefix) :]
+        name = plain_name(key[len(prefix) :])
         if name not in own and f'backbone.{name}' in own:
             state_dict[f'{prefix}backbone.{name}'] = state_dict.pop(key)
 
@@ -159,17 +168,18 @@ def check_digests(
     Raises:
         ValueError: some are missing or damaged.
     """
-    path = f'{info["path"]}.' if info['path'] else ''
+    path, prefix = plain_name(f'{info["path"]}.' if info['path'] else ''), plain_name(prefix)
+    written, given = _plain(info['digests']), {plain_name(key): value for key, value in state_dict.items()}
     if around is None:
-        wanted = {prefix + n[len(path) :]: value for n, value in info['digests'].items() if n.startswith(path)}
+        wanted = {prefix + n[len(path) :]: value for n, value in written.items() if n.startswith(path)}
     elif prefix.endswith(path):
-        outer = prefix[: len(prefix) - len(path)]
-        wanted = {outer + n: value for n, value in info['digests'].items() if not n.startswith(path)}
+        outer, around, without = prefix[: len(prefix) - len(path)], plain_name(around), tuple(map(plain_name, without))
+        wanted = {outer + n: value for n, value in written.items() if not n.startswith(path)}
         wanted = {k: value for k, value in wanted.items() if k.startswith(around) and not k.startswith(without)}
     else:
         return  # the backbone was taken out of its model
-    lost = [key for key in wanted if not isinstance(state_dict.get(key), Tensor)]
-    other = [key for key, value in wanted.items() if key not in lost and digest(state_dict[key]) != value]
+    lost = [key for key in wanted if not isinstance(given.get(key), Tensor)]
+    other = [key for key, value in wanted.items() if key not in lost and digest(given[key]) != value]
     if lost or other:
         raise ValueError(
             f'This delta checkpoint is damaged: of the {len(info["digests"])} tensors that were written {len(lost)} '
@@ -221,12 +231,12 @@ def check_and_complete(tuned: Tuned, state_dict: dict[str, Tensor], prefix: str)
             logger='current',
             level=30,
         )
-    if info.get('method') == type(tuned.method).__name__:
+    if info.get('method') == class_name(tuned.method):
         _check_arguments(info, tuned)
     wrong = [key for key in own if key not in frozen and (key not in given or given[key].shape != own[key].shape)]
     wrong += [key for key in given if key not in own]
-    if wrong or len(left_out) != info['tensors'] or info.get('method') not in (None, type(tuned.method).__name__):
-        same = info.get('method') == type(tuned.method).__name__
+    if wrong or len(left_out) != info['tensors'] or info.get('method') not in (None, class_name(tuned.method)):
+        same = info.get('method') == class_name(tuned.method)
         younger = [name for name in tuned.arguments if same and name not in info['arguments']]
         before = f' It is older than {", ".join(younger)}: the changelog says what it needs there.' if younger else ''
         raise ValueError(
@@ -252,14 +262,14 @@ def _find_weights(info: dict, tuned: Tuned, names: set[str]) -> None:
 
     def fits() -> bool:
         own = tuned.frozen_digests()
-        return fingerprint({name: own[name] for name in names}) == info['fingerprint']
+        return fingerprint(_plain({name: own[name] for name in names})) == info['fingerprint']
 
     if fits():
         return
     if pretrained_source(tuned.backbone) is None:
         raise ValueError(
             f'This delta checkpoint belongs to {info["belongs_to"]}; here is {describe(tuned)}, with '
-            'other weights. Name the pretrained file in the init_cfg of the backbone.'
+            f'other weights. Name the pretrained file in the init_cfg of the backbone.'
         )
     tuned.load_backbone()
     if not fits():

@@ -5,6 +5,8 @@ from itertools import chain
 
 from torch import nn
 
+from mmest.checkpoints.compiled_names import plain_name
+
 _OF_A_FILE = 'it is damaged, or the training that wrote it had diverged. Take another file.'
 
 
@@ -13,7 +15,7 @@ def refuse_not_finite(module: nn.Module, names: Container[str], source: str, why
 
     Args:
         module: the module.
-        names: of the parameters and buffers to look at.
+        names: of the parameters and buffers to look at, as the module or as files have them.
         source: where they come from.
         why: what the sentence ends with: the cause, and what can be done.
 
@@ -22,7 +24,7 @@ def refuse_not_finite(module: nn.Module, names: Container[str], source: str, why
     """
     parameters = dict(module.named_parameters())
     for name, tensor in chain(parameters.items(), module.named_buffers()):
-        if name in names and tensor.is_floating_point():
+        if (name in names or plain_name(name) in names) and tensor.is_floating_point():
             sound = tensor.isfinite() if name in parameters else ~tensor.isnan()
             if not bool(sound.all()):
                 raise ValueError(f'{source} holds values that are no finite numbers, first in {name}: {why}')

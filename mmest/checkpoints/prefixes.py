@@ -5,12 +5,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mmest.checkpoints.compiled_names import COMPILED, plain_name
+
 MIN_COVERAGE = 0.95
 # Of an ordinary backbone file, a detector or segmentor, and one whose backbone was wrapped already: where a file holds
 # the backbone more than once, it is this one.
 _USUAL = ('', 'backbone.', 'backbone.backbone.')
 # What torch's own wrappers put in, for several devices and for compiling.
-_WRAPPERS = ('module', '_orig_mod')
+_WRAPPERS = ('module', COMPILED)
 
 
 def weights_of(file: Any) -> dict[str, Tensor]:
@@ -41,7 +43,8 @@ def find_prefix(state: Mapping[str, Tensor], backbone: nn.Module, named: str | N
     Raises:
         ValueError: there are several of equal right, or nothing is under the named one.
     """
-    own, sizes = backbone.state_dict(), {name: p.numel() for name, p in backbone.named_parameters()}
+    own = {plain_name(name): value for name, value in backbone.state_dict().items()}
+    sizes = {plain_name(name): p.numel() for name, p in backbone.named_parameters()}
     found: dict[str, list[str]] = {}
     for key in state:
         parts = key.split('.')

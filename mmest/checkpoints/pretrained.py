@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 from mmengine.runner.checkpoint import load_state_dict
 from torch import Tensor, nn
 
+from mmest.checkpoints.compiled_names import plain_name
 from mmest.checkpoints.finite import refuse_not_finite
 from mmest.checkpoints.named_pretrained import names_pretrained
 from mmest.checkpoints.prefixes import MIN_COVERAGE, find_prefix, weights_of
@@ -107,10 +108,8 @@ def _load_directly(backbone: nn.Module, cfg: Mapping) -> tuple[str | None, list[
         raise ValueError(f'"{source}": {error}') from error
     if prefix is not None:
         _say_what_is_left(source, state, prefix)
-        names = backbone.state_dict()
-        load_state_dict(
-            backbone, {name: state[prefix + name] for name in names if prefix + name in state}, strict=False
-        )
+        names = {name: prefix + plain_name(name) for name in backbone.state_dict()}
+        load_state_dict(backbone, {name: state[key] for name, key in names.items() if key in state}, strict=False)
         backbone.is_init = True
     return prefix, list(state)
 

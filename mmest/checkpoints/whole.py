@@ -14,6 +14,7 @@ from mmengine.logging import print_log
 from torch import nn
 from torch.nn.modules.module import register_module_module_registration_hook
 
+from mmest.checkpoints.compiled_names import COMPILED, use_names_of
 from mmest.checkpoints.delta import DELTA_KEY, VERSION, check_digests, decode_info
 from mmest.checkpoints.finite import refuse_not_finite
 from mmest.checkpoints.prefixes import MIN_COVERAGE
@@ -36,10 +37,17 @@ def watch_models_around(kind: type) -> None:
 def _see(module: nn.Module, name: str, child: nn.Module | None) -> None:
     # One that is around a model around a tuned backbone has tensors of its own.
     holds = isinstance(child, nn.Module) and any(isinstance(inner, tuple(_watched)) for inner in child.modules())
-    if holds and _PENDING not in module.__dict__:
+    if not holds or _PENDING in module.__dict__:
+        return
+    module.register_load_state_dict_pre_hook(_name)
+    if name != COMPILED:  # a compiled module looks itself
         module.__dict__[_PENDING] = None
         module.register_load_state_dict_pre_hook(_before)
         module.register_load_state_dict_post_hook(_after)
+
+
+def _name(module: nn.Module, state_dict: dict, prefix: str, *_: Any) -> None:
+    use_names_of(module, state_dict, prefix)
 
 
 def _tuned(module: nn.Module) -> list[tuple[str, Any]]:
