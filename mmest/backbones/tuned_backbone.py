@@ -24,7 +24,7 @@ from mmest.backbones.refusals import refuse_options, refuse_tuned
 from mmest.backbones.saved_precision import saving
 from mmest.backbones.sharded import shard_blocks
 from mmest.checkpoints.compiled_names import plain_name, use_names_of
-from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
+from mmest.checkpoints.delta import cast_to, check_and_complete, rename_plain_keys
 from mmest.checkpoints.pretrained import MIN_COVERAGE, Coverage, load_pretrained, pretrained_source
 from mmest.checkpoints.safe import hold_models_to_the_rule
 from mmest.checkpoints.whole import watch_models_around
@@ -174,6 +174,9 @@ class TunedBackbone(PartlyFrozen):
     def load_backbone(self) -> None:
         """Give the backbone the weights that its ``init_cfg`` names (or a fresh start, if it names none)."""
         self.precision.widen(self.backbone)
+        cast = cast_to(self.backbone)
+        if cast is not None:
+            self.backbone.float()
         self.coverage = load_pretrained(self.backbone)
         self._has_weights = self.coverage is not None
         self._given, self._restorable = set(), {}
@@ -184,6 +187,22 @@ class TunedBackbone(PartlyFrozen):
         if not self.precision.waits:
             self.precision.narrow(self.backbone)
         self.precision.remember_rounded(self._restorable, self.frozen_state())
+        if cast is not None:
+            self._cast(lambda: self.backbone.to(cast))
+
+    def _cast(self, to: Callable[[], Any]) -> None:
+        of_file = self.frozen_digests() if self._restorable else {}
+        to()
+        self.precision.remember(of_file, self.frozen_state())
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'TunedBackbone':
+        """What ``model.bfloat16()``, ``model.to(...)`` and the like call. Cast, frozen tensors are still the file's."""
+        apply = super()._apply
+        if fn(torch.empty(0, dtype=torch.float32)).dtype == torch.float32:
+            apply(fn, recurse)
+        else:
+            self._cast(lambda: apply(fn, recurse))
+        return self
 
     def settle(self) -> None:
         """Keep frozen weights as ``frozen_dtype`` says, where that waits for the first run of the backbone."""

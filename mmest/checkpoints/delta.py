@@ -257,6 +257,17 @@ def _unlike(info: dict, tuned: Tuned) -> str:
     return 'the same, but in another model' if here == info['belongs_to'] else here
 
 
+def cast_to(backbone: nn.Module) -> torch.dtype | None:
+    """What all weights of a backbone were cast to; None where they are float32, or of several kinds."""
+    found = {p.dtype for p in backbone.parameters() if p.is_floating_point()}
+    return found.pop() if len(found) == 1 and torch.float32 not in found else None
+
+
+def _if_cast(backbone: nn.Module) -> str:
+    cast = cast_to(backbone)
+    return f' Its weights are {cast}: if they were cast, load the delta before you cast them.' if cast else ''
+
+
 def _find_weights(info: dict, tuned: Tuned, names: set[str]) -> None:
     """Have the backbone hold the frozen tensors that a delta left out."""
 
@@ -269,7 +280,7 @@ def _find_weights(info: dict, tuned: Tuned, names: set[str]) -> None:
     if pretrained_source(tuned.backbone) is None:
         raise ValueError(
             f'This delta checkpoint belongs to {info["belongs_to"]}; here is {describe(tuned)}, with '
-            f'other weights. Name the pretrained file in the init_cfg of the backbone.'
+            f'other weights. Name the pretrained file in the init_cfg of the backbone.{_if_cast(tuned.backbone)}'
         )
     tuned.load_backbone()
     if not fits():
