@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
-from mmest.checkpoints.delta import strip_frozen
+from mmest.checkpoints.compiled_names import plain_name
+from mmest.checkpoints.delta import DELTA_KEY, strip_frozen
 from mmest.checkpoints.files import save_file
 from mmest.checkpoints.finite import refuse_not_finite
+from mmest.checkpoints.prefixes import weights_of
 from mmest.checkpoints.safe import load_file
 from mmest.engine.optim import apply_methods, merge_groups
 from mmest.engine.processes import unwrapped
@@ -64,16 +66,37 @@ def load_delta(model: nn.Module, path: str | Path) -> nn.Module:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, holds what is not finite, is of another method, of other arguments or of another
-            backbone; the model is not tuned.
+        ValueError: it is damaged, holds no weights or what is not finite, is of another method, of other arguments, of
+            another backbone, or of one in another place; the model is not tuned.
         RuntimeError: neck or head are of other shapes.
     """
     inner = unwrapped(model)
-    _tuned(inner)
-    state = load_file(path)['state_dict']
+    here = {plain_name(name) for name, _ in _tuned(inner)}
+    state = _weights_in(path, inner)
+    there = {plain_name(key).removesuffix(DELTA_KEY).rstrip('.') for key in state if key.endswith(DELTA_KEY)}
+    if there and there != here:
+        raise ValueError(
+            f'{path} is of a model with {_said(there)}, but this {type(inner).__name__} is one with {_said(here)}. '
+            'Load it into a model that was built in the same way.'
+        )
     inner.load_state_dict(state, strict=True)
     refuse_not_finite(inner, state, str(path))
     return model
+
+
+def _weights_in(path: str | Path, model: nn.Module) -> dict[str, Tensor]:
+    state = weights_of(load_file(path))
+    if not state:
+        raise ValueError(f'{path} holds no weights: it is not what save_delta or a training wrote.')
+    # Some write what DistributedDataParallel has, names and all; mmengine takes that too.
+    if all(key.startswith('module.') for key in state) and 'module' not in model._modules:
+        state = {key.removeprefix('module.'): value for key, value in state.items()}
+    return state
+
+
+def _said(places: set[str]) -> str:
+    named = [f'tuned "{place}"' if place else 'nothing around what is tuned' for place in sorted(places)]
+    return ' and '.join(named)
 
 
 def _tuned(model: nn.Module) -> list:
