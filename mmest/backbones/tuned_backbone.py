@@ -96,6 +96,8 @@ class TunedBackbone(PartlyFrozen):
         self.allow_random = allow_random
         #: Whether a checkpoint has to bring every tensor of the model: before a training starts from fresh ones.
         self.expects_whole = True
+        #: Whether what was trained lies in the backbone's own weights: this wrapper is of no use then.
+        self.merged = False
         self.coverage: Coverage | None = None
         self._restorable: dict[str, str] = {}
         self._has_weights = False
@@ -169,6 +171,18 @@ class TunedBackbone(PartlyFrozen):
                 f'{tuple(self.backbone.get_parameter(layer).shape)}, and the maps depend on it. Build the backbone as '
                 'the file has it (in_channels, say), or name a file that fits; or allow it: '
                 "dict(type='TunedBackbone', allow_random=True, ...)."
+            )
+
+    def refuse_merged(self) -> None:
+        """Stop where what was trained would count twice.
+
+        Raises:
+            ValueError: it was merged into the backbone.
+        """
+        if self.merged:
+            raise ValueError(
+                f'What {type(self.method).__name__} trained is in the weights of the backbone already: it was merged. '
+                'Go on with the module that merge() returned, in place of the tuned one.'
             )
 
     def load_backbone(self) -> None:

@@ -48,9 +48,11 @@ class TunedModule(TunedBackbone):
         This wrapper is of no use afterwards. What ``frozen_dtype`` rounded stays rounded, in float32.
 
         Raises:
-            ValueError: the method cannot be merged.
+            ValueError: the method cannot be merged, or was before.
         """
+        self.refuse_merged()
         self.method.merge(self.backbone)  # first: where it refuses, all stays as it was
+        self.merged = True
         self.use_precision_of_file()
         self.method.release(self.backbone)
         for module in self.backbone.modules():

@@ -41,7 +41,7 @@ def save_delta(model: nn.Module, path: str | Path) -> Path:
         The path.
 
     Raises:
-        ValueError: nothing in the model is tuned by mmest, or it holds what is not finite.
+        ValueError: nothing in the model is tuned by mmest, or what is was merged, or it holds what is not finite.
     """
     model = unwrapped(model)
     tuned = _tuned(model)
@@ -67,7 +67,7 @@ def load_delta(model: nn.Module, path: str | Path) -> nn.Module:
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, holds no weights or what is not finite, is of another method, of other arguments, of
-            another backbone, or of one in another place; the model is not tuned.
+            another backbone, or of one in another place; the model is not tuned, or was merged.
         RuntimeError: neck or head are of other shapes.
     """
     inner = unwrapped(model)
@@ -103,4 +103,6 @@ def _tuned(model: nn.Module) -> list:
     found = tuned_backbones(model)
     if not found:
         raise ValueError(f'Nothing in this {type(model).__name__} is tuned: wrap its backbone by mmest.tune() first.')
+    for _, tuned in found:
+        tuned.refuse_merged()
     return found

@@ -61,3 +61,13 @@ def test_another_place_is_said(trained, tmp_path):
     with pytest.raises(ValueError, match='of a model with nothing around what is tuned, but this ModuleDict'):
         mmest.load_delta(model(), alone)
     assert same(mmest.load_delta(tuned(), alone), first['backbone'])
+
+
+def test_what_was_merged_does_not_count_twice(trained, tmp_path):
+    first, file = trained
+    merged = first['backbone'].merge()
+    weights = {name: value.clone() for name, value in merged.state_dict().items()}
+    for act in (first['backbone'].merge, lambda: mmest.save_delta(first, file), lambda: mmest.load_delta(first, file)):
+        with pytest.raises(ValueError, match='What LoRA trained is in the weights of the backbone already'):
+            act()
+    assert all(torch.equal(value, weights[name]) for name, value in merged.state_dict().items())
