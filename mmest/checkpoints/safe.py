@@ -141,6 +141,10 @@ def _explained(loader: Callable) -> Callable:
                 f'"{filename}" is a safetensors file, which is read from a disk: fetch it and name the file.'
             )
         what = f'"{filename}"' + (f' ({path.stat().st_size:,} bytes)' if path else '')
+        if path is not None and path.suffix == '.safetensors' and not is_safetensors(path):  # torch goes by the name
+            raise ValueError(
+                f'{what} is no safetensors file, or is damaged: copy it again, or, if torch wrote it, name it .pth.'
+            )
         try:
             if path is not None and is_safetensors(path):
                 content = read_safetensors(path)

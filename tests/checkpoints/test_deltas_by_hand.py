@@ -71,3 +71,11 @@ def test_what_was_merged_does_not_count_twice(trained, tmp_path):
         with pytest.raises(ValueError, match='What LoRA trained is in the weights of the backbone already'):
             act()
     assert all(torch.equal(value, weights[name]) for name, value in merged.state_dict().items())
+
+
+def test_a_file_under_the_name_of_another_format_is_said(trained, tmp_path):
+    renamed = trained[1].rename(tmp_path / 'delta.safetensors')
+    with pytest.raises(
+        ValueError, match=r'delta.safetensors" .* is no safetensors file, or is damaged: .* name it \.pth'
+    ):
+        mmest.load_delta(model(), renamed)
