@@ -21,7 +21,7 @@ def latest_complete_checkpoint(work_dir: str | Path) -> Path | None:
     work_dir = Path(work_dir)
     marker = work_dir / 'last_checkpoint'
     if marker.is_file():
-        named = Path(marker.read_text().strip())
+        named = Path(marker.read_text(errors='replace').strip())  # a crash may leave any bytes
         for path in (work_dir / named.name, named):  # the folder may be a copy; or the hook writes into another one
             if path.is_file() and is_complete(path):
                 return path

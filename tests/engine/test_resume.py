@@ -1,6 +1,7 @@
 """What cannot be resumed, and what would be mixed, is refused."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from mmengine.runner import Runner
 from toy import METHODS, ToyData, runner_cfg
 
 from mmest.checkpoints.safe import load_file
-from mmest.engine.resume import check_load_from, check_same_method
+from mmest.engine.resume import check_load_from, check_same_method, latest_complete_checkpoint
 
 
 @pytest.fixture(scope='module')
@@ -208,3 +209,10 @@ def test_workers_draw_other_numbers_in_every_epoch_and_the_same_after_resuming(w
     resumed = drawn(tmp_path / 'resumed', resume=True, load_from=str(tmp_path / 'whole' / 'epoch_1.pth'))
     assert whole[0].shape == whole[1].shape == (12, 2) and not (whole[0] == whole[1]).any()
     assert list(resumed) == [1] and torch.equal(resumed[1], whole[1])
+
+
+@pytest.mark.parametrize('marker', [b'', b'\xff\xfe\x81', bytes(40)])
+def test_a_damaged_marker_names_no_checkpoint(folder, tmp_path, marker):
+    shutil.copy(folder / 'epoch_1.pth', tmp_path)
+    (tmp_path / 'last_checkpoint').write_bytes(marker)
+    assert latest_complete_checkpoint(tmp_path) == tmp_path / 'epoch_1.pth'
