@@ -6,7 +6,7 @@ torch's own ``load_state_dict(strict=False)`` returns what is missing, and is le
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -32,6 +32,21 @@ def watch_models_around(kind: type) -> None:
     if kind not in _watched:
         _watched.append(kind)
         register_module_module_registration_hook(_see)
+
+
+def refuse_delta(model: nn.Module, checkpoint: Any) -> None:
+    """Stop where a model of which nothing is tuned is given a delta: mmengine loads what fits, and tells the log alone
+    that the backbone stays random.
+
+    Raises:
+        ValueError: the checkpoint is a delta, and the model has no tuned backbone.
+    """
+    state = checkpoint.get('state_dict') if isinstance(checkpoint, Mapping) else None
+    if not _tuned(model) and any(key.endswith(DELTA_KEY) for key in state or ()):
+        raise ValueError(
+            f'The checkpoint is a delta, which lacks what is frozen in a tuned backbone, but nothing in this '
+            f'{type(model).__name__} is tuned: its backbone would stay random. Use the config that it was trained with.'
+        )
 
 
 def _see(module: nn.Module, name: str, child: nn.Module | None) -> None:

@@ -25,7 +25,7 @@ from mmest.engine.processes import ScoringRunner
 from mmest.engine.quiet import LogFile, all_to, show_notes
 from mmest.engine.resume import latest_complete_checkpoint
 from mmest.engine.terminal import Terminal
-from mmest.engine.testing import TestProgress
+from mmest.engine.testing import TestProgress, TunedAsTrained
 from mmest.engine.trained_classes import TrainedClassesHook
 from mmest.engine.work_folder import FolderInUse, RemoveEarlierRun, hold, let_go
 
@@ -96,7 +96,7 @@ def run_test(cfg: Config, launcher: str | None = None, hooks: Sequence[Hook] = (
             runner = build_runner(cfg, launcher or default_launcher(), ScoringRunner)
             log.open()
             show_notes(partial(_note, console))
-            for hook in (TrainedClassesHook(), progress, *hooks):
+            for hook in (TunedAsTrained(), TrainedClassesHook(), progress, *hooks):
                 runner.register_hook(hook)
             return {name: float(value) for name, value in runner.test().items()}
     finally:

@@ -1,10 +1,20 @@
-"""How far a test is."""
+"""What looks on while a checkpoint is scored."""
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mmest.checkpoints.whole import refuse_delta
+from mmest.engine.processes import bare
+
+
+class TunedAsTrained(Hook):
+    """Refuses to score a delta in a model of which nothing is tuned."""
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        refuse_delta(bare(runner), checkpoint)
 
 
 class TestProgress(Hook):

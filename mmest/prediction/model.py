@@ -9,6 +9,7 @@ from mmengine.config import Config
 
 import mmest  # noqa: F401
 from mmest.checkpoints.safe import load_file
+from mmest.checkpoints.whole import refuse_delta
 from mmest.configs import config_of
 from mmest.frameworks import framework_of, name_scope_of_transforms, predicts_oriented
 from mmest.pictures.colours import class_colours, object_colours
@@ -78,6 +79,7 @@ class Model:
         self._framework = framework_of(cfg)
         self.detects = self._framework.detects
         self.network = self._framework.load(cfg, str(checkpoint), device)
+        refuse_delta(self.network, content)
         name_scope_of_transforms(self.network.cfg, self._framework.scope)
         refuse_other_channels(self.network, checkpoint)
         say_other_loader(cfg)

@@ -303,3 +303,12 @@ def test_curves_go_where_an_option_says():
     backends = [backend['type'] for backend in cfg.visualizer.vis_backends]
     assert backends == ['LocalVisBackend', 'TensorboardVisBackend', 'WandbVisBackend']
     assert cfg.visualizer.type == 'SegLocalVisualizer'
+
+
+def test_a_delta_is_not_scored_where_nothing_is_tuned(run, tiny, tmp_path):
+    backbone = open_config(str(tiny)).model.backbone.backbone
+    plain = f"_base_ = '{tiny}'\nmodel = dict(backbone={dict(_delete_=True, **backbone)!r})"
+    (tmp_path / 'plain.py').write_text(plain)
+    torch.save(dict(state_dict={'backbone.delta_info': torch.zeros(9, dtype=torch.uint8)}), tmp_path / 'delta.pth')
+    said = run('test', tmp_path / 'plain.py', tmp_path / 'delta.pth', '--work-dir', tmp_path / 'test')
+    assert 'The checkpoint is a delta, which lacks what is frozen in a tuned backbone' in said

@@ -71,6 +71,19 @@ def trained(request, tmp_path_factory):
     return request.param, cfg, Model(path, None, 'cpu')
 
 
+def test_a_delta_is_no_checkpoint_of_a_model_that_nothing_tunes(tmp_path):
+    """Neck and head alone would be loaded."""
+    cfg = write_model(tmp_path / 'model.pth', 'segmentation')
+    delta = torch.load(tmp_path / 'model.pth')
+    delta['state_dict'] = {k: v for k, v in delta['state_dict'].items() if not k.startswith('backbone.')}
+    delta['state_dict']['backbone.delta_info'] = torch.zeros(9, dtype=torch.uint8)
+    torch.save(delta, tmp_path / 'delta.pth')
+    cfg.model.backbone = cfg.model.backbone.backbone
+    cfg.dump(tmp_path / 'plain.py')
+    with pytest.raises(ValueError, match='The checkpoint is a delta, .* nothing in this EncoderDecoder is tuned'):
+        Model(tmp_path / 'delta.pth', tmp_path / 'plain.py', 'cpu')
+
+
 @pytest.mark.parametrize('name', FORMATS)
 def test_the_network_is_given_what_training_gives_it_bit_for_bit(trained, name, tmp_path):
     task, cfg, model = trained
