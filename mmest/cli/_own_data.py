@@ -34,12 +34,12 @@ def _batch(text: str) -> int | str:
     return text if text == 'auto' else at_least(1)(text)
 
 
-def config_to_train(args: argparse.Namespace, before_writing: Callable[[str], None] | None = None) -> Config:
+def config_to_train(args: argparse.Namespace, before_writing: Callable[[Config], None] | None = None) -> Config:
     """The config that the arguments ask for: CONFIG with its changes, or that of a training on own data.
 
     Args:
         args: of the command.
-        before_writing: called with the work dir before data is prepared there, and may refuse it.
+        before_writing: called with the config before data is prepared in its work dir, and may refuse that.
 
     Raises:
         FileNotFoundError: the config, data or weights are missing.
@@ -56,7 +56,7 @@ def config_to_train(args: argparse.Namespace, before_writing: Callable[[str], No
     return cfg
 
 
-def _own_data_config(args: argparse.Namespace, before_writing: Callable[[str], None] | None) -> Config:
+def _own_data_config(args: argparse.Namespace, before_writing: Callable[[Config], None] | None) -> Config:
     """The config of a training on own data; what was understood and chosen is printed."""
     if args.config:
         raise ValueError(f'Either CONFIG ({args.config}) or --data ({args.data}) says what to train on; leave one out.')

@@ -4,12 +4,14 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from mmengine.config import Config
+
 from mmest.checkpoints.files import is_complete
 from mmest.cli._options import add_config, add_memory, add_run_options, seed
 from mmest.cli._own_data import add_own_data, config_to_train
 from mmest.cli._refusal import refusing
 from mmest.engine.features.hook import VIEWS
-from mmest.engine.launch import CURVES, default_work_dir, send_curves, use_amp
+from mmest.engine.launch import CURVES, all_or_none, default_work_dir, send_curves, use_amp
 from mmest.engine.resume import check_same_method, latest_complete_checkpoint
 from mmest.engine.run import RunFailed, run_training
 from mmest.engine.work_folder import hold, refuse_earlier_run, refuse_to_remove_the_start
@@ -102,7 +104,7 @@ def run(args: argparse.Namespace) -> None:
 
         cfg = config_to_train(args, before_writing=partial(_enter, args))
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(cfg))
-        _enter(args, cfg.work_dir)
+        _enter(args, cfg)
         if args.curves:
             send_curves(cfg, args.curves)
         if args.cache_features:
@@ -123,13 +125,17 @@ def run(args: argparse.Namespace) -> None:
             cfg.resume = bool(checkpoint)
             cfg.allow_partial_resume = args.allow_partial_resume
         if args.overwrite:
-            refuse_to_remove_the_start(cfg)
+            all_or_none(cfg, args.launcher, partial(refuse_to_remove_the_start, cfg))
     with refusing(RunFailed):
         run_training(cfg, args.launcher, args.verbose, args.overwrite)
 
 
-def _enter(args: argparse.Namespace, work_dir: str) -> None:
+def _enter(args: argparse.Namespace, cfg: Config) -> None:
     """Look whether a work folder is free for this training; nothing in it is changed yet."""
-    hold(work_dir)
-    if args.resume is None and not args.overwrite:
-        refuse_earlier_run(work_dir)
+
+    def look() -> None:
+        hold(cfg.work_dir)
+        if args.resume is None and not args.overwrite:
+            refuse_earlier_run(cfg.work_dir)
+
+    all_or_none(cfg, args.launcher, look)

@@ -32,7 +32,7 @@ def largest_batch(cfg: Config, side: int) -> tuple[int, str]:
         ValueError: not even one image fits.
     """
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    free = _free_of_each_process()
+    free = _free_of_each_process(cfg)
     side = -(-side // 32) * 32
     logger = MMLogger.get_current_instance()
     level = logger.level
@@ -50,10 +50,10 @@ def largest_batch(cfg: Config, side: int) -> tuple[int, str]:
     return batch, f'a batch of {batch} fits into {_SHARE:.0%} of the free {free / 2**30:.1f} GiB{each}, by the planner'
 
 
-def _free_of_each_process() -> int:
+def _free_of_each_process(cfg: Config) -> int:
     """Bytes, the same in all processes of torchrun."""
     if default_launcher() == 'pytorch':
-        meet_processes()  # and each has its own GPU from here on
+        meet_processes(cfg, 'pytorch')  # and each has its own GPU from here on
     if torch.cuda.is_available():
         free = torch.cuda.mem_get_info()[0]
     else:

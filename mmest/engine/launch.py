@@ -1,11 +1,12 @@
 """From a config and the options of a command to a runner."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.dist import all_gather_object, get_rank, init_dist
 from mmengine.registry import MODELS, DefaultScope
 from mmengine.runner import Runner
 
@@ -115,15 +116,45 @@ def default_launcher() -> str:
     return 'pytorch' if {'LOCAL_RANK', 'WORLD_SIZE', 'MASTER_ADDR'} <= os.environ.keys() else 'none'
 
 
-def meet_processes() -> None:
-    """Have the processes of torchrun talk before a runner is built: over NCCL, each with the GPU of its number, or over
-    gloo without CUDA. Where they talk already, nothing is done.
+def meet_processes(cfg: Config, launcher: str) -> None:
+    """Have several processes talk before a runner is built: as its ``env_cfg`` says, each with the GPU of its number,
+    or over gloo under torchrun without CUDA. Where they talk already, nothing is done.
     """
     if torch.distributed.is_initialized():
         return
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
-    torch.distributed.init_process_group('nccl' if torch.cuda.is_available() else 'gloo')
+    if launcher == 'pytorch' and not torch.cuda.is_available():
+        # mmengine by itself would ask CUDA for a device.
+        torch.distributed.init_process_group('gloo')
+    else:
+        init_dist(launcher, **((cfg.get('env_cfg') or {}).get('dist_cfg') or {}))
+
+
+def all_or_none(cfg: Config, launcher: str | None, look: Callable[[], None]) -> None:
+    """Have several processes look at what a training needs. Where one refuses none goes on, and the first that does
+    says why.
+
+    Args:
+        cfg: the config.
+        launcher: how processes were started (default: as the environment tells).
+        look: raises what it refuses by.
+
+    Raises:
+        Exception: that of ``look``, in the first process that refuses.
+        SystemExit: in the others, with the status 1.
+    """
+    launcher = launcher or default_launcher()
+    if launcher == 'none':
+        look()
+        return
+    meet_processes(cfg, launcher)
+    refusal = None
+    try:
+        look()
+    except Exception as error:  # whatever it is: the others wait to hear of it
+        refusal = error
+    refused = all_gather_object(refusal is not None)
+    if any(refused):
+        raise refusal if refusal and get_rank() == refused.index(True) else SystemExit(1)
 
 
 def check_training(cfg: Config) -> None:
@@ -180,9 +211,8 @@ def build_runner(cfg: Config, launcher: str, kind: type[TunedRunner] = TunedRunn
         ours = dict(type='TunedDataParallel', broadcast_buffers=False, find_unused_parameters=unused)
         cfg.model_wrapper_cfg = dict(ours, **(cfg.get('model_wrapper_cfg') or {}))
     if launcher == 'pytorch' and not torch.cuda.is_available():
-        # mmengine by itself would ask CUDA for a device, and bind the model to it.
-        meet_processes()
-        cfg.model_wrapper_cfg.device_ids = None
+        meet_processes(cfg, launcher)
+        cfg.model_wrapper_cfg.device_ids = None  # mmengine would bind the model to one of CUDA
         for _, part in parts_of(cfg.model):
             if part.get('type') == 'SyncBN':
                 part['type'] = 'BN'

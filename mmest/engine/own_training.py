@@ -66,7 +66,7 @@ def own_config(
     source: Path,
     choices: Choices,
     work_dir: Path | None = None,
-    before_writing: Callable[[str], None] | None = None,
+    before_writing: Callable[[Config], None] | None = None,
 ) -> tuple[Config, list[str]]:
     """The config of a training on own data. The data is prepared in the folder ``data`` of the work dir.
 
@@ -74,7 +74,7 @@ def own_config(
         source: a folder, or the file that describes the data; or what ``mmest data make`` wrote.
         choices: what is not to be chosen here.
         work_dir: of the training (default: ``work_dirs/`` and the names of data, model, backbone and method).
-        before_writing: called with the work dir, and may refuse it.
+        before_writing: called with the config, whose ``work_dir`` is set, and may refuse that.
 
     Returns:
         The config, and sentences that say how the data was understood and what was chosen.
@@ -92,7 +92,7 @@ def own_config(
     if choices.memory:
         cfg.memory = choices.memory
     if before_writing:
-        before_writing(cfg.work_dir)
+        before_writing(cfg)
     prepared = prepare(source, Path(cfg.work_dir, 'data'), task, choices.size)
     use_data(cfg, prepared)
     forget_variables(cfg)  # among them the data that the shipped config is for

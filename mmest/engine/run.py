@@ -20,7 +20,7 @@ from rich.spinner import Spinner
 from mmest.console import plain_console
 from mmest.datasets.checks import check_data
 from mmest.engine.failures import explain, last_line
-from mmest.engine.launch import build_runner, check_training, default_launcher, training_runner
+from mmest.engine.launch import all_or_none, build_runner, check_training, default_launcher, training_runner
 from mmest.engine.processes import ScoringRunner
 from mmest.engine.quiet import LogFile, all_to, show_notes
 from mmest.engine.resume import latest_complete_checkpoint
@@ -111,9 +111,13 @@ def _note(console: Console, text: str) -> None:
 
 def _runner(cfg: Config, launcher: str | None, overwrite: bool) -> Runner:
     """The runner of a training that may start: nothing was written until here, and the work folder is its own."""
-    check_training(cfg)
-    Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
-    hold(cfg.work_dir)
+
+    def look() -> None:
+        check_training(cfg)
+        Path(cfg.work_dir).mkdir(parents=True, exist_ok=True)
+        hold(cfg.work_dir)
+
+    all_or_none(cfg, launcher, look)
     runner = training_runner(cfg, launcher)
     if overwrite:
         runner.register_hook(RemoveEarlierRun())

@@ -27,14 +27,14 @@ def hold(work_dir: str | Path) -> None:
     """Have a work folder for the trainings of this process alone, until :func:`let_go` or the end of the process,
     however that comes.
 
-    Of the processes of torchrun the first has it. A folder that is not there yet is not held, and neither is one that
+    Of several processes the first has it. A folder that is not there yet is not held, and neither is one that
     nothing can be written to, or whose file system knows no locks.
 
     Raises:
         FolderInUse: another process has it.
     """
     folder = Path(work_dir).resolve()
-    if not _is_first() or folder in _held:
+    if not is_main_process() or folder in _held:
         return
     try:
         file = (folder / _LOCK).open('a')
@@ -62,15 +62,13 @@ def let_go(work_dir: str | Path) -> None:
 
 
 def refuse_earlier_run(work_dir: str | Path) -> None:
-    """A new run does not start in a folder that holds another.
-
-    Of the processes of torchrun only the first looks; the others wait for it where they meet.
+    """A new run does not start in a folder that holds another. Of several processes the first looks.
 
     Raises:
         ValueError: it holds one.
     """
     found = _checkpoints(work_dir)
-    if found and _is_first():
+    if found and is_main_process():
         more = f' and {len(found) - 3} more' if len(found) > 3 else ''
         raise ValueError(
             f'{work_dir} holds another run: {", ".join(path.name for path in found[:3])}{more}. Go on with it by '
@@ -88,7 +86,7 @@ def refuse_to_remove_the_start(cfg: Config) -> None:
     removed = {path.resolve() for path in (*_checkpoints(cfg.work_dir), *_logs(cfg.work_dir))}
     values = [cfg.get('load_from'), *(value for _, part in parts_of(cfg.model) for value in part.values())]
     files = [value for value in values if isinstance(value, str) and os.path.isfile(os.path.expanduser(value))]
-    for value in files if _is_first() else ():
+    for value in files if is_main_process() else ():
         path = Path(value).expanduser().resolve()
         if removed.intersection((path, *path.parents)):
             raise ValueError(
@@ -114,11 +112,6 @@ class RemoveEarlierRun(Hook):
         for logs in _logs(runner.work_dir):
             if logs.name != runner.timestamp:
                 shutil.rmtree(logs)
-
-
-def _is_first() -> bool:
-    """Whether this is the first process of torchrun, before they talk."""
-    return os.environ.get('RANK', '0') == '0'
 
 
 def _checkpoints(work_dir: str | Path) -> list[Path]:

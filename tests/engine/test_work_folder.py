@@ -16,7 +16,7 @@ from toy import METHODS, runner_cfg
 
 from mmest.engine import work_folder
 from mmest.engine.run import RunFailed, run_training
-from mmest.engine.work_folder import FolderInUse, hold, let_go, refuse_earlier_run, refuse_to_remove_the_start
+from mmest.engine.work_folder import hold, let_go, refuse_earlier_run, refuse_to_remove_the_start
 
 EARLIER = (
     'epoch_1.pth',
@@ -116,18 +116,6 @@ def test_what_the_training_starts_from_is_not_removed(work_dir, weights, tmp_pat
         ValueError, match=f'starts from {best}, which --overwrite would remove. Take another --work-dir'
     ):
         refuse_to_remove_the_start(cfg)
-
-
-def test_of_several_processes_the_first_looks(work_dir, weights, monkeypatch):
-    cfg = runner_cfg('swin', METHODS['est'], weights['swin'], work_dir, load_from=str(work_dir / 'epoch_1.pth'))
-    monkeypatch.setenv('RANK', '1')
-    refuse_earlier_run(work_dir)
-    refuse_to_remove_the_start(cfg)
-    with other_process(work_dir):
-        hold(work_dir)
-        monkeypatch.setenv('RANK', '0')
-        with pytest.raises(FolderInUse):
-            hold(work_dir)
 
 
 HOLD = """
