@@ -284,7 +284,8 @@ def _run(cell: Cell, path: Path, folder: Path, sources, threads: int) -> None:
 
 
 def measure(cell: Cell, path: Path, folder: Path, sources: str | None) -> None:
-    """Measure a cell in this process, and write its record.
+    """Measure a cell in this process and write its record, when no other works in its folder; one that is done by then
+    is left.
 
     Args:
         cell: what to measure.
@@ -292,6 +293,18 @@ def measure(cell: Cell, path: Path, folder: Path, sources: str | None) -> None:
         folder: work folder of the cell.
         sources: commit of mmest.
     """
+    from mmest.engine.work_folder import hold, let_go
+
+    # A claim says nothing to those with another folder of records, and one that sleeps too long loses it while it runs.
+    hold(folder, wait=True)
+    try:
+        if not is_done(path, cell.request):  # by the one that had the folder
+            _measure(cell, path, folder, sources)
+    finally:
+        let_go(folder)
+
+
+def _measure(cell: Cell, path: Path, folder: Path, sources: str | None) -> None:
     from mmest.measure.environment import environment
 
     from .training import train_and_score

@@ -23,12 +23,16 @@ class FolderInUse(ValueError):
     """Another training runs in a work folder; the message says so in a sentence."""
 
 
-def hold(work_dir: str | Path) -> None:
+def hold(work_dir: str | Path, wait: bool = False) -> None:
     """Have a work folder for the trainings of this process alone, until :func:`let_go` or the end of the process,
     however that comes.
 
     Of several processes the first has it. A folder that is not there yet is not held, and neither is one that
     nothing can be written to, or whose file system knows no locks.
+
+    Args:
+        work_dir: the folder.
+        wait: until another process that has it lets go, in place of refusing.
 
     Raises:
         FolderInUse: another process has it.
@@ -42,7 +46,7 @@ def hold(work_dir: str | Path) -> None:
         return
     try:
         # Not flock: the processes that load data, which are forked, would have it too, and outlive one that is killed.
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError as error:
         file.close()
         if error.errno in (errno.EACCES, errno.EAGAIN):

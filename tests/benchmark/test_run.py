@@ -24,6 +24,7 @@ from mmest.benchmark.config_text import config_text
 from mmest.benchmark.training import chosen_factor
 from mmest.benchmark.training_step import largest_batch, measure_time
 from mmest.configs import configs_root
+from mmest.engine import work_folder
 from mmest.measure.environment import hardware
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'benchmark.py'
@@ -400,6 +401,39 @@ def test_a_trial_stays_on_the_cpu_and_its_record_says_so(monkeypatch, tmp_path):
     assert not record['failed'] and record['hardware'] == hardware('cpu')
     assert Cell('one', request(kind='accuracy', device=None)).device == 'cuda'
     assert Cell('one', request(device='cpu')).device == 'cpu'
+
+
+LEAVES = """
+import fcntl, sys, time
+from pathlib import Path
+file = open(sys.argv[1], 'a')
+fcntl.lockf(file, fcntl.LOCK_EX)
+print('held', flush=True)
+time.sleep(1)
+Path(sys.argv[2]).write_text(sys.argv[3])
+"""
+
+
+@pytest.mark.parametrize('failed', [False, True])
+def test_a_folder_that_another_works_in_is_waited_for(tmp_path, monkeypatch, failed):
+    """Whatever the claims say: this runner has taken over that of the other, or has records of its own."""
+    cell, path = Cell('trial', request(kind='trial', device=None)), tmp_path / 'trial.json'
+    began_after = []
+
+    def trial(*_):
+        began_after.append(json.loads(path.read_text()) if path.exists() else None)
+        return {}
+
+    monkeypatch.setattr('mmest.benchmark.trials.trial.run_trial', trial)
+    theirs = dict(cell.request, failed=failed)
+    words = [str(tmp_path / work_folder._LOCK), str(path), json.dumps(theirs)]
+    with subprocess.Popen([sys.executable, '-c', LEAVES, *words], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == 'held\n'
+        run.measure(cell, path, tmp_path, None)
+        assert other.wait() == 0
+    assert began_after == ([theirs] if failed else []), 'what the other has done is not done again'
+    assert not json.loads(path.read_text())['failed']
+    assert not work_folder._held
 
 
 def test_where_there_is_cuda_processes_start_from_nothing(monkeypatch):
