@@ -47,30 +47,38 @@ class Estimate:
     reason: str = ''
 
 
-def from_records(cells: list[Cell], records: list[dict]) -> dict[str, Estimate]:
+def from_records(cells: list[Cell], records: list[dict], together: bool = False) -> dict[str, Estimate]:
     """What records of the same method and config took on a card or processor like this machine's, whatever the seed and
     the rate; cells without are left out.
+
+    Args:
+        cells: which are to run.
+        records: of any cells.
+        together: whether trainings run side by side. Of such ones each took its share of their time, which says
+            nothing of one alone.
     """
     took: dict[tuple, list[float]] = {}
     for record in records:
         if {'kind', 'wall_seconds', 'hardware'} <= record.keys() and not record['failed']:
-            took.setdefault(_like(record, record['hardware']), []).append(record['wall_seconds'])
+            beside = record.get('side_by_side')
+            like = _like(record, record['hardware'], beside is not None)
+            took.setdefault(like, []).append(record['wall_seconds'] / (beside or 1))
     # Of each device once: a card's is asked of its driver.
     devices = {cell.name: cell.device for cell in cells}
     machines = {device: hardware(device) for device in set(devices.values()) if device != 'cuda' or is_cuda_available()}
     known = {}
     for cell in cells:
-        like = _like(cell.request, machines.get(devices[cell.name], ''))
+        like = _like(cell.request, machines.get(devices[cell.name], ''), together and cell.kind in _TRAINED)
         if like in took:
             known[cell.name] = Estimate(statistics.median(took[like]))
     return known
 
 
-def _like(request: dict, machine: str) -> tuple:
+def _like(request: dict, machine: str, side_by_side: bool) -> tuple:
     kind = 'trained' if request['kind'] in _TRAINED else request['kind']
     same = ('config', 'variant', 'method', 'size', 'batch_size', 'precision', 'device', 'steps')
     # Whatever the driver and the number of threads.
-    return kind, machine.partition(',')[0], *(str(request.get(key)) for key in same)
+    return kind, side_by_side, machine.partition(',')[0], *(str(request.get(key)) for key in same)
 
 
 def from_steps(cells: list[Cell]) -> Iterator[tuple[Cell, Estimate]]:

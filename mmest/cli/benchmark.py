@@ -122,7 +122,7 @@ def run(args: argparse.Namespace) -> None:
     for path in cut:
         console.print(f'{path} is cut off or no JSON, and counts as no record.', markup=False, soft_wrap=True)
     todo = cells_to_run(cells, out)
-    known = from_records(todo, records)
+    known = from_records(todo, records, bool(args.together))
     if args.estimate:
         unknown, reasons = [cell for cell in todo if cell.name not in known and cell.kind in TRAINS], {}
         for cell, estimate in track(from_steps(unknown), 'a step of each', total=len(unknown), console=console):

@@ -49,6 +49,20 @@ def test_records_of_other_seeds_and_rates_tell(tmp_path):
     assert 'not known' in summary(cells, {}, 1)
 
 
+def test_a_training_beside_others_tells_of_such_ones_and_took_its_share(tmp_path):
+    """All of a bundle are recorded at its end."""
+    here = hardware('cpu')
+    records = [
+        dict(cell('a').request, failed=False, wall_seconds=100, hardware=here),
+        dict(cell('b').request, failed=False, wall_seconds=60, hardware=here, side_by_side=3),
+        dict(cell('c').request, failed=False, wall_seconds=7, hardware=here, kind='memory'),
+    ]
+    cells = [cell('new', seed=7), cell('memory', kind='memory')]
+    for together, seconds in ((False, 100), (True, 20)):
+        known = from_records(cells, records, together)
+        assert {name: one.seconds for name, one in known.items()} == dict(new=seconds, memory=7)
+
+
 def test_one_step_tells_of_all_seeds(config, tmp_path):
     grid, name = tmp_path / 'grid.py', config('retinanet_swin_est')
     grid.write_text(f"accuracy = [dict(configs=['{name}'], tunings=['est'], seeds=[0, 1])]")
