@@ -20,6 +20,8 @@ from mmest.measure.device import memory_shortage
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _SHOWN = 12
 _STEPS = ('train_step', 'val_step', 'test_step')  # of a model
+# What gloo and NCCL say when the other side is gone.
+_LOST = re.compile(r'gloo/transport/.*(closed by peer|reset by peer|Broken pipe)|ncclRemoteError')
 
 
 def explain(error: BaseException, cfg: Config) -> str | None:
@@ -166,7 +168,7 @@ def _part(error: BaseException, cfg: Config) -> str | None:
 
 
 def _processes(error: BaseException, cfg: Config) -> str | None:
-    """What trains of a model, and what gets gradients, are not the same to torch's training in several processes."""
+    """Of several: one is gone, or what trains of a model and what gets gradients are not the same to torch."""
     if 'find_unused_parameters=True' in str(error):
         return (
             'Part of what trains got no gradient in the last step, which several processes do not agree to. If the '
@@ -177,6 +179,11 @@ def _processes(error: BaseException, cfg: Config) -> str | None:
         return (
             'Blocks that run again in the backward pass (with_cp, --memory blocks_recomputed) and '
             'find_unused_parameters=True do not go together in several processes: leave one of them out.'
+        )
+    if _LOST.search(str(error)):
+        return (
+            'Another process of this training has ended, so this one cannot go on. What that one or torchrun says '
+            'tells why; --resume goes on from the newest checkpoint.'
         )
     return None
 

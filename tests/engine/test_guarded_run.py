@@ -151,6 +151,9 @@ def test_early_stopping_by_a_metric_that_there_is_not(cfg, validation):
     assert 'monitor is "AP", which the evaluation does not give' in fails(cfg(**validation, custom_hooks=[hook]))
 
 
+LOST = 'Another process of this training has ended, so this one cannot go on.*--resume goes on'
+
+
 @pytest.mark.parametrize(
     'error, sentence',
     [
@@ -165,6 +168,12 @@ def test_early_stopping_by_a_metric_that_there_is_not(cfg, validation):
         (PermissionError(errno.EACCES, 'Permission denied', '/x'), r'\(/x\) failed: Permission denied'),
         (RuntimeError('... `find_unused_parameters=True` to ...'), 'got no gradient in the last step, .*start_level'),
         (RuntimeError('Parameter at index 116 has been marked as ready twice.'), 'do not go together in several'),
+        (
+            RuntimeError('[/x/gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:3: Connection reset by peer. T'),
+            LOST,
+        ),
+        (RuntimeError('[/x/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:3'), LOST),
+        (torch.distributed.DistBackendError('NCCL error in: x.cpp:1\nncclRemoteError: A call failed possibly'), LOST),
         (ModuleNotFoundError("No module named 'wandb'", name='wandb'), r'\(pip install wandb\)'),
     ],
 )
