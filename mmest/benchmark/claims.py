@@ -75,6 +75,9 @@ def _create(path: Path) -> bool:
             json.dump(_me(), file)
     except FileExistsError:
         return False
+    except OSError:  # a full disk: what says nothing would be taken for one that is being written
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 

@@ -149,11 +149,12 @@ class _Grid:
     def _end(self, job: _Job) -> None:
         job.process.join()
         self.running.remove(job)
-        if job.process.exitcode != 0:
-            write_record(
-                job.path, job.cell, self.sources, job.started, failed=True, error=[_end_of(job.process.exitcode)]
-            )
-        claims.give_up(job.path)
+        code = job.process.exitcode
+        try:
+            if code != 0:
+                write_record(job.path, job.cell, self.sources, job.started, failed=True, error=[_end_of(code)])
+        finally:
+            claims.give_up(job.path)
         self._report(job.cell.name, json.loads(job.path.read_text()), f'{time.monotonic() - job.started:.0f} s')
 
     def _report(self, name: str, record: dict, note: str) -> None:

@@ -21,6 +21,7 @@ from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.together.run import TRAINS, run_together
 from mmest.cli._options import at_least
 from mmest.cli._refusal import Refusal, refusing
+from mmest.engine.failures import CANNOT_WRITE
 from mmest.engine.launch import default_launcher
 
 EPILOG = """\
@@ -149,6 +150,12 @@ def run(args: argparse.Namespace) -> None:
             failed += run_grid(others, out, work, console, args.jobs)
     except KeyboardInterrupt:
         sys.exit('Interrupted; the same command goes on.')
+    except OSError as error:
+        if error.errno not in CANNOT_WRITE:
+            raise
+        raise Refusal(
+            f'Writing to {out} or {work} failed: {error.strerror}. Make room; the same command goes on.'
+        ) from error
     except BrokenProcessPool as error:
         raise Refusal(
             'A process was killed, most likely because memory ran out. The same command goes on; take fewer --jobs, or '

@@ -18,6 +18,8 @@ from mmest.engine.processes import unwrapped
 from mmest.measure.device import memory_shortage
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
+#: Numbers of errors by which a system says that there is no room, or that a folder is not to be written to.
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 _SHOWN = 12
 _STEPS = ('train_step', 'val_step', 'test_step')  # of a model
 # What gloo and NCCL say when the other side is gone.
@@ -211,16 +213,16 @@ def _worker(error: BaseException, cfg: Config) -> str | None:
 
 
 def _disk(error: BaseException, cfg: Config) -> str | None:
-    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT):
+    if not isinstance(error, OSError) or error.errno not in CANNOT_WRITE:
         return None
     where = f' ({error.filename})' if error.filename else ''
     return f'Writing to {cfg.work_dir}{where} failed: {error.strerror}. Make room, or name another one by --work-dir.'
 
 
 def _own(error: BaseException, cfg: Config) -> str | None:
-    """What mmest raises itself is a sentence."""
+    """What mmest raises itself is a sentence; what a system call raises there has a number."""
     frames = _frames(error)
-    raised_here = frames and frames[-1].f_code.co_filename.startswith(_PACKAGE)
+    raised_here = frames and frames[-1].f_code.co_filename.startswith(_PACKAGE) and not getattr(error, 'errno', None)
     return str(error) if raised_here and isinstance(error, (ValueError, OSError, RuntimeError)) else None
 
 

@@ -39,7 +39,8 @@ class LogFile(io.TextIOBase):
         return len(text)
 
     def close(self) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # lines that a full disk did not take, which has been said
+            self._file.close()
 
 
 class _Notes(logging.Handler):

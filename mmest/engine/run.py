@@ -5,7 +5,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -165,8 +165,9 @@ def one_sentence(cfg: Config, log: LogFile) -> Iterator[None]:
     except Exception as error:  # whatever mmengine, the framework, the data or the user's own code raise
         sentence = explain(error, cfg)
         if sentence is None or Path(cfg.work_dir).is_dir():
-            log.open()
-            log.write(''.join(traceback.format_exception(error)))
+            with suppress(OSError):  # of a full disk, which ended the training
+                log.open()
+                log.write(''.join(traceback.format_exception(error)))
         if sentence is None:
             sentence = (
                 f'{type(error).__name__}: {last_line(error)}. This is none of the errors that mmest knows; where it '

@@ -1,5 +1,6 @@
 """A grid that is killed goes on; what fails is written down as a failure."""
 
+import errno
 import json
 import os
 import signal
@@ -21,8 +22,10 @@ from rich.console import Console
 from mmest.benchmark import claims, run, training_step
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.config_text import config_text
+from mmest.benchmark.grid import read_grid
 from mmest.benchmark.training import chosen_factor
 from mmest.benchmark.training_step import largest_batch, measure_time
+from mmest.cli import main
 from mmest.configs import configs_root
 from mmest.engine import work_folder
 from mmest.measure.environment import hardware
@@ -301,6 +304,42 @@ def test_of_many_who_see_that_a_runner_died_one_takes_its_cell(tmp_path, monkeyp
         taken = list(pool.map(lambda _: claims.take(record), range(4)))
     assert sorted(taken) == [False, False, False, True]
     assert [path.name for path in tmp_path.iterdir()] == ['cell.claim']
+
+
+def test_a_claim_that_finds_no_room_leaves_nothing_behind(tmp_path, monkeypatch):
+    def write(content, file):
+        file.write('{')
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(claims.json, 'dump', write)
+    with pytest.raises(OSError, match='No space left'):
+        claims.take(tmp_path / 'cell.json')
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_record_that_finds_no_room_ends_the_grid_in_a_sentence(tmp_path, processes, monkeypatch, capsys):
+    """The record of before stays, and the claim is no hindrance to the same command."""
+
+    def full(source, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), source)
+
+    processes[0].exitcode = 1
+    out, grid = tmp_path / 'out', tmp_path / 'grid.py'
+    grid.write_text(f"memory = [dict(configs=['{FPN}'], sizes=[(64, 64)], batch_sizes=[1], tunings=['frozen'])]")
+    (cell,) = read_grid(str(grid))
+    record, before = out / f'{cell.name}.json', json.dumps(dict(cell.request, failed=True))
+    out.mkdir()
+    record.write_text(before)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, 'replace', full)
+    with pytest.raises(SystemExit) as end:
+        main(['benchmark', str(grid), '--out', str(out)])
+    assert end.value.code == (
+        f'benchmark: Writing to {out} or work_dirs/benchmarks failed: No space left on device. Make room; the same '
+        'command goes on.'
+    )
+    assert record.read_text() == before and [path.name for path in out.glob('*.json*')] == [record.name]
+    assert claims.take(record)
 
 
 def test_one_that_died_over_a_claim_is_no_hindrance(tmp_path):

@@ -3,6 +3,7 @@
 import errno
 import re
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from mmengine.logging import MMLogger
 from mmengine.registry import HOOKS, METRICS
 from toy import METHODS, runner_cfg, write_weights
 
+from mmest.checkpoints.seal import broken
 from mmest.engine.failures import explain
+from mmest.engine.resume import latest_complete_checkpoint
 from mmest.engine.run import RunFailed, run_training
 
 
@@ -202,6 +205,19 @@ def test_too_little_memory_says_what_is_left_to_try(cfg, changes, tries):
     tried = cfg()
     tried.merge_from_dict(changes)
     assert tries in explain(MemoryError(), tried)
+
+
+@pytest.mark.parametrize('full', ['train.log', 'epoch_2.pth'])
+def test_a_full_disk_is_one_sentence_and_what_was_written_stays(cfg, monkeypatch, tmp_path, full):
+    work = tmp_path / 'work'
+    work.mkdir()
+    (work / (full if full == 'train.log' else f'{full}.part')).symlink_to('/dev/full')
+    monkeypatch.setattr('mmest.files.beside', lambda path: Path(f'{path}.part'))
+    said = fails(cfg(default_hooks=dict(checkpoint=dict(max_keep_ckpts=1))))
+    assert said.startswith(f'Writing to {work} failed: No space left on device. Make room, or name another')
+    if full != 'train.log':
+        assert [path.name for path in work.glob('*.pth*')] == ['epoch_1.pth']
+        assert not broken(work / 'epoch_1.pth') and latest_complete_checkpoint(work).name == 'epoch_1.pth'
 
 
 @pytest.mark.parametrize('verbose', [False, True])
