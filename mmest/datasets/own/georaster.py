@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 
+from mmest.datasets.own.class_columns import class_name, class_values, is_empty
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.same_ground import Ground, without_mosaics
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some, split_of
@@ -25,9 +26,6 @@ _RASTERS = ('.tif', '.tiff', '.jp2', '.vrt', '.img')
 #: Known, but not read: a .vrt shows other files, as a mosaic those beside it.
 _UNREAD = ('.vrt', '.img')
 _VECTORS = ('.gpkg', '.geojson', '.shp', '.fgb', '.json', '.kml', '.gml')
-#: Columns that name classes, the surest first.
-_CLASS_COLUMNS = ('class', 'class_name', 'classname', 'label', 'category', 'klass', 'klasse', 'type', 'kind', 'name')
-_MOST_CLASSES = 100
 
 
 def finds(path: Path) -> bool:
@@ -169,40 +167,16 @@ def _layers(file: Path, notes: Notes) -> list[_Layer]:
             notes.count('points, lines and empty features, left out (draw areas, or buffer them)', place)
         if polygons.any():
             named_by = name if len(names) > 1 else file.stem
-            column, values = _class_values(dict(zip(meta['fields'], columns)), named_by, len(wkb))
+            shapes, found = shapes[polygons], {field: cells[polygons] for field, cells in zip(meta['fields'], columns)}
+            column, values, passed_over = class_values(found, named_by, len(shapes))
             said = f'classes from the column "{column}" of {place}' if column else f'{place} is one class: {values[0]}'
-            notes.say(said)
-            nameless = np.array([_is_empty(value) for value in values])
-            for _ in range(int((polygons & nameless).sum())):
+            notes.say(f'{said} ({"; ".join(passed_over)})' if passed_over else said)
+            nameless = np.array([is_empty(value) for value in values])
+            for _ in range(int(nameless.sum())):
                 notes.count(f'polygons with nothing in the column "{column}", left out', place)
-            chosen = polygons & ~nameless
-            named = [_class_name(value) for value, is_chosen in zip(values, chosen) if is_chosen]
-            if named:
-                layers.append(_Layer(file, name, shapely.make_valid(shapes[chosen]), named, meta['crs']))
+            named = [class_name(value) for value in values if not is_empty(value)]
+            layers.append(_Layer(file, name, shapely.make_valid(shapes[~nameless]), named, meta['crs']))
     return layers
-
-
-def _class_values(columns: dict[str, np.ndarray], layer: str, count: int) -> tuple[str | None, list]:
-    """The column that names classes and its values, of which some may be empty; without one, the layer's name for
-    all.
-    """
-    by_name = {name.lower(): name for name in columns}
-    for wanted in _CLASS_COLUMNS:
-        name = by_name.get(wanted)
-        values = columns[name].tolist() if name else []
-        if 0 < len({_class_name(value) for value in values if not _is_empty(value)}) <= _MOST_CLASSES:
-            return name, values
-    return None, [layer] * count
-
-
-def _class_name(value: object) -> str:
-    """Whole numbers of a column with empty cells come as fractions."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
-
-
-def _is_empty(value: object) -> bool:
-    """Whether a cell holds nothing; where numbers are missing they are NaN."""
-    return value is None or value != value or not str(value).strip()
 
 
 def _ground(file: Path, root: Path, layers: list[_Layer], classes: list[str], notes: Notes) -> Ground | None:

@@ -18,7 +18,7 @@ from mmest.datasets.own.written import write_images, write_masks, write_objects
 from mmest.files import write_json
 from mmest.pictures.colours import class_colours
 
-_VERSION = 5
+_VERSION = 6
 
 
 def prepare(
