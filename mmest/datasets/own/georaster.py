@@ -11,6 +11,7 @@ import shapely
 from mmest.datasets.own.class_columns import class_name, class_values, is_empty
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.same_ground import Ground, without_mosaics
+from mmest.datasets.own.same_polygons import once
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some, split_of
 from mmest.pictures import ImageFile
 
@@ -104,8 +105,8 @@ def read(path: Path) -> OwnData:
 class _Layer:
     """Polygons of a layer, with the name of each one's class."""
 
-    def __init__(self, file: Path, name: str, shapes: np.ndarray, names: list[str], crs: str) -> None:
-        self.file, self.name, self.shapes, self.names, self.crs = file, name, shapes, names, crs
+    def __init__(self, file: Path, place: str, shapes: np.ndarray, names: list[str], crs: str) -> None:
+        self.file, self.place, self.shapes, self.names, self.crs = file, place, shapes, names, crs
         self._elsewhere: dict[rasterio.crs.CRS, np.ndarray] = {}  # moved once for all rasters of a system
 
     def on(self, raster: 'rasterio.io.DatasetReader') -> np.ndarray:
@@ -175,7 +176,7 @@ def _layers(file: Path, notes: Notes) -> list[_Layer]:
             for _ in range(int(nameless.sum())):
                 notes.count(f'polygons with nothing in the column "{column}", left out', place)
             named = [class_name(value) for value in values if not is_empty(value)]
-            layers.append(_Layer(file, name, shapely.make_valid(shapes[~nameless]), named, meta['crs']))
+            layers.append(_Layer(file, place, shapely.make_valid(shapes[~nameless]), named, meta['crs']))
     return layers
 
 
@@ -197,12 +198,15 @@ def _ground(file: Path, root: Path, layers: list[_Layer], classes: list[str], no
         ground = shapely.box(0, 0, raster.width, raster.height)
         corners = shapely.transform(ground, _by(raster.transform))
         place = Ground(sample, raster.crs.to_wkt(), corners, (abs(raster.res[0]), abs(raster.res[1])))
+        found = []
         for layer in layers:
-            shapes = shapely.transform(layer.on(raster), _by(~raster.transform))
+            shapes, objects = shapely.transform(layer.on(raster), _by(~raster.transform)), []
             for index in _near(shapes, raster.width, raster.height):
                 label = classes.index(layer.names[index])
                 for part in _polygons(shapely.intersection(shapely.make_valid(shapes[index]), ground)):
-                    sample.objects.append(Thing(label, part.bounds, part))
+                    objects.append(Thing(label, part.bounds, part))
+            found.append((layer.place, objects))
+        sample.objects = once(found, notes)
     return place
 
 
