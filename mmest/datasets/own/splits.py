@@ -1,18 +1,17 @@
 """Train and validation where the data does not say: by groups of one ground, seeded, with all classes in both."""
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import numpy as np
 
-from mmest.datasets.own.sample import UNLABELLED, OwnData, Sample, class_counts, some, split_of
-from mmest.pictures.formats import ENDINGS
+from mmest.datasets.own.sample import UNLABELLED, Notes, OwnData, Sample, class_counts, some, split_of
+from mmest.datasets.own.sources import image_of, scene_of, series_of
 
 SHARE = 0.2
 _TRIES = 200
 _ENOUGH_GROUPS = 5
-_ENDING = '|'.join(ending[1:] for ending in ENDINGS)
+_LONG_SERIES = 3  # images; of fewer a name says nothing
 
 
 def choose(groups: Mapping[Hashable, Counter], seed: int, share: float = SHARE) -> set:
@@ -59,18 +58,6 @@ def pixels_of(mask: np.ndarray) -> Counter:
     return Counter({label: int(counts[label]) for label in counts.nonzero()[0].tolist()})
 
 
-def group_of(name: str) -> str:
-    """What images of one source have in common: Roboflow's augmented copies end with ``.rf.`` and a hash, behind the
-    ending that the source had.
-    """
-    return re.sub(rf'([._-]({_ENDING}))?\.rf\.[0-9a-f]+', '', name.rsplit('.', 1)[0], flags=re.I)
-
-
-def _tile_group(name: str) -> str:
-    """The source of a tile whose name ends with its place: ``scene_0_512``, ``P0001__1024__0___824``."""
-    return re.sub(r'([_-]+[xyrc]?\d+){2,}$', '', name)
-
-
 def group(samples: Sequence[Sample]) -> str:
     """Give each sample its group, where it has none.
 
@@ -78,23 +65,39 @@ def group(samples: Sequence[Sample]) -> str:
         What was grouped, in words; empty where every image stands alone.
     """
     missing = [sample for sample in samples if not sample.group]
-    copies = {id(sample): group_of(sample.name) for sample in missing}
-    tiles = {id(sample): _tile_group(copies[id(sample)]) for sample in missing}
-    tiled = _ENOUGH_GROUPS <= len(set(tiles.values())) < len(set(copies.values()))
-    found = tiles if tiled else copies
-    for sample in missing:
-        sample.group = found[id(sample)]
-    if tiled:
-        return ', tiles of one scene together'
-    return ', copies of one image together' if len(set(copies.values())) < len(missing) else ''
+    images = [image_of(sample.name) for sample in missing]
+    scenes = [scene_of(sample.name) for sample in missing]
+    by_scene = _ENOUGH_GROUPS <= len(set(scenes)) < len(set(images))
+    for sample, name in zip(missing, scenes if by_scene else images):
+        sample.group = name
+    if by_scene:
+        return ', copies or tiles of one scene together'
+    return ', copies of one image together' if len(set(images)) < len(missing) else ''
 
 
-def _on_both_sides(samples: Sequence[Sample]) -> list[str]:
-    """Scenes of which tiles train and tiles validate, by the names of these."""
+def _say_doubts(samples: Sequence[Sample], notes: Notes) -> None:
+    """Say what the names tell about images on both sides that may show the same ground."""
+    if mixed := _on_both_sides(samples, scene_of):
+        notes.say(
+            f'by their names, copies or tiles of one scene both train and validate ({some(mixed)}), so scores are too '
+            f'good: of fewer than {_ENOUGH_GROUPS} scenes none is held out; put ground of its own into a folder "val"'
+        )
+        return
+    series = Counter(series_of(sample.name) for sample in samples)
+    mixed = [name for name in _on_both_sides(samples, series_of) if series[name] >= _LONG_SERIES]
+    if len(series) > 1 and mixed and len(samples) >= _LONG_SERIES * len(series):
+        notes.say(
+            f'images are numbered in {len(series)} series ({some(mixed)}), of which some train and some validate: if '
+            'those of a series show one place, scores are too good; put whole series into a folder "val"'
+        )
+
+
+def _on_both_sides(samples: Sequence[Sample], source: Callable[[str], str]) -> list[str]:
+    """The sources, by the names of images, of which some images train and some validate."""
     splits = defaultdict(set)
     for sample in samples:
-        splits[_tile_group(group_of(sample.name))].add(sample.split)
-    return [scene for scene, found in splits.items() if len(found) > 1]
+        splits[source(sample.name)].add(sample.split)
+    return [name for name, found in splits.items() if len(found) > 1]
 
 
 def _only_tests(data: OwnData) -> str:
@@ -145,11 +148,7 @@ def split(data: OwnData, seed: int = 0) -> str:
     for sample in training:
         sample.split = 'val' if sample.group in chosen else 'train'
     count = sum(sample.split == 'val' for sample in training)
-    if mixed := _on_both_sides(training):
-        data.notes.say(
-            f'by their names, tiles of one scene both train and validate ({some(mixed)}), so scores are too good: of '
-            f'fewer than {_ENOUGH_GROUPS} scenes none is held out; put ground of its own into a folder "val"'
-        )
+    _say_doubts(training, data.notes)
     return (
         f'no validation split was found: {count} of {len(training)} images ({len(chosen)} of {len(groups)} groups'
         f'{how}) validate, chosen with seed {seed}'

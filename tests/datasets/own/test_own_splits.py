@@ -14,6 +14,7 @@ from mmest.datasets.official import dior
 from mmest.datasets.own.cutting import cut
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing
+from mmest.datasets.own.sources import scene_of
 from mmest.datasets.own.splits import choose, split
 from mmest.datasets.preparation.command import prepare
 
@@ -67,14 +68,21 @@ def test_tiles_of_one_scene_stay_together():
         'P{:04d}-{}-{}_JPEG.rf.0123456789abcdef0123456789abcdef.jpg',
         'P{:04d}_{}_{}.tif.rf.0123456789abcdef0123456789abcdef.jpg',
         'P{:04d}_{}_{}-bmp.rf.0123456789abcdef0123456789abcdef.png',
+        'P{:04d}_row{}_col{}.png',
+        'P{:04d}-Row-{}-Col-{}.png',
+        'P{:04d}_r{}c{}.png',
+        'P{:04d}_R{}_C{}.png',
+        'P{:04d}_{}x{}.png',
+        'P{:04d}_x{}y{}.jpg',
+        'P{:04d}_{}_{}_hflip.png',
+        'P{:04d}/r{}c{}.png',
+        'P{:04d}/x{}_y{}.png',
     ],
 )
 def test_tiles_by_other_names_stay_together(name):
     found = data([name.format(i, x, y) for i in range(6) for x in (0, 512) for y in (0, 512)])
     said = split(found)
-    assert all(
-        len(splits) == 1 for splits in splits_by_source(found, lambda name: name[:-4].split('P')[1][:4]).values()
-    )
+    assert all(len(splits) == 1 for splits in splits_by_source(found, lambda name: name.split('P')[1][:4]).values())
     assert 'tiles of one scene together' in said and not found.notes.lines()
 
 
@@ -85,7 +93,7 @@ def test_tiles_of_few_scenes_on_both_sides_are_said(scenes, ending):
     assert 'together' not in split(found)
     assert all(len(splits) == 2 for splits in splits_by_source(found, lambda name: name[:5]).values())
     (note,) = found.notes.lines()
-    assert note.startswith('by their names, tiles of one scene both train and validate (city0')
+    assert note.startswith('by their names, copies or tiles of one scene both train and validate (city0')
     assert 'of fewer than 5 scenes none is held out; put ground of its own into a folder "val"' in note
 
 
@@ -98,6 +106,42 @@ def test_of_few_scenes_that_are_no_tiles_nothing_is_said():
         found = data(names)
         split(found)
         assert not found.notes.lines()
+
+
+CHANGES = ['', '_flip', '_hflip', '-flipped', '_flip_lr', '_aug1', '_augmented_12', '_rot90', '_rotated_180_2', '_blur']
+
+
+def test_changed_copies_of_one_image_stay_together():
+    found = data([f'roof {i}{change}.png' for i in range(10) for change in CHANGES])
+    said = split(found)
+    sides = splits_by_source(found, lambda name: name.removeprefix('roof ')[0])
+    assert all(len(splits) == 1 for splits in sides.values())
+    assert Counter(sample.split for sample in found.samples) == dict(train=80, val=20)
+    assert 'copies or tiles of one scene together' in said
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['img_{}c51.png', 'roof_{}_blurry.png', '{}_0aug.png', 'augsburg {}.png', 'a{}flip.png', '{}x3.png'],
+)
+def test_other_names_are_no_places_and_no_changes(name):
+    names = [name.format(10 + i) for i in range(20)]
+    assert [scene_of(one) for one in names] == [one.rsplit('.', 1)[0] for one in names]
+
+
+@pytest.mark.parametrize('name', ['{}_{:03d}.png', '{}{:04d}.jpg', '{}/{}.png', '{}-{}.rf.0123456789abcdef.jpg'])
+def test_series_of_running_numbers_are_said(name):
+    found = data([name.format(place, i) for place in ('rome', 'oslo') for i in range(10)])
+    assert 'together' not in split(found)
+    (note,) = found.notes.lines()
+    assert 'images are numbered in 2 series (' in note and 'put whole series into a folder "val"' in note
+
+
+@pytest.mark.parametrize('name', ['roof_{}.png', '{}.png', '{}_roof.png', 'P{}.png'])
+def test_one_series_says_nothing_and_neither_do_names_of_their_own(name):
+    found = data([name.format(100 + i) for i in range(20)])
+    split(found)
+    assert not found.notes.lines()
 
 
 def test_the_same_seed_gives_the_same_split_and_another_another():
