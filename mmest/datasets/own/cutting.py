@@ -105,9 +105,9 @@ def _blocks(sample: Sample, data: OwnData, size: int, seed: int) -> list[tuple[B
     gap = size // 8  # on each side
 
     def pulled(place: tuple[int, int], step: tuple[int, int]) -> int:
-        """How far a block stays away from what lies beside it."""
-        beside = (place[0] + step[0], place[1] + step[1])
-        return gap if beside in held and (beside in chosen) != (place in chosen) else 0
+        """How far a block stays away from what lies beside it, and at its corners to the left and to the right."""
+        beside = [(place[0] + step[0], place[1] + step[1] + up) for up in ((-1, 0, 1) if step[0] else (0,))]
+        return gap if any(one in held and (one in chosen) != (place in chosen) for one in beside) else 0
 
     return [
         (

@@ -74,15 +74,16 @@ def test_boxes_on_tiles_are_those_that_were_drawn(vector, tmp_path):
     assert seen > 100
 
 
-def test_ground_that_validates_is_away_from_ground_that_trains(tmp_path):
+@pytest.mark.parametrize('seed', range(4))
+def test_ground_that_validates_is_away_from_ground_that_trains(seed, tmp_path):
     scene(tmp_path / 'own')
-    prepared = prepare(tmp_path / 'own', tmp_path / 'out', 'detection', TILE)
+    prepared = prepare(tmp_path / 'own', tmp_path / 'out', 'detection', TILE, seed)
     train, val = (windows(prepared, split).values() for split in ('train', 'val'))
     assert train and val
     for a, b in product(train, val):
         apart = max(b[0] - a[2], a[0] - b[2], b[1] - a[3], a[1] - b[3])
         assert apart >= TILE // 4
-    assert any('blocks of the ground validate' in note and 'seed 0' in note for note in prepared.notes)
+    assert any('blocks of the ground validate' in note and f'seed {seed}' in note for note in prepared.notes)
 
 
 def test_masks_on_tiles_are_those_that_were_drawn(tmp_path):
