@@ -34,19 +34,22 @@ def _batch(text: str) -> int | str:
     return text if text == 'auto' else at_least(1)(text)
 
 
-def config_to_train(args: argparse.Namespace, before_writing: Callable[[Config], None] | None = None) -> Config:
+def config_to_train(
+    args: argparse.Namespace, before_writing: Callable[[Config], None] | None = None, resume: str | None = None
+) -> Config:
     """The config that the arguments ask for: CONFIG with its changes, or that of a training on own data.
 
     Args:
         args: of the command.
         before_writing: called with the config before data is prepared in its work dir, and may refuse that.
+        resume: a checkpoint that the training goes on from; empty for the newest of the work dir.
 
     Raises:
         FileNotFoundError: the config, data or weights are missing.
         ValueError: the arguments or the data do not fit together.
     """
     if args.data is not None:
-        return _own_data_config(args, before_writing)
+        return _own_data_config(args, before_writing, resume)
     _check_no_own_data(args)
     cfg = read_config(args.config, args.cfg_options, args.tuning, args.backbone)
     if args.weights:
@@ -56,7 +59,9 @@ def config_to_train(args: argparse.Namespace, before_writing: Callable[[Config],
     return cfg
 
 
-def _own_data_config(args: argparse.Namespace, before_writing: Callable[[Config], None] | None) -> Config:
+def _own_data_config(
+    args: argparse.Namespace, before_writing: Callable[[Config], None] | None, resume: str | None
+) -> Config:
     """The config of a training on own data; what was understood and chosen is printed."""
     if args.config:
         raise ValueError(f'Either CONFIG ({args.config}) or --data ({args.data}) says what to train on; leave one out.')
@@ -66,7 +71,7 @@ def _own_data_config(args: argparse.Namespace, before_writing: Callable[[Config]
         args.model, args.backbone, args.tuning, args.size, args.batch, args.epochs, args.iters, args.lr, args.weights,
         args.seed or 0, args.cfg_options, args.memory,
     )  # fmt: skip
-    cfg, said = own_config(args.data, choices, args.work_dir, before_writing)
+    cfg, said = own_config(args.data, choices, args.work_dir, before_writing, resume)
     if os.environ.get('LOCAL_RANK', '0') == '0':
         console = plain_console(soft_wrap=True)
         for line in said:

@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> None:
         if args.resume is None and args.allow_partial_resume:
             raise ValueError('--allow-partial-resume goes with --resume; add that, or leave it out.')
 
-        cfg = config_to_train(args, before_writing=partial(_enter, args))
+        cfg = config_to_train(args, before_writing=partial(_enter, args), resume=args.resume)
         cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(cfg))
         _enter(args, cfg)
         if args.curves:

@@ -18,6 +18,7 @@ from mmest.datasets.own.prepared import Prepared, load
 from mmest.datasets.own.results import DESCRIPTION
 from mmest.datasets.own.sample import name_of
 from mmest.engine.batch import largest_batch
+from mmest.engine.resume import latest_complete_checkpoint
 from mmest.engine.schedule import fit_schedule, use_own_rates, use_schedule
 from mmest.frameworks import framework_of
 from mmest.unused_options import forget_variables
@@ -28,6 +29,7 @@ DEFAULT_BATCH = 4
 # By how much training varies the scale of images.
 _SCALES = dict(detection=(0.8, 0.9, 1.0, 1.1, 1.25), segmentation=(0.5, 0.75, 1.0, 1.5, 2.0))
 _CROP_STEP = 32
+_DATA = 'data'  # folder of the prepared set, in the work dir
 
 
 class Choices(NamedTuple):
@@ -67,6 +69,7 @@ def own_config(
     choices: Choices,
     work_dir: Path | None = None,
     before_writing: Callable[[Config], None] | None = None,
+    resume: str | None = None,
 ) -> tuple[Config, list[str]]:
     """The config of a training on own data. The data is prepared in the folder ``data`` of the work dir.
 
@@ -75,13 +78,16 @@ def own_config(
         choices: what is not to be chosen here.
         work_dir: of the training (default: ``work_dirs/`` and the names of data, model, backbone and method).
         before_writing: called with the config, whose ``work_dir`` is set, and may refuse that.
+        resume: a checkpoint to go on from; empty for the newest of the work dir. What it trained on, beside it, may not
+            validate now.
 
     Returns:
         The config, and sentences that say how the data was understood and what was chosen.
 
     Raises:
         FileNotFoundError: there is no such data or file of weights, or images are missing.
-        ValueError: the data is not understood, or does not suit the model; a name is unknown.
+        ValueError: the data is not understood, or does not suit the model; a name is unknown; an image that trained
+            would validate.
     """
     task = _task_of(choices.model) if choices.model else _task_of_labels(source)
     model = choices.model or DEFAULT_MODELS[task]
@@ -93,7 +99,9 @@ def own_config(
         cfg.memory = choices.memory
     if before_writing:
         before_writing(cfg)
-    prepared = prepare(source, Path(cfg.work_dir, 'data'), task, choices.size)
+    start = None if resume is None else resume or latest_complete_checkpoint(cfg.work_dir)
+    trained = Path(start).parent / _DATA if start else None
+    prepared = prepare(source, Path(cfg.work_dir, _DATA), task, choices.size, trained=trained)
     use_data(cfg, prepared)
     forget_variables(cfg)  # among them the data that the shipped config is for
     batch = choices.batch or DEFAULT_BATCH

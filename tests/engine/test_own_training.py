@@ -1,6 +1,7 @@
 """From own data and a few words to a config, and to a training."""
 
 import copy
+import json
 import sys
 from pathlib import Path
 
@@ -144,6 +145,25 @@ def test_choices_that_do_not_fit_are_said(choices, message, own):
     own(exports.voc_flat)
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         own_config(Path('own'), choices)
+
+
+@pytest.mark.parametrize('resume', ['work/iter_9.pth', ''])
+def test_what_trained_does_not_validate_when_a_run_goes_on(resume, own, monkeypatch):
+    """Without a checkpoint it starts from the beginning, and all may be split anew."""
+    own(exports.label_studio)
+    cfg, _ = own_config(Path('own'), Choices(), Path('work'))
+    validated = {one['file_name'] for one in json.loads(Path(cfg.val_evaluator.ann_file).read_text())['images']}
+    file = Path('own/result.json')
+    content = json.loads(file.read_text('utf-8-sig'))
+    content['images'] = [one for one in content['images'] if one['file_name'].replace('\\', '/') not in validated]
+    file.write_text(json.dumps(content))
+    found = [Path('work/iter_9.pth')]
+    monkeypatch.setattr(own_training, 'latest_complete_checkpoint', lambda work_dir: found[0])
+    with pytest.raises(ValueError, match='own has changed, and 2 of the images that the run to go on with trained on'):
+        own_config(Path('own'), Choices(), Path('work'), resume=resume)
+    if not resume:
+        found[0] = None
+        own_config(Path('own'), Choices(), Path('work'), resume=resume)
 
 
 @pytest.mark.parametrize('made, side', [(64, 64), (512, 96)])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.levels import find_levels
-from mmest.datasets.own.prepared import Prepared, as_asked, description, load
+from mmest.datasets.own.prepared import Prepared, as_asked, description, images_of, load
 from mmest.datasets.own.results import DESCRIPTION, LOCK, visible_files
 from mmest.datasets.own.sample import SPLITS, OwnData, some
 from mmest.datasets.own.sizes import cut_or_scale
@@ -28,6 +28,7 @@ def prepare(
     size: int | None = None,
     seed: int | None = None,
     copy: bool = False,
+    trained: Path | None = None,
 ) -> Prepared:
     """Prepare a user's data, once: what is there already from the same data is taken again.
 
@@ -39,11 +40,13 @@ def prepare(
         seed: of the split (default: 0).
         copy: copy images, for a set that stands alone; otherwise they are read where they are, but for tiles, and
             linked if one of them does not lie in the folder of the data.
+        trained: the prepared set that a run trained on and is to go on from; it may be the one in ``out``.
 
     Raises:
         FileNotFoundError: nothing is there, or images are missing.
         ValueError: the format is unknown, labels contradict themselves, or do not suit the task; ``out`` holds the
-            data, or files that are not of a prepared set; ``source`` is a prepared set, and another is asked for.
+            data, or files that are not of a prepared set; ``source`` is a prepared set, and another is asked for; an
+            image that trained would no longer do so.
     """
     source, out = Path(source).absolute(), Path(out).absolute()
     if (source / DESCRIPTION).is_file():
@@ -53,7 +56,7 @@ def prepare(
     out.mkdir(parents=True, exist_ok=True)
     with (out / LOCK).open('w') as lock:  # processes of one training prepare it once
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _prepare(source, out, task, size, seed, copy, key)
+        return _prepare(source, out, task, size, seed, copy, key, trained)
 
 
 def _check_out(out: Path, source: Path) -> None:
@@ -75,9 +78,18 @@ def _check_out(out: Path, source: Path) -> None:
 
 
 def _prepare(
-    source: Path, out: Path, task: str | None, size: int | None, seed: int | None, copy: bool, key: str
+    source: Path,
+    out: Path,
+    task: str | None,
+    size: int | None,
+    seed: int | None,
+    copy: bool,
+    key: str,
+    trained: Path | None,
 ) -> Prepared:
+    known = images_of(trained, 'train') if trained else set()
     if (out / DESCRIPTION).is_file() and _is_of(key, json.loads((out / DESCRIPTION).read_text())):
+        _check_apart(images_of(out, 'val') | images_of(out, 'test'), known, source)
         return load(out)
     data = read(source, segments=None if task is None else task == 'segmentation')
     task = task or ('segmentation' if data.labels == 'masks' else 'detection')
@@ -88,6 +100,7 @@ def _prepare(
             f'images have not 8 bits: {levels[0]:g} becomes black and {levels[1]:g} white, here and in prediction'
         )
     scale, longest = cut_or_scale(data, task, size, seed or 0)
+    _check_apart({sample.name for sample in data.samples if sample.split != 'train'}, known, source)
     if data.labels != 'masks' and not any(one.objects for one in data.samples if one.split == 'train'):
         raise ValueError(
             f'{source} is {data.format}, and none of the images that train has an object: the labels are missing, or '
@@ -128,6 +141,15 @@ def _prepare(
     asked = dict(size=size, seed=seed or 0)
     write_json(out / DESCRIPTION, dict(description(prepared), key=key, elsewhere=elsewhere, asked=asked))
     return prepared
+
+
+def _check_apart(validating: set[str], trained: set[str], source: Path) -> None:
+    if both := sorted(validating & trained):
+        raise ValueError(
+            f'{source} has changed, and {len(both)} of the images that the run to go on with trained on would now '
+            f'validate or test ({some(both)}): scores would be too good. Put the data back as it was, or train anew: '
+            'leave --resume out, and take another --work-dir.'
+        )
 
 
 def _check_task(data: OwnData, task: str) -> None:

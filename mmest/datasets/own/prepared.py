@@ -62,6 +62,14 @@ def load(folder: Path) -> Prepared:
     return Prepared(**found)
 
 
+def images_of(folder: Path, split: str) -> set[str]:
+    """Names of the images of a split; none where there is no prepared set, or no such split."""
+    objects, masks = folder / f'{split}.json', folder / f'{split}.txt'
+    if objects.is_file():
+        return {image['file_name'] for image in json.loads(objects.read_text())['images']}
+    return set(masks.read_text().splitlines()) if masks.is_file() else set()
+
+
 def description(prepared: Prepared) -> dict:
     """Plain values; images of a set that stands alone by a relative path, so that it can be moved."""
     images = prepared.images

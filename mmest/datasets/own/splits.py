@@ -1,7 +1,8 @@
 """Train and validation where the data does not say: by groups of one ground, seeded, with all classes in both."""
 
+import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -9,37 +10,64 @@ from mmest.datasets.own.sample import UNLABELLED, Notes, OwnData, Sample, class_
 from mmest.datasets.own.sources import image_of, scene_of, series_of
 
 SHARE = 0.2
-_TRIES = 200
+#: What each class has of its share in the validation, as far as it can be.
+_LEAST, _MOST = 0.5, 2.0
+_LOOKED_AT = 20  # groups that alone would mend most, each with all that it may change places with
+_GAIN = 1e-9  # less is rounding
 _ENOUGH_GROUPS = 5
 _LONG_SERIES = 3  # images; of fewer a name says nothing
 
 
 def choose(groups: Mapping[Hashable, Counter], seed: int, share: float = SHARE) -> set:
-    """Which groups validate: of many random choices the one with all classes on both sides, each nearest to its share.
+    """Which groups validate: a share of them, with all classes on both sides, and each near to its share.
+
+    Groups are ranked by a digest of their keys and the seed, and the first validate; then those change places that a
+    class lacks, or has far too much of. So others keep their side, but for a few, where a group comes or goes.
 
     Args:
         groups: what each group holds, such as objects by class.
-        seed: of the choices.
+        seed: of the ranks.
         share: of the groups.
 
     Returns:
         At least one group, never all of them.
     """
-    keys = list(groups)
+    keys = sorted(groups, key=lambda key: hashlib.blake2b(f'{seed} {key!r}'.encode()).digest())
     kinds = sorted({kind for counts in groups.values() for kind in counts}, key=str)
     held = np.array([[groups[key][kind] for kind in kinds] for key in keys], float).reshape(len(keys), len(kinds))
-    wanted, common = held.sum(0) * share, (held > 0).sum(0) > 1
-    count = min(max(1, round(len(keys) * share)), len(keys) - 1)
-    random = np.random.default_rng(seed)
-    best, best_miss = None, np.inf
-    for _ in range(_TRIES):
-        picked = random.permutation(len(keys))[:count]
-        found = held[picked].sum(0)
-        missing = common & (found == 0) | (found == held.sum(0))
-        miss = float((np.abs(found - wanted) / np.maximum(wanted, 1)).sum() + len(keys) * missing.sum())
-        if miss < best_miss:
-            best, best_miss = picked, miss
-    return {keys[index] for index in best}
+    total, common = held.sum(0), (held > 0).sum(0) > 1
+
+    def miss(found: np.ndarray) -> np.ndarray:
+        """What is wrong with what validates, N×kinds or kinds; 0 where every kind is within its limits."""
+        missing = common & (found == 0) | (found == total)
+        shares = found / (total * share)
+        beyond = np.maximum(1 - shares / _LEAST, 0) + np.maximum(shares / _MOST - 1, 0)
+        return beyond.sum(-1) + len(keys) * missing.sum(-1)
+
+    validates = np.arange(len(keys)) < min(max(1, round(len(keys) * share)), len(keys) - 1)
+    found = held[validates].sum(0)
+    left = float(miss(found))
+    while left > 0:
+        swap = min(_swaps(held, validates, found, miss), key=lambda one: one[0])
+        if swap[0] >= left - _GAIN:
+            break
+        left, validates[swap[1]], validates[swap[2]] = swap[0], True, False
+        found = held[validates].sum(0)
+    return {key for key, chosen in zip(keys, validates.tolist()) if chosen}
+
+
+def _swaps(
+    held: np.ndarray, validates: np.ndarray, found: np.ndarray, miss: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[tuple[float, int, int]]:
+    """Pairs that may change places, of those nearest to the border between both sides: what is wrong then, the group
+    that comes to validate, and the one that goes.
+    """
+    outside, inside = np.flatnonzero(~validates), np.flatnonzero(validates)[::-1]
+    for sign, first, second in ((1, outside, inside), (-1, inside, outside)):
+        for one in first[np.argsort(miss(found + sign * held[first]), kind='stable')[:_LOOKED_AT]].tolist():
+            wrong = miss(found + sign * (held[one] - held[second]))
+            other = int(second[wrong.argmin()])
+            yield float(wrong.min()), *((one, other) if sign > 0 else (other, one))
 
 
 def contents_of(sample: Sample, data: OwnData) -> Counter:

@@ -13,6 +13,7 @@ from PIL import Image
 from mmest.datasets.official import dior
 from mmest.datasets.own.cutting import cut
 from mmest.datasets.own.detect import read
+from mmest.datasets.own.prepare import prepare as prepare_own
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing
 from mmest.datasets.own.sources import scene_of
 from mmest.datasets.own.splits import choose, split
@@ -158,6 +159,75 @@ def test_rare_classes_are_on_both_sides():
     groups = {i: Counter(common=5, rare=int(i in (3, 17))) for i in range(20)}
     for seed in range(5):
         assert len(choose(groups, seed) & {3, 17}) == 1
+
+
+def random_groups(count: int, kinds: int, seed: int) -> dict[str, Counter]:
+    """Images of which each shows a few classes, the last of them rarely."""
+    random = np.random.default_rng(seed)
+    often = 0.8 / np.arange(1, kinds + 1)
+    shown = random.random((count, kinds)) < often
+    objects = np.where(shown, 1 + random.exponential(8, (count, kinds)).astype(int), 0)
+    return {f'{i}.jpg': Counter(dict(enumerate(row), images=1)) for i, row in enumerate(objects.tolist())}
+
+
+@pytest.mark.parametrize('count, kinds', [(60, 3), (200, 12), (500, 4)])
+@pytest.mark.parametrize('seed', range(3))
+def test_images_that_come_or_go_leave_others_where_they_are(count, kinds, seed):
+    groups = random_groups(count, kinds, seed)
+    before = choose(groups, seed)
+    more = groups | {'new.jpg': Counter({0: 5, 'images': 1})}
+    fewer = {name: held for name, held in groups.items() if name != '7.jpg'}
+    other_way = dict(reversed(groups.items()))
+    assert len((choose(more, seed) ^ before) - {'new.jpg'}) <= 4
+    assert len((choose(fewer, seed) ^ before) - {'7.jpg'}) <= 4
+    assert choose(other_way, seed) == before
+
+
+@pytest.mark.parametrize('count, kinds', [(10, 2), (30, 5), (200, 30)])
+@pytest.mark.parametrize('seed', range(3))
+def test_each_class_has_about_its_share_where_that_can_be(count, kinds, seed):
+    groups = random_groups(count, kinds, seed)
+    chosen = choose(groups, seed)
+    assert len(chosen) == count // 5
+    for kind in range(kinds):
+        holders = [name for name, held in groups.items() if held[kind]]
+        share = sum(groups[name][kind] for name in chosen) / max(sum(groups[name][kind] for name in holders), 1)
+        if len(holders) > 1:
+            assert 0 < share < 1
+        if len(holders) > count / 2:
+            assert 0.1 <= share <= 0.4
+
+
+def unsplit(root: Path, names: list[str]) -> None:
+    boxes = exports.images(root, names)
+    (root / 'a.json').write_text(json.dumps(exports.coco(boxes)))
+
+
+def of_split(folder: Path, part: str) -> set[str]:
+    return {image['file_name'] for image in json.loads((folder / f'{part}.json').read_text())['images']}
+
+
+def test_what_a_run_trained_on_does_not_validate_when_it_goes_on(tmp_path):
+    own, out = tmp_path / 'own', tmp_path / 'out'
+    names = [f'{i}.png' for i in range(10)]
+    unsplit(own, names)
+    prepare_own(own, out)
+    trained, validated = of_split(out, 'train'), of_split(out, 'val')
+    prepare_own(own, out, trained=out)  # nothing has changed
+    for name in validated:
+        (own / name).unlink()
+    unsplit(own, sorted(trained))
+    for folder in (out, tmp_path / 'other'):
+        with pytest.raises(
+            ValueError, match=r'own has changed, and \d of the images that .* would now validate .*\d.png'
+        ):
+            prepare_own(own, folder, trained=out)
+    assert (of_split(out, 'train'), of_split(out, 'val')) == (trained, validated)
+    prepare_own(own, tmp_path / 'other')
+    with pytest.raises(ValueError, match='Put the data back as it was, or train anew'):
+        prepare_own(own, tmp_path / 'other', trained=out)
+    prepare_own(own, out)  # a run from the start
+    assert of_split(out, 'val') < trained
 
 
 def test_what_the_data_says_stays():
