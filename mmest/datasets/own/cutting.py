@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import shapely
 
-from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing
+from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some
 from mmest.datasets.own.splits import SHARE, choose, pixels_of, split
 from mmest.tiles.grid import Box, tiles
 
@@ -60,6 +60,7 @@ def cut(data: OwnData, size: int, seed: int = 0) -> str:
         pieces = _without_most_empty(pieces, seed, data.notes)
     data.samples = kept + pieces
     if by_blocks:
+        _say_overlap(scenes, data.notes)
         split(data, seed)  # gives those that were not cut to the training
         count = sum(chosen == 'val' for _, _, chosen in regions)
         said = (
@@ -67,6 +68,17 @@ def cut(data: OwnData, size: int, seed: int = 0) -> str:
             f'tile away from what trains, chosen with seed {seed}'
         )
     return said
+
+
+def _say_overlap(scenes: list[Sample], notes: Notes) -> None:
+    """Blocks of a scene are away from what trains on it, and not from what trains on another."""
+    groups = Counter(sample.group for sample in scenes if sample.group)
+    overlapping = [sample.name for sample in scenes if groups[sample.group] > 1]
+    if overlapping:
+        notes.say(
+            f'rasters overlap ({some(overlapping)}), and what validates on one may train on another, so scores are too '
+            'good: join them first (gdal_merge.py), or put ground of its own into a folder "val"'
+        )
 
 
 def few_scenes(data: OwnData) -> bool:

@@ -1,4 +1,4 @@
-"""Rasters that show the same ground: a mosaic beside its own tiles, a copy, another date."""
+"""Rasters that show the same ground: a mosaic beside its own tiles, a copy, another date, tiles that overlap."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ from mmest.datasets.own.sample import Notes, Sample
 
 _WHOLE = 0.95  # of a tile's ground in a mosaic, and of a mosaic's in its tiles
 _MOSTLY = 0.75  # of the smaller raster; tiles that overlap, as by half, have less
+_PARTLY = 0.1  # of the smaller raster; more is in one group
 _SAME_SIZE = 1e-3
 _ADVICE = (
     'scores are too good where one trains and the other validates (leave one out, or put both into the folder of one '
@@ -36,7 +37,8 @@ class Ground(NamedTuple):
 
 def without_mosaics(rasters: Sequence[Ground], notes: Notes) -> list[Sample]:
     """The rasters, but those that others were joined to, unless a folder says their split: their objects would be there
-    twice, and on both sides of a split. Pairs that show the same ground otherwise stay, and are counted.
+    twice, and on both sides of a split. Pairs that show the same ground otherwise stay, and are counted. Rasters that
+    overlap, and those that overlap with these, become one group.
 
     Args:
         rasters: all of a folder.
@@ -55,8 +57,23 @@ def without_mosaics(rasters: Sequence[Ground], notes: Notes) -> list[Sample]:
             if one < other and not {one, other} & mosaics and _may_part(group[one], group[other], area):
                 names = f'{group[one].sample.name} and {group[other].sample.name}'
                 notes.count(f'pairs of rasters that show mostly the same ground: {_ADVICE}', names)
+        _join(group, [pair for pair in shared if not {*pair[:2]} & mosaics])
         gone |= {id(group[number].sample) for number in mosaics}
     return [raster.sample for raster in rasters if id(raster.sample) not in gone]
+
+
+def _join(rasters: Sequence[Ground], shared: Sequence[tuple[int, int, float]]) -> None:
+    """Give rasters of one ground the name of the first of them as their group."""
+    groups = {number: {number} for number in range(len(rasters))}
+    for one, other, area in shared:
+        first, second = rasters[one], rasters[other]
+        overlap = area > _PARTLY * min(first.shape.area, second.shape.area)
+        if overlap and first.sample.objects and second.sample.objects and groups[one] is not groups[other]:
+            groups[one] |= groups[other]
+            groups.update(dict.fromkeys(groups[other], groups[one]))
+    for number, group in groups.items():
+        if len(group) > 1:
+            rasters[number].sample.group = min(rasters[member].sample.name for member in group)
 
 
 def _may_part(first: Ground, second: Ground, shared: float) -> bool:

@@ -93,14 +93,26 @@ def group(samples: Sequence[Sample]) -> str:
         What was grouped, in words; empty where every image stands alone.
     """
     missing = [sample for sample in samples if not sample.group]
+    said = ', rasters that overlap together' if len(missing) < len(samples) else ''
     images = [image_of(sample.name) for sample in missing]
     scenes = [scene_of(sample.name) for sample in missing]
     by_scene = _ENOUGH_GROUPS <= len(set(scenes)) < len(set(images))
     for sample, name in zip(missing, scenes if by_scene else images):
         sample.group = name
     if by_scene:
-        return ', copies or tiles of one scene together'
-    return ', copies of one image together' if len(set(images)) < len(missing) else ''
+        return f', copies or tiles of one scene together{said}'
+    return f', copies of one image together{said}' if len(set(images)) < len(missing) else said
+
+
+def _forget_one_ground(samples: Sequence[Sample], notes: Notes) -> None:
+    """Of rasters that all overlap, each is a group of its own: none of the ground can be held out as a whole."""
+    if samples[0].group and len({sample.group for sample in samples}) == 1:
+        for sample in samples:
+            sample.group = ''
+        notes.say(
+            f'all {len(samples)} rasters overlap, each with the next, so scores are too good: ground that validates '
+            'trains too; put a raster of ground of its own into a folder "val"'
+        )
 
 
 def _say_doubts(samples: Sequence[Sample], notes: Notes) -> None:
@@ -163,6 +175,7 @@ def split(data: OwnData, seed: int = 0) -> str:
     training = [sample for sample in data.samples if sample.split == 'train']
     if not training:
         raise ValueError(_only_tests(data))
+    _forget_one_ground(training, data.notes)
     how = group(training)
     groups: dict[str, Counter] = {}
     for sample in training:

@@ -14,6 +14,8 @@ from rasterio.shutil import copy
 
 from mmest.datasets.own import georaster
 from mmest.datasets.own.detect import read
+from mmest.datasets.own.prepare import prepare
+from mmest.datasets.own.splits import split
 
 SIDE = 90  # of a tile
 WIDTH, HEIGHT = 3 * SIDE, 2 * SIDE
@@ -77,3 +79,53 @@ def test_of_many_rasters_each_looks_at_the_shapes_near_it_alone(tmp_path, monkey
     ground.vectors(tmp_path / 'own/roofs.gpkg', shapes, [ground.KINDS[one[0]] for one in drawn], 'EPSG:4326')
     read(tmp_path / 'own')
     assert len(moved) == 1
+
+
+def _strips(own, apart: list[int]) -> None:
+    """Rasters from left to right, so many pixels from one's left side to that of the next, called a, b, c, ..."""
+    left, shapes = ground.LEFT, []
+    for name, step in zip('abcdefghijkl', [0, *apart]):
+        left += step * ground.METRE
+        found = ground.boxes(100, 100)
+        ground.raster(own / f'{name}.tif', 100, 100, found, left)
+        shapes += ground.polygons([one for one in found if one[1] < 40], left).tolist()
+    ground.vectors(own / 'roofs.gpkg', shapes, None)
+
+
+def _groups_and_splits(own) -> tuple[str, dict[str, str], list[str]]:
+    """How it was split, the split of each raster, and the notes."""
+    data = read(own)
+    said = split(data)
+    return said, {sample.name[0]: sample.split for sample in data.samples}, data.notes.lines()
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_rasters_that_overlap_are_on_one_side(seed, tmp_path):
+    _strips(tmp_path, [80, 60, 400, 85, 400, 50, 400, 400])  # abc, de, fg, h, i
+    data = read(tmp_path)
+    said = split(data, seed)
+    splits = {sample.name[0]: sample.split for sample in data.samples}
+    assert splits['a'] == splits['b'] == splits['c'] and splits['d'] == splits['e'] and splits['f'] == splits['g']
+    assert set(splits.values()) == {'train', 'val'}
+    assert f'of 5 groups, rasters that overlap together) validate, chosen with seed {seed}' in said
+
+
+def test_rasters_that_share_a_border_are_not_joined(tmp_path):
+    _strips(tmp_path, [95, 100, 92, 100, 105])
+    said, splits, _ = _groups_and_splits(tmp_path)
+    assert len(splits) == 6 and '1 of 6 images (1 of 6 groups) validate' in said
+
+
+def test_where_all_rasters_overlap_it_is_said(tmp_path):
+    _strips(tmp_path, [60] * 7)
+    said, splits, notes = _groups_and_splits(tmp_path)
+    assert list(splits.values()).count('val') == 2 and '2 of 8 images (2 of 8 groups)' in said
+    assert any(line.startswith('all 8 rasters overlap, each with the next, so scores are too good') for line in notes)
+
+
+def test_where_few_rasters_are_split_by_blocks_it_is_said_that_they_overlap(tmp_path):
+    _strips(tmp_path / 'own', [60, 400])
+    prepared = prepare(tmp_path / 'own', tmp_path / 'out', 'detection', 32)
+    assert sum('rasters overlap (a.tif, b.tif), and what validates on one may' in line for line in prepared.notes) == 1
+    _strips(tmp_path / 'other', [400, 400])
+    assert not any('overlap' in line for line in prepare(tmp_path / 'other', tmp_path / 'out2', size=32).notes)
