@@ -13,7 +13,6 @@ from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.same_ground import Ground, without_mosaics
 from mmest.datasets.own.same_polygons import once
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some, split_of
-from mmest.pictures import ImageFile
 
 try:
     import pyogrio
@@ -241,11 +240,3 @@ def _warn_of_blank_ground(sample: Sample, notes: Notes) -> None:
             f'the labels of {sample.name} lie within {share:.0%} of it, and all other ground is taken as background: '
             'if it was not looked at, cut the raster first (gdal_translate -projwin)'
         )
-
-
-def blank(sample: Sample) -> np.ndarray:
-    """Which pixels of a tile hold no image, by nodata value, alpha or as no number: H×W."""
-    box = sample.window or (0, 0, sample.width, sample.height)
-    with ImageFile(sample.image, scale=(0, 1)) as picture:
-        valid = picture.valid(box)
-    return np.zeros((sample.height, sample.width), bool) if valid is None else ~valid

@@ -1,7 +1,7 @@
 """How large the images are that a network sees."""
 
-from mmest.datasets.own import georaster
 from mmest.datasets.own.cutting import cut, few_scenes
+from mmest.datasets.own.no_data import blank
 from mmest.datasets.own.sample import OwnData
 
 _WHOLE = 1.25  # images up to this many times the size are not cut
@@ -39,9 +39,9 @@ def cut_or_scale(data: OwnData, task: str, size: int | None, seed: int) -> tuple
     before = len(data.samples)
     data.notes.say(cut(data, limit, seed))
     if data.rasters:
-        blank = {id(one): one.name for one in data.samples if not one.objects and georaster.blank(one).all()}
-        data.samples = [one for one in data.samples if id(one) not in blank]
-        for name in blank.values():
+        empty = {id(one): one.name for one in data.samples if not one.objects and blank(one).all()}
+        data.samples = [one for one in data.samples if id(one) not in empty]
+        for name in empty.values():
             data.notes.count('tiles without any image (nodata), left out', name)
     if limit < longest and any(sample.window for sample in data.samples):
         data.notes.say(

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from pycocotools import mask as mask_tools
 
-from mmest.datasets.own import georaster
+from mmest.datasets.own.no_data import Labels
 from mmest.datasets.own.sample import UNLABELLED, OwnData, Sample
 from mmest.datasets.preparation.coco import annotation, write_coco
 from mmest.files import beside, write_bytes
@@ -72,8 +72,13 @@ def _segmentation(shape: shapely.Geometry, height: int, width: int) -> list[list
 
 
 def write_masks(out: Path, split: str, samples: list[Sample], data: OwnData, classes: list[str]) -> None:
-    """A mask for each image, named like it with ``.png`` behind, and the list of the images."""
+    """A mask for each image, named like it with ``.png`` behind, and the list of the images.
+
+    Raises:
+        ValueError: what is read as alpha takes most of the pixels of a class.
+    """
     whole: dict[Path, np.ndarray] = {}
+    labels = Labels(classes)
     for sample in samples:
         if data.labels == 'masks':
             if sample.image not in whole:
@@ -85,8 +90,9 @@ def write_masks(out: Path, split: str, samples: list[Sample], data: OwnData, cla
         else:
             pixels = rasterise(sample, [classes.index(name) for name in data.classes], classes.index('background'))
         if data.rasters:
-            pixels[georaster.blank(sample)] = UNLABELLED
+            labels.take_out(pixels, sample)
         _write_png(out / 'masks' / f'{sample.name}.png', np.ascontiguousarray(pixels))
+    labels.check(data.notes)
     write_bytes(out / f'{split}.txt', ('\n'.join(sample.name for sample in samples) + '\n').encode())
 
 

@@ -18,8 +18,8 @@ from rasterio.shutil import copy
 from rasterio.warp import transform
 
 from mmest.datasets.own.detect import read
-from mmest.datasets.own.georaster import blank
 from mmest.datasets.own.levels import find_levels
+from mmest.datasets.own.no_data import blank
 from mmest.datasets.own.prepare import prepare
 from mmest.pictures import UnusableImage
 
