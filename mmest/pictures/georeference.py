@@ -41,10 +41,17 @@ class Georeference:
     note: str = ''
 
     def locate(self, points: np.ndarray) -> np.ndarray:
-        """N×2 columns and rows as N×2 coordinates."""
+        """N×2 columns and rows of one object as N×2 coordinates. The middle of its longitudes is between -180 and 180,
+        also where the file counts them from 0 to 360.
+        """
         if self.coordinates == 'pixels':
             return np.asarray(points, float)
-        return _locate(points, self.affine, self.control_points, self.crs if self.coordinates != 'map' else None)
+        if self.coordinates == 'map':
+            return _locate(points, self.affine, self.control_points, None)
+        located = _locate(points, self.affine, self.control_points, self.crs)
+        # Not each point by itself: what lies across the 180th meridian would reach around the world.
+        located[:, 0] -= 360 * np.round(located[:, 0].mean() / 360)
+        return located
 
 
 def read_georeference(path: Path | None, size: tuple[int, int], turned: bool) -> Georeference:

@@ -132,3 +132,19 @@ def test_rings_are_anticlockwise_wherever_they_lie(tmp_path):
     for name in ('pixels.png', 'north.tif', 'flipped.tif'):
         for feature in detect(tmp_path / name, tmp_path / 'out')[0]['features']:
             assert is_anticlockwise(feature['geometry']['coordinates'][0]), name
+
+
+@pytest.mark.parametrize('left', [190, 179.9999, 540, -170])
+def test_longitudes_beyond_180_are_counted_from_the_west(tmp_path, left):
+    """What lies across the 180th meridian stays in one piece."""
+    pytest.importorskip('rasterio')
+    path = geotiff(tmp_path / 'x.tif', RGB, crs='EPSG:4326', transform=(1e-6, 0, left, 0, -1e-6, 10))
+    content, _ = detect(path, tmp_path / 'out')
+    rings = [np.array(one['geometry']['coordinates'][0]) for one in content['features']]
+    expected = geotiff(tmp_path / 'y.tif', RGB, crs='EPSG:4326', transform=(1e-6, 0, 0, 0, -1e-6, 10))
+    near_0 = [np.array(one['geometry']['coordinates'][0]) for one in detect(expected, tmp_path / 'out')[0]['features']]
+    assert len(rings) == len(near_0) > 0
+    for ring, other in zip(rings, near_0):
+        assert np.abs(ring[:, 0]).max() < 180.001
+        turns = (ring - other - (left, 0))[:, 0] / 360
+        np.testing.assert_allclose(turns, np.round(turns).mean(), atol=1e-8)

@@ -138,6 +138,16 @@ class _Layer:
         return shapely.transform(shapes, move) if shapely.get_num_coordinates(shapes).any() else shapes
 
 
+def _as_far_east(shapes: np.ndarray, raster: 'rasterio.io.DatasetReader') -> np.ndarray:
+    """Shapes west of a raster whose longitudes go beyond 180, counted as there: -170 is 190."""
+    west = shapely.bounds(shapes)[:, 2] <= raster.bounds.left
+    if not (raster.crs.is_geographic and raster.bounds.right > 180 and west.any()):
+        return shapes
+    moved = shapes.copy()
+    moved[west] = shapely.transform(shapes[west], lambda points: points + (360, 0))
+    return moved
+
+
 def _around(raster: 'rasterio.io.DatasetReader', crs: str) -> shapely.Geometry:
     """The ground of a raster in another reference system, and a tenth more on each side."""
     left, bottom, right, top = rasterio.warp.transform_bounds(raster.crs, crs, *raster.bounds)
@@ -199,7 +209,7 @@ def _ground(file: Path, root: Path, layers: list[_Layer], classes: list[str], no
         place = Ground(sample, raster.crs.to_wkt(), corners, (abs(raster.res[0]), abs(raster.res[1])))
         found = []
         for layer in layers:
-            shapes, objects = shapely.transform(layer.on(raster), _by(~raster.transform)), []
+            shapes, objects = shapely.transform(_as_far_east(layer.on(raster), raster), _by(~raster.transform)), []
             for index in _near(shapes, raster.width, raster.height):
                 label = classes.index(layer.names[index])
                 for part in _polygons(shapely.intersection(shapely.make_valid(shapes[index]), ground)):

@@ -318,6 +318,19 @@ def test_shapes_that_reach_from_a_raster_to_where_no_way_leads(tmp_path):
         assert sum(one.shape.area for one in sample.objects) == pytest.approx(400 * 300, rel=0.01)
 
 
+@pytest.mark.parametrize('labels', [-170, 190])
+def test_longitudes_beyond_180_are_those_below_0(labels, tmp_path):
+    with rasterio.open(
+        tmp_path / 'scene.tif', 'w', driver='GTiff', width=300, height=200, count=3, dtype='uint8', crs='EPSG:4326',
+        transform=rasterio.transform.from_origin(189, 2, 0.01, 0.01),
+    ):  # fmt: skip
+        pass
+    shapes = np.array([shapely.box(x, 1, x + 0.1, 1.1) for x in (labels, labels + 1, 50)])
+    ground.vectors(tmp_path / 'roofs.gpkg', shapes, None, 'EPSG:4326')
+    boxes = [one.box for one in read(tmp_path).samples[0].objects]
+    np.testing.assert_allclose(boxes, [(100, 90, 110, 100), (200, 90, 210, 100)], atol=1e-6)
+
+
 def test_a_reference_system_to_which_no_way_leads_is_said(tmp_path):
     found = ground.boxes(300, 300)
     ground.raster(tmp_path / 'scene.tif', 300, 300, found)
