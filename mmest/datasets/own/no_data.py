@@ -19,6 +19,12 @@ def blank(sample: Sample) -> np.ndarray:
     return np.zeros((sample.height, sample.width), bool) if valid is None else ~valid
 
 
+def states_nodata(sample: Sample) -> bool:
+    """Whether the image says which number stands for no data."""
+    with ImageFile(sample.image, scale=(0, 1)) as picture:
+        return picture.nodata is not None
+
+
 class Labels:
     """Labelled pixels, as those without an image are taken out of masks.
 
@@ -32,8 +38,8 @@ class Labels:
         self._all, self._gone, self._shown = np.zeros((3, UNLABELLED + 1), np.int64)
         self._doubtful: dict[int, Sample] = {}
 
-    def take_out(self, mask: np.ndarray, sample: Sample) -> None:
-        """Make pixels without an image unlabelled, in place."""
+    def take_out(self, mask: np.ndarray, sample: Sample) -> bool:
+        """Make pixels without an image unlabelled, in place; whether there are any that were not."""
         gone = blank(sample)
         self._all += _counts(mask)
         self._gone += _counts(mask[gone])
@@ -41,7 +47,9 @@ class Labels:
             shown = _counts(mask[gone & _shows_though_transparent(sample)])
             self._shown += shown
             self._doubtful = dict.fromkeys(shown.nonzero()[0].tolist(), sample) | self._doubtful
+        labelled = bool((mask[gone] != UNLABELLED).any())
         mask[gone] = UNLABELLED
+        return labelled
 
     def check(self, notes: Notes) -> None:
         """Say which classes have lost most of their pixels.

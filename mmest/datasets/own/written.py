@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from pycocotools import mask as mask_tools
 
-from mmest.datasets.own.no_data import Labels
+from mmest.datasets.own.no_data import Labels, states_nodata
 from mmest.datasets.own.sample import UNLABELLED, OwnData, Sample
 from mmest.datasets.preparation.coco import annotation, write_coco
 from mmest.files import beside, write_bytes
@@ -91,6 +91,8 @@ def write_masks(out: Path, split: str, samples: list[Sample], data: OwnData, cla
             pixels = rasterise(sample, [classes.index(name) for name in data.classes], classes.index('background'))
         if data.rasters:
             labels.take_out(pixels, sample)
+        elif states_nodata(sample) and labels.take_out(pixels, sample):
+            data.notes.count('images with labels on ground without data (nodata), which is ignored', sample.name)
         _write_png(out / 'masks' / f'{sample.name}.png', np.ascontiguousarray(pixels))
     labels.check(data.notes)
     write_bytes(out / f'{split}.txt', ('\n'.join(sample.name for sample in samples) + '\n').encode())

@@ -78,3 +78,29 @@ def test_a_class_that_loses_a_little_is_not_named(own, tmp_path):
         raster.write(alpha, 4)
     prepared = prepare(folder, tmp_path / 'out', 'segmentation', 2 * SIDE)
     assert labelled(prepared) == {0, 1, 2, 255} and not any('"pool"' in note for note in prepared.notes)
+
+
+@pytest.mark.parametrize('nodata', [0, None])
+def test_masks_ignore_what_their_image_states_as_no_data(nodata, tmp_path):
+    """As prediction leaves it out; without a stated value, black is an image too."""
+    for folder in ('images', 'masks'):
+        (tmp_path / 'own' / folder).mkdir(parents=True)
+    for number in range(4):
+        pixels = np.full((3, 48, 64), 80, np.uint8)
+        pixels[:, :, :20] = 0
+        pixels[0, :, :10] = 9 * (number == 3)  # one band alone is not no data
+        with rasterio.open(
+            tmp_path / 'own' / 'images' / f'{number}.tif', 'w', driver='GTiff', width=64, height=48, count=3,
+            dtype='uint8', nodata=nodata,
+        ) as image:  # fmt: skip
+            image.write(pixels)
+        Image.fromarray(np.eye(48, 64, dtype=np.uint8)).save(tmp_path / 'own' / 'masks' / f'{number}.png')
+    prepared = prepare(tmp_path / 'own', tmp_path / 'out')
+    for number in range(4):
+        expected = np.eye(48, 64, dtype=np.uint8)
+        if nodata is not None:
+            expected[:, 10 * (number == 3) : 20] = 255
+        (path,) = (tmp_path / 'out' / 'masks').rglob(f'{number}.tif.png')
+        np.testing.assert_array_equal(np.asarray(Image.open(path)), expected)
+    said = 'images with labels on ground without data (nodata), which is ignored: 4 ('
+    assert any(said in note for note in prepared.notes) == (nodata is not None)
