@@ -5,10 +5,18 @@ from pathlib import Path
 
 from mmest.datasets.own.image_sets import listed_splits
 from mmest.datasets.own.mask_pixels import MaskReader
-from mmest.datasets.own.sample import Notes, OwnData, Sample, image_files, size_of, some, split_of
+from mmest.datasets.own.sample import (
+    IMAGE_FOLDERS,
+    Notes,
+    OwnData,
+    Sample,
+    image_files,
+    size_of,
+    some,
+    split_of,
+)
 
 NAME = 'images and masks'
-_IMAGES = ('images', 'image', 'imgs', 'img', 'img_dir', 'jpegimages', 'rgb', 'tiles', 'patches', 'src', 'input')
 _MASKS = (
     'masks', 'mask', 'labels', 'label', 'annotations', 'ann_dir', 'gt', 'ground_truth', 'segmentationclass',
     'targets', 'target', 'annotation', 'segmentation', 'mask_png', 'labels_png',
@@ -68,7 +76,7 @@ def _kind(relative: Path) -> str:
         words = {part.lower(), _words(part)[0], _words(part)[-1]}  # train_labels, masks-train
         if words & set(_MASKS):
             return 'mask'
-        if words & set(_IMAGES):
+        if words & set(IMAGE_FOLDERS):
             return 'image'
     return 'mask' if _unmarked(relative.stem) != relative.stem else 'image'
 
@@ -90,9 +98,9 @@ def _folders(relative: Path) -> tuple[str, ...]:
     """What the folders of an image and its mask have in common: all but what says which of both it is."""
     folders = []
     for part in relative.parent.parts:
-        if part.lower() in (*_IMAGES, *_MASKS):
+        if part.lower() in (*IMAGE_FOLDERS, *_MASKS):
             continue
-        words = [word for word in _words(part) if word not in (*_IMAGES, *_MASKS)]
+        words = [word for word in _words(part) if word not in (*IMAGE_FOLDERS, *_MASKS)]
         folders.append('_'.join(words))
     return tuple(filter(None, folders))
 

@@ -18,6 +18,10 @@ from mmest.tiles.grid import Box
 SPLITS = ('train', 'val', 'test')
 #: In masks: ground of no class, which counts nowhere.
 UNLABELLED = 255
+#: Names of folders that say no more than that images are in them.
+IMAGE_FOLDERS = (
+    'images', 'image', 'imgs', 'img', 'img_dir', 'jpegimages', 'rgb', 'tiles', 'patches', 'src', 'input',
+)  # fmt: skip
 _SPLIT_WORDS = dict(
     train='train', training='train', val='val', valid='val', validation='val', test='test', testing='test'
 )

@@ -1,0 +1,80 @@
+"""Which image labels are of: never one that only has the name of another."""
+
+import json
+
+import exports
+import pytest
+
+from mmest.datasets.own.detect import read
+
+
+def coco(root, file, names, kind=0):
+    """A COCO file of images with a box of one class each, all alike."""
+    path = root / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(exports.coco({name: [(kind, 5, 5, 20, 20)] for name in names})))
+
+
+def labelled(data) -> dict[str, int]:
+    return {sample.name: len(sample.objects) for sample in data.samples}
+
+
+@pytest.mark.parametrize(
+    'there, stated, missing',
+    [
+        (['siteA/0.png', 'siteA/1.png'], ['siteA/0.png', 'siteA/1.png', 'siteB/0.png'], ['siteB/0.png']),
+        (['siteA/0.png', 'siteA/1.png'], ['siteB/0.png', 'siteA/1.png'], ['siteB/0.png']),
+        (['siteA/0.png', 'images/0.png'], ['siteA/0.png', 'siteB/0.png'], ['siteB/0.png']),
+        (['images/0.png', '1.png', '2.png'], ['siteA/0.png', 'siteB/0.png', '1.png', '2.png'], ['siteA/0.png']),
+        (['train/0.png', 'val/1.png'], ['val/0.png', 'val/1.png'], ['val/0.png']),
+    ],
+)
+def test_an_image_of_coco_that_is_missing_is_not_another_of_its_name(there, stated, missing, tmp_path):
+    for number, name in enumerate(there):
+        exports.images((tmp_path / name).parent, [(tmp_path / name).name], first=number)
+    coco(tmp_path, 'labels.json', stated)
+    data = read(tmp_path)
+    assert labelled(data) == {name: 1 for name in stated if name in there}
+    assert any(
+        line.startswith('images that are named but not there: ') and missing[0] in line for line in data.notes.lines()
+    )
+
+
+@pytest.mark.parametrize('folders', [('siteA', 'siteB'), ('train', 'valid')])
+def test_an_image_that_another_file_of_coco_has_in_its_place_is_not_taken_for_a_missing_one(folders, tmp_path):
+    for number, place in enumerate(folders):
+        exports.images(tmp_path / place, ['0.png', '1.png'], first=2 * number)
+        coco(tmp_path, f'{place}/_annotations.coco.json', ['0.png', '1.png'], kind=number)
+    (tmp_path / folders[1] / '0.png').unlink()
+    assert labelled(read(tmp_path)) == {f'{folders[0]}/0.png': 1, f'{folders[0]}/1.png': 1, f'{folders[1]}/1.png': 1}
+
+
+@pytest.mark.parametrize(
+    'there, stated',
+    [
+        ('0.png', 'C:\\Users\\me\\pictures\\0.png'),
+        ('images/0.png', '/label-studio/data/upload/3/0.png'),
+        ('pictures/0.png', '0.png'),
+        ('siteA/images/0.png', '/home/me/siteA/day1/0.png'),
+        ('train/0.png', 'dataset_v1/0.png'),
+    ],
+)
+def test_images_of_coco_that_lie_elsewhere_are_found_by_their_name(there, stated, tmp_path):
+    exports.images((tmp_path / there).parent, ['0.png'])
+    coco(tmp_path, 'labels.json', [stated])
+    data = read(tmp_path)
+    assert labelled(data) == {there: 1}
+    told = any('images found by their name, in another folder than is stated: 1' in line for line in data.notes.lines())
+    assert told == (stated != '0.png')
+
+
+def test_of_several_images_of_one_name_the_one_in_the_stated_folder_is_meant(tmp_path):
+    for number, place in enumerate(('siteA', 'siteB')):
+        exports.images(tmp_path / place, ['0.png'], first=number)
+    coco(tmp_path, 'labels.json', ['/mnt/photos/siteB/0.png'])
+    assert labelled(read(tmp_path)) == {'siteB/0.png': 1}
+    coco(tmp_path, 'labels.json', ['0.png'])
+    with pytest.raises(
+        ValueError, match='labels.json names the image 0.png, and there are 2 of that name: siteA/0.png'
+    ):
+        read(tmp_path)
