@@ -164,7 +164,17 @@ def _join(known: Sample, first: Path, sample: Sample, file: Path, classes: list[
         notes.say(
             f'{first.name} and {file.name} label other classes on the same images: their objects are put together'
         )
-    known.objects += sample.objects
+    there = {(one.label, one.box) for one in known.objects}
+    more = [one for one in sample.objects if (one.label, one.box) not in there]
+    for _ in range(len(sample.objects) - len(more)):
+        notes.count(
+            'objects that are there twice, as their image is listed under two ids, of which one is used', known.name
+        )
+    if file == first and known.objects and more:
+        notes.count(
+            'images that one file lists under two ids with different objects, which are put together', known.name
+        )
+    known.objects += more
 
 
 def _classes(contents: dict[Path, dict], notes: Notes) -> list[str]:

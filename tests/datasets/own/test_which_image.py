@@ -78,3 +78,29 @@ def test_of_several_images_of_one_name_the_one_in_the_stated_folder_is_meant(tmp
         ValueError, match='labels.json names the image 0.png, and there are 2 of that name: siteA/0.png'
     ):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    'second, found, said',
+    [
+        ([(0, 5, 5, 20, 20), (1, 40, 5, 60, 30)], 2, [2, 0]),
+        ([(0, 5, 5, 20, 20)], 2, [1, 0]),
+        ([(1, 5, 5, 20, 20), (0, 5, 5, 21, 20)], 4, [0, 1]),
+        ([(0, 5, 5, 20, 20), (0, 70, 5, 80, 20)], 3, [1, 1]),
+        ([], 2, [0, 0]),
+    ],
+)
+@pytest.mark.parametrize('turned', [False, True])
+def test_an_image_that_one_file_lists_twice_has_each_object_once(second, found, said, turned, tmp_path):
+    exports.images(tmp_path, ['0.png'])
+    boxes = [[(0, 5, 5, 20, 20), (1, 40, 5, 60, 30)], second]
+    content = exports.coco(dict(zip(['0.png', './0.png'], boxes[:: -1 if turned else 1])))
+    (tmp_path / 'labels.json').write_text(json.dumps(content))
+    data = read(tmp_path)
+    assert labelled(data) == {'0.png': found}
+    counts = []
+    for start in ('objects that are there twice', 'images that one file lists under two ids'):
+        lines = [line for line in data.notes.lines() if line.startswith(start)]
+        counts.append(int(lines[0].split(': ')[1].split()[0]) if lines else 0)
+    if not (turned and second == [(0, 5, 5, 20, 20)]):
+        assert counts == said
