@@ -15,8 +15,6 @@ from mmest.pictures.tiff import is_tiff, read_tiff_header
 IGNORED = 255
 _OF_PIL = ('uint8', 'uint1', 'uint2', 'uint4')  # of others it knows some, and swaps their bytes at times
 _MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B', 'F')
-# PIL spreads these over 0 to 255, or turns them round.
-_STORED = {'L;2': lambda pixels: pixels // 85, 'L;4': lambda pixels: pixels // 17, 'L;I': lambda pixels: 255 - pixels}
 
 
 def read_mask(source: Path | str | bytes, name: str = '') -> np.ndarray:
@@ -37,8 +35,8 @@ def read_mask(source: Path | str | bytes, name: str = '') -> np.ndarray:
     if not isinstance(source, bytes) and not Path(source).is_file():
         raise FileNotFoundError(f'{name} is not there.')
     content = source if isinstance(source, bytes) else Path(source).read_bytes()
-    nodata = None
-    if is_tiff(content[:16]):
+    nodata, tiff = None, is_tiff(content[:16])
+    if tiff:
         header = read_tiff_header(io.BytesIO(content), name)
         nodata = header.nodata
         if header.bands > 1:
@@ -51,12 +49,27 @@ def read_mask(source: Path | str | bytes, name: str = '') -> np.ndarray:
         check_pixels(name, *image.size)
         if image.mode not in _MODES:
             raise _colours(name)
-        stored = str(image.tile[0].args[0] if isinstance(image.tile[0].args, tuple) else image.tile[0].args)
+        tile = image.tile[0]
         with damage_of(name), any_size():
-            numbers = np.asarray(ImageOps.exif_transpose(image))
-    if numbers.dtype == np.uint8:
-        return _STORED.get(stored, np.array)(numbers)
-    return _whole_numbers(numbers, nodata, name)
+            pixels = np.asarray(ImageOps.exif_transpose(image))
+    numbers = _as_stored(pixels, tile.codec_name, tile.args, tiff)
+    return numbers if numbers.dtype == np.uint8 else _whole_numbers(numbers, nodata, name)
+
+
+def _as_stored(pixels: np.ndarray, codec: str, args: object, tiff: bool) -> np.ndarray:
+    """The numbers that a file has: PIL spreads them over all that its pixels may be, and turns those of a TIFF round
+    whose 0 is white.
+    """
+    form, *more = args if isinstance(args, tuple) else (args,)
+    if codec.startswith('ppm') and more:
+        return np.rint(pixels * (more[0] / (65535 if more[0] > 255 else 255)))
+    if pixels.dtype not in (bool, np.uint8):
+        return pixels
+    raw = str(form)  # GIF has a number here
+    step = {'L;2': 85, 'L;4': 17}.get(raw[:3], 1)
+    numbers = pixels.astype(np.uint8) // step
+    largest = 1 if pixels.dtype == bool else 255 // step
+    return largest - numbers if tiff and 'I' in raw.partition(';')[2] else numbers
 
 
 def _band(content: bytes, name: str) -> np.ndarray:

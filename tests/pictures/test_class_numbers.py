@@ -35,6 +35,7 @@ def test_class_numbers_of_every_kind(tmp_path):
     save(tmp_path / 'small.png', NUMBERS[3:], bits=4)
     Image.fromarray(NUMBERS[3:]).save(tmp_path / 'few.png', bits=4)
     assert np.array_equal(read_mask(tmp_path / 'few.png'), NUMBERS[3:])
+    assert np.array_equal(read_mask(save(tmp_path / 'few.gif', NUMBERS[3:])), NUMBERS[3:])
 
 
 @pytest.mark.parametrize('order', ['LITTLE', 'BIG'])
@@ -54,6 +55,28 @@ def test_class_numbers_of_every_kind_of_tiff(kind, compress, order, tmp_path, mo
     assert np.array_equal(read_mask(tmp_path / 'mask.tif'), expected)
     monkeypatch.setattr('mmest.pictures.decoders.rasterio', None)
     assert np.array_equal(read_mask(tmp_path / 'mask.tif'), expected)
+
+
+@pytest.mark.parametrize('photometric', ['MINISBLACK', 'MINISWHITE'])
+@pytest.mark.parametrize('bits, compress', [(1, 'NONE'), (1, 'CCITTFAX4'), (2, 'DEFLATE'), (4, 'NONE'), (8, 'LZW')])
+def test_class_numbers_are_those_stored_whichever_is_white(bits, compress, photometric, tmp_path):
+    """PIL turns numbers round whose 0 is white, and so swapped the classes of masks of one bit."""
+    rasterio = pytest.importorskip('rasterio')
+    numbers = np.minimum(NUMBERS, 2**bits - 1)
+    form = dict(driver='GTiff', width=30, height=20, count=1, dtype='uint8', NBITS=bits, compress=compress)
+    with rasterio.open(tmp_path / 'mask.tif', 'w', **form, photometric=photometric) as out:
+        out.write(numbers, 1)
+    assert np.array_equal(read_mask(tmp_path / 'mask.tif'), numbers)
+
+
+@pytest.mark.parametrize('largest', [1, 7, 255, 1000, 65535])
+@pytest.mark.parametrize('plain', [False, True])
+def test_class_numbers_of_a_map_that_states_its_largest(plain, largest, tmp_path):
+    numbers = NUMBERS[3:].clip(max=min(largest, 255))
+    stored = numbers.astype('>u2' if largest > 255 else 'u1').tobytes()
+    written = ' '.join(map(str, numbers.ravel().tolist())).encode() if plain else stored
+    (tmp_path / 'mask.pgm').write_bytes(f'P{2 if plain else 5} 30 17 {largest}\n'.encode() + written)
+    assert np.array_equal(read_mask(tmp_path / 'mask.pgm'), numbers)
 
 
 def test_what_is_no_number_is_ignored(tmp_path):
