@@ -88,7 +88,7 @@ def read(path: Path) -> OwnData:
         root = _parse(file)
         if root.tag != 'annotation':
             continue
-        image = _image(file, root, by_stem)
+        image = _image(file, root, by_stem, path)
         if image is None:
             missing.append(file.stem)
             continue
@@ -144,9 +144,9 @@ def _is_mask(image: Path) -> bool:
     return 'Segmentation' in image.parent.name or image.parent.name.lower() in ('mask', 'masks', 'trimaps')
 
 
-def _image(file: Path, root: ElementTree.Element, by_stem: dict[str, list[Path]]) -> Path | None:
-    """The image of the annotation's own name, or of the name that it states; of several the one that shares most
-    folders with it.
+def _image(file: Path, root: ElementTree.Element, by_stem: dict[str, list[Path]], home: Path) -> Path | None:
+    """The image of the annotation's own name, or of the name that it states, but none of another split; of several the
+    one that shares most folders with it.
 
     Raises:
         ValueError: two share as many.
@@ -156,6 +156,8 @@ def _image(file: Path, root: ElementTree.Element, by_stem: dict[str, list[Path]]
     if Path(stated).suffix:
         found = [image for image in found if image.name == Path(stated).name] or found
     found = [image for image in found if not _is_mask(image)]
+    splits = {image: split_of(*image.relative_to(home).parent.parts) for image in (file, *found)}
+    found = [image for image in found if None in (splits[image], splits[file]) or splits[image] == splits[file]]
 
     def shared(image: Path) -> int:
         return (Counter(image.parent.parts) & Counter(file.parent.parts)).total()

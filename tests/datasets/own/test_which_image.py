@@ -104,3 +104,28 @@ def test_an_image_that_one_file_lists_twice_has_each_object_once(second, found, 
         counts.append(int(lines[0].split(': ')[1].split()[0]) if lines else 0)
     if not (turned and second == [(0, 5, 5, 20, 20)]):
         assert counts == said
+
+
+@pytest.mark.parametrize(
+    'shown, written',
+    [('{}', '{}'), ('{}/images', '{}/xml'), ('JPEGImages/{}', 'Annotations/{}'), ('images/{}', 'annotations_{}')],
+)
+@pytest.mark.parametrize('annotated', [False, True])
+def test_an_annotation_without_an_image_takes_none_of_another_split(annotated, shown, written, tmp_path):
+    """Nor one that no annotation is of."""
+    home = tmp_path / 'train' / 'own'  # what lies above says nothing
+    for number, split in enumerate(('train', 'valid')):
+        exports.images(home / shown.format(split), ['1.png', '2.png', '3.png'], first=3 * number)
+        (home / written.format(split)).mkdir(parents=True, exist_ok=True)
+        for name in '123':
+            box = f'<bndbox><xmin>{number}</xmin><ymin>2</ymin><xmax>30</xmax><ymax>40</ymax></bndbox>'
+            text = f'<annotation><object><name>{split}</name>{box}</object></annotation>'
+            (home / written.format(split) / f'{name}.xml').write_text(text)
+    (home / shown.format('train') / '2.png').unlink()
+    if not annotated:
+        (home / written.format('valid') / '2.xml').unlink()
+    data = read(home)
+    found = {(sample.split, data.classes[one.label]) for sample in data.samples for one in sample.objects}
+    assert found == {('train', 'train'), ('val', 'valid')}
+    assert len(data.samples) == 5 - (not annotated)
+    assert 'annotations without an image, left out: 1 (2)' in data.notes.lines()
