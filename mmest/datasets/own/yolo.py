@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import shapely
@@ -116,8 +116,9 @@ def read(path: Path) -> OwnData:
     path = _without_steps_up(path.absolute())
     root = path.parent if path.is_file() else path
     notes = Notes()
-    file = path if path.is_file() else next((one for one in _yamls(path) if _is_data(one)), None)
-    if file:
+    files = [path] if path.is_file() else [one for one in _yamls(path) if _is_data(one)]
+    if files:
+        file = files[0]
         content = _load(file)
         names, images = _names(content['names'], file), _listed_images(content, file, notes)
         points = 'kpt_shape' in content
@@ -147,6 +148,8 @@ def read(path: Path) -> OwnData:
             outlines |= any(one.shape is not None for one in sample.objects)
         samples.append(sample)
         elsewhere |= {one.parent for one in (image, labels) if one and not one.is_relative_to(root)}
+    if elsewhere:
+        notes.say(f'images or labels lie outside of {root}: {some(sorted(elsewhere))}')
     labelled = 'outlines' if outlines else 'boxes'
     return OwnData(root, NAME, classes, samples, labelled, notes, elsewhere=sorted(elsewhere))
 
@@ -177,27 +180,36 @@ def _names(names: list | dict, file: Path) -> list[str]:
 
 def _listed_images(content: dict, file: Path, notes: Notes) -> dict[Path, str]:
     """Images and their splits, of what train, val and test name: folders, lists of files, or several of them."""
+    named = [
+        (split, key, entry) for split in SPLITS for key in _YAML_SPLITS[split] for entry in _entries(content.get(key))
+    ]
+    above = not _lie_beside((entry for _, _, entry in named), file)
+    found: list[tuple[str, list[Path]]] = []
+    for split, key, entry in named:
+        tried = _places(entry, str(content.get('path') or ''), file, above)
+        place = next((path for path in tried if path.exists()), None)
+        if place is None and split == 'train':
+            raise FileNotFoundError(
+                f'{file} names "{entry}" as {key}, which is not there; tried {some(list(map(str, tried)))}. '
+                'Correct the path, or put the folder beside the file.'
+            )
+        if place is None:  # Roboflow names test whether or not it exports one
+            notes.say(f'{file.name} names "{entry}" as {key}, which is not there')
+        else:
+            place = _without_steps_up(place)
+            listed = image_files(place) if place.is_dir() else _list_file(place)
+            found.append((split, list(map(_without_steps_up, listed))))
     images: dict[Path, str] = {}
-    for split in SPLITS:
-        for key in _YAML_SPLITS[split]:
-            entries = content.get(key)
-            for entry in [entries] if isinstance(entries, (str, int, float)) else entries or []:
-                tried = _places(str(entry), str(content.get('path') or ''), file)
-                found = next((path for path in tried if path.exists()), None)
-                if found is None and split == 'train':
-                    raise FileNotFoundError(
-                        f'{file} names "{entry}" as {key}, which is not there; tried {some(list(map(str, tried)))}. '
-                        'Correct the path, or put the folder beside the file.'
-                    )
-                if found is None:  # Roboflow names test whether or not it exports one
-                    notes.say(f'{file.name} names "{entry}" as {key}, which is not there')
-                    continue
-                found = _without_steps_up(found)
-                for image in image_files(found) if found.is_dir() else _list_file(found):
-                    images.setdefault(_without_steps_up(image), split)
+    for split, listed in found:
+        for image in listed:
+            images.setdefault(image, split)
     if not images:
         raise FileNotFoundError(f'The folders that {file} names hold no image (endings: {", ".join(ENDINGS)}).')
     return images
+
+
+def _entries(said: object) -> list[str]:
+    return [str(entry) for entry in ([said] if isinstance(said, (str, int, float)) else said or [])]
 
 
 def _without_steps_up(path: Path) -> Path:
@@ -208,16 +220,40 @@ def _without_steps_up(path: Path) -> Path:
     return plain if plain == path or plain.exists() and plain.samefile(path) else path.resolve()
 
 
-def _places(entry: str, base: str, file: Path) -> list[Path]:
+def _places(entry: str, base: str, file: Path, above: bool) -> list[Path]:
     """Where a path of data.yaml may lead. Tools write it relative to the file, to its ``path``, to the folder above (as
     Roboflow does, although the images lie beside the file), or as an absolute path of another machine.
+
+    Args:
+        entry: the path.
+        base: what the file states as ``path``.
+        file: the data.yaml.
+        above: whether a path that begins with steps up leads there, where the same folders may lie beside the file.
     """
-    parts = [part for part in entry.replace('\\', '/').split('/') if part not in ('', '.', '..')]
+    parts = _without_steps(entry)
     ends = [parts[skipped:] for skipped in range(len(parts))]
     ends = [end for end in ends if split_of(*end) == split_of(*parts)]  # "images" alone is not the training's
     home = file.parent
-    places = [*([home / base / entry] if base else []), home / entry, *(home.joinpath(*end) for end in ends)]
+    places = [home.joinpath(*end) for end in ends]
+    if above or not _steps_up(entry):
+        places = [*([home / base / entry] if base else []), home / entry, *places]
     return list(dict.fromkeys(places))
+
+
+def _without_steps(entry: str) -> list[str]:
+    return [part for part in entry.replace('\\', '/').split('/') if part not in ('', '.', '..')]
+
+
+def _steps_up(entry: str) -> bool:
+    return entry.replace('\\', '/').startswith('../')
+
+
+def _lie_beside(entries: Iterable[str], file: Path) -> bool:
+    """Whether a folder that is named by steps up lies beside the file, as in exports of Roboflow: what is above may be
+    another data set.
+    """
+    folders = filter(None, map(_without_steps, filter(_steps_up, entries)))
+    return any(file.parent.joinpath(*parts).exists() for parts in folders)
 
 
 def _list_file(file: Path) -> list[Path]:

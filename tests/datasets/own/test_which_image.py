@@ -129,3 +129,27 @@ def test_an_annotation_without_an_image_takes_none_of_another_split(annotated, s
     assert found == {('train', 'train'), ('val', 'valid')}
     assert len(data.samples) == 5 - (not annotated)
     assert 'annotations without an image, left out: 1 (2)' in data.notes.lines()
+
+
+@pytest.mark.parametrize('gone', [None, 'valid'])
+def test_another_set_above_the_folder_is_not_taken_for_that_of_roboflow(gone, tmp_path):
+    """Whose data.yaml says that its images lie above."""
+    exports.yolo_roboflow(tmp_path)
+    truth = exports.yolo_roboflow(tmp_path / 'own')
+    if gone:
+        (tmp_path / 'own' / gone).rename(tmp_path / 'elsewhere')
+    data = read(tmp_path / 'own')
+    assert len(data.samples) == sum(len(truth[split]) for split in truth if split != gone)
+    assert all(sample.image.is_relative_to(tmp_path / 'own') for sample in data.samples)
+    assert not any('outside of' in line for line in data.notes.lines())
+
+
+def test_images_outside_of_the_folder_are_said(tmp_path):
+    exports.yolo_roboflow(tmp_path)
+    (tmp_path / 'own').mkdir()
+    (tmp_path / 'data.yaml').rename(tmp_path / 'own' / 'data.yaml')
+    data = read(tmp_path / 'own')
+    assert len(data.samples) == 6
+    assert f'images or labels lie outside of {tmp_path / "own"}: {tmp_path / "train" / "images"}, ' in '; '.join(
+        data.notes.lines()
+    )
