@@ -200,9 +200,11 @@ def _listed_images(content: dict, file: Path, notes: Notes) -> dict[Path, str]:
             listed = image_files(place) if place.is_dir() else _list_file(place)
             found.append((split, list(map(_without_steps_up, listed))))
     images: dict[Path, str] = {}
-    for split, listed in found:
+    for split, listed in sorted(found, key=lambda one: len(one[1])):  # images/val counts more than all of images
         for image in listed:
-            images.setdefault(image, split)
+            if images.setdefault(image, split) != split:
+                what = f'images that {file.name} names for two splits, taken for the one with fewer, or else the first'
+                notes.count(what, image.name)
     if not images:
         raise FileNotFoundError(f'The folders that {file} names hold no image (endings: {", ".join(ENDINGS)}).')
     return images

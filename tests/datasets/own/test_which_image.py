@@ -153,3 +153,30 @@ def test_images_outside_of_the_folder_are_said(tmp_path):
     assert f'images or labels lie outside of {tmp_path / "own"}: {tmp_path / "train" / "images"}, ' in '; '.join(
         data.notes.lines()
     )
+
+
+def names(folder, numbers) -> str:
+    return '\n'.join(f'{folder}/im{number}.png' for number in numbers)
+
+
+@pytest.mark.parametrize(
+    'said, validate, twice',
+    [
+        ('train: images\nval: images/val', (10, 11, 12), 3),
+        ('train: .\nval: images/val\ntest: images/val', (10, 11, 12), 3),
+        ('train: images\nval: val.txt', (10, 11), 2),
+        ('train: all.txt\nval: val.txt', (10, 11), 2),
+        ('train: images/train\nval: images', (10, 11, 12), 3),
+        ('train: images\nval: images', (), 6),
+        ('train: images/train\nval: images/val', (10, 11, 12), 0),
+    ],
+)
+def test_an_image_that_two_splits_name_is_of_the_one_with_fewer(said, validate, twice, tmp_path):
+    exports.yolo_ultralytics(tmp_path)
+    (tmp_path / 'own.yaml').write_text(f'{said}\nnames: [plane, ship]\n')
+    (tmp_path / 'val.txt').write_text(names('images/val', (10, 11)))
+    (tmp_path / 'all.txt').write_text(names('images/train', (1, 2, 3)) + '\n' + names('images/val', (10, 11)))
+    data = read(tmp_path)
+    assert {sample.image.stem for sample in data.samples if sample.split == 'val'} == {f'im{n}' for n in validate}
+    line = next((line for line in data.notes.lines() if 'names for two splits' in line), 'none: 0 ')
+    assert int(line.split(': ')[1].split()[0]) >= twice and bool(twice) == line.startswith('images')
