@@ -117,6 +117,8 @@ def read(path: Path) -> OwnData:
     root = path.parent if path.is_file() else path
     notes = Notes()
     files = [path] if path.is_file() else [one for one in _yamls(path) if _is_data(one)]
+    if len(files) > 1:
+        notes.say(f'{files[0].name} is read, and not {some([one.name for one in files[1:]])}: name the file to read it')
     if files:
         file = files[0]
         content = _load(file)

@@ -180,3 +180,12 @@ def test_an_image_that_two_splits_name_is_of_the_one_with_fewer(said, validate, 
     assert {sample.image.stem for sample in data.samples if sample.split == 'val'} == {f'im{n}' for n in validate}
     line = next((line for line in data.notes.lines() if 'names for two splits' in line), 'none: 0 ')
     assert int(line.split(': ')[1].split()[0]) >= twice and bool(twice) == line.startswith('images')
+
+
+def test_which_of_several_descriptions_is_read_is_said(tmp_path):
+    exports.yolo_ultralytics(tmp_path)
+    (tmp_path / 'all.yaml').write_text('train: images\nnames: [plane, ship]\n')
+    (tmp_path / 'hyp.yaml').write_text('lr: 0.1\n')
+    data = read(tmp_path)
+    assert 'all.yaml is read, and not own.yaml: name the file to read it' in data.notes.lines()
+    assert not any('is read, and not' in line for line in read(tmp_path / 'own.yaml').notes.lines())
