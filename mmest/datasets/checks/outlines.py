@@ -10,6 +10,7 @@ SHORT = 'have an outline of fewer than three points, or of half a point'
 BROKEN = 'have NaN or infinity in their outline'
 OUTSIDE = 'have an outline outside of their image'
 SIZE = 'have an outline (RLE) of another size than their image'
+FLAT = 'have an outline without area on their image'
 RUNS = 'have an outline (RLE) whose runs are damaged or cover nothing'
 
 

@@ -9,8 +9,8 @@ from pycocotools import mask as mask_tools
 from shapely import affinity
 
 from mmest.datasets.checks.boxes import areas_of, boxes_of, cut, left_out, refuse_corners
-from mmest.datasets.checks.outlines import SHORT, readable
-from mmest.datasets.own.sample import Notes, Sample, Thing, inside
+from mmest.datasets.checks.outlines import FLAT, SHORT, readable
+from mmest.datasets.own.sample import Notes, Sample, Thing, cut_to, inside
 
 
 def add_objects(file: Path, annotations: list[dict], samples: list[Sample], labels: dict, notes: Notes) -> None:
@@ -46,12 +46,15 @@ def add_objects(file: Path, annotations: list[dict], samples: list[Sample], labe
             )
         given = one.get('segmentation')
         outline, reason = readable(given, (sample.width, sample.height))
+        shape = _outline(outline, sample) if outline else None
+        if outline and shape is None:
+            reason = FLAT
         if given and reason:
             unread.setdefault(reason, np.zeros(len(ids), bool))[number] = True
             notes.count(f'objects that {reason}, of which the box is used', place)
         elif given and len(outline) < len(given):
             notes.count('outlines of which some polygons cannot be read and are left out', place)
-        thing = _thing(labels[one['category_id']], boxes[number], outline, turns[number], sample)
+        thing = _thing(labels[one['category_id']], boxes[number], shape, turns[number], sample)
         if thing is None:
             notes.count('boxes without area, or outside of their image, left out', place)
             continue
@@ -65,7 +68,7 @@ def add_objects(file: Path, annotations: list[dict], samples: list[Sample], labe
         sample.objects.append(thing)
     # Points and lines in place of an outline are what some tools write for boxes.
     outlined = np.array([bool(one.get('segmentation')) for one in annotations], bool)
-    wrong = {reason: mask[outlined] for reason, mask in unread.items() if reason != SHORT}
+    wrong = {reason: mask[outlined] for reason, mask in unread.items() if reason not in (SHORT, FLAT)}
     left_out([one.get('id') for one in annotations if one.get('segmentation')], wrong, file)
 
 
@@ -94,26 +97,31 @@ def _turn(one: dict) -> float:
     return float(turn) if isinstance(turn, (int, float)) and math.isfinite(turn) else 0.0
 
 
-def _thing(label: int, box: np.ndarray, given: list | dict | None, turn: float, sample: Sample) -> Thing | None:
+def _thing(label: int, box: np.ndarray, outline: shapely.Geometry | None, turn: float, sample: Sample) -> Thing | None:
     """An object, None where nothing of it is on the image.
 
     Args:
         label: its class number.
         box: x, y, width, height, NaN where there is none.
-        given: polygons or runs that can be read.
+        outline: its outline on the image, where it has one.
         turn: degrees by which the box is turned.
         sample: its image.
     """
     x, y, width, height = box.tolist()
-    corners = (x, y, x + width, y + height)
-    outline = _outline_of_runs(given) if isinstance(given, dict) else _outline_of(given or [])
     if turn and min(width, height) > 0:
-        outline = affinity.rotate(shapely.box(*corners), turn)
-        corners = outline.bounds
-    elif outline is not None and np.isnan(box).all():
-        corners = outline.bounds
-    corners = inside(corners, sample)
+        turned = affinity.rotate(shapely.box(x, y, x + width, y + height), turn)
+        outline = cut_to(turned, (0, 0, sample.width, sample.height))
+        return Thing(label, outline.bounds, outline) if outline is not None else None
+    if outline is not None and np.isnan(box).all():
+        return Thing(label, outline.bounds, outline)
+    corners = inside((x, y, x + width, y + height), sample)
     return Thing(label, corners, outline) if corners else None
+
+
+def _outline(given: list | dict, sample: Sample) -> shapely.Geometry | None:
+    """Polygons or runs that can be read as one outline on the image; None where it has no area."""
+    whole = _outline_of_runs(given) if isinstance(given, dict) else _outline_of(given)
+    return None if whole is None else cut_to(whole, (0, 0, sample.width, sample.height))
 
 
 def _outline_of(polygons: list) -> shapely.Geometry | None:

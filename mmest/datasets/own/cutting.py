@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import shapely
 
-from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some
+from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, cut_to, some
 from mmest.datasets.own.splits import SHARE, choose, pixels_of, split
 from mmest.tiles.grid import Box, tiles
 
@@ -167,10 +167,9 @@ def _tiles(sample: Sample, region: Box, split: str, size: int) -> list[Sample]:
 
 def _part(one: Thing, window: Box) -> Thing | None:
     """The part of an object on a tile, in the tile's pixels."""
-    seen = shapely.box(*window)
     whole = one.shape if one.shape is not None else shapely.box(*one.box)
-    part = shapely.intersection(whole, seen)
-    if part.area <= 0:
+    part = cut_to(whole, window)
+    if part is None:
         return None
     part = shapely.transform(part, lambda points: points - window[:2])
     shape = part if one.shape is not None else None

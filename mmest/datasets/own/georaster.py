@@ -12,7 +12,7 @@ from mmest.datasets.own.class_columns import class_name, class_values, is_empty
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.same_ground import Ground, without_mosaics
 from mmest.datasets.own.same_polygons import once
-from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, some, split_of
+from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing, polygons_of, some, split_of
 
 try:
     import pyogrio
@@ -212,7 +212,7 @@ def _ground(file: Path, root: Path, layers: list[_Layer], classes: list[str], no
             shapes, objects = shapely.transform(_as_far_east(layer.on(raster), raster), _by(~raster.transform)), []
             for index in _near(shapes, raster.width, raster.height):
                 label = classes.index(layer.names[index])
-                for part in _polygons(shapely.intersection(shapely.make_valid(shapes[index]), ground)):
+                for part in polygons_of(shapely.intersection(shapely.make_valid(shapes[index]), ground)):
                     objects.append(Thing(label, part.bounds, part))
             found.append((layer.place, objects))
         sample.objects = once(found, notes)
@@ -229,16 +229,6 @@ def _near(shapes: np.ndarray, width: int, height: int) -> list[int]:
     """Which shapes may lie on a raster, by their bounds in its pixels: of many rasters most lie on others."""
     x0, y0, x1, y1 = shapely.bounds(shapes).T
     return np.flatnonzero((x0 < width) & (y0 < height) & (x1 > 0) & (y1 > 0)).tolist()
-
-
-def _polygons(shape: shapely.Geometry) -> list[shapely.Polygon]:
-    """Each part of a shape with an area: an object of its own."""
-    return [part for part in shapely.get_parts(shape).tolist() if part.geom_type == 'Polygon' and part.area > 0] + [
-        inner
-        for part in shapely.get_parts(shape).tolist()
-        if part.geom_type in ('MultiPolygon', 'GeometryCollection')
-        for inner in _polygons(part)
-    ]
 
 
 def _warn_of_blank_ground(sample: Sample, notes: Notes) -> None:

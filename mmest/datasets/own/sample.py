@@ -167,6 +167,23 @@ def inside(box: tuple, sample: Sample) -> tuple[float, float, float, float] | No
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
 
 
+def polygons_of(shape: shapely.Geometry) -> list[shapely.Polygon]:
+    """Each part of a shape that has an area."""
+    found: list[shapely.Polygon] = []
+    for part in shapely.get_parts(shape).tolist():
+        if part.geom_type in ('MultiPolygon', 'GeometryCollection'):
+            found += polygons_of(part)
+        elif part.geom_type == 'Polygon' and part.area > 0:
+            found.append(part)
+    return found
+
+
+def cut_to(shape: shapely.Geometry, box: tuple[float, float, float, float]) -> shapely.Geometry | None:
+    """The part of a shape in x0, y0, x1, y1; None where it has no area."""
+    parts = polygons_of(shapely.intersection(shape, shapely.box(*box)))
+    return shapely.MultiPolygon(parts) if len(parts) > 1 else parts[0] if parts else None
+
+
 def split_of(*names: str) -> str | None:
     """The split that the name of a folder or a file says: ``train2017``, ``valid``, ``instances_val.json``."""
     for name in names:

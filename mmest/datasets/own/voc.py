@@ -15,6 +15,7 @@ from mmest.datasets.own.sample import (
     OwnData,
     Sample,
     Thing,
+    cut_to,
     image_files,
     inside,
     size_of,
@@ -200,7 +201,7 @@ def _thing(file: Path, one: ElementTree.Element, classes: dict, first: float, sa
     if box is None:
         return None
     try:
-        outline = _outline(one)
+        outline = _outline(one, sample)
     except (TypeError, ValueError):
         raise ValueError(
             f'{file} has an object "{name}" with a polygon that is not of numbers. Export it again.'
@@ -208,15 +209,17 @@ def _thing(file: Path, one: ElementTree.Element, classes: dict, first: float, sa
     return Thing(classes.setdefault(name, len(classes)), box, outline, ignore=one.findtext('difficult') == '1')
 
 
-def _outline(one: ElementTree.Element) -> shapely.Geometry | None:
-    """The polygon that Roboflow adds, as x1, y1, x2, ..."""
+def _outline(one: ElementTree.Element, sample: Sample) -> shapely.Geometry | None:
+    """The polygon that Roboflow adds, as x1, y1, x2, ..., cut to the image."""
     values = {point.tag: float(point.text) for point in one.findall('polygon/*')}
     if not all(map(math.isfinite, values.values())):
         raise ValueError('a point is nowhere')
     points = []
     while f'x{len(points) + 1}' in values and f'y{len(points) + 1}' in values:
         points.append((values[f'x{len(points) + 1}'], values[f'y{len(points) + 1}']))
-    return shapely.make_valid(shapely.Polygon(points)) if len(points) >= 3 else None
+    if len(points) < 3:
+        return None
+    return cut_to(shapely.make_valid(shapely.Polygon(points)), (0, 0, sample.width, sample.height))
 
 
 def _sort(classes: dict[str, int], samples: list[Sample]) -> None:

@@ -15,6 +15,7 @@ from mmest.datasets.own.sample import (
     OwnData,
     Sample,
     Thing,
+    cut_to,
     image_files,
     inside,
     size_of,
@@ -321,5 +322,5 @@ def _thing(label: int, values: list[float], sample: Sample, place: str) -> Thing
     if len(values) < 6 or len(values) % 2:
         raise ValueError(f'{place} has {len(values)} numbers behind the class; expected 4 of a box, or pairs (x, y).')
     outline = shapely.make_valid(shapely.Polygon([(x * width, y * height) for x, y in zip(values[::2], values[1::2])]))
-    outline = shapely.intersection(outline, shapely.box(0, 0, width, height))
-    return Thing(label, outline.bounds, outline) if outline.area > 0 else None
+    outline = cut_to(outline, (0, 0, width, height))
+    return Thing(label, outline.bounds, outline) if outline is not None else None

@@ -476,7 +476,8 @@ class TestCoco:
 
     def test_of_an_outline_in_parts_what_can_be_read_is_used(self, change, tmp_path):
         good = [1, 2, 30, 2, 30, 20]
-        prepared = change(lambda content: content['annotations'][0].update(segmentation=[good, [1, 2, None], [4, 5]]))
+        parts = [good, [1, 2, None], [4, 5]]
+        prepared = change(lambda content: content['annotations'][0].update(segmentation=parts, bbox=[1, 2, 29, 18]))
         assert 'outlines of which some polygons cannot be read and are left out: 1' in '\n'.join(prepared.notes)
         first = json.loads((tmp_path / 'out' / 'train.json').read_text())['annotations'][0]
         assert first['area'] == 29 * 18 / 2

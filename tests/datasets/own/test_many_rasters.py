@@ -69,8 +69,8 @@ def test_a_copy_is_said_and_tiles_that_overlap_by_half_are_not(tmp_path):
 def test_of_many_rasters_each_looks_at_the_shapes_near_it_alone(tmp_path, monkeypatch):
     drawn = _tiles_of_ground(tmp_path / 'own')
     seen, moved = [], []
-    polygons, move = georaster._polygons, georaster._Layer._moved
-    monkeypatch.setattr(georaster, '_polygons', lambda shape: seen.append(shape) or polygons(shape))
+    polygons, move = georaster.polygons_of, georaster._Layer._moved
+    monkeypatch.setattr(georaster, 'polygons_of', lambda shape: seen.append(shape) or polygons(shape))
     monkeypatch.setattr(georaster._Layer, '_moved', lambda *args: moved.append(args) or move(*args))
     on_tiles = sum(len(sample.objects) for sample in read(tmp_path / 'own').samples)
     assert on_tiles and len(seen) == on_tiles + len(drawn)  # those of the mosaic too

@@ -1,11 +1,13 @@
 """What labels say in a way that may be read wrongly: told in a sentence, or read as the tools that wrote it do."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mmest.datasets.own.cutting import cut
 from mmest.datasets.own.detect import read
 
 AB = (dict(id=1, name='a'), dict(id=2, name='b'))
@@ -99,3 +101,52 @@ def test_text_that_is_none_is_named(tmp_path):
 @pytest.mark.parametrize('said', ['val: 3', 'path: 3', 'path: 3\nval: 2.5', 'path:'])
 def test_numbers_in_place_of_folders(tmp_path, said):
     assert len(read(yolo(tmp_path, data_yaml=f'train: .\nnames: [a]\n{said}')).samples) == 1
+
+
+BEYOND = [50, 34, 104, 34, 104, 44, 50, 44]  # the image ends at 64
+
+
+def voc(root, outline):
+    """As Roboflow writes it."""
+    Image.fromarray(np.full((48, 64), 90, np.uint8)).save(root / '1.png')
+    points = ''.join(
+        f'<{"yx"[n % 2]}{(n + 1) // 2}>{value}</{"yx"[n % 2]}{(n + 1) // 2}>' for n, value in enumerate(outline, 1)
+    )
+    box = '<bndbox><xmin>50</xmin><ymin>34</ymin><xmax>104</xmax><ymax>44</ymax></bndbox>'
+    text = f'<annotation><object><name>a</name>{box}<polygon>{points}</polygon></object></annotation>'
+    (root / '1.xml').write_text(text)
+    return root
+
+
+@pytest.mark.parametrize('form', ['coco', 'yolo', 'voc'])
+def test_an_outline_that_leaves_its_image_is_cut_to_it(form, tmp_path):
+    """On its tile it is no piece of an object that is to be ignored, small as it is beside the whole outline."""
+    shares = ' '.join(f'{value / (48 if n % 2 else 64):.6f}' for n, value in enumerate(BEYOND))
+    root = tmp_path / 'own'
+    root.mkdir()
+    if form == 'coco':
+        coco(root, bbox=[50, 34, 54, 10], segmentation=[BEYOND], area=540)
+    elif form == 'yolo':
+        yolo(root, f'0 {shares}', classes_txt='a')
+    else:
+        voc(root, BEYOND)
+    data = read(root)
+    (one,) = data.samples[0].objects
+    seen = pytest.approx((50, 34, 64, 44), abs=0.001)
+    assert (one.box, one.shape.bounds, one.area) == (seen, seen, pytest.approx(140, abs=0.01))
+    copy = replace(data.samples[0], objects=[], split='val')
+    data.samples[0].split = 'train'
+    data.samples.append(copy)
+    cut(data, 32)
+    pieces = [one for sample in data.samples for one in sample.objects]
+    assert pieces and not any(one.cut for one in pieces)
+
+
+def test_an_outline_of_which_nothing_is_on_the_image(tmp_path):
+    coco(tmp_path, bbox=[50, 40, 10, 6], segmentation=[[60, 60, 80, 40, 80, 60]])
+    data = read(tmp_path)
+    assert data.samples[0].objects[0].box == (50, 40, 60, 46) and data.labels == 'boxes'
+    said = (
+        'objects that have an outline without area on their image, of which the box is used: 1 (annotation 5 of 1.png)'
+    )
+    assert said in data.notes.lines()
