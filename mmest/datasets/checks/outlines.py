@@ -11,6 +11,7 @@ BROKEN = 'have NaN or infinity in their outline'
 OUTSIDE = 'have an outline outside of their image'
 SIZE = 'have an outline (RLE) of another size than their image'
 FLAT = 'have an outline without area on their image'
+APART = 'have an outline elsewhere than their box'
 RUNS = 'have an outline (RLE) whose runs are damaged or cover nothing'
 
 

@@ -9,8 +9,11 @@ from pycocotools import mask as mask_tools
 from shapely import affinity
 
 from mmest.datasets.checks.boxes import areas_of, boxes_of, cut, left_out, refuse_corners
-from mmest.datasets.checks.outlines import FLAT, SHORT, readable
+from mmest.datasets.checks.outlines import APART, FLAT, SHORT, readable
 from mmest.datasets.own.sample import Notes, Sample, Thing, cut_to, inside
+
+_ALIKE = 0.5  # of a box and the one around its outline, as intersection over union
+_ROUNDING = 1.0  # pixels between them, as small objects have
 
 
 def add_objects(file: Path, annotations: list[dict], samples: list[Sample], labels: dict, notes: Notes) -> None:
@@ -24,7 +27,8 @@ def add_objects(file: Path, annotations: list[dict], samples: list[Sample], labe
         notes: what is left out is counted here.
 
     Raises:
-        ValueError: what an annotation means is in doubt, or more than half of the outlines cannot be read.
+        ValueError: what an annotation means is in doubt, or more than half of the outlines cannot be read, or
+            lie elsewhere than their boxes.
     """
     ids = [one.get('id') for one in annotations]
     for one in annotations:
@@ -49,6 +53,8 @@ def add_objects(file: Path, annotations: list[dict], samples: list[Sample], labe
         shape = _outline(outline, sample) if outline else None
         if outline and shape is None:
             reason = FLAT
+        elif shape is not None and _apart(boxes[number], shape, sample):
+            reason, shape = APART, None
         if given and reason:
             unread.setdefault(reason, np.zeros(len(ids), bool))[number] = True
             notes.count(f'objects that {reason}, of which the box is used', place)
@@ -116,6 +122,18 @@ def _thing(label: int, box: np.ndarray, outline: shapely.Geometry | None, turn: 
         return Thing(label, outline.bounds, outline)
     corners = inside((x, y, x + width, y + height), sample)
     return Thing(label, corners, outline) if corners else None
+
+
+def _apart(box: np.ndarray, outline: shapely.Geometry, sample: Sample) -> bool:
+    """Whether a box, x, y, width, height, has less than half in common with the one around an outline, by more than a
+    pixel.
+    """
+    x, y, width, height = box.tolist()
+    corners = inside((x, y, x + width, y + height), sample)
+    if corners is None or np.abs(np.subtract(corners, outline.bounds)).max() <= _ROUNDING:
+        return False
+    stated, drawn = shapely.box(*corners), shapely.box(*outline.bounds)
+    return stated.intersection(drawn).area < _ALIKE * stated.union(drawn).area
 
 
 def _outline(given: list | dict, sample: Sample) -> shapely.Geometry | None:

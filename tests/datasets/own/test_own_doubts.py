@@ -142,6 +142,37 @@ def test_an_outline_that_leaves_its_image_is_cut_to_it(form, tmp_path):
     assert pieces and not any(one.cut for one in pieces)
 
 
+@pytest.mark.parametrize(
+    'said, drawn, apart',
+    [
+        ([0, 0, 5, 5], [10, 10, 40, 10, 40, 40, 10, 40], True),
+        ([10, 10, 30, 30], [10, 10, 40, 10, 40, 40, 10, 40], False),
+        ([10, 10, 30, 30], [10, 10, 24, 10, 24, 40, 10, 40], True),
+        ([10, 10, 30, 30], [10, 10, 26, 10, 26, 40, 10, 40], False),
+        ([10, 10, 1, 30], [10, 10, 10.4, 10, 10.4, 40, 10, 40], False),
+        (None, [10, 10, 40, 10, 40, 40, 10, 40], False),
+        ([50, 34, 54, 10], BEYOND, False),
+    ],
+)
+def test_a_box_that_is_not_around_its_outline(said, drawn, apart, tmp_path):
+    """Of few the box counts, of many nobody knows which of both is wrong."""
+    coco(tmp_path, bbox=said, segmentation=[drawn])
+    file = tmp_path / 'a.json'
+    content = json.loads(file.read_text())
+    if apart:
+        with pytest.raises(
+            ValueError, match='a.json: 1 of 1 objects cannot be used: 1 have an outline elsewhere than their'
+        ):
+            read(tmp_path)
+    good = dict(content['annotations'][0], bbox=[2, 2, 9, 9], segmentation=[[2, 2, 11, 2, 11, 11, 2, 11]])
+    content['annotations'] += [dict(good, id=6), dict(good, id=7, bbox=[3, 2, 9, 9])]
+    file.write_text(json.dumps(content))
+    data = read(tmp_path)
+    assert [one.shape is None for one in data.samples[0].objects] == [apart, False, False]
+    line = 'objects that have an outline elsewhere than their box, of which the box is used: 1 (annotation 5 of 1.png)'
+    assert (line in data.notes.lines()) == apart
+
+
 def test_an_outline_of_which_nothing_is_on_the_image(tmp_path):
     coco(tmp_path, bbox=[50, 40, 10, 6], segmentation=[[60, 60, 80, 40, 80, 60]])
     data = read(tmp_path)
