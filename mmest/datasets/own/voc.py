@@ -25,6 +25,8 @@ from mmest.datasets.own.sample import (
 from mmest.pictures.formats import ENDINGS
 
 NAME = 'Pascal VOC'
+# What tools write for difficult objects, and for others.
+_YES, _NO = ('1', 'true', 'yes'), ('', '0', 'false', 'no', 'unspecified')
 _ENCODING = re.compile(rb'(?:\xef\xbb\xbf)?\s*<\?xml[^>]*?\sencoding\s*=\s*["\']([\w.:-]+)["\']')
 # Files that state one of these often hold letters of the largest of them.
 _CHINESE = dict.fromkeys(('gb2312', 'gbk', 'gb_2312-80', 'euc-cn'), 'gb18030')
@@ -206,7 +208,14 @@ def _thing(file: Path, one: ElementTree.Element, classes: dict, first: float, sa
         raise ValueError(
             f'{file} has an object "{name}" with a polygon that is not of numbers. Export it again.'
         ) from None
-    return Thing(classes.setdefault(name, len(classes)), box, outline, ignore=one.findtext('difficult') == '1')
+    return Thing(classes.setdefault(name, len(classes)), box, outline, _is_difficult(file, one, name))
+
+
+def _is_difficult(file: Path, one: ElementTree.Element, name: str) -> bool:
+    said = (one.findtext('difficult') or '').strip().lower()
+    if said not in _YES + _NO:
+        raise ValueError(f'{file} has an object "{name}" with difficult "{said}". Expected 0 or 1.')
+    return said in _YES
 
 
 def _outline(one: ElementTree.Element, sample: Sample) -> shapely.Geometry | None:

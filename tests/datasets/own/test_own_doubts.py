@@ -106,14 +106,14 @@ def test_numbers_in_place_of_folders(tmp_path, said):
 BEYOND = [50, 34, 104, 34, 104, 44, 50, 44]  # the image ends at 64
 
 
-def voc(root, outline):
+def voc(root, outline=(), difficult=''):
     """As Roboflow writes it."""
     Image.fromarray(np.full((48, 64), 90, np.uint8)).save(root / '1.png')
     points = ''.join(
         f'<{"yx"[n % 2]}{(n + 1) // 2}>{value}</{"yx"[n % 2]}{(n + 1) // 2}>' for n, value in enumerate(outline, 1)
     )
     box = '<bndbox><xmin>50</xmin><ymin>34</ymin><xmax>104</xmax><ymax>44</ymax></bndbox>'
-    text = f'<annotation><object><name>a</name>{box}<polygon>{points}</polygon></object></annotation>'
+    text = f'<annotation><object><name>a</name>{difficult}{box}<polygon>{points}</polygon></object></annotation>'
     (root / '1.xml').write_text(text)
     return root
 
@@ -181,3 +181,27 @@ def test_an_outline_of_which_nothing_is_on_the_image(tmp_path):
         'objects that have an outline without area on their image, of which the box is used: 1 (annotation 5 of 1.png)'
     )
     assert said in data.notes.lines()
+
+
+@pytest.mark.parametrize(
+    'said, ignored',
+    [
+        ('1', True),
+        (' 1 ', True),
+        ('True', True),
+        ('yes', True),
+        ('0', False),
+        ('', False),
+        ('\n0 ', False),
+        ('false', False),
+    ],
+)
+def test_difficult_objects_however_they_are_written(said, ignored, tmp_path):
+    data = read(voc(tmp_path, difficult=f'<difficult>{said}</difficult>'))
+    assert [one.ignore for one in data.samples[0].objects] == [ignored]
+
+
+def test_difficult_that_is_neither(tmp_path):
+    assert not read(voc(tmp_path)).samples[0].objects[0].ignore
+    with pytest.raises(ValueError, match='1.xml has an object "a" with difficult "2". Expected 0 or 1'):
+        read(voc(tmp_path, difficult='<difficult>2</difficult>'))
