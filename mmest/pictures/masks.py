@@ -13,6 +13,7 @@ from mmest.pictures.problems import UnusableImage, check_pixels
 from mmest.pictures.tiff import is_tiff, read_tiff_header
 
 IGNORED = 255
+_AT_ONCE = 2**20  # pixels
 _OF_PIL = ('uint8', 'uint1', 'uint2', 'uint4')  # of others it knows some, and swaps their bytes at times
 _MODES = ('1', 'L', 'P', 'I', 'I;16', 'I;16B', 'F')
 
@@ -54,6 +55,15 @@ def read_mask(source: Path | str | bytes, name: str = '') -> np.ndarray:
             pixels = np.asarray(ImageOps.exif_transpose(image))
     numbers = _as_stored(pixels, tile.codec_name, tile.args, tiff)
     return numbers if numbers.dtype == np.uint8 else _whole_numbers(numbers, nodata, name)
+
+
+def count_numbers(mask: np.ndarray) -> np.ndarray:
+    """How many pixels of a mask, uint8, have each of the 256 numbers.
+
+    By some rows at a time: numpy counts in 8 bytes a pixel.
+    """
+    parts = np.array_split(mask, max(1, mask.size // _AT_ONCE))
+    return sum((np.bincount(part.ravel(), minlength=256) for part in parts), np.zeros(256, np.int64))
 
 
 def _as_stored(pixels: np.ndarray, codec: str, args: object, tiff: bool) -> np.ndarray:

@@ -10,11 +10,13 @@ from mmest.datasets.own.sample import UNLABELLED, Notes, some
 from mmest.pictures import ImageFile, read_mask
 from mmest.pictures.decoders.damage import any_size
 from mmest.pictures.formats import LOSSY
+from mmest.pictures.masks import count_numbers
 from mmest.pictures.problems import check_pixels
 
 _MOST_CLASSES = 64
 _NEAR = 32  # what loss makes of black and white stays mostly this near to them
 _MOSTLY = 0.95
+_AT_ONCE = 2**20  # numbers of pixels
 
 
 class MaskReader:
@@ -49,12 +51,13 @@ class MaskReader:
             self.palette = self.palette or palette
             flat = flat and pixels.ndim == 2
             if pixels.ndim == 2:
-                of_level = np.bincount(pixels.ravel(), minlength=256)
+                of_level = count_numbers(pixels)
                 counts += of_level
                 pixels = of_level.nonzero()[0]
                 levels = dict.fromkeys(pixels.tolist(), file) | levels
                 unlabelled |= set(_colours_of(pixels[pixels == UNLABELLED], palette).tolist())
-            colours = dict.fromkeys(np.unique(_colours_of(pixels, palette)).tolist(), file) | colours
+            for part in _parts(pixels):
+                colours = dict.fromkeys(np.unique(_colours_of(part, palette)).tolist(), file) | colours
         if flat and not (levels.keys() <= {0, UNLABELLED} and len(self._table.names) <= 2):
             colours = {value: file for value, file in colours.items() if value not in unlabelled}
         self._colours = not flat or self._table_has(colours)
@@ -64,9 +67,12 @@ class MaskReader:
     def read(self, file: Path) -> np.ndarray:
         """H×W class numbers, 255 where nothing is labelled."""
         pixels, palette = _open(file)
+        return np.concatenate([self._numbers_of(part, palette, _lossy(file)) for part in _parts(pixels)])
+
+    def _numbers_of(self, pixels: np.ndarray, palette: list[Colour] | None, lossy: bool) -> np.ndarray:
         if self._colours:
             pixels = _colours_of(pixels, palette)
-            if _lossy(file):
+            if lossy:
                 return self._nearest(pixels)
         elif self._thresholded:
             pixels = np.where(pixels < 128, 0, 255)
@@ -213,11 +219,16 @@ def _open(file: Path) -> tuple[np.ndarray, list[Colour] | None]:
     except (OSError, SyntaxError) as error:
         raise ValueError(f'The mask {file} cannot be read: {error}. Copy or export it again.') from error
     if mode not in ('RGB', 'RGBA', 'LA', 'CMYK', 'YCbCr'):
-        return read_mask(file).astype(np.int64), [tuple(flat[at : at + 3]) for at in range(0, len(flat), 3)] or None
+        return read_mask(file), [tuple(flat[at : at + 3]) for at in range(0, len(flat), 3)] or None
     with ImageFile(file) as image:
-        pixels = image.read().astype(np.int64)
+        pixels = image.read()
     grey = (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all()
     return pixels[..., 0] if grey else pixels, None
+
+
+def _parts(pixels: np.ndarray) -> list[np.ndarray]:
+    """Some rows at a time: numbers of colours take 8 bytes a pixel."""
+    return np.array_split(pixels, max(1, pixels.size // _AT_ONCE))
 
 
 def _colours_of(pixels: np.ndarray, palette: list[Colour] | None) -> np.ndarray:
@@ -225,7 +236,7 @@ def _colours_of(pixels: np.ndarray, palette: list[Colour] | None) -> np.ndarray:
     if pixels.ndim == 3:
         return pixels @ np.array([65536, 256, 1])
     if palette is None:
-        return pixels * 65793  # grey as a colour
+        return pixels * np.int64(65793)  # grey as a colour
     table = np.array([_packed(colour) for colour in palette] + [-1] * (256 - len(palette)))
     return table[pixels]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mmest.datasets.own.sample import UNLABELLED, Notes, OwnData, Sample, class_counts, some, split_of
 from mmest.datasets.own.sources import image_of, scene_of, series_of
+from mmest.pictures.masks import count_numbers
 
 SHARE = 0.2
 #: What each class has of its share in the validation, as far as it can be.
@@ -82,7 +83,7 @@ def contents_of(sample: Sample, data: OwnData) -> Counter:
 
 def pixels_of(mask: np.ndarray) -> Counter:
     """Pixels of each class in a mask."""
-    counts = np.bincount(mask.ravel(), minlength=UNLABELLED + 1)[:UNLABELLED]
+    counts = count_numbers(mask)[:UNLABELLED]
     return Counter({label: int(counts[label]) for label in counts.nonzero()[0].tolist()})
 
 

@@ -1,5 +1,7 @@
 """What the pixels of masks mean, by what is written beside them; which mask an image has."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -306,3 +308,19 @@ def test_of_two_masks_the_plainly_named_folder_counts_and_is_said(tmp_path):
 def test_several_classes_that_are_not_to_be_learned_may_share_255(read):
     table = {'classes.csv': 'name,value\nroof,0\nroad,1\nvoid,255\nborder,255\n'}
     assert read([0, 1], table)[1] == [0, 1]
+
+
+@pytest.mark.parametrize('colours', [((0, 0, 0), (9, 99, 200)), ((0, 0, 0), (7, 7, 7))])
+def test_a_large_mask_takes_some_bytes_a_pixel(colours, tmp_path):
+    """It took 8 bytes for each of its three channels, and more for what was made of them."""
+    side = 3000
+    pixels = np.array(colours, np.uint8)[np.arange(side * side).reshape(side, side) % 2]
+    Image.fromarray(pixels).save(tmp_path / 'mask.png')
+    tracemalloc.start()
+    try:
+        reader = MaskReader(tmp_path, [tmp_path / 'mask.png'], Notes())
+        numbers = reader.read(tmp_path / 'mask.png')
+        assert tracemalloc.get_traced_memory()[1] < 16 * side * side
+    finally:
+        tracemalloc.stop()
+    assert numbers.dtype == np.uint8 and numbers[5, :4].tolist() == [0, 1, 0, 1]
