@@ -12,6 +12,7 @@ from mmest.pictures.decoders.damage import any_size
 from mmest.pictures.formats import LOSSY
 from mmest.pictures.masks import count_numbers
 from mmest.pictures.problems import check_pixels
+from mmest.pictures.tiff import is_tiff, read_tiff_header
 
 _MOST_CLASSES = 64
 _NEAR = 32  # what loss makes of black and white stays mostly this near to them
@@ -40,6 +41,7 @@ class MaskReader:
     def __init__(self, root: Path, files: list[Path], notes: Notes) -> None:
         self._table = find_table(root)
         self._notes, self._files = notes, files
+        self._declared: Path | None = None  # a file with pixels of the nodata value that it declares
         self.palette: list[Colour] | None = None
         levels: dict[int, Path] = {}  # of masks of one channel
         counts = np.zeros(256, np.int64)
@@ -47,7 +49,7 @@ class MaskReader:
         unlabelled: set[int] = set()  # the colours that level 255 has
         flat = True
         for file in files:
-            pixels, palette = _open(file)
+            pixels, palette = self._open(file)
             self.palette = self.palette or palette
             flat = flat and pixels.ndim == 2
             if pixels.ndim == 2:
@@ -66,8 +68,20 @@ class MaskReader:
 
     def read(self, file: Path) -> np.ndarray:
         """H×W class numbers, 255 where nothing is labelled."""
-        pixels, palette = _open(file)
+        pixels, palette = self._open(file)
         return np.concatenate([self._numbers_of(part, palette, _lossy(file)) for part in _parts(pixels)])
+
+    def _open(self, file: Path) -> tuple[np.ndarray, list[Colour] | None]:
+        """As :func:`_open`, with 255 where a mask of one channel has the nodata value that its file declares, but for
+        values and greys of the table.
+        """
+        pixels, palette = _open(file)
+        nodata = _nodata(file)
+        named = nodata in self._table.values or (nodata, nodata, nodata) in self._table.colours
+        if pixels.ndim == 2 and nodata and not named and (found := pixels == nodata).any():
+            pixels[found] = UNLABELLED
+            self._declared = self._declared or file
+        return pixels, palette
 
     def _numbers_of(self, pixels: np.ndarray, palette: list[Colour] | None, lossy: bool) -> np.ndarray:
         if self._colours:
@@ -102,6 +116,11 @@ class MaskReader:
             values = self._without_loss(found, counts)
         numbered = self._table.values and not (self._table.colours and UNLABELLED not in self._table.values)
         if set(values) in ({0, 255}, {255}) and not numbered and len(names) <= 2:
+            if self._declared:
+                raise ValueError(
+                    f'The masks have no pixels but those of value 0 and of the nodata value that {self._declared} '
+                    'declares, which are ignored. If it is a class, remove the declaration (gdal_edit.py -unsetnodata).'
+                )
             return self._binary(names)
         levels = [value for value in values if value != UNLABELLED or value in self._table.values]
         if self._table.values:
@@ -224,6 +243,17 @@ def _open(file: Path) -> tuple[np.ndarray, list[Colour] | None]:
         pixels = image.read()
     grey = (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all()
     return pixels[..., 0] if grey else pixels, None
+
+
+def _nodata(file: Path) -> int | None:
+    """The number from 1 to 255 that a TIFF file declares to stand for no data. 0 is a class all the same: it is
+    declared where ground of no object shall be transparent.
+    """
+    with file.open('rb') as stream:
+        tiff = is_tiff(stream.read(16))
+        stream.seek(0)
+        nodata = read_tiff_header(stream, f'The mask {file}').nodata if tiff else None
+    return int(nodata) if nodata in range(1, 256) else None
 
 
 def _parts(pixels: np.ndarray) -> list[np.ndarray]:

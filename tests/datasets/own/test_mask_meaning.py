@@ -305,6 +305,37 @@ def test_of_two_masks_the_plainly_named_folder_counts_and_is_said(tmp_path):
         masks.read(tmp_path)
 
 
+NODATA = 42113  # the tag of GDAL
+
+
+@pytest.mark.parametrize(
+    'values, nodata, beside, numbers',
+    [
+        ([0, 1, 2, 255], '255', {}, [0, 1, 2, 255]),
+        ([0, 1, 2, 99], '99', {}, [0, 1, 2, 255]),
+        ([0, 1, 2, 99], '99', {'classes.txt': 'a\nb\nc\n'}, [0, 1, 2, 255]),
+        ([0, 1, 255], '255', {'classes.txt': 'building\n'}, [0, 1, 255]),
+        ([0, 1, 255], '0', {}, [0, 1, 255]),
+        ([0, 255], '0', {}, [0, 1]),
+        ([0, 255], '-9999', {}, [0, 1]),
+        ([0, 255], '99', {}, [0, 1]),
+        ([0, 255], 'nan', {}, [0, 1]),
+        ([0, 255], '255', {'classes.csv': '0,low\n255,high\n'}, [0, 1]),
+        ([0, 255], '255', table(road=WHITE, ground=BLACK), [1, 0]),
+        ([0, 99, 200], '99', {'classes.csv': '0,low\n99,middle\n200,high\n'}, [0, 1, 2]),
+    ],
+)
+def test_the_nodata_value_that_a_mask_declares_is_ignored(read, values, nodata, beside, numbers):
+    assert read(values, beside, ending='tif', tiffinfo={NODATA: nodata})[1] == numbers
+
+
+@pytest.mark.parametrize('values, nodata', [([0, 255], 255), ([255], 255), ([0, 99], 99)])
+@pytest.mark.parametrize('beside', [{}, {'classes.txt': 'building\n'}, {'classes.txt': 'ground\nbuilding\n'}])
+def test_one_value_beside_nodata_is_no_pair_of_classes(read, values, nodata, beside):
+    with pytest.raises(ValueError, match='no pixels but those of value 0 and of the nodata value that .*mask.tif'):
+        read(values, beside, ending='tif', tiffinfo={NODATA: str(nodata)})
+
+
 def test_several_classes_that_are_not_to_be_learned_may_share_255(read):
     table = {'classes.csv': 'name,value\nroof,0\nroad,1\nvoid,255\nborder,255\n'}
     assert read([0, 1], table)[1] == [0, 1]
