@@ -50,6 +50,7 @@ class MaskReader:
         flat = True
         for file in files:
             pixels, palette = self._open(file)
+            _check_alpha(file)
             self.palette = self.palette or palette
             flat = flat and pixels.ndim == 2
             if pixels.ndim == 2:
@@ -243,6 +244,33 @@ def _open(file: Path) -> tuple[np.ndarray, list[Colour] | None]:
         pixels = image.read()
     grey = (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all()
     return pixels[..., 0] if grey else pixels, None
+
+
+def _check_alpha(file: Path) -> None:
+    """Transparency says nothing that the colours do not say.
+
+    Raises:
+        ValueError: a colour is shown and hidden by it, or is all that there is.
+    """
+    try:
+        with any_size(), Image.open(file) as image:
+            if image.mode not in ('RGBA', 'LA'):
+                return
+            pixels = np.asarray(image)
+    except UnidentifiedImageError:  # as kinds of TIFF that PIL does not know
+        return
+    weights = np.array([1 << 24, 1 << 16, 1 << 8, 1] if pixels.shape[2] == 4 else [0x01010100, 1])
+    found = np.unique(np.concatenate([np.unique(part @ weights) for part in _parts(pixels)]))
+    colours, starts = np.unique(found >> 8, return_index=True)
+    least, most = found[starts] & 255, np.append(found[starts[1:] - 1], found[-1]) & 255
+    wrong = (least < most) & ((least == 0) | (len(colours) == 1))
+    if wrong.any():
+        at = wrong.argmax()
+        raise ValueError(
+            f'The mask {file} has the colour {_unpacked(int(colours[at]))} with different transparency (alpha '
+            f'{least[at]} to {most[at]}), and classes are read from colours alone. Flatten it onto a background of '
+            'another colour.'
+        )
 
 
 def _nodata(file: Path) -> int | None:

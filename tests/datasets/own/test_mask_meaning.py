@@ -305,6 +305,30 @@ def test_of_two_masks_the_plainly_named_folder_counts_and_is_said(tmp_path):
         masks.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    'values, refused',
+    [
+        ([(255, 255, 255, 0), (255, 255, 255, 255)], r'\(255, 255, 255\) .*alpha 0 to 255'),
+        ([(255, 255, 255, 1), (255, 255, 255, 2)], r'\(255, 255, 255\) .*alpha 1 to 2'),
+        ([(255, 255), (255, 0)], r'\(255, 255, 255\) .*alpha 0 to 255'),
+        ([(0, 0, 0, 255), (255, 0, 0, 255), (255, 0, 0, 0)], r'\(255, 0, 0\) .*alpha 0 to 255'),
+        ([(0, 0, 0, 0), (255, 0, 0, 255), (255, 0, 0, 90)], None),
+        ([(0, 0, 0, 0), (255, 255, 255, 255)], None),
+        ([(0, 0, 0, 255), (255, 0, 0, 255)], None),
+        ([(0, 255), (255, 255)], None),
+    ],
+)
+@pytest.mark.parametrize('ending', ['png', 'tif'])
+def test_classes_that_are_in_the_transparency_are_refused(values, refused, ending, tmp_path):
+    pixels = np.array([values], np.uint8)
+    Image.fromarray(pixels).save(tmp_path / f'mask.{ending}')
+    if refused:
+        with pytest.raises(ValueError, match=f'mask.{ending} has the colour {refused}.* Flatten it onto a background'):
+            MaskReader(tmp_path, [tmp_path / f'mask.{ending}'], Notes())
+    else:
+        assert len(MaskReader(tmp_path, [tmp_path / f'mask.{ending}'], Notes()).classes) == 2
+
+
 NODATA = 42113  # the tag of GDAL
 
 
