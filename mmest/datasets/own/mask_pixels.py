@@ -66,6 +66,11 @@ class MaskReader:
         self._colours = not flat or self._table_has(colours)
         self._thresholded = not self._colours and any(map(_lossy, files))
         self.classes = self._by_colour(colours) if self._colours else self._by_value(levels, counts)
+        if len(self.classes) > UNLABELLED:
+            raise ValueError(
+                f'The table of classes below {root} has {len(self.classes)}, but masks can hold {UNLABELLED}, as '
+                f'{UNLABELLED} is ignored in them. Put rare ones together.'
+            )
 
     def read(self, file: Path) -> np.ndarray:
         """H×W class numbers, 255 where nothing is labelled."""

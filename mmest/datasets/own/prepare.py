@@ -12,7 +12,7 @@ from mmest.datasets.own.detect import read
 from mmest.datasets.own.levels import find_levels
 from mmest.datasets.own.prepared import Prepared, as_asked, description, images_of, load
 from mmest.datasets.own.results import DESCRIPTION, LOCK, visible_files
-from mmest.datasets.own.sample import SPLITS, OwnData, some
+from mmest.datasets.own.sample import SPLITS, UNLABELLED, OwnData, some
 from mmest.datasets.own.sizes import cut_or_scale
 from mmest.datasets.own.written import write_images, write_masks, write_objects
 from mmest.files import write_json
@@ -110,6 +110,11 @@ def _prepare(
     if task == 'segmentation' and data.labels != 'masks' and 'background' not in classes:
         classes = ['background', *classes]
         data.notes.say('ground outside of all outlines is the class "background"')
+    if task == 'segmentation' and len(classes) > UNLABELLED:
+        raise ValueError(
+            f'{source} has {len(classes)} classes, background among them, but masks can hold {UNLABELLED}, as '
+            f'{UNLABELLED} is ignored in them. Put rare ones together.'
+        )
     if task == 'segmentation':
         for sample in data.samples:
             for _ in filter(lambda one: one.shape is None and not one.ignore, sample.objects):

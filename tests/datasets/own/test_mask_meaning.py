@@ -379,3 +379,13 @@ def test_a_large_mask_takes_some_bytes_a_pixel(colours, tmp_path):
     finally:
         tracemalloc.stop()
     assert numbers.dtype == np.uint8 and numbers[5, :4].tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize('count', [255, 256])
+def test_a_table_with_more_classes_than_masks_can_hold(count, read):
+    rows = '\n'.join(f'class {number},{number},0,1' for number in range(count))
+    if count == 255:
+        assert len(read([(0, 0, 1), (254, 0, 1)], {'class_dict.csv': f'name,r,g,b\n{rows}'}, 'RGB')[0]) == 255
+    else:
+        with pytest.raises(ValueError, match='The table of classes below .* has 256, but masks can hold 255'):
+            read([(0, 0, 1), (254, 0, 1)], {'class_dict.csv': f'name,r,g,b\n{rows}'}, 'RGB')

@@ -9,6 +9,7 @@ from PIL import Image
 
 from mmest.datasets.own.cutting import cut
 from mmest.datasets.own.detect import read
+from mmest.datasets.own.prepare import prepare
 
 AB = (dict(id=1, name='a'), dict(id=2, name='b'))
 
@@ -205,3 +206,22 @@ def test_difficult_that_is_neither(tmp_path):
     assert not read(voc(tmp_path)).samples[0].objects[0].ignore
     with pytest.raises(ValueError, match='1.xml has an object "a" with difficult "2". Expected 0 or 1'):
         read(voc(tmp_path, difficult='<difficult>2</difficult>'))
+
+
+@pytest.mark.parametrize('count', [254, 255])
+def test_one_class_more_than_masks_can_hold(count, tmp_path):
+    """The last had number 255, which is ignored."""
+    root = tmp_path / 'own'
+    root.mkdir()
+    names = '\n'.join(f'class {number}' for number in range(count))
+    yolo(root, f'{count - 1} .1 .1 .9 .1 .9 .9', classes_txt=names)
+    Image.fromarray(np.full((48, 64), 91, np.uint8)).save(root / '2.png')
+    (root / '2.txt').write_text(f'{count - 1} .1 .1 .9 .1 .9 .9')
+    if count == 255:
+        with pytest.raises(
+            ValueError, match='own has 256 classes, background among them, but masks can hold 255, as 255 is'
+        ):
+            prepare(root, tmp_path / 'out', task='segmentation')
+    else:
+        assert len(prepare(root, tmp_path / 'out', task='segmentation').classes) == 255
+    assert len(prepare(root, tmp_path / 'boxes', task='detection').classes) == count
