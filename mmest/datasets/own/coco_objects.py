@@ -10,7 +10,7 @@ from shapely import affinity
 
 from mmest.datasets.checks.boxes import areas_of, boxes_of, cut, left_out, refuse_corners
 from mmest.datasets.checks.outlines import APART, FLAT, SHORT, readable
-from mmest.datasets.own.sample import Notes, Sample, Thing, cut_to, inside
+from mmest.datasets.own.sample import CUT, Notes, Sample, Thing, cut_to, inside
 
 _ALIKE = 0.5  # of a box and the one around its outline, as intersection over union
 _ROUNDING = 1.0  # pixels between them, as small objects have
@@ -65,7 +65,7 @@ def add_objects(file: Path, annotations: list[dict], samples: list[Sample], labe
             notes.count('boxes without area, or outside of their image, left out', place)
             continue
         if beyond[number]:
-            notes.count('boxes that reach beyond their image, cut to it', place)
+            notes.count(CUT, place)
         if turns[number]:
             notes.count('turned rectangles (rotation), read as their outlines', place)
         thing.ignore = _is_crowd(one, file)

@@ -22,10 +22,13 @@ UNLABELLED = 255
 IMAGE_FOLDERS = (
     'images', 'image', 'imgs', 'img', 'img_dir', 'jpegimages', 'rgb', 'tiles', 'patches', 'src', 'input',
 )  # fmt: skip
+#: What is counted of boxes.
+CUT = 'boxes that reach beyond their image, cut to it'
 _SPLIT_WORDS = dict(
     train='train', training='train', val='val', valid='val', validation='val', test='test', testing='test'
 )
 _SHOWN = 3
+_ROUNDING = 1.0  # pixels
 
 
 @dataclass
@@ -165,6 +168,11 @@ def inside(box: tuple, sample: Sample) -> tuple[float, float, float, float] | No
     x0, y0 = max(box[0], 0.0), max(box[1], 0.0)
     x1, y1 = min(box[2], float(sample.width)), min(box[3], float(sample.height))
     return (x0, y0, x1, y1) if x1 > x0 and y1 > y0 else None
+
+
+def leaves(box: tuple, sample: Sample) -> bool:
+    """Whether x0, y0, x1, y1 reaches beyond the image by more than rounding makes."""
+    return min(box[:2]) < -_ROUNDING or box[2] > sample.width + _ROUNDING or box[3] > sample.height + _ROUNDING
 
 
 def polygons_of(shape: shapely.Geometry) -> list[shapely.Polygon]:

@@ -11,6 +11,7 @@ import shapely
 from mmest.datasets.own.image_sets import listed_splits
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import (
+    CUT,
     Notes,
     OwnData,
     Sample,
@@ -18,6 +19,7 @@ from mmest.datasets.own.sample import (
     cut_to,
     image_files,
     inside,
+    leaves,
     size_of,
     some,
     split_of,
@@ -105,7 +107,7 @@ def read(path: Path) -> OwnData:
         sample = Sample(image, image.relative_to(path).as_posix(), *size_of(image), split=split)
         _check_size(file, root, sample)
         for one in root.iter('object'):
-            thing = _thing(file, one, classes, first, sample)
+            thing = _thing(file, one, classes, first, sample, notes)
             if thing is None:
                 notes.count('boxes without area, or outside of their image, left out', sample.name)
             else:
@@ -186,7 +188,9 @@ def _check_size(file: Path, root: ElementTree.Element, sample: Sample) -> None:
         )
 
 
-def _thing(file: Path, one: ElementTree.Element, classes: dict, first: float, sample: Sample) -> Thing | None:
+def _thing(
+    file: Path, one: ElementTree.Element, classes: dict, first: float, sample: Sample, notes: Notes
+) -> Thing | None:
     name = (one.findtext('name') or '').strip()
     if not name:
         raise ValueError(f'{file} has an object without a name. Export it again.')
@@ -199,9 +203,12 @@ def _thing(file: Path, one: ElementTree.Element, classes: dict, first: float, sa
                 'Export straight boxes (bndbox), or oriented ones as YOLO.'
             ) from None
         raise ValueError(f'{file} has an object "{name}" without four numbers in bndbox. Export it again.') from None
-    box = inside((x0 - first, y0 - first, x1, y1), sample)
+    stated = (x0 - first, y0 - first, x1, y1)
+    box = inside(stated, sample)
     if box is None:
         return None
+    if leaves(stated, sample):
+        notes.count(CUT, sample.name)
     try:
         outline = _outline(one, sample)
     except (TypeError, ValueError):

@@ -10,6 +10,7 @@ import yaml
 
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import (
+    CUT,
     SPLITS,
     Notes,
     OwnData,
@@ -18,6 +19,7 @@ from mmest.datasets.own.sample import (
     cut_to,
     image_files,
     inside,
+    leaves,
     size_of,
     some,
     split_of,
@@ -301,7 +303,7 @@ def _things(file: Path, sample: Sample, classes: list[str], points: bool, notes:
                 f'{place} names the class {label}, but classes are numbered 0 to {len(classes) - 1}: '
                 f'{some(classes)}. Correct the label or complete the names.'
             )
-        thing = _thing(label, values[:4] if points else values, sample, place)
+        thing = _thing(label, values[:4] if points else values, sample, place, notes)
         if thing is None:
             notes.count('boxes without area, or outside of their image, left out', f'{file.name}, line {number}')
         else:
@@ -309,7 +311,7 @@ def _things(file: Path, sample: Sample, classes: list[str], points: bool, notes:
     return things
 
 
-def _thing(label: int, values: list[float], sample: Sample, place: str) -> Thing | None:
+def _thing(label: int, values: list[float], sample: Sample, place: str, notes: Notes) -> Thing | None:
     if not all(map(math.isfinite, values)):
         return None
     if max(values, default=0) > 2:
@@ -317,7 +319,10 @@ def _thing(label: int, values: list[float], sample: Sample, place: str) -> Thing
     width, height = sample.width, sample.height
     if len(values) in (4, 5):  # five: a confidence at the end
         x, y, w, h = values[0] * width, values[1] * height, values[2] * width, values[3] * height
-        box = inside((x - w / 2, y - h / 2, x + w / 2, y + h / 2), sample)
+        stated = (x - w / 2, y - h / 2, x + w / 2, y + h / 2)
+        box = inside(stated, sample)
+        if box and leaves(stated, sample):
+            notes.count(CUT, place)
         return Thing(label, box) if box else None
     if len(values) < 6 or len(values) % 2:
         raise ValueError(f'{place} has {len(values)} numbers behind the class; expected 4 of a box, or pairs (x, y).')

@@ -225,3 +225,18 @@ def test_one_class_more_than_masks_can_hold(count, tmp_path):
     else:
         assert len(prepare(root, tmp_path / 'out', task='segmentation').classes) == 255
     assert len(prepare(root, tmp_path / 'boxes', task='detection').classes) == count
+
+
+@pytest.mark.parametrize(
+    'label, beyond', [('0 .9 .5 .3 .2', True), ('0 1.4 .5 .9 .2', True), ('0 .9 .5 .21 .2', False)]
+)
+def test_boxes_of_yolo_beyond_their_image_are_cut_and_counted(label, beyond, tmp_path):
+    lines = read(yolo(tmp_path, label, classes_txt='a')).notes.lines()
+    assert any(line.startswith('boxes that reach beyond their image, cut to it: 1 (') for line in lines) == beyond
+
+
+def test_boxes_of_pascal_voc_beyond_their_image_are_cut_and_counted(tmp_path):
+    assert 'boxes that reach beyond their image, cut to it: 1 (1.png)' in read(voc(tmp_path)).notes.lines()
+    file = tmp_path / '1.xml'
+    file.write_text(file.read_text().replace('104', '65'))
+    assert not any('cut to it' in line for line in read(tmp_path).notes.lines())
