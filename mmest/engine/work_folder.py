@@ -14,8 +14,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmest.config_parts import parts_of
+from mmest.datasets.own.results import TRAINING_LOCK
 
-_LOCK = '.mmest_train.lock'
 _held: dict[Path, TextIO] = {}
 
 
@@ -41,7 +41,7 @@ def hold(work_dir: str | Path, wait: bool = False) -> None:
     if not is_main_process() or folder in _held:
         return
     try:
-        file = (folder / _LOCK).open('a')
+        file = (folder / TRAINING_LOCK).open('a')
     except OSError:
         return
     try:

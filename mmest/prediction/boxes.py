@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from mmengine.logging import print_log
 
+from mmest.datasets.own.results import note_results
 from mmest.files import write_bytes, write_json
 from mmest.pictures import ImageFile
 from mmest.prediction.model import Detections, Model
@@ -100,6 +101,7 @@ def detecting(model: Model, image: ImageFile, out: Path, tile: int, overlap: int
     overlay.legend([model.classes[label] for label in present] or ['nothing found'], _or_white(model.palette[present]))
     stem = image.path.stem
     paths = [out / f'{stem}.geojson', out / f'{stem}_coco.json', out / f'{stem}_overlay.png']
+    note_results(paths)
     write_json(paths[0], _geojson(objects, image, model), indent=None)
     write_json(paths[1], _coco(objects, image, model), indent=None)
     write_bytes(paths[2], overlay.png())

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mmest.datasets.own.results import note_results
 from mmest.files import beside, write_bytes
 from mmest.pictures import ImageFile
 from mmest.pictures.decoders.raster import rasterio
@@ -46,6 +47,8 @@ def segmenting(model: Model, image: ImageFile, out: Path, tile: int, overlap: in
     ground, stem = image.georeference, image.path.stem
     as_geotiff = rasterio is not None and bool(ground.affine or ground.control_points)
     path = out / (f'{stem}_mask.tif' if as_geotiff else f'{stem}_mask.png')
+    world_file = [path.with_suffix('.pgw')] if ground.affine and not as_geotiff else []
+    paths = [path, *world_file, out / f'{stem}_overlay.png']
     counts = np.zeros(256, np.int64)
     # A file without a name, which nothing leaves behind.
     with tempfile.TemporaryFile(dir=out) as raw:
@@ -59,6 +62,7 @@ def segmenting(model: Model, image: ImageFile, out: Path, tile: int, overlap: in
             counts += np.bincount(numbers.ravel(), minlength=256)
             overlay.add(part, shaded, valid)
             yield
+        note_results(paths)
         try:
             if as_geotiff:
                 _write_geotiff(beside(path), mask, ground, model)
@@ -67,17 +71,14 @@ def segmenting(model: Model, image: ImageFile, out: Path, tile: int, overlap: in
             os.replace(beside(path), path)
         finally:
             beside(path).unlink(missing_ok=True)
-    written = [path]
-    if ground.affine and not as_geotiff:
-        written.append(path.with_suffix('.pgw'))
-        write_bytes(written[-1], _world_file(ground))
+    for file in world_file:
+        write_bytes(file, _world_file(ground))
     present = np.flatnonzero(counts[: len(model.classes)])
     shares = counts[present] / max(1, counts[: len(model.classes)].sum())
     names = [f'{model.classes[number]} {_percent(share)}' for number, share in zip(present, shares)]
     overlay.legend(names, model.palette[present])
-    written.append(out / f'{stem}_overlay.png')
-    write_bytes(written[-1], overlay.png())
-    return written
+    write_bytes(paths[-1], overlay.png())
+    return paths
 
 
 def _segment(

@@ -84,7 +84,7 @@ def test_images_of_a_folder(run, tmp_path):
         trees.write(tmp_path / 'in/a.png', COLOURS[np.zeros((60, 80), int)])
         (tmp_path / 'in' / name).write_bytes((tmp_path / 'in/a.png').read_bytes())
     assert run('model.pth', tmp_path / 'in', '--out', tmp_path / 'out')[0] == 0
-    names = sorted(path.name for path in (tmp_path / 'out').iterdir())
+    names = sorted(path.name for path in (tmp_path / 'out').glob('[!.]*'))
     assert names == ['a_mask.png', 'a_overlay.png', 'b_mask.png', 'b_overlay.png']
 
 
@@ -163,4 +163,4 @@ def test_leftovers_go_and_pieces_of_a_download_stay(run, tmp_path):
     for name in (*pieces, f'x_mask.png.mmest-part{dead.pid}'):
         trees.text(tmp_path / 'out' / name, 'mine')
     assert run('model.pth', tmp_path / 'x.png', '--out', tmp_path / 'out')[0] == 0
-    assert {path.name for path in (tmp_path / 'out').iterdir()} == {*pieces, 'x_mask.png', 'x_overlay.png'}
+    assert {path.name for path in (tmp_path / 'out').glob('[!.]*')} == {*pieces, 'x_mask.png', 'x_overlay.png'}

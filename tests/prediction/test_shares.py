@@ -46,7 +46,7 @@ def images(tmp_path):
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {path.name: path.read_bytes() for path in folder.glob('[!.]*')}
 
 
 @pytest.mark.parametrize('model', [Model, Segmentor])

@@ -315,6 +315,8 @@ def _samples(file: Path, content: dict, labels: dict, split: str | None, find: _
             raise ValueError(f'{file} gives the id {image["id"]} to two images. Export it again.')
         samples[image['id']] = _sample(file, image, split, find)
     annotations = []
+    if any('score' in one for one in content['annotations']):
+        notes.say(f'objects of {file.name} have a score, as predictions do: they are taken for labels')
     for one in content['annotations']:
         if one.get('image_id') not in samples:
             said = f'{file.name}: image {one.get("image_id")}'

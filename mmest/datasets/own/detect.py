@@ -31,8 +31,8 @@ def read(path: Path, segments: bool | None = None) -> OwnData:
     if not found:
         raise ValueError(_unknown(path))
     data = found[0].read(path)
-    if ours := results_in(data.root):
-        data.notes.say(f'folders with results of mmest are left out: {", ".join(ours)}')
+    for name in results_in(data.root):
+        data.notes.count('results of mmest, left out (move what you corrected to another folder)', name)
     if not data.samples:
         raise ValueError(f'{path} is {data.format}, but no image of it is labelled.')
     if not data.classes:
@@ -53,5 +53,5 @@ def _unknown(path: Path) -> str:
     names = [entry.relative_to(path).as_posix() for entry in sorted(visible_files(path))]
     what = f'{len(names)} files ({some(names)}), {len(image_files(path))} of them images' if names else 'no file'
     if ours := results_in(path):
-        what += f', beside folders with results of mmest ({", ".join(ours)})'
+        what += f', beside results of mmest ({some(ours)}), which are no labels where they were written'
     return f'{path} holds {what}, and no labels that are known: {expected}.'

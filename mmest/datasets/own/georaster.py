@@ -37,7 +37,7 @@ def finds(path: Path) -> bool:
 def _files(path: Path) -> tuple[list[Path], list[Path]]:
     """Rasters and vectors of a folder. A file that is named stands alone among those of its kind."""
     folder = path.parent if path.is_file() else path
-    files = sorted(visible_files(folder)) if path.is_dir() else sorted(one for one in folder.iterdir() if one.is_file())
+    files = sorted(visible_files(folder, levels=None if path.is_dir() else 1))
     rasters = [file for file in files if file.suffix.lower() in _RASTERS]
     vectors = [file for file in files if file.suffix.lower() in _VECTORS and _is_vector(file)]
     if path.is_file():
@@ -181,6 +181,8 @@ def _layers(file: Path, notes: Notes) -> list[_Layer]:
             column, values, passed_over = class_values(found, named_by, len(shapes))
             said = f'classes from the column "{column}" of {place}' if column else f'{place} is one class: {values[0]}'
             notes.say(f'{said} ({"; ".join(passed_over)})' if passed_over else said)
+            if 'score' in found:
+                notes.say(f'{place} has a column "score", as predictions do: its polygons are taken for labels')
             nameless = np.array([is_empty(value) for value in values])
             for _ in range(int(nameless.sum())):
                 notes.count(f'polygons with nothing in the column "{column}", left out', place)

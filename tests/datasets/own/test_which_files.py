@@ -9,8 +9,10 @@ from PIL import Image
 
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.prepare import prepare
-from mmest.datasets.own.results import LOCK, visible_files
+from mmest.datasets.own.results import LOCK, TRAINING_LOCK, results_in, visible_files
 from mmest.pictures.formats import ENDINGS, ENDINGS_OF, LOSSY
+
+LEFT_OUT = 'results of mmest, left out (move what you corrected to another folder)'
 
 
 def test_a_set_is_prepared_once_and_anew_when_a_file_changes(tmp_path):
@@ -146,13 +148,17 @@ def test_results_of_mmest_in_the_folder_are_no_data(tmp_path):
     exports.images(root / 'work_dirs' / 'run', ['shown.png'])
     exports.images(root / 'runs', ['shown.png'])
     (root / 'runs' / 'last_checkpoint').touch()
+    exports.images(root / 'killed' / 'annotations', ['shown.png'])
+    (root / 'killed' / TRAINING_LOCK).touch()
     exports.images(root, ['own_look.png'])
     exports.images(root / 'predictions', ['im1_overlay.png'])
     (root / 'predictions' / 'all.json').write_text('{"images": [], "annotations": [], "categories": []}')
     after = read(root)
     assert [sample.name for sample in after.samples] == [sample.name for sample in before.samples]
     assert after.format == before.format == 'YOLO' and sum(first.counts.values()) == len(after.samples)
-    assert 'folders with results of mmest are left out: predictions, runs, work_dirs' in after.notes.lines()
+    left_out = ['killed', 'own_look.png', 'predictions', 'runs', 'sets/half', 'sets/mine', 'work_dirs']
+    assert results_in(root) == left_out
+    assert f'{LEFT_OUT}: 7 (killed, own_look.png, predictions, ...)' in after.notes.lines()
     assert not any('results of mmest' in line for line in before.notes.lines())
 
 
