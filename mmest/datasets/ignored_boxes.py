@@ -1,44 +1,62 @@
 """Objects that count neither as object nor as background, in the training of detectors."""
 
-from collections.abc import Callable
+import inspect
 from typing import Any
 
 from torch import Tensor, nn
 
 from mmest.config_parts import parts_of
 
-#: The share of an anchor or a proposal that lies in an ignored object, above which it is not learned from.
+#: The share of an anchor or a proposal that lies in an ignored object, above which it is no background.
 MOST = 0.5
 _KNOW_THEM = {'MaxIoUAssigner', 'ApproxMaxIoUAssigner', 'ATSSAssigner', 'RotatedATSSAssigner'}
 
 
 def pass_over_ignored_boxes(model: nn.Module) -> None:
-    """Have a detector learn nothing from anchors and proposals in ignored objects, in place: in mmdet's configs
-    (``ignore_iof_thr=-1``) they are learned as background. Without ignored objects nothing changes.
+    """Have a detector learn no background from anchors and proposals in ignored objects, in place: in mmdet's configs
+    (``ignore_iof_thr=-1``) it does. Without ignored objects nothing changes.
+
+    mmdet's own ``ignore_iof_thr`` leaves anchors out before they are assigned, and so those of objects that lie in an
+    ignored one too, such as a car on a field that the border of a tile cuts.
     """
     for module in model.modules():
         for value in list(vars(module).values()):
             for assigner in value if isinstance(value, list) else [value]:
-                if getattr(assigner, 'ignore_iof_thr', 1) <= 0:
-                    assigner.ignore_iof_thr = MOST
-                    if type(assigner.iou_calculator).__name__.endswith('Bbox2HBboxOverlaps2D'):
-                        assigner.iou_calculator = _StraightAnchors(assigner.iou_calculator)
+                if getattr(assigner, 'ignore_iof_thr', 1) <= 0 and 'assign' not in vars(assigner):
+                    assigner.assign = _Assign(assigner)
 
 
-class _StraightAnchors:
-    """mmrotate's overlaps of rotated objects with straight anchors. Ignored objects come second, which it does not
-    take: of these it is the straight box that an anchor lies in.
+class _Assign:
+    """``assign`` of an assigner, after which the background in ignored objects is left out.
+
+    Args:
+        assigner: one whose results have an object's number from 1 on, 0 for background and -1 for what is left out.
     """
 
-    def __init__(self, overlaps: Callable) -> None:
-        self._overlaps = overlaps
+    def __init__(self, assigner: Any) -> None:
+        self._assigner, self._assign = assigner, assigner.assign
+        self._signature = inspect.signature(assigner.assign)
 
-    def __call__(self, bboxes1: Any, bboxes2: Any, mode: str = 'iou', is_aligned: bool = False) -> Tensor:
-        if mode != 'iof':
-            return self._overlaps(bboxes1, bboxes2, mode, is_aligned)
-        from mmdet.models.task_modules import BboxOverlaps2D
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self._assign(*args, **kwargs)
+        given = self._signature.bind(*args, **kwargs).arguments
+        priors, ignored = given['pred_instances'].priors, given.get('gt_instances_ignore')
+        if ignored is not None and len(ignored) and len(priors):
+            share = self._shares(priors, ignored.bboxes).max(dim=1).values
+            left_out = (result.gt_inds == 0) & (share > MOST)
+            if not left_out.all():  # a head of regions that is shown none has no loss
+                result.gt_inds[left_out] = -1
+        return result
 
-        return BboxOverlaps2D()(bboxes1, bboxes2.convert_to('hbox'), mode, is_aligned)
+    def _shares(self, priors: Any, ignored: Any) -> Tensor:
+        """The share of each of N priors that lies in each of K ignored objects: N×K."""
+        overlaps = self._assigner.iou_calculator
+        if type(overlaps).__name__.endswith('Bbox2HBboxOverlaps2D'):
+            # mmrotate's for straight anchors takes rotated objects first. It is their straight box that anchors lie in.
+            from mmdet.models.task_modules import BboxOverlaps2D
+
+            overlaps, ignored = BboxOverlaps2D(), ignored.convert_to('hbox')
+        return overlaps(priors, ignored, mode='iof')
 
 
 def knows_ignored_boxes(model: Any) -> bool:

@@ -1,10 +1,13 @@
 """Ignored objects are neither learned nor unlearned."""
 
+import copy
+
 import pytest
 import torch
 
 pytest.importorskip('mmdet')
 
+from mmdet.registry import TASK_UTILS
 from mmdet.structures.bbox import HorizontalBoxes
 from mmengine.registry import MODELS, init_default_scope
 from mmengine.structures import InstanceData
@@ -79,3 +82,49 @@ def test_oriented_objects_are_ignored_too():
     plain = losses(model, [])
     pass_over_ignored_boxes(model)
     assert losses(model, []) == plain and losses(model, [[64.0, 0.0, 128.0, 128.0]]) != plain
+
+
+REGIONS = dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.5, min_pos_iou=0.5, match_low_quality=False)
+FIRST_STAGE = dict(type='MaxIoUAssigner', pos_iou_thr=0.7, neg_iou_thr=0.3, min_pos_iou=0.3)
+ONE_STAGE = dict(type='MaxIoUAssigner', pos_iou_thr=0.5, neg_iou_thr=0.4, min_pos_iou=0)
+APPROXIMATE = dict(FIRST_STAGE, type='ApproxMaxIoUAssigner')
+NEAREST = dict(type='ATSSAssigner', topk=3)
+FIELD = [0.0, 0.0, 200.0, 200.0]
+CAR = [100.0, 100.0, 140.0, 140.0]
+ANCHORS = [CAR, [120.0, 100.0, 160.0, 140.0], [10.0, 10.0, 50.0, 50.0], [300.0, 300.0, 340.0, 340.0]]
+
+
+def assigned(assigner, objects, ignored, anchors):
+    """The object of each anchor, as the model has its assigner give them: from 1 on, 0 background, -1 none of it."""
+    model = torch.nn.Module()
+    model.assigner = TASK_UTILS.build(dict(assigner, _scope_='mmdet'))
+    for _ in range(2):  # nothing is done twice
+        pass_over_ignored_boxes(model)
+    priors = torch.tensor(anchors)
+    seen = InstanceData(priors=priors)
+    if assigner is APPROXIMATE:
+        seen.approxs = priors[:, None].repeat(1, 3, 1)
+    levels = [[len(anchors)]] if assigner is NEAREST else []
+    truth = InstanceData(bboxes=torch.tensor(objects).reshape(-1, 4), labels=torch.zeros(len(objects)).long())
+    left_out = InstanceData(bboxes=torch.tensor(ignored).reshape(-1, 4))
+    return copy.deepcopy(model).assigner.assign(seen, *levels, truth, left_out).gt_inds.tolist()
+
+
+@pytest.mark.parametrize('assigner', [REGIONS, FIRST_STAGE, ONE_STAGE, APPROXIMATE, NEAREST])
+def test_an_object_inside_an_ignored_one_is_learned(assigner):
+    alone = assigned(assigner, [CAR], [], ANCHORS)
+    assert alone[0] == 1 and alone[2:] == [0, 0]
+    beside = -1 if alone[1] == 0 else alone[1]  # of some assigners neither object nor background as it is
+    assert assigned(assigner, [CAR], [FIELD], ANCHORS) == [1, beside, -1, 0]
+    assert assigned(assigner, [], [FIELD], ANCHORS) == [-1, -1, -1, 0], 'where all objects are ignored'
+    assert assigned(assigner, [], [FIELD], ANCHORS[:3]) == [0, 0, 0], 'something has to be learned'
+
+
+def test_the_best_anchor_of_an_object_inside_an_ignored_one_is_its_own():
+    """Whatever it covers: it is how the first stage finds small ones."""
+    loose = [90.0, 90.0, 170.0, 170.0]
+    assert assigned(ONE_STAGE, [CAR], [FIELD], [loose, ANCHORS[2], ANCHORS[3]]) == [1, -1, 0]
+
+
+def test_a_share_that_a_config_states_is_left_to_mmdet():
+    assert assigned(dict(REGIONS, ignore_iof_thr=0.5), [CAR], [FIELD], ANCHORS) == [-1, -1, -1, 0]
