@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> None:
         if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
             raise FileNotFoundError(f'There is no checkpoint "{args.checkpoint}".')
         cfg.load_from, cfg.resume = args.checkpoint, False  # the config may be of a resumed training
+        if args.show_dir and args.show_dir.is_file():
+            raise ValueError(f'The pictures go to a folder, but {args.show_dir} is a file; name another by --show-dir.')
         if args.submission:
             use_submission(cfg, args.submission)
         check_parts(cfg, ['test_dataloader', 'test_cfg', 'test_evaluator'])

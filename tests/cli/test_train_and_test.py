@@ -277,7 +277,10 @@ test_dataloader = dict(num_workers=0)
     (log,) = tmp_path.glob('work_dirs/*/test.log')
     assert 'mmengine' in log.read_text()
     assert 0 <= json.loads((tmp_path / 'metrics.json').read_text())['mIoU'] <= 100
-    assert sorted(path.name for path in (tmp_path / 'pictures').iterdir()) == ['0.png', '1.png']
+    assert sorted(path.name for path in (tmp_path / 'pictures').glob('[!.]*')) == ['0.png', '1.png']
+    images = tmp_path / 'data' / 'images' / 'val'
+    code = mmest('test', config, work_dir / 'iter_3.pth', '--show-dir', images)
+    assert f'{images}/0.png and 1 more would be written over' in str(code)
     call('report', work_dir)
     assert not (work_dir / 'report.log').exists()
     page = (work_dir / 'report.html').read_text()

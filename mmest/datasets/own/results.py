@@ -32,7 +32,7 @@ def noted_results(folder: str | Path) -> set[str]:
     """Names of the files of a folder that :func:`note_results` was told."""
     try:
         return set(os.fsdecode(Path(folder, _LIST).read_bytes()).split('\n'))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return set()
 
 
