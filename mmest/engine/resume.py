@@ -1,6 +1,5 @@
 """Resuming to the same losses as a run that was never interrupted, and from nothing else."""
 
-import re
 from pathlib import Path
 
 from mmengine.config import Config
@@ -11,6 +10,7 @@ from mmest.checkpoints.delta import DELTA_KEY, decode_info
 from mmest.checkpoints.files import is_complete
 from mmest.checkpoints.safe import load_file
 from mmest.engine.processes import bare
+from mmest.engine.work_folder import numbered_checkpoints
 from mmest.registry import TUNINGS
 
 
@@ -25,9 +25,7 @@ def latest_complete_checkpoint(work_dir: str | Path) -> Path | None:
         for path in (work_dir / named.name, named):  # the folder may be a copy; or the hook writes into another one
             if path.is_file() and is_complete(path):
                 return path
-    # Not iter_250_whole.pth and the like, which tools and people put beside: they lack the optimizer.
-    numbered = [path for path in work_dir.glob('*.pth') if re.fullmatch(r'(epoch|iter)_\d+', path.stem)]
-    complete = [path for path in numbered if is_complete(path)]
+    complete = [path for path in numbered_checkpoints(work_dir) if is_complete(path)]
     return max(complete, key=lambda path: path.stat().st_mtime, default=None)
 
 

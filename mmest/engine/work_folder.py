@@ -118,12 +118,23 @@ class RemoveEarlierRun(Hook):
                 shutil.rmtree(logs)
 
 
+def numbered_checkpoints(work_dir: str | Path) -> list[Path]:
+    """What a training saves as it goes, but not iter_250_whole.pth and the like, which tools and people put beside."""
+    return _named(work_dir, r'(epoch|iter)_\d+')
+
+
+def best_checkpoints(work_dir: str | Path) -> list[Path]:
+    """What a training keeps as the best by a metric, but not what was exported from it."""
+    return _named(work_dir, r'best_.+_(epoch|iter)_\d+')
+
+
+def _named(work_dir: str | Path, stem: str) -> list[Path]:
+    return [path for path in Path(work_dir).glob('*.pth') if re.fullmatch(stem, path.stem)]
+
+
 def _checkpoints(work_dir: str | Path) -> list[Path]:
-    """What a run has left in a folder that a new one there would mix with its own: checkpoints and their marker, but
-    not what was exported from them.
-    """
-    named = re.compile(r'(epoch|iter)_\d+|best_.+(?<!_whole)')
-    found = [path for path in Path(work_dir).glob('*.pth') if named.fullmatch(path.stem)]
+    """What a run has left in a folder that a new one there would mix with its own: checkpoints and their marker."""
+    found = [*numbered_checkpoints(work_dir), *best_checkpoints(work_dir)]
     return sorted(found) + [path for path in [Path(work_dir, 'last_checkpoint')] if path.is_file()]
 
 

@@ -11,6 +11,7 @@ from mmest.checkpoints.delta import DELTA_KEY, decode_info
 from mmest.checkpoints.safe import load_file
 from mmest.configs import open_config
 from mmest.engine.resume import latest_complete_checkpoint
+from mmest.engine.work_folder import best_checkpoints
 from mmest.frameworks import framework_of, import_framework
 
 # What a line of scalars.json has beside losses and metrics.
@@ -83,7 +84,8 @@ def read_run(folder: Path) -> Run:
     configs = sorted(folder.glob('*.py'))
     if not configs:
         raise FileNotFoundError(f'{folder} holds no config: it is not the work folder of a training.')
-    checkpoint = _best_checkpoint(folder) or latest_complete_checkpoint(folder)
+    best = max(best_checkpoints(folder), key=lambda path: path.stat().st_mtime, default=None)
+    checkpoint = best or latest_complete_checkpoint(folder)
     if checkpoint is None:
         raise FileNotFoundError(f'{folder} holds no whole checkpoint; train first, or go on with --resume.')
     content = load_file(checkpoint)
@@ -110,11 +112,6 @@ def read_run(folder: Path) -> Run:
 def _by_step(curve: Curve) -> Curve:
     """Where a resumed training repeats steps, the later ones count."""
     return sorted(dict(curve).items())
-
-
-def _best_checkpoint(folder: Path) -> Path | None:
-    best = sorted(folder.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
-    return best[-1] if best else None
 
 
 def _config(configs: list[Path], meta: dict) -> Path:

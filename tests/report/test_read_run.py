@@ -1,6 +1,7 @@
 """What a report reads of a work folder."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -31,6 +32,17 @@ def test_the_config_is_the_one_that_the_checkpoint_names(trained, config):
     for other in ('0.py', 'retinanet.py', 'retinanet_est.py'):
         (folder / other).write_text('')
     assert read_run(folder).config == folder / config
+
+
+@pytest.mark.parametrize('other', ['best_coco_bbox_mAP_iter_200_whole.pth', 'best_model.pth'])
+def test_what_was_made_of_the_best_checkpoint_is_not_the_trainings(trained, other):
+    """As ``mmest export`` makes; it says no step, so its score would be that of the end."""
+    folder = trained('retinanet.py', 'best_coco_bbox_mAP_iter_200.pth', {100: 0.5, 200: 0.9, 300: 0.8})
+    torch.save(dict(state_dict={}), folder / other)
+    os.utime(folder / 'best_coco_bbox_mAP_iter_200.pth', (1, 1))
+    run = read_run(folder)
+    assert run.checkpoint.name == 'best_coco_bbox_mAP_iter_200.pth'
+    assert run.score_of_checkpoint('coco/bbox_mAP') == 0.9
 
 
 @pytest.mark.parametrize(
