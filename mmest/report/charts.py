@@ -3,9 +3,12 @@
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mmest.measure.memory.categories import CATEGORIES, STYLE
@@ -40,16 +43,25 @@ def _axes(width: float = 6.4, height: float = 3.4):
         return figure, figure.subplots()
 
 
+def legend(place: Axes | Figure, handles: Sequence[Artist], names: Sequence[str], **options: Any) -> None:
+    """A legend with names as they are: matplotlib leaves out labels that begin with ``_``, and takes ``$`` for
+    mathematics.
+    """
+    made = place.legend(handles, ['-'] * len(names), **options)
+    for text, name in zip(made.get_texts(), names):
+        text.set(text=name, parse_math=False)
+
+
 def curves(by_run: Mapping[str, Sequence[tuple[int, float]]], ylabel: str, markers: bool = False) -> str:
     """Values over training steps, one line per run."""
     figure, axes = _axes()
-    for (name, curve), colour in zip(by_run.items(), COLOURS * 9):
+    for curve, colour in zip(by_run.values(), COLOURS * 9):
         steps, values = zip(*curve)
-        axes.plot(steps, values, color=colour, label=name, marker='o' if markers else None, markersize=4)
+        axes.plot(steps, values, color=colour, marker='o' if markers else None, markersize=4)
     axes.set(xlabel='training step', ylabel=ylabel)
     axes.grid(alpha=0.3)
     if len(by_run) > 1:
-        axes.legend(frameon=False)
+        legend(axes, axes.get_lines(), [*by_run], frameon=False)
     return svg(figure)
 
 
@@ -57,11 +69,12 @@ def precision_recall(by_class: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> s
     """Precision over recall at IoU 0.5, one line per class."""
     figure, axes = _axes(6.4, 4.2)
     colours = matplotlib.colormaps['tab20'].colors
-    for (name, (recall, precision)), colour in zip(by_class.items(), colours * 9):
-        axes.plot(recall, precision, color=colour, label=name)
+    for (recall, precision), colour in zip(by_class.values(), colours * 9):
+        axes.plot(recall, precision, color=colour)
     axes.set(xlabel='recall', ylabel='precision', xlim=(0, 1.01), ylim=(0, 1.02))
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=8, ncols=1 + len(by_class) // 8, loc='lower left')
+    columns = 1 + len(by_class) // 8
+    legend(axes, axes.get_lines(), [*by_class], frameon=False, fontsize=8, ncols=columns, loc='lower left')
     return svg(figure)
 
 
@@ -72,8 +85,8 @@ def confusion(matrix: np.ndarray, labels: Sequence[str]) -> str:
     figure, axes = _axes(side + 0.8, side)
     drawn = axes.imshow(shares, cmap='Blues', vmin=0, vmax=1)
     axes.set(xlabel='predicted', ylabel='true', xticks=range(len(labels)), yticks=range(len(labels)))
-    axes.set_xticklabels(labels, rotation=45, ha='right')
-    axes.set_yticklabels(labels)
+    axes.set_xticklabels(labels, rotation=45, ha='right', parse_math=False)
+    axes.set_yticklabels(labels, parse_math=False)
     if len(labels) <= _CELLS:
         for (row, column), share in np.ndenumerate(shares):
             if matrix[row, column]:

@@ -8,7 +8,7 @@ from matplotlib.patches import Patch, Polygon
 
 from mmest.pictures import ImageFile
 
-from .charts import jpeg
+from .charts import jpeg, legend
 from .predictions import Boxes, Predicted, Sample
 from .scores import SCORE
 
@@ -46,9 +46,10 @@ def draw(predicted: Predicted, number: int, palette: np.ndarray) -> str:
         elif content is not None:
             _shade(axes, content, colours)
     present = sorted(_present(sample, len(predicted.classes)))
-    handles = [Patch(color=colours[label], label=predicted.classes[label]) for label in present]
-    if handles:
-        figure.legend(handles=handles, loc='outside lower center', ncols=8, fontsize=8, frameon=False)
+    if present:
+        handles = [Patch(color=colours[label]) for label in present]
+        names = [predicted.classes[label] for label in present]
+        legend(figure, handles, names, loc='outside lower center', ncols=8, fontsize=8, frameon=False)
     return jpeg(figure)
 
 
