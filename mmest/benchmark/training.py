@@ -136,10 +136,16 @@ def described(cfg: Config) -> dict:
 
 
 def logged(folder: Path) -> Iterator[dict]:
-    """What a training logged into its work folder, line by line, a resumed one's last: losses, or metrics."""
+    """What a training logged into its work folder, line by line, a resumed one's last: losses, or metrics. A last line
+    that a kill cut off is left out.
+    """
     for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            yield json.loads(line)
+        for line in path.read_bytes().splitlines(keepends=True):
+            try:
+                yield json.loads(line)
+            except ValueError:
+                if line.endswith(b'\n'):
+                    raise
 
 
 def losses(folder: Path) -> list[tuple[int, float]]:

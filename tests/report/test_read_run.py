@@ -45,6 +45,15 @@ def test_what_was_made_of_the_best_checkpoint_is_not_the_trainings(trained, othe
     assert run.score_of_checkpoint('coco/bbox_mAP') == 0.9
 
 
+@pytest.mark.parametrize('end', [b'{"loss": 0.7, "st', b'{"data": "\xc3', b'', b'\n'])
+def test_a_training_that_was_killed_while_it_logged(trained, end):
+    folder = trained('retinanet.py', 'iter_300.pth', {100: 0.5, 200: 0.9})
+    log = folder / '20260102_030405' / 'vis_data' / 'scalars.json'
+    log.write_bytes(log.read_bytes() + (b'\n' + end if end.strip() else end))
+    run = read_run(folder)
+    assert run.scores == {'coco/bbox_mAP': [(100, 0.5), (200, 0.9)]} and run.losses == {}
+
+
 @pytest.mark.parametrize(
     'checkpoint, score',
     [
