@@ -1,5 +1,6 @@
 """A user's data as a set that mmdet and mmseg read: COCO JSON, or lists of images and masks. The data stays."""
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -121,10 +122,9 @@ def _prepare(
                 data.notes.count('boxes without an outline, whose ground is ignored', sample.name)
     palette = class_colours(classes, palette).tolist()
     tiled = any(sample.window for sample in data.samples)
-    for split in SPLITS:
-        (out / f'{split}.json').unlink(missing_ok=True)
-        (out / f'{split}.txt').unlink(missing_ok=True)
     (out / DESCRIPTION).unlink(missing_ok=True)
+    for split in SPLITS:
+        _remove(out, split)
     linked = not (copy or tiled) and not all(sample.image.is_relative_to(data.root) for sample in data.samples)
     images = out / 'images' if copy or tiled or linked else data.root
     if images != data.root:
@@ -155,6 +155,20 @@ def _check_apart(validating: set[str], trained: set[str], source: Path) -> None:
             f'validate or test ({some(both)}): scores would be too good. Put the data back as it was, or train anew: '
             'leave --resume out, and take another --work-dir.'
         )
+
+
+def _remove(out: Path, split: str) -> None:
+    """A split of an earlier set: its lists, and the tiles and masks that they name."""
+    objects, masks = out / f'{split}.json', out / f'{split}.txt'
+    names = masks.read_text().splitlines() if masks.is_file() else []
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError):  # of a file that is damaged nothing is known
+        names += [one['file_name'] for one in json.loads(objects.read_text())['images']]
+    for name in names:
+        for path in (out / 'images' / name, out / 'masks' / f'{name}.png'):
+            if path.is_relative_to(out) and '..' not in Path(name).parts:
+                path.unlink(missing_ok=True)
+    objects.unlink(missing_ok=True)
+    masks.unlink(missing_ok=True)
 
 
 def _check_task(data: OwnData, task: str) -> None:

@@ -1,6 +1,7 @@
 """Which files are the data: those of mmest are not, links are followed, and what has equal names stays apart."""
 
 import json
+from pathlib import Path
 
 import exports
 import numpy as np
@@ -176,6 +177,22 @@ def test_links_are_followed_and_circles_are_not(tmp_path):
     (root / 'train' / 'lost.jpg').symlink_to(tmp_path / 'nowhere.jpg')
     (root / 'old.txt').symlink_to(tmp_path / 'nowhere')
     assert prepare(root, tmp_path / 'out').counts == prepare(tmp_path / 'elsewhere', tmp_path / 'other').counts
+
+
+@pytest.mark.parametrize('layout', [exports.index_masks, exports.yolo_outlines])
+def test_tiles_and_masks_of_an_earlier_set_go_with_it(layout, tmp_path):
+    """Those alone: a file that the user put beside them stays, and so do the images that a set links to."""
+    (tmp_path / 'own').mkdir()
+    layout(tmp_path / 'own')
+    before, out = contents(tmp_path / 'own'), tmp_path / 'out'
+    for task in ('segmentation', 'detection') if layout is exports.yolo_outlines else ('segmentation',):
+        for size in (48, 64, None):
+            made = prepare(tmp_path / 'own', out, task, size, copy=True)
+            (out / 'images' / 'mine.txt').write_text('mine')
+            fresh = prepare(tmp_path / 'own', tmp_path / f'{task}{size}', task, size, copy=True)
+            assert made.counts == fresh.counts
+            assert set(contents(out)) == {*contents(fresh.folder), Path('images/mine.txt')}
+    assert contents(tmp_path / 'own') == before
 
 
 def test_what_a_link_shows_again_is_there_once(tmp_path):
