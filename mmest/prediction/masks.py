@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mmest.datasets.own.results import note_results
+from mmest.datasets.own.results import note_results, noted_results
 from mmest.files import beside, write_bytes
 from mmest.pictures import ImageFile
 from mmest.pictures.decoders.raster import rasterio
@@ -62,6 +62,7 @@ def segmenting(model: Model, image: ImageFile, out: Path, tile: int, overlap: in
             counts += np.bincount(numbers.ravel(), minlength=256)
             overlay.add(part, shaded, valid)
             yield
+        earlier = noted_results(out)
         note_results(paths)
         try:
             if as_geotiff:
@@ -73,6 +74,9 @@ def segmenting(model: Model, image: ImageFile, out: Path, tile: int, overlap: in
             beside(path).unlink(missing_ok=True)
     for file in world_file:
         write_bytes(file, _world_file(ground))
+    for other in (out / f'{stem}_mask{end}' for end in ('.tif', '.png', '.pgw')):
+        if other not in paths and other.name in earlier:  # predicted when the image had another georeference
+            other.unlink(missing_ok=True)
     present = np.flatnonzero(counts[: len(model.classes)])
     shares = counts[present] / max(1, counts[: len(model.classes)].sum())
     names = [f'{model.classes[number]} {_percent(share)}' for number, share in zip(present, shares)]

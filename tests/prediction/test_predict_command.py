@@ -118,6 +118,27 @@ def test_nothing_is_written_over_but_by_order(run, tmp_path, boxes):
     assert result.read_bytes() != before
 
 
+def test_a_mask_of_another_form_does_not_outlive_its_prediction(run, tmp_path):
+    """One of the user's does, whatever it is called."""
+    pytest.importorskip('rasterio')
+    out, pixels = tmp_path / 'out', COLOURS[np.zeros((60, 80), int)]
+    (tmp_path / 'placed').mkdir()
+    trees.write(out / 'y_mask.png', pixels)
+    for name in 'xy':
+        trees.write(tmp_path / 'plain' / f'{name}.png', pixels)
+        geotiff(tmp_path / 'placed' / f'{name}.tif', pixels)
+    masks = []
+    for folder, images in (('plain', ['x.png']), ('placed', ['x.tif', 'y.tif']), ('plain', ['x.png'])):
+        paths = [tmp_path / folder / name for name in images]
+        assert run('model.pth', *paths, '--out', out, '--overwrite')[0] == 0
+        masks.append(sorted(path.name for path in out.glob('*_mask*')))
+    assert masks == [
+        ['x_mask.png', 'y_mask.png'],
+        ['x_mask.tif', 'y_mask.png', 'y_mask.tif'],
+        ['x_mask.png', 'y_mask.png', 'y_mask.tif'],
+    ]
+
+
 def test_one_bad_image_does_not_stop_the_others(run, tmp_path):
     trees.write(tmp_path / 'b.png', COLOURS[np.zeros((60, 80), int)])
     trees.text(tmp_path / 'a.png', 'x')
