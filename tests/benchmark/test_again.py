@@ -109,6 +109,7 @@ def test_a_cell_whose_record_is_gone_begins_anew(tmp_path, monkeypatch):
     (work / 'iter_1.pth').touch()  # of a run that was cut off: there is no record yet
     for _ in range(2):
         run.measure(asked, tmp_path / 'record.json', work, None)
+        (tmp_path / 'record.json').unlink()
     assert seen == [['iter_1.pth'], []]
 
 

@@ -465,7 +465,7 @@ def test_a_folder_that_another_works_in_is_waited_for(tmp_path, monkeypatch, fai
 
     monkeypatch.setattr('mmest.benchmark.trials.trial.run_trial', trial)
     theirs = dict(cell.request, failed=failed)
-    words = [str(tmp_path / work_folder._LOCK), str(path), json.dumps(theirs)]
+    words = [str(tmp_path / work_folder.TRAINING_LOCK), str(path), json.dumps(theirs)]
     with subprocess.Popen([sys.executable, '-c', LEAVES, *words], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == 'held\n'
         run.measure(cell, path, tmp_path, None)

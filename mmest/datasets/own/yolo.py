@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import shapely
@@ -11,7 +11,6 @@ import yaml
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.own.sample import (
     CUT,
-    SPLITS,
     Notes,
     OwnData,
     Sample,
@@ -24,13 +23,11 @@ from mmest.datasets.own.sample import (
     some,
     split_of,
 )
+from mmest.datasets.own.yolo_images import SPLIT_KEYS, listed_images, text_of, without_steps_up
 from mmest.datasets.text import decode
-from mmest.pictures.formats import ENDINGS
 
 NAME = 'YOLO'
 _NAMES_FILES = ('classes.txt', 'obj.names', 'labels.txt')
-_YAML_SPLITS = dict(train=('train',), val=('val', 'valid', 'validation'), test=('test',))
-_SPLIT_KEYS = {key for keys in _YAML_SPLITS.values() for key in keys}
 _NO_LABELS = (*_NAMES_FILES, 'train.txt', 'val.txt', 'valid.txt', 'test.txt', 'readme')
 
 
@@ -57,7 +54,7 @@ def almost(path: Path) -> Iterator[str]:
         except (yaml.YAMLError, ValueError) as error:
             yield f'{file} is not valid YAML: {" ".join(str(error).split())}'
             continue
-        names, splits = 'names' in content, bool(content.keys() & _SPLIT_KEYS)
+        names, splits = 'names' in content, bool(content.keys() & SPLIT_KEYS)
         if names != splits:
             yield f'{file} has no {"train, val or test" if names else "names of classes"}'
 
@@ -85,7 +82,7 @@ def _is_data(file: Path) -> bool:
         content = _load(file)
     except (yaml.YAMLError, ValueError):
         return False
-    return 'names' in content and bool(content.keys() & _SPLIT_KEYS)
+    return 'names' in content and bool(content.keys() & SPLIT_KEYS)
 
 
 def _first_labels(path: Path) -> bool:
@@ -102,13 +99,6 @@ def _first_labels(path: Path) -> bool:
     return False
 
 
-def _text(file: Path) -> str:
-    try:
-        return decode(file.read_bytes())
-    except ValueError as error:
-        raise ValueError(f'{file} {error}. Save it as UTF-8.') from error
-
-
 def read(path: Path) -> OwnData:
     """Read a folder, or a data.yaml.
 
@@ -116,7 +106,7 @@ def read(path: Path) -> OwnData:
         FileNotFoundError: a folder that data.yaml names is not there.
         ValueError: a file cannot be read, or a label names a class that is not listed.
     """
-    path = _without_steps_up(path.absolute())
+    path = without_steps_up(path.absolute())
     root = path.parent if path.is_file() else path
     notes = Notes()
     files = [path] if path.is_file() else [one for one in _yamls(path) if _is_data(one)]
@@ -125,7 +115,7 @@ def read(path: Path) -> OwnData:
     if files:
         file = files[0]
         content = _load(file)
-        names, images = _names(content['names'], file), _listed_images(content, file, notes)
+        names, images = _names(content['names'], file), listed_images(content, file, notes)
         points = 'kpt_shape' in content
     else:
         names = _listed_names(next(root / name for name in _NAMES_FILES if (root / name).is_file()))
@@ -161,7 +151,7 @@ def read(path: Path) -> OwnData:
 
 def _listed_names(file: Path) -> list[str]:
     """A name a line; labels count the lines."""
-    names = [line.strip() for line in _text(file).rstrip().splitlines()]
+    names = [line.strip() for line in text_of(file).rstrip().splitlines()]
     if '' in names:
         raise ValueError(
             f'{file} has no name in line {names.index("") + 1}, which labels count all the same. Write one there, or '
@@ -183,100 +173,6 @@ def _names(names: list | dict, file: Path) -> list[str]:
     return [str(name) for name in names]
 
 
-def _listed_images(content: dict, file: Path, notes: Notes) -> dict[Path, str]:
-    """Images and their splits, of what train, val and test name: folders, lists of files, or several of them."""
-    named = [
-        (split, key, entry) for split in SPLITS for key in _YAML_SPLITS[split] for entry in _entries(content.get(key))
-    ]
-    above = not _lie_beside((entry for _, _, entry in named), file)
-    found: list[tuple[str, list[Path]]] = []
-    for split, key, entry in named:
-        tried = _places(entry, str(content.get('path') or ''), file, above)
-        place = next((path for path in tried if path.exists()), None)
-        if place is None and split == 'train':
-            raise FileNotFoundError(
-                f'{file} names "{entry}" as {key}, which is not there; tried {some(list(map(str, tried)))}. '
-                'Correct the path, or put the folder beside the file.'
-            )
-        if place is None:  # Roboflow names test whether or not it exports one
-            notes.say(f'{file.name} names "{entry}" as {key}, which is not there')
-        else:
-            place = _without_steps_up(place)
-            listed = image_files(place) if place.is_dir() else _list_file(place)
-            found.append((split, list(map(_without_steps_up, listed))))
-    images: dict[Path, str] = {}
-    for split, listed in sorted(found, key=lambda one: len(one[1])):  # images/val counts more than all of images
-        for image in listed:
-            if images.setdefault(image, split) != split:
-                what = f'images that {file.name} names for two splits, taken for the one with fewer, or else the first'
-                notes.count(what, image.name)
-    if not images:
-        raise FileNotFoundError(f'The folders that {file} names hold no image (endings: {", ".join(ENDINGS)}).')
-    return images
-
-
-def _entries(said: object) -> list[str]:
-    return [str(entry) for entry in ([said] if isinstance(said, (str, int, float)) else said or [])]
-
-
-def _without_steps_up(path: Path) -> Path:
-    """A path without ``..``, so that it can be seen in what folder it lies; links in it stay where they can, as labels
-    may lie beside them.
-    """
-    plain = Path(os.path.normpath(path))
-    return plain if plain == path or plain.exists() and plain.samefile(path) else path.resolve()
-
-
-def _places(entry: str, base: str, file: Path, above: bool) -> list[Path]:
-    """Where a path of data.yaml may lead. Tools write it relative to the file, to its ``path``, to the folder above (as
-    Roboflow does, although the images lie beside the file), or as an absolute path of another machine.
-
-    Args:
-        entry: the path.
-        base: what the file states as ``path``.
-        file: the data.yaml.
-        above: whether a path that begins with steps up leads there, where the same folders may lie beside the file.
-    """
-    parts = _without_steps(entry)
-    ends = [parts[skipped:] for skipped in range(len(parts))]
-    ends = [end for end in ends if split_of(*end) == split_of(*parts)]  # "images" alone is not the training's
-    home = file.parent
-    places = [home.joinpath(*end) for end in ends]
-    if above or not _steps_up(entry):
-        places = [*([home / base / entry] if base else []), home / entry, *places]
-    return list(dict.fromkeys(places))
-
-
-def _without_steps(entry: str) -> list[str]:
-    return [part for part in entry.replace('\\', '/').split('/') if part not in ('', '.', '..')]
-
-
-def _steps_up(entry: str) -> bool:
-    return entry.replace('\\', '/').startswith('../')
-
-
-def _lie_beside(entries: Iterable[str], file: Path) -> bool:
-    """Whether a folder that is named by steps up lies beside the file, as in exports of Roboflow: what is above may be
-    another data set.
-    """
-    folders = filter(None, map(_without_steps, filter(_steps_up, entries)))
-    return any(file.parent.joinpath(*parts).exists() for parts in folders)
-
-
-def _list_file(file: Path) -> list[Path]:
-    """The images that a text file lists."""
-    found = []
-    for line in filter(None, map(str.strip, _text(file).splitlines())):
-        line = line.replace('\\', '/').removeprefix('./')
-        parts = [part for part in line.split('/') if part]
-        tried = [file.parent / line, *(file.parent.joinpath(*parts[skipped:]) for skipped in range(len(parts)))]
-        path = next((one for one in tried if one.is_file()), None)
-        if path is None:
-            raise FileNotFoundError(f'{file} lists the image {line}, which is not there. Put it beside the list.')
-        found.append(path)
-    return found
-
-
 def _labels_of(image: Path) -> Path | None:
     """The label file: in ``labels`` in place of the last ``images`` of the path, as ultralytics has it, or of one
     before, or beside the image.
@@ -289,7 +185,7 @@ def _labels_of(image: Path) -> Path | None:
 
 def _things(file: Path, sample: Sample, classes: list[str], points: bool, notes: Notes) -> list[Thing]:
     things = []
-    for number, line in enumerate(_text(file).splitlines(), start=1):
+    for number, line in enumerate(text_of(file).splitlines(), start=1):
         words = line.split()
         if not words:
             continue
