@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.registry import TRANSFORMS
 from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
@@ -160,14 +161,19 @@ def calling_runner() -> Runner | None:
 
 
 def _with_scope(transform: Any, scope: str) -> Any:
-    """A transform's config, and those of transforms inside it, with the framework in front of each type."""
+    """A transform's config, and those of transforms inside it, with the scope that has it in front of each type: the
+    framework's, or mmengine's, where users may register theirs.
+    """
     if isinstance(transform, (list, tuple)):
         return type(transform)(_with_scope(part, scope) for part in transform)
     if not isinstance(transform, dict):
         return transform
     named = {key: _with_scope(value, scope) for key, value in transform.items()}
     if isinstance(named.get('type'), str) and '.' not in named['type']:
-        named['type'] = f'{scope}.{named["type"]}'
+        kind = named['type']
+        with TRANSFORMS.switch_scope_and_registry(scope) as own:
+            of_users = own.get(f'{scope}.{kind}') is None and own.get(f'mmengine.{kind}') is not None
+        named['type'] = f'{"mmengine" if of_users else scope}.{kind}'
     return named
 
 
