@@ -26,6 +26,12 @@ def parts_of(config: Any, key: str = '', without: Collection[str] = ()) -> Itera
         yield from parts_of(value, f'{key}.{name}' if key else str(name), without)
 
 
+def kind_of(part: dict) -> str:
+    """The name of a part's class, without its scope or module; empty where it has none."""
+    kind = part.get('type') or ''
+    return (kind if isinstance(kind, str) else getattr(kind, '__name__', '')).rpartition('.')[2]
+
+
 def first_dataset(loader: dict | None) -> dict | None:
     """The config of a loader's data set, inside of all that wraps it; of several the first. None if there is none."""
     dataset = (loader or {}).get('dataset')

@@ -15,7 +15,7 @@ from mmengine.config import Config
 from mmengine.device import is_cuda_available
 from mmengine.registry import DATASETS, DefaultScope
 
-from mmest.config_parts import parts_of
+from mmest.config_parts import kind_of, parts_of
 from mmest.frameworks import framework_of
 from mmest.measure.environment import hardware
 from mmest.measure.memory.step import measure_training_step
@@ -128,7 +128,7 @@ def training_size(cfg: Config) -> tuple[int, int]:
     steps = [step for _, part in data_sets for step in part.get('pipeline', ())]
     for name, key in _SIZES.items():
         for step in steps:
-            if step.get('type', '').rpartition('.')[2] == name and step.get(key):
+            if kind_of(step) == name and step.get(key):
                 one, other = step[key] if isinstance(step[key], (list, tuple)) else (step[key], step[key])
                 # mmseg crops to (height, width); all else says (width, height).
                 return (one, other) if name == 'RandomCrop' and not framework_of(cfg).detects else (other, one)

@@ -10,6 +10,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
+from mmest.config_parts import kind_of
 from mmest.files import write_bytes
 
 _PLACE = re.compile(r'(_+\d+){2,4}$')
@@ -74,7 +75,7 @@ def hold_out(cfg: Config, which: float | Sequence[str], folder: Path) -> None:
 
 
 def _innermost(dataset: dict) -> dict:
-    while dataset.get('type', '').rpartition('.')[2] in _WRAPPERS:
+    while kind_of(dataset) in _WRAPPERS:
         dataset = dataset['dataset']
     if 'datasets' in dataset or 'dataset' in dataset:
         raise ValueError(

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mmest.config_parts import parts_of
+from mmest.config_parts import kind_of, parts_of
 
 #: The share of an anchor or a proposal that lies in an ignored object, above which it is no background.
 MOST = 0.5
@@ -61,4 +61,4 @@ class _Assign:
 
 def knows_ignored_boxes(model: Any) -> bool:
     """Whether an assigner in the config of a detector can tell ignored objects from background."""
-    return any(str(part.get('type')).rpartition('.')[2] in _KNOW_THEM for _, part in parts_of(model))
+    return any(kind_of(part) in _KNOW_THEM for _, part in parts_of(model))

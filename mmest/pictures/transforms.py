@@ -8,7 +8,7 @@ import numpy as np
 from mmengine import fileio
 from mmengine.registry import TRANSFORMS
 
-from mmest.config_parts import parts_of
+from mmest.config_parts import kind_of, parts_of
 from mmest.pictures.image import ImageFile
 from mmest.pictures.levels import check_scale
 from mmest.pictures.masks import read_mask
@@ -93,7 +93,7 @@ def use_reader(loader: Any, segments: bool, scale: Sequence[float] | None = None
         scale: see :class:`LoadImage`.
     """
     for _, part in parts_of(loader):
-        name = _kind_of(part)
+        name = kind_of(part)
         if _is_plain(part):
             if name == 'LoadImageFromFile':
                 part.clear()
@@ -103,19 +103,13 @@ def use_reader(loader: Any, segments: bool, scale: Sequence[float] | None = None
                 part.update(type='LoadMask')
 
 
-def _kind_of(part: dict) -> str:
-    """The name of its class, without its scope."""
-    kind = part.get('type')
-    return (kind if isinstance(kind, str) else getattr(kind, '__name__', '')).rpartition('.')[2]
-
-
 def _is_plain(part: dict) -> bool:
     return all(key in _SAME and _SAME[key] in (..., value) for key, value in part.items() if key != 'type')
 
 
 def loads_otherwise(part: dict) -> str | None:
     """The name of a part of a pipeline that loads images, perhaps as other pixels than this reader; None of others."""
-    name = _kind_of(part)
+    name = kind_of(part)
     if 'Load' not in name or name == LoadImage.__name__ or any(label in name for label in _LABELS):
         return None
     if name != 'LoadImageFromFile':

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmengine.config import Config, ConfigDict
 
-from mmest.config_parts import first_dataset
+from mmest.config_parts import first_dataset, kind_of
 
 _CROPS = ('RandomCrop', 'CenterCrop', 'MinIoURandomCrop')
 # Parts of the names of what a tile does not go through.
@@ -40,7 +40,7 @@ class TrainingScale:
             return cls(**cfg.training_scale)
         factor, side = 1.0, None
         for step in _steps(_pipeline(cfg.get('train_dataloader')) or cfg.get('train_pipeline') or []):
-            name = _name(step)
+            name = kind_of(step)
             # A mosaic fits each image into a part of its canvas; what follows resizes the canvas.
             if ('Resize' in name or 'Mosaic' in name) and side is None:
                 factor, side = _resized(step, image_size)
@@ -59,7 +59,7 @@ def shown_in_training(cfg: Config) -> tuple[int, int] | None:
     shown = None
     for step in _steps(_pipeline(cfg.get('train_dataloader')) or cfg.get('train_pipeline') or []):
         sides = _crop(step)
-        if sides is None and 'Resize' in _name(step) and shown is None:
+        if sides is None and 'Resize' in kind_of(step) and shown is None:
             sides = _scale(step)
         if sides:
             shown = _sides(sides)
@@ -81,7 +81,7 @@ def predict_at(cfg: Config, factor: float) -> None:
     kept = [
         step
         for step in _steps(pipeline or _packing(cfg))
-        if not any(part in _name(step) for part in _LEFT_OUT) or _name(step) == 'ResizeToMultiple'
+        if not any(part in kind_of(step) for part in _LEFT_OUT) or kind_of(step) == 'ResizeToMultiple'
     ]
     resize = dict(type='Resize', scale_factor=factor, keep_ratio=True)  # without it mmdet knows no way back
     made = [ConfigDict(step) for step in (dict(type='LoadImageFromFile'), resize)] + kept
@@ -93,7 +93,7 @@ def predict_at(cfg: Config, factor: float) -> None:
 def _packing(cfg: Config) -> list[dict]:
     """The last step of a training that has neither test nor validation."""
     steps = _steps(_pipeline(cfg.get('train_dataloader')) or [])
-    return [dict(type=step['type']) for step in steps if 'Pack' in _name(step)]
+    return [dict(type=step['type']) for step in steps if 'Pack' in kind_of(step)]
 
 
 def _pipeline(loader: dict | None) -> list | None:
@@ -119,11 +119,6 @@ def _steps(pipeline: Sequence[Any]) -> list[dict]:
     return found
 
 
-def _name(step: dict) -> str:
-    kind = step.get('type', '')
-    return (kind if isinstance(kind, str) else kind.__name__).rpartition('.')[2]
-
-
 def _resized(step: dict, image_size: Sequence[int] | None) -> tuple[float, float | None]:
     """The factor of a step that resizes, and the longer side of what it makes; (1, None) if it names neither."""
     longest = max(image_size or [_DEFAULT])
@@ -134,23 +129,23 @@ def _resized(step: dict, image_size: Sequence[int] | None) -> tuple[float, float
     if not scale:
         return 1.0, None
     sides = _sides(scale)
-    if 'ResizeShortestEdge' in (_name(step), _name(dict(type=step.get('resize_type', '')))):
+    if 'ResizeShortestEdge' in (kind_of(step), kind_of(dict(type=step.get('resize_type', '')))):
         if not image_size:
             return 1.0, min(sides)
         factor = min(min(sides) / min(image_size), (step.get('max_size') or math.inf) / longest)
         return factor, factor * longest
-    return _factor(sides, image_size, step.get('keep_ratio', 'Mosaic' in _name(step))), max(sides)
+    return _factor(sides, image_size, step.get('keep_ratio', 'Mosaic' in kind_of(step))), max(sides)
 
 
 def _crop(step: dict) -> Any:
     """What a step cuts out, in pixels; None if it cuts nothing, or a share."""
-    absolute = _name(step) in _CROPS and step.get('crop_type', 'absolute') == 'absolute'
+    absolute = kind_of(step) in _CROPS and step.get('crop_type', 'absolute') == 'absolute'
     return step.get('crop_size') if absolute else None
 
 
 def _scale(step: dict) -> Any:
     """What a step resizes to, of several the middle one; None if it does not say."""
-    if _name(step) == 'FixShapeResize':
+    if kind_of(step) == 'FixShapeResize':
         return step['width'], step['height']
     if step.get('scales'):  # of which one is drawn
         return sorted(step['scales'], key=lambda one: math.prod(_sides(one)))[len(step['scales']) // 2]

@@ -8,14 +8,7 @@ from mmest.datasets.checks import coco_file
 from mmest.datasets.own.coco_images import Images, named_image
 from mmest.datasets.own.coco_objects import add_objects
 from mmest.datasets.own.results import visible_files
-from mmest.datasets.own.sample import (
-    Notes,
-    OwnData,
-    Sample,
-    size_of,
-    some,
-    split_of,
-)
+from mmest.datasets.own.sample import Notes, OwnData, Sample, size_of, some, split_of
 from mmest.datasets.text import decode
 
 NAME = 'COCO JSON'

@@ -6,6 +6,7 @@ import numpy as np
 
 from mmest.datasets.own.sample import UNLABELLED, Notes, Sample
 from mmest.pictures import ImageFile
+from mmest.pictures.masks import count_numbers
 
 _MOST = 0.5  # of the pixels of a class
 _BLACK = 10  # loss of compression leaves black up to here
@@ -41,10 +42,10 @@ class Labels:
     def take_out(self, mask: np.ndarray, sample: Sample) -> bool:
         """Make pixels without an image unlabelled, in place; whether there are any that were not."""
         gone = blank(sample)
-        self._all += _counts(mask)
-        self._gone += _counts(mask[gone])
+        self._all += count_numbers(mask)
+        self._gone += count_numbers(mask[gone])
         if gone.any():
-            shown = _counts(mask[gone & _shows_though_transparent(sample)])
+            shown = count_numbers(mask[gone & _shows_though_transparent(sample)])
             self._shown += shown
             self._doubtful = dict.fromkeys(shown.nonzero()[0].tolist(), sample) | self._doubtful
         labelled = bool((mask[gone] != UNLABELLED).any())
@@ -70,10 +71,6 @@ class Labels:
             if self._gone[number] > limit:
                 share = self._gone[number] / self._all[number]
                 notes.say(f'{share:.0%} of the ground of "{name}" is without an image (nodata), and is ignored')
-
-
-def _counts(labels: np.ndarray) -> np.ndarray:
-    return np.bincount(labels.ravel(), minlength=UNLABELLED + 1)
 
 
 def _shows_though_transparent(sample: Sample) -> np.ndarray:

@@ -159,16 +159,15 @@ def _check_apart(validating: set[str], trained: set[str], source: Path) -> None:
 
 def _remove(out: Path, split: str) -> None:
     """A split of an earlier set: its lists, and the tiles and masks that they name."""
-    objects, masks = out / f'{split}.json', out / f'{split}.txt'
-    names = masks.read_text().splitlines() if masks.is_file() else []
-    with contextlib.suppress(FileNotFoundError, ValueError, KeyError):  # of a file that is damaged nothing is known
-        names += [one['file_name'] for one in json.loads(objects.read_text())['images']]
+    names: set[str] = set()
+    with contextlib.suppress(ValueError, KeyError):  # of a file that is damaged nothing is known
+        names = images_of(out, split)
     for name in names:
         for path in (out / 'images' / name, out / 'masks' / f'{name}.png'):
             if path.is_relative_to(out) and '..' not in Path(name).parts:
                 path.unlink(missing_ok=True)
-    objects.unlink(missing_ok=True)
-    masks.unlink(missing_ok=True)
+    for form in ('json', 'txt'):
+        (out / f'{split}.{form}').unlink(missing_ok=True)
 
 
 def _check_task(data: OwnData, task: str) -> None:

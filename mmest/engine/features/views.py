@@ -7,7 +7,7 @@ import torch
 from mmengine.dataset import Compose
 from mmengine.registry import TRANSFORMS
 
-from mmest.config_parts import parts_of
+from mmest.config_parts import kind_of, parts_of
 from mmest.random_numbers import untouched_random_numbers
 
 
@@ -48,7 +48,7 @@ def use_views(loader: dict, views: int) -> None:
         ValueError: the data set mixes several images into one.
     """
     for _, part in parts_of(loader['dataset'], without=['pipeline']):
-        if str(part.get('type')).rpartition('.')[2] == 'MultiImageMixDataset':
+        if kind_of(part) == 'MultiImageMixDataset':
             raise ValueError(
                 'The feature cache keeps views of single images, but MultiImageMixDataset mixes several into one; take '
                 'it out of train_dataloader.dataset, or leave out --cache-features.'
