@@ -91,6 +91,14 @@ def test_a_setting_without_est_counts_where_no_other_has_it(folder):
     assert float(rows['lora']['against full, points']) == pytest.approx(((45 - 55) + (10 - 50)) / 2)
 
 
+def test_est_that_failed_everywhere_leaves_the_others_their_rows(folder):
+    for path in folder.glob('*_est_*.json'):
+        path.write_text(json.dumps(dict(json.loads(path.read_text()), failed=True, error=['no memory'])))
+    rows = by_method(summary(read_results([folder])))
+    assert 'est' not in rows and rows['lora']['EST there'] == ''
+    assert float(rows['lora']['against full, points']) == pytest.approx(45 - 55)
+
+
 def test_costs_are_over_all_models_trained_or_not(folder):
     for method, peak in dict(full=200, est=100).items():
         record = memory(method, peak, config='configs/detection/sea/net_wide_est.py')

@@ -67,7 +67,8 @@ def against_full(found: Scores, method: str) -> list[float | int | None]:
         return [None] * len(AGAINST_FULL)
 
     def mean(one: str) -> float | None:
-        gains = [found[ground][one].mean - found[ground][FULL].mean for ground in where if found[ground].get(one)]
+        both = [(found[ground].get(one), found[ground][FULL]) for ground in where]
+        gains = [score.mean - full.mean for score, full in both if isinstance(score, Spread)]
         return statistics.mean(gains) if gains else None
 
     return [mean(method), mean(_EST), len(where)]
