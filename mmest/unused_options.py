@@ -17,6 +17,7 @@ _READ = {
     'efficient_conv_bn_eval',
     'feature_cache',
     'find_unused_parameters',
+    'image_bands',
     'image_scale',
     'memory',
     'model_wrapper_cfg',

@@ -77,7 +77,7 @@ def share_decoded(loaders: Sequence[dict], folder: Path) -> None:
         _decode(list(paths), store)
     for loader in loaders:
         for _, part in parts_of(loader):
-            if part.get('type') == 'LoadImage' and part.get('scale') is None:
+            if part.get('type') == 'LoadImage' and part.get('scale') is part.get('bands') is None:
                 part.clear()
                 part.update(type='LoadDecodedImage', store=str(store))
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from mmengine.config import Config, DictAction
 
 from mmest.checkpoints.safe import TRUST, trust
+from mmest.pictures.decoders.bands import check_choice
 from mmest.prediction.training_scale import shown_in_training
 
 Number = TypeVar('Number', int, float)
@@ -52,6 +53,27 @@ def between(smallest: float, largest: float) -> Callable[[str], float]:
         return _within(float(text), smallest, largest)
 
     return number
+
+
+def bands(text: str) -> tuple[int, ...]:
+    """Numbers of bands with commas between, as the type of an argument."""
+    try:
+        return check_choice([int(number) for number in text.split(',')]) or ()
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f'it should be three numbers from 1 on, such as 3,2,1, or one, but it is {text}'
+        ) from None
+
+
+def add_bands(parser: argparse._ActionsContainer, default: str = 'the first three') -> None:
+    """The bands of the images that are shown."""
+    parser.add_argument(
+        '--bands',
+        type=bands,
+        metavar='R,G,B',
+        help='bands of TIFF and JPEG 2000 files that are red, green and blue, such as 3,2,1; one is shown as grey '
+        f'(default: {default})',
+    )
 
 
 #: The seed of all random numbers, as NumPy takes it.

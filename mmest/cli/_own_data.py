@@ -7,12 +7,12 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmest.cli._options import above_zero, at_least
+from mmest.cli._options import above_zero, add_bands, at_least
 from mmest.configs import read_config
 from mmest.console import plain_console
 from mmest.engine.own_training import DEFAULT_BATCH, DEFAULT_MODELS, Choices, own_config, use_weights
 
-OPTIONS = ('model', 'size', 'batch', 'epochs', 'iters', 'lr')
+OPTIONS = ('model', 'bands', 'size', 'batch', 'epochs', 'iters', 'lr')
 
 
 def add_own_data(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,7 @@ def add_own_data(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--data', type=Path, metavar='DATA', help='a folder of labelled images, or the file about it')
     defaults = ' or '.join(DEFAULT_MODELS.values())
     group.add_argument('--model', metavar='NAME', help=f'such as faster-rcnn, upernet (default: {defaults})')
+    add_bands(group)
     group.add_argument('--size', type=at_least(32), metavar='N', help='side of tiles, and of what the network sees')
     group.add_argument(
         '--batch', type=_batch, metavar='N', help=f'images in a step; auto: what fits (default: {DEFAULT_BATCH})'
@@ -69,7 +70,7 @@ def _own_data_config(
         raise ValueError('Either --epochs or --iters says how long to train; leave one out.')
     choices = Choices(
         args.model, args.backbone, args.tuning, args.size, args.batch, args.epochs, args.iters, args.lr, args.weights,
-        args.seed or 0, args.cfg_options, args.memory,
+        args.seed or 0, args.cfg_options, args.memory, args.bands,
     )  # fmt: skip
     cfg, said = own_config(args.data, choices, args.work_dir, before_writing, resume)
     if os.environ.get('LOCAL_RANK', '0') == '0':

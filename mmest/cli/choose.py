@@ -139,7 +139,8 @@ def _training_command(args: argparse.Namespace, method: str, option: str) -> str
     words = ['mmest', 'train', *([args.config] if args.config else [])]
     for name in ('data', *OPTIONS, 'backbone', 'weights'):
         if getattr(args, name) is not None:
-            words += [f'--{name}', str(getattr(args, name))]
+            value = getattr(args, name)
+            words += [f'--{name}', ','.join(map(str, value)) if name == 'bands' else str(value)]
     words += ['--memory', *args.memory] if args.memory else []
     options = [f'{key}={value}'.replace(' ', '') for key, value in (args.cfg_options or {}).items()]
     options += [option] * bool(option)

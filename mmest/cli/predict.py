@@ -12,7 +12,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from mmest.cli._options import add_trust, at_least, between
+from mmest.cli._options import add_bands, add_trust, at_least, between
 from mmest.cli._refusal import Refusal, refusing
 from mmest.console import plain_console
 from mmest.files import remove_leftovers
@@ -20,6 +20,7 @@ from mmest.measure.device import usable_device
 from mmest.onnx.devices import card_or_cpu
 from mmest.onnx.model import OnnxModel
 from mmest.pictures import ImageFile
+from mmest.pictures.reading import Reading
 from mmest.prediction.boxes import detecting
 from mmest.prediction.masks import segmenting
 from mmest.prediction.model import Model
@@ -110,6 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=('LOW', 'HIGH'),
         help="values that become 0 and 255 in images of more than 8 bits (default: the config's image_scale)",
     )
+    add_bands(parser, "the config's image_bands, or the first three")
     there = parser.add_mutually_exclusive_group()
     there.add_argument('--overwrite', action='store_true', help='replace results that are there')
     there.add_argument(
@@ -252,6 +254,11 @@ def _who_took_what(tasks: list[Task]) -> str:
     return f'Time: {"; ".join(said)}.'
 
 
+def _reading(args: argparse.Namespace, model: Model | OnnxModel) -> Reading:
+    """How images are read: as the model's training read them, where nothing else is asked for."""
+    return Reading(scale=args.scale or model.reading['scale'], bands=args.bands or model.reading['bands'])
+
+
 def _predict(args: argparse.Namespace, tasks: list[Task], processes: Processes, images: list[Path]) -> int:
     """Predict on this process's share of the images; how many could not be used."""
     failed, said_alpha = 0, False
@@ -261,10 +268,7 @@ def _predict(args: argparse.Namespace, tasks: list[Task], processes: Processes, 
             mine = [task for task in tasks if task.wants(path)]
             with ExitStack() as open_files:
                 try:
-                    files = [
-                        open_files.enter_context(ImageFile(path, scale=args.scale or task.model.image_scale))
-                        for task in mine
-                    ]
+                    files = [open_files.enter_context(ImageFile(path, **_reading(args, task.model))) for task in mine]
                     count = sum(
                         len(list(tiles_with_parts(file.width, file.height, task.tile, task.overlap)))
                         for task, file in zip(mine, files)
@@ -282,7 +286,8 @@ def _predict(args: argparse.Namespace, tasks: list[Task], processes: Processes, 
                 said_alpha = True
                 bars.console.print(
                     f'note: Band 4 of {path} is read as alpha: where it is 0 there is no data. If it is no alpha, such '
-                    f'as infrared, tell the file so: gdal_edit.py -colorinterp_4 undefined {shlex.quote(str(path))}',
+                    'as infrared, choose it by --bands, or tell the file so: gdal_edit.py -colorinterp_4 undefined '
+                    f'{shlex.quote(str(path))}',
                     soft_wrap=True,
                 )
             note = f'; {files[0].georeference.note}' if files[0].georeference.note else ''

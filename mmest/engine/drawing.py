@@ -10,6 +10,7 @@ from mmengine.structures import BaseDataElement
 
 from mmest.datasets.own.results import note_results, noted_results
 from mmest.pictures import ImageFile
+from mmest.pictures.reading import reading_of
 
 
 class PredictionPictures(Hook):
@@ -49,7 +50,7 @@ class PredictionPictures(Hook):
     ) -> None:
         for sample in outputs:
             path = Path(sample.img_path)
-            with ImageFile(path, scale=runner.cfg.get('image_scale')) as opened:
+            with ImageFile(path, **reading_of(runner.cfg)) as opened:
                 image = opened.read()
             picture = self._pictures[str(sample.img_path)]
             note_results([picture])

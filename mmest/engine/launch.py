@@ -23,6 +23,7 @@ from mmest.engine.resume import check_load_from
 from mmest.engine.trained_classes import TrainedClassesHook
 from mmest.frameworks import framework_of
 from mmest.levers import configure
+from mmest.pictures.reading import reading_of
 from mmest.pictures.transforms import use_reader
 
 
@@ -224,5 +225,5 @@ def build_runner(cfg: Config, launcher: str, kind: type[TunedRunner] = TunedRunn
     loaders = [runner._train_dataloader, runner._val_dataloader, runner._test_dataloader]
     # Of hooks that have a training go on with another pipeline.
     later = [hook.switch_pipeline for hook in runner.hooks if hasattr(hook, 'switch_pipeline')]
-    use_reader([*loaders, *later], not framework_of(cfg).detects, cfg.get('image_scale'))
+    use_reader([*loaders, *later], not framework_of(cfg).detects, **reading_of(cfg))
     return runner

@@ -48,6 +48,7 @@ class Choices(NamedTuple):
         seed: of the training; the split is always the same, so that runs compare.
         options: values by dotted key, set last.
         memory: levers on memory, by name.
+        bands: of the images that are shown; see :class:`mmest.pictures.ImageFile`.
     """
 
     model: str | None = None
@@ -62,6 +63,7 @@ class Choices(NamedTuple):
     seed: int = 0
     options: dict | None = None
     memory: list[str] | None = None
+    bands: tuple[int, ...] | None = None
 
 
 def own_config(
@@ -101,7 +103,7 @@ def own_config(
         before_writing(cfg)
     start = None if resume is None else resume or latest_complete_checkpoint(cfg.work_dir)
     trained = Path(start).parent / _DATA if start else None
-    prepared = prepare(source, Path(cfg.work_dir, _DATA), task, choices.size, trained=trained)
+    prepared = prepare(source, Path(cfg.work_dir, _DATA), task, choices.size, trained=trained, bands=choices.bands)
     use_data(cfg, prepared)
     forget_variables(cfg)  # among them the data that the shipped config is for
     batch = choices.batch or DEFAULT_BATCH
@@ -180,10 +182,12 @@ def use_data(cfg: Config, prepared: Prepared) -> None:
     for _, part in parts_of(cfg.model):
         if 'num_classes' in part:
             part.num_classes = len(prepared.classes)
-    # Prediction cuts images into tiles as large as those that it was trained on, and sees them by the same levels.
+    # Prediction cuts images into tiles as large as those that it was trained on, and sees the same levels and bands.
     cfg.training_scale = ConfigDict(factor=prepared.scale, tile=round(prepared.size / prepared.scale))
     if prepared.levels:
         cfg.image_scale = tuple(prepared.levels)
+    if prepared.bands:
+        cfg.image_bands = prepared.bands
 
 
 def _metainfo(prepared: Prepared) -> dict:

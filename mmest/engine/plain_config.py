@@ -24,8 +24,8 @@ def plain_config(cfg: Config) -> Config:
     optimizer that mmengine constructs, and data sets of theirs. DOTA's patches are scored as images, by COCO's AP.
 
     Where labels are read as none of their data sets reads them, loops, optimizer and metrics are left out, for scores
-    would be others; the config then opens a model for prediction. That, and levels of images, which they do not know,
-    is said.
+    would be others; the config then opens a model for prediction. That, and levels and bands of images, which they
+    do not know, is said.
     """
     plain = copy.deepcopy(cfg)
     forget_parts(plain)
@@ -41,11 +41,16 @@ def plain_config(cfg: Config) -> Config:
     if left:
         plain.custom_imports = dict(imports, imports=left)
     _use_plain_data(plain)
+    done = []
     if plain.get('image_scale'):
         low, high = plain.image_scale
+        done.append(f'values of {low:g} to {high:g} in images became 0 to 255')
+    if plain.get('image_bands'):
+        done.append(f'bands {", ".join(map(str, plain.image_bands))} of images became red, green and blue')
+    if done:
         print_log(
-            f'In training, values of {low:g} to {high:g} in images became 0 to 255. Plain mmdet and mmseg do not do '
-            'that: give them images in which it is done.',
+            f'In training, {" and ".join(done)}. Plain mmdet and mmseg do not do that: give them images in which it is '
+            'done.',
             logger='current',
             level=30,
         )

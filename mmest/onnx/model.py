@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from mmcv.transforms import Resize
 
+from mmest.pictures.reading import reading_of
 from mmest.prediction.model import Detections
 from mmest.tiles.geometry import STRAIGHT
 
@@ -67,7 +68,7 @@ class OnnxModel:
         self.tile: int = self._about['tile']
         #: Whether it takes tiles of other sizes too.
         self.dynamic: bool = bool(self._about.get('multiple'))
-        self.image_scale = self._about['image_scale']
+        self.reading = reading_of(self._about)
 
     def detect(self, tile: np.ndarray) -> Detections:
         """Objects on an H×W×3 tile, at most as large as the graph takes."""

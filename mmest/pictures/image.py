@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from mmest.pictures.decoders import open_decoder
+from mmest.pictures.decoders.bands import check_choice
 from mmest.pictures.georeference import Georeference, read_georeference
 from mmest.pictures.levels import check_scale, to_8_bits
 from mmest.tiles.grid import Box
@@ -15,13 +16,16 @@ class ImageFile:
     """An open image. Its header is read and checked at once, its pixels when they are asked for.
 
     What is seen is the same for training, preparation and prediction: turned as its EXIF orientation says; grey, RGB,
-    the first three of more bands, palettes, CMYK and MINISWHITE as RGB; other numbers than 8 bits by ``scale``.
+    the first three of more bands or those of ``bands``, palettes, CMYK and MINISWHITE as RGB; other numbers than 8 bits
+    by ``scale``.
     With rasterio, TIFF and JPEG 2000 are read window by window; everything else is decoded as a whole, once.
 
     Args:
         source: the file, or its content.
         name: of the file, for messages (default: its path).
         scale: the values that become 0 and 255, of images that have not 8 bits; those of 8 bits stay as they are.
+        bands: of TIFF and JPEG 2000, the numbers of the bands that are shown as red, green and blue, or of the one that
+            is shown as grey, counted from 1 (default: the first three). Other formats, and palettes, say which is red.
 
     Attributes:
         path: of the file; None for content.
@@ -29,25 +33,33 @@ class ImageFile:
         width: in pixels, as it is seen.
         height: in pixels, as it is seen.
         alpha: whether the last of the four bands of a TIFF or JPEG 2000 is read as alpha. GDAL and rasterio call it so
-            in files of 8 bits unless they are told otherwise, infrared too.
-        unseen: how many bands are behind those that are read, alpha not counted.
+            in files of 8 bits unless they are told otherwise, infrared too. One that ``bands`` has is none.
+        unseen: how many bands are behind the first three, alpha not counted, where none were chosen.
         nodata: the number that stands for no data in a band; None where there is none.
 
     Raises:
         FileNotFoundError: there is no such file.
-        UnusableImage: it is no image, is damaged or larger than is allowed, has two bands, or has other numbers than
-            8 bits and no ``scale`` is stated.
-        ValueError: ``scale`` is no rule.
+        UnusableImage: it is no image, is damaged or larger than is allowed, has two bands, or not those that are
+            asked for, or has other numbers than 8 bits and no ``scale`` is stated.
+        ValueError: ``scale`` or ``bands`` is no rule.
     """
 
-    def __init__(self, source: Path | str | bytes, name: str = '', scale: Sequence[float] | None = None) -> None:
+    def __init__(
+        self,
+        source: Path | str | bytes,
+        name: str = '',
+        scale: Sequence[float] | None = None,
+        bands: Sequence[int] | None = None,
+    ) -> None:
         self.path = None if isinstance(source, bytes) else Path(source)
         self.name = name or (str(self.path) if self.path else 'The image')
         if self.path and not self.path.is_file():
             what = 'is a folder' if self.path.is_dir() else 'is not there'
             raise FileNotFoundError(f'The image {self.path} {what}.')
         self.scale = check_scale(scale)
-        self._decoder = open_decoder(source if self.path is None else self.path, self.name, self.scale)
+        self._decoder = open_decoder(
+            source if self.path is None else self.path, self.name, self.scale, check_choice(bands)
+        )
         self.width, self.height = self._decoder.size
         self.alpha: bool = self._decoder.alpha
         self.unseen: int = self._decoder.unseen

@@ -9,6 +9,7 @@ from mmengine import fileio
 from mmengine.registry import TRANSFORMS
 
 from mmest.config_parts import kind_of, parts_of
+from mmest.pictures.decoders.bands import check_choice
 from mmest.pictures.image import ImageFile
 from mmest.pictures.levels import check_scale
 from mmest.pictures.masks import read_mask
@@ -26,13 +27,14 @@ class LoadImage:
 
     Args:
         scale: the values that become 0 and 255, of images that have not 8 bits; without it they are refused.
+        bands: of TIFF and JPEG 2000, the bands that are red, green and blue, counted from 1 (default: the first three).
 
     Raises:
-        ValueError: ``scale`` is no rule.
+        ValueError: ``scale`` or ``bands`` is no rule.
     """
 
-    def __init__(self, scale: Sequence[float] | None = None) -> None:
-        self.scale = check_scale(scale)
+    def __init__(self, scale: Sequence[float] | None = None, bands: Sequence[int] | None = None) -> None:
+        self.scale, self.bands = check_scale(scale), check_choice(bands)
 
     def __call__(self, results: dict) -> dict:
         """Add ``img``, H×W×3 in BGR, with ``img_shape`` and ``ori_shape``.
@@ -41,14 +43,14 @@ class LoadImage:
             FileNotFoundError: ``img_path`` is not there.
             UnusableImage: it cannot be used.
         """
-        with ImageFile(*_source(results['img_path']), scale=self.scale) as image:
+        with ImageFile(*_source(results['img_path']), scale=self.scale, bands=self.bands) as image:
             pixels = image.read()
         results['img'] = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
         results['img_shape'] = results['ori_shape'] = pixels.shape[:2]
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(scale={self.scale})'
+        return f'{type(self).__name__}(scale={self.scale}, bands={self.bands})'
 
 
 @TRANSFORMS.register_module()
@@ -81,7 +83,9 @@ def _source(path: str) -> tuple[str | bytes, str]:
     return (fileio.get(path), path) if '://' in path else (path, path)
 
 
-def use_reader(loader: Any, segments: bool, scale: Sequence[float] | None = None) -> None:
+def use_reader(
+    loader: Any, segments: bool, scale: Sequence[float] | None = None, bands: Sequence[int] | None = None
+) -> None:
     """Swap the loaders of mmcv and mmseg for those above, in place, wherever they stand in a loader's config.
 
     Configs keep naming the former, so that they run without mmest and in the inferencers, which look for them. Loaders
@@ -90,14 +94,14 @@ def use_reader(loader: Any, segments: bool, scale: Sequence[float] | None = None
     Args:
         loader: the config of a data loader, or a part of it.
         segments: whether ``LoadAnnotations`` loads masks.
-        scale: see :class:`LoadImage`.
+        scale, bands: see :class:`LoadImage`.
     """
     for _, part in parts_of(loader):
         name = kind_of(part)
         if _is_plain(part):
             if name == 'LoadImageFromFile':
                 part.clear()
-                part.update(type='LoadImage', scale=scale)
+                part.update(type='LoadImage', scale=scale, bands=bands)
             elif name == 'LoadAnnotations' and segments:
                 part.clear()
                 part.update(type='LoadMask')

@@ -13,6 +13,7 @@ from mmest.checkpoints.whole import refuse_delta
 from mmest.configs import config_of
 from mmest.frameworks import framework_of, name_scope_of_transforms, predicts_oriented
 from mmest.pictures.colours import class_colours, object_colours
+from mmest.pictures.reading import reading_of
 from mmest.prediction.largest import LargestByMax
 from mmest.prediction.loading import refuse_other_channels, say_other_loader
 from mmest.prediction.shapes import shape_of_mask
@@ -57,7 +58,7 @@ class Model:
         tile: side of a tile in pixels of the image, as training showed them.
         factor: pixels of the network by pixel of the image.
         network: the model as its framework knows it.
-        image_scale: the values that become 0 and 255 of images that have not 8 bits, as the config states it.
+        reading: how the config has images read.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -101,7 +102,7 @@ class Model:
             )
         self.palette = object_colours(len(self.classes)) if self.detects else class_colours(self.classes, stated)
         self.tile, self.factor = scale.tile, scale.factor
-        self.image_scale = cfg.get('image_scale')
+        self.reading = reading_of(cfg)
 
     def detect(self, tile: np.ndarray) -> Detections:
         """Objects on an H×W×3 tile."""

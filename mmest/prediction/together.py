@@ -47,7 +47,7 @@ def _what_is_shared(model: Model, tile: int) -> Hashable:
         json.dumps({key: settings[key] for key in sorted(settings) if key not in ('type', 'init_cfg')}, default=str),
         tuple(sorted(digests(backbone.frozen_state()).items())),
         backbone.precision.dtype,
-        json.dumps(model.image_scale),
+        json.dumps(model.reading),
         digest(_shown(model, backbone, tile)),
     )
 

@@ -31,7 +31,7 @@ def draw(predicted: Predicted, number: int, palette: np.ndarray) -> str:
         palette: RGB of each class, C×3, 0 to 255.
     """
     sample, colours = predicted.samples[number], palette / 255
-    with ImageFile(sample.path, scale=predicted.image_scale) as opened:
+    with ImageFile(sample.path, **predicted.reading) as opened:
         image = opened.read()
     step = max(1, round(max(image.shape[:2]) / _LONGEST))
     figure = Figure(figsize=(10.5, 3.9 * image.shape[0] / image.shape[1] + 0.5), layout='constrained')

@@ -1,7 +1,7 @@
 """Predictions of a run on its validation data, image by image, beside the truth."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from mmest.engine.launch import build_runner
 from mmest.frameworks import framework_of, predicts_oriented
+from mmest.pictures.reading import Reading, reading_of
 from mmest.tiles.geometry import ORIENTED, STRAIGHT, Geometry, rotated_corners
 
 from .run import Run
@@ -44,7 +45,7 @@ class Sample:
 @dataclass
 class Predicted:
     """All validation images of a run; ``geometry`` is None for segmentation, ``palette`` what the data set states,
-    ``image_scale`` what the config states of images of more than 8 bits.
+    ``reading`` how the config has images read.
     """
 
     classes: tuple[str, ...]
@@ -52,7 +53,7 @@ class Predicted:
     geometry: Geometry | None
     ignore_index: int = 255
     palette: list | None = None
-    image_scale: tuple[float, float] | None = None
+    reading: Reading = field(default_factory=lambda: reading_of({}))
 
 
 def predict_validation(run: Run, folder: Path, progress: Callable[[int, int], None]) -> Predicted:
@@ -75,12 +76,12 @@ def predict_validation(run: Run, folder: Path, progress: Callable[[int, int], No
     runner.load_or_resume()
     dataset = runner.val_loop.dataloader.dataset
     classes, palette = tuple(dataset.metainfo['classes']), dataset.metainfo.get('palette')
-    scale = cfg.get('image_scale')
+    reading = reading_of(cfg)
     if not framework_of(cfg).detects:
         ignore = getattr(getattr(runner.model, 'decode_head', None), 'ignore_index', 255)
-        return Predicted(classes, list(_maps(runner, progress)), None, ignore, palette, scale)
+        return Predicted(classes, list(_maps(runner, progress)), None, ignore, palette, reading)
     geometry = ORIENTED if predicts_oriented(runner.model) else STRAIGHT
-    return Predicted(classes, list(_objects(runner, geometry, progress)), geometry, palette=palette, image_scale=scale)
+    return Predicted(classes, list(_objects(runner, geometry, progress)), geometry, palette=palette, reading=reading)
 
 
 def _results(runner: Runner, progress: Callable[[int, int], None]) -> Iterator:

@@ -135,12 +135,16 @@ def test_loaders_are_swapped_wherever_they_stand():
     )
     use_reader(loader.dataset, True, (0, 9))
     first, second = loader.dataset.datasets
-    assert first.pipeline == [dict(type='LoadImage', scale=(0, 9)), dict(type='LoadMask'), dict(type='Pack')]
+    assert first.pipeline == [
+        dict(type='LoadImage', scale=(0, 9), bands=None),
+        dict(type='LoadMask'),
+        dict(type='Pack'),
+    ]
     assert second.dataset.pipeline == [kept]
     boxes = dict(pipeline=[dict(type='LoadAnnotations', with_bbox=True), dict(type='LoadAnnotations')])
     use_reader(boxes, False)
     assert [one['type'] for one in boxes['pipeline']] == ['LoadAnnotations'] * 2
-    assert repr(TRANSFORMS.build(first.pipeline[0])) == 'LoadImage(scale=(0.0, 9.0))'
+    assert repr(TRANSFORMS.build(first.pipeline[0])) == 'LoadImage(scale=(0.0, 9.0), bands=None)'
 
 
 def test_a_pipeline_that_a_training_changes_to_reads_as_the_first_does(weights, tmp_path):

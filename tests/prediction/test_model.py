@@ -99,7 +99,7 @@ def test_the_network_is_given_what_training_gives_it_bit_for_bit(trained, name, 
     trains = preprocess(dict(inputs=[results['inputs']], data_samples=[results['data_samples']]), False)['inputs']
     given = []
     hook = model.network.backbone.register_forward_pre_hook(lambda module, args: given.append(args[0]))
-    with ImageFile(tmp_path / name, scale=model.image_scale) as image:
+    with ImageFile(tmp_path / name, **model.reading) as image:
         tile = image.read((0, 0, 64, 64))
     model.detect(tile) if task == 'detection' else model.mask(tile)
     hook.remove()
@@ -108,7 +108,7 @@ def test_the_network_is_given_what_training_gives_it_bit_for_bit(trained, name, 
 
 def test_the_tile_is_what_training_showed(trained):
     _, _, model = trained
-    assert (model.tile, model.image_scale) == (64, (0, 2805))
+    assert (model.tile, model.reading) == (64, dict(scale=(0, 2805), bands=None))
     assert not model.detects or model.most == 100
 
 

@@ -22,7 +22,7 @@ def run(monkeypatch, capsys):
     """Runs the command in this process with a perfect model; its exit status or sentence, and what it printed."""
 
     class Model(Colours):
-        image_scale = None
+        reading = dict(scale=None, bands=None)
 
         def __init__(self, *_):
             self.detects = detects
@@ -185,3 +185,24 @@ def test_leftovers_go_and_pieces_of_a_download_stay(run, tmp_path):
         trees.text(tmp_path / 'out' / name, 'mine')
     assert run('model.pth', tmp_path / 'x.png', '--out', tmp_path / 'out')[0] == 0
     assert {path.name for path in (tmp_path / 'out').glob('[!.]*')} == {*pieces, 'x_mask.png', 'x_overlay.png'}
+
+
+def test_bands_are_those_of_the_training_unless_others_are_asked_for(run, tmp_path):
+    """Of a file whose bands are blue, green and red."""
+    rasterio = pytest.importorskip('rasterio')
+    classes = np.random.default_rng(0).integers(0, len(COLOURS), (6, 8)).repeat(10, 0).repeat(10, 1)
+    with rasterio.open(tmp_path / 'bgr.tif', 'w', driver='GTiff', width=80, height=60, count=3, dtype='uint8') as file:
+        file.write(COLOURS[classes].astype(np.uint8)[..., ::-1].transpose(2, 0, 1))
+
+    def found(*options):
+        code, _ = run('model.pth', tmp_path / 'bgr.tif', '--out', tmp_path / 'out', '--overwrite', *options)
+        assert not code
+        return np.asarray(Image.open(next((tmp_path / 'out').glob('bgr_mask.*'))))
+
+    assert (found() != classes).any()
+    np.testing.assert_array_equal(found('--bands', '3,2,1'), classes)
+    command.Model.reading['bands'] = [3, 2, 1]
+    np.testing.assert_array_equal(found(), classes)
+    assert (found('--bands', '1,2,3') != classes).any()
+    code, said = run('model.pth', tmp_path / 'bgr.tif', '--bands', '1,2', '--out', tmp_path / 'out')
+    assert code == 2 and 'it should be three numbers from 1 on, such as 3,2,1, or one, but it is 1,2' in said.err

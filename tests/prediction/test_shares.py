@@ -15,7 +15,7 @@ from mmest.prediction.shares import Processes
 
 
 class Model(Colours):
-    image_scale = None
+    reading = dict(scale=None, bands=None)
 
     def __init__(self, *_):
         pass

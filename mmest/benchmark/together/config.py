@@ -10,6 +10,7 @@ from mmest.benchmark.decoded import share_decoded
 from mmest.benchmark.training import training_config
 from mmest.engine.launch import use_reader
 from mmest.frameworks import framework_of
+from mmest.pictures.reading import reading_of
 
 _shared: dict[str, dict] = {}
 
@@ -19,7 +20,7 @@ def config_of(request: dict, folder: Path, records: Path) -> tuple[Config, dict]
     cfg, chosen = training_config(request, folder, records)
     init_default_scope(cfg.default_scope)
     for name in ('train_dataloader', 'val_dataloader'):
-        use_reader(cfg[name], not framework_of(cfg).detects, cfg.get('image_scale'))
+        use_reader(cfg[name], not framework_of(cfg).detects, **reading_of(cfg))
         # To look for all images of a data set takes a while, and many trainings have the same.
         key = json.dumps([str(folder.parent), cfg[name].to_dict()], default=str)
         if key not in _shared:

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from mmest.cli._options import seed
+from mmest.cli._options import add_bands, seed
 from mmest.cli._refusal import refusing
 from mmest.console import plain_console
 from mmest.datasets.own.contact_sheet import contact_sheet
@@ -34,16 +34,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--out', type=Path, metavar='FILE.png', help='the page of images (default: NAME_look.png in this folder)'
     )
     parser.add_argument('--seed', type=seed, default=0, metavar='N', help='of the choice of images (default: 0)')
+    add_bands(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     console = plain_console(soft_wrap=True)
     out = args.out or Path(f'{name_of(args.data)}{LOOK}')
     with refusing():
-        data = read(args.data)
+        data = read(args.data, bands=args.bands)
         _check_out(out, data)
         facts = look(data)
-        levels = find_levels(sorted({sample.image for sample in data.samples}))
+        levels = find_levels(sorted({sample.image for sample in data.samples}), args.bands)
         shown = contact_sheet(data, class_colours(data.classes, data.palette).tolist(), levels, out, args.seed)
     console.print(Text.assemble((str(data.root), 'bold'), f': {data.format}, {_sides(facts)}'))
     console.print(_classes(data, facts))
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> None:
     for warning in facts.warnings:
         console.print(Text.assemble(('!', 'yellow'), f' {warning}'))
     train = ['mmest', 'train', '--data', str(args.data)]
+    train += ['--bands', ','.join(map(str, args.bands))] if args.bands else []
     console.print(f'Wrote {out} with {shown} of {len(data.samples)} images. Next: {shlex.join(train)}')
 
 

@@ -4,7 +4,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from mmest.cli._options import at_least, seed
+from mmest.cli._options import add_bands, at_least, seed
 from mmest.cli._refusal import refusing
 from mmest.console import plain_console
 from mmest.datasets.own.prepare import prepare
@@ -31,12 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--size', type=at_least(32), metavar='N', help='side of tiles (default: 800 for boxes, 512 for masks)'
     )
     parser.add_argument('--seed', type=seed, metavar='N', help='of the split (default: 0)')
+    add_bands(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     console = plain_console(soft_wrap=True)
     with refusing():
-        prepared = prepare(args.data, args.out, args.task, args.size, args.seed, copy=True)
+        prepared = prepare(args.data, args.out, args.task, args.size, args.seed, copy=True, bands=args.bands)
     counts = ', '.join(f'{count} {split}' for split, count in prepared.counts.items())
     console.print(f'{prepared.format} as {prepared.task}, {len(prepared.classes)} classes: {counts}')
     for note in prepared.notes:

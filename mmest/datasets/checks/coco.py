@@ -117,7 +117,7 @@ def _images(file: CocoFile, folder: Path, files: Listing, use: Use) -> dict:
         file.say(
             f'{count(len(repeated), "image")} ({some(repeated)}) are named under several ids: each counts as an image.'
         )
-    found = headers(folder, files, names, use.scale)
+    found = headers(folder, files, names, use.reading)
     _sizes(file, folder, found)
     return {one['id']: (one['width'], one['height']) for one in images}
 

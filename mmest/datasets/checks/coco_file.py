@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmest.datasets.text import decode, encoding_of
+from mmest.pictures.reading import Reading, reading_of
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Use:
         trains: whether images are learned from it; else it is the truth of a score.
         with_masks: whether outlines are needed besides boxes.
         passes_over_empty: whether images without an object are not used.
-        scale: the rule for images that have not 8 bits.
+        reading: how the config has images read.
         knows_ignored: whether training tells objects that are to be ignored from background.
     """
 
@@ -28,7 +29,7 @@ class Use:
     trains: bool
     with_masks: bool = False
     passes_over_empty: bool = False
-    scale: Sequence[float] | None = None
+    reading: Reading = field(default_factory=lambda: reading_of({}))
     knows_ignored: bool = True
 
 

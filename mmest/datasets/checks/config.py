@@ -20,6 +20,7 @@ from mmest.datasets.checks.masks import Pairs, check_pairs, read_names
 from mmest.datasets.checks.report import contents
 from mmest.datasets.ignored_boxes import knows_ignored_boxes
 from mmest.files import write_bytes, write_json
+from mmest.pictures.reading import reading_of
 
 
 def check_data(cfg: Config, splits: Sequence[str]) -> list[str]:
@@ -144,7 +145,7 @@ def _check_coco(cfg: Config, dataset: dict, path: Path, folder: Path, split: str
         split == 'train',
         any(step.get('with_mask') for step in dataset.get('pipeline') or ()),
         bool(filters.get('filter_empty_gt')) and not dataset.get('test_mode'),
-        cfg.get('image_scale'),
+        reading_of(cfg),
         'model' not in cfg or knows_ignored_boxes(cfg.model),
     )
     files = listing(folder)
@@ -242,7 +243,7 @@ def _check_pairs(cfg: Config, dataset: dict, option: str) -> tuple[list[str], li
         built.label_map,
         built.ignore_index,
         reads_numbers,
-        cfg.get('image_scale'),
+        reading_of(cfg),
     )
     said, names = check_pairs(data)
     return notes + said, [os.path.join(data.images, name) for name in names]

@@ -13,6 +13,7 @@ from mmest.console import plain_console
 from mmest.datasets.checks.cache import keep, key_of, load
 from mmest.pictures import ImageFile, read_mask
 from mmest.pictures.decoders.damage import any_size
+from mmest.pictures.reading import Reading
 
 Listing = dict[str, tuple[int, int]]
 _CHUNK = 64
@@ -41,26 +42,26 @@ def listing(folder: Path) -> Listing:
     return found
 
 
-def headers(folder: Path, files: Listing, names: Iterable[str], scale: Sequence[float] | None) -> dict[str, list[int]]:
+def headers(folder: Path, files: Listing, names: Iterable[str], reading: Reading) -> dict[str, list[int]]:
     """Width and height of images, as they are seen.
 
     Args:
         folder: where they are.
         files: its listing; names that it lacks are of other folders, and are looked at anew.
         names: which of them.
-        scale: the config's rule for images that have not 8 bits.
+        reading: how the config has images read.
 
     Raises:
         ValueError: an image cannot be read, or is cut off.
     """
 
     def look(path: Path) -> list[int]:
-        with ImageFile(path, scale=scale) as image:
+        with ImageFile(path, **reading) as image:
             if not _ends_well(path):
                 image.load()
             return [*image.size]
 
-    return _facts('images', look, folder, files, names, scale)
+    return _facts('images', look, folder, files, names, reading)
 
 
 def masks(folder: Path, files: Listing, names: Iterable[str]) -> dict[str, list]:

@@ -9,6 +9,7 @@ from mmest.datasets.checks.images import Listing, headers, listing, masks
 from mmest.datasets.checks.report import contents, count, some
 from mmest.datasets.text import decode
 from mmest.pictures.formats import ENDINGS
+from mmest.pictures.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Pairs:
         label_map: class numbers by those in the files, after that.
         ignored: the number of pixels that are no class.
         reads_numbers: whether the pixels are taken as class numbers, and not through a reader of its own.
-        scale: the rule for images that have not 8 bits.
+        reading: how the config has images read.
     """
 
     option: str
@@ -39,7 +40,7 @@ class Pairs:
     label_map: dict[int, int] | None
     ignored: int
     reads_numbers: bool
-    scale: Sequence[float] | None
+    reading: Reading
 
     def number_of(self, value: int) -> int:
         """The class number that training sees for a pixel's value."""
@@ -83,7 +84,7 @@ def check_pairs(data: Pairs) -> tuple[list[str], list[str]]:
         notes += _other_endings(data, images)
     elif len(set(names)) < len(names):
         notes.append(f'{data.option}: {count(len(names) - len(set(names)), "name")} of the list are there twice.')
-    found = headers(data.images, images, [name + data.image_ending for name in names], data.scale)
+    found = headers(data.images, images, [name + data.image_ending for name in names], data.reading)
     if not data.labels:
         return notes, names
     missing = [name for name in names if name + data.label_ending not in labels]

@@ -1,7 +1,6 @@
-"""Bands of images that training does not see."""
+"""Which bands of images training sees."""
 
 from mmest.datasets.own.sample import OwnData
-from mmest.pictures import ImageFile
 from mmest.pictures.formats import ENDINGS_OF
 
 _MANY = (*ENDINGS_OF['TIFF'], *ENDINGS_OF['JPEG2000'])  # other formats have no bands but RGB and alpha
@@ -14,13 +13,16 @@ def say_unseen_bands(data: OwnData) -> None:
     Raises:
         UnusableImage: an image cannot be read.
     """
-    for path in sorted({sample.image for sample in data.samples if sample.image.suffix.lower() in _MANY}):
-        with ImageFile(path, scale=(0, 1)) as image:
+    by_image = {one.image: one for one in data.samples if one.image.suffix.lower() in _MANY}
+    for path in sorted(by_image):
+        with by_image[path].open() as image:
             if image.unseen:
-                data.notes.count('images of which only the first three bands are taken, as RGB', path.name)
+                data.notes.count(
+                    'images of which only the first three bands are taken, as RGB (others: --bands)', path.name
+                )
             if image.alpha:
                 data.notes.count(
                     'images whose fourth band is read as alpha: where it is 0 there is no data (of infrared that is '
-                    'called so, tell the file: gdal_edit.py -colorinterp_4 undefined FILE)',
+                    'called so, choose it by --bands, or tell the file: gdal_edit.py -colorinterp_4 undefined FILE)',
                     path.name,
                 )

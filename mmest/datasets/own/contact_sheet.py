@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mmest.datasets.own.sample import OwnData, Sample
 from mmest.files import beside
-from mmest.pictures import ImageFile
 from mmest.tiles.grid import Box
 
 _CELL, _COLUMNS, _ROWS, _GAP, _TEXT = (400, 300), 4, 4, 16, 15
@@ -89,7 +88,7 @@ def _views(chosen: list[Sample], seed: int) -> list[tuple[Sample, Box]]:
 
 def _labelled(data: OwnData, sample: Sample, window: Box, palette: list, levels: tuple | None) -> Image.Image:
     """An image with its labels at the size of a cell. Lines are drawn after scaling, so that all are of one width."""
-    with ImageFile(sample.image, scale=levels) as opened:
+    with sample.open(levels) as opened:
         pixels = opened.read(window)
     factor = min(_CELL[0] / pixels.shape[1], _CELL[1] / pixels.shape[0])
     size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))

@@ -11,16 +11,17 @@ from mmest.datasets.own.sample import OwnData, image_files, some
 _FORMATS = (georaster, coco, yolo, voc, masks)
 
 
-def read(path: Path, segments: bool | None = None) -> OwnData:
+def read(path: Path, segments: bool | None = None, bands: tuple[int, ...] | None = None) -> OwnData:
     """Read data of whatever format it has.
 
     Args:
         path: a folder, or the file that describes it (a COCO JSON, a data.yaml, a GeoPackage, a GeoTIFF).
         segments: whether masks are wanted, where a folder has masks and boxes.
+        bands: of the images that are shown; see :class:`mmest.pictures.ImageFile`.
 
     Raises:
         FileNotFoundError: nothing is there, or images that labels name are missing.
-        ValueError: no format is recognised, or labels contradict themselves.
+        ValueError: no format is recognised, labels contradict themselves, or an image has no such bands.
     """
     path = Path(path)
     if not path.exists():
@@ -37,6 +38,8 @@ def read(path: Path, segments: bool | None = None) -> OwnData:
         raise ValueError(f'{path} is {data.format}, but no image of it is labelled.')
     if not data.classes:
         raise ValueError(f'{path} is {data.format}, but it has no object on any image, and so no class.')
+    for sample in data.samples:
+        sample.bands = bands
     say_unseen_bands(data)
     return data
 

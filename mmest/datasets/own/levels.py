@@ -13,11 +13,12 @@ _LOOKED_AT = 50
 _PARTS, _SIDE = 8, 128  # of a large image so many parts along each side are looked at, of so many pixels a side
 
 
-def find_levels(images: Sequence[Path]) -> tuple[float, float] | None:
+def find_levels(images: Sequence[Path], bands: Sequence[int] | None = None) -> tuple[float, float] | None:
     """The values that become 0 and 255: all but the lowest and the highest hundredth of the images' pixels.
 
     Args:
         images: the files, of which some spread over all are looked at, and of large ones parts.
+        bands: of them that are shown.
 
     Returns:
         None where images have 8 bits.
@@ -25,7 +26,7 @@ def find_levels(images: Sequence[Path]) -> tuple[float, float] | None:
     Raises:
         UnusableImage: an image cannot be read, or none has a pixel with data.
     """
-    deep = [image for image in images if _needs_levels(image)]
+    deep = [image for image in images if _needs_levels(image, bands)]
     if not deep:
         return None
     step = -(-len(deep) // _LOOKED_AT)
@@ -33,7 +34,7 @@ def find_levels(images: Sequence[Path]) -> tuple[float, float] | None:
     for image in (image for start in range(step) for image in deep[start::step]):
         if len(values) == _LOOKED_AT:
             break
-        if len(found := _values(image)):
+        if len(found := _values(image, bands)):
             values.append(found)
     if not values:
         raise UnusableImage(
@@ -45,19 +46,19 @@ def find_levels(images: Sequence[Path]) -> tuple[float, float] | None:
     return (low, high) if high > low else (low, low + 1)
 
 
-def _needs_levels(image: Path) -> bool:
+def _needs_levels(image: Path, bands: Sequence[int] | None) -> bool:
     try:
-        ImageFile(image).close()
+        ImageFile(image, bands=bands).close()
     except UnusableImage:
-        ImageFile(image, scale=(0, 1)).close()
+        ImageFile(image, scale=(0, 1), bands=bands).close()
         return True
     return False
 
 
-def _values(image: Path) -> np.ndarray:
+def _values(image: Path, bands: Sequence[int] | None) -> np.ndarray:
     """The numbers that show something: no alpha band, no nodata values, nothing that is no number."""
     values = []
-    with ImageFile(image, scale=(0, 1)) as picture:
+    with ImageFile(image, scale=(0, 1), bands=bands) as picture:
         for box in _parts(*picture.size):
             numbers, valid = picture.numbers(box), picture.valid(box)
             shown = np.isfinite(numbers) & (True if valid is None else valid[..., None])

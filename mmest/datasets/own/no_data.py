@@ -5,7 +5,6 @@ import shlex
 import numpy as np
 
 from mmest.datasets.own.sample import UNLABELLED, Notes, Sample
-from mmest.pictures import ImageFile
 from mmest.pictures.masks import count_numbers
 
 _MOST = 0.5  # of the pixels of a class
@@ -15,14 +14,14 @@ _BLACK = 10  # loss of compression leaves black up to here
 def blank(sample: Sample) -> np.ndarray:
     """Which pixels of a tile hold no image, by nodata value, alpha or as no number: H×W."""
     box = sample.window or (0, 0, sample.width, sample.height)
-    with ImageFile(sample.image, scale=(0, 1)) as picture:
+    with sample.open() as picture:
         valid = picture.valid(box)
     return np.zeros((sample.height, sample.width), bool) if valid is None else ~valid
 
 
 def states_nodata(sample: Sample) -> bool:
     """Whether the image says which number stands for no data."""
-    with ImageFile(sample.image, scale=(0, 1)) as picture:
+    with sample.open() as picture:
         return picture.nodata is not None
 
 
@@ -64,9 +63,9 @@ class Labels:
                 image = self._doubtful[number].image
                 raise ValueError(
                     f'{self._shown[number] / self._all[number]:.0%} of the pixels of "{name}" lie where band 4 of '
-                    f'rasters such as {image} is 0, which is read as alpha, so that there is no data; but bands 1 to 3 '
-                    'show something there. If it is no alpha, such as infrared, tell the files so: gdal_edit.py '
-                    f'-colorinterp_4 undefined {shlex.quote(str(image))}'
+                    f'rasters such as {image} is 0, which is read as alpha, so that there is no data; but other bands '
+                    'show something there. If it is no alpha, such as infrared, choose it by --bands, or tell the '
+                    f'files so: gdal_edit.py -colorinterp_4 undefined {shlex.quote(str(image))}'
                 )
             if self._gone[number] > limit:
                 share = self._gone[number] / self._all[number]
@@ -75,7 +74,7 @@ class Labels:
 
 def _shows_though_transparent(sample: Sample) -> np.ndarray:
     """Which pixels of a tile of an image with an alpha band are not black: H×W, or False for all."""
-    with ImageFile(sample.image, scale=(0, 1)) as picture:
+    with sample.open() as picture:
         if not picture.alpha:
             return np.zeros((sample.height, sample.width), bool)
         return (picture.numbers(sample.window) > _BLACK).any(-1)

@@ -30,6 +30,7 @@ def prepare(
     seed: int | None = None,
     copy: bool = False,
     trained: Path | None = None,
+    bands: tuple[int, ...] | None = None,
 ) -> Prepared:
     """Prepare a user's data, once: what is there already from the same data is taken again.
 
@@ -42,6 +43,7 @@ def prepare(
         copy: copy images, for a set that stands alone; otherwise they are read where they are, but for tiles, and
             linked if one of them does not lie in the folder of the data.
         trained: the prepared set that a run trained on and is to go on from; it may be the one in ``out``.
+        bands: of the images that are shown; see :class:`mmest.pictures.ImageFile`.
 
     Raises:
         FileNotFoundError: nothing is there, or images are missing.
@@ -51,13 +53,13 @@ def prepare(
     """
     source, out = Path(source).absolute(), Path(out).absolute()
     if (source / DESCRIPTION).is_file():
-        return as_asked(source, out if copy else source, task, size, seed)
+        return as_asked(source, out if copy else source, task, size, seed, bands)
     _check_out(out, source)
-    key = _key(source, task, size, seed or 0, copy)
+    key = _key(source, task, size, seed or 0, copy, bands)
     out.mkdir(parents=True, exist_ok=True)
     with (out / LOCK).open('w') as lock:  # processes of one training prepare it once
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return _prepare(source, out, task, size, seed, copy, key, trained)
+        return _prepare(source, out, task, size, seed, copy, key, trained, bands)
 
 
 def _check_out(out: Path, source: Path) -> None:
@@ -87,15 +89,16 @@ def _prepare(
     copy: bool,
     key: str,
     trained: Path | None,
+    bands: tuple[int, ...] | None,
 ) -> Prepared:
     known = images_of(trained, 'train') if trained else set()
     if (out / DESCRIPTION).is_file() and _is_of(key, json.loads((out / DESCRIPTION).read_text())):
         _check_apart(images_of(out, 'val') | images_of(out, 'test'), known, source)
         return load(out)
-    data = read(source, segments=None if task is None else task == 'segmentation')
+    data = read(source, segments=None if task is None else task == 'segmentation', bands=bands)
     task = task or ('segmentation' if data.labels == 'masks' else 'detection')
     _check_task(data, task)
-    levels = find_levels(sorted({sample.image for sample in data.samples}))
+    levels = find_levels(sorted({sample.image for sample in data.samples}), bands)
     if levels:
         data.notes.say(
             f'images have not 8 bits: {levels[0]:g} becomes black and {levels[1]:g} white, here and in prediction'
@@ -140,7 +143,7 @@ def _prepare(
                 write_masks(out, split, samples, data, classes)
     prepared = Prepared(
         out, task, data.format, source, classes, [tuple(c) for c in palette[: len(classes)]], images, counts, longest,
-        scale, levels, data.notes.lines(),
+        scale, levels, data.notes.lines(), bands,
     )  # fmt: skip
     elsewhere = {str(folder): _digest_of(_files_in(folder)) for folder in data.elsewhere}
     asked = dict(size=size, seed=seed or 0)

@@ -24,6 +24,7 @@ class Prepared:
         scale: pixels of the network by pixel of the image; 1 but for large images with large objects.
         levels: the values that become 0 and 255, of images that have not 8 bits.
         notes: how the data was understood.
+        bands: of the images that are shown as red, green and blue; None for the first three. Tiles are RGB.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class Prepared:
     scale: float
     levels: tuple[float, float] | None
     notes: list[str]
+    bands: tuple[int, ...] | None = None
 
     def labels(self, split: str) -> Path:
         """The COCO file, or the list of image names, of a split."""
@@ -59,6 +61,7 @@ def load(folder: Path) -> Prepared:
     found.update(folder=Path(folder).absolute(), source=Path(found['source']))
     found['images'] = Path(folder).absolute() / found['images']
     found['palette'] = [tuple(colour) for colour in found['palette']]
+    found['bands'] = tuple(found.get('bands') or ()) or None
     return Prepared(**found)
 
 
@@ -77,11 +80,13 @@ def description(prepared: Prepared) -> dict:
     return dict(asdict(prepared), folder='.', source=str(prepared.source), images=str(inside))
 
 
-def as_asked(source: Path, out: Path, task: str | None, size: int | None, seed: int | None) -> Prepared:
+def as_asked(
+    source: Path, out: Path, task: str | None, size: int | None, seed: int | None, bands: tuple[int, ...] | None
+) -> Prepared:
     """A prepared set, unless something else is asked for than it is.
 
     Raises:
-        ValueError: it has another task, size or seed, or shall be written to another folder.
+        ValueError: it has another task, size, seed or other bands, or shall be written to another folder.
     """
     prepared, asked = load(source), json.loads((source / DESCRIPTION).read_text()).get('asked', {})
     again = f'make it again from {prepared.source} (mmest data make)'
@@ -93,6 +98,9 @@ def as_asked(source: Path, out: Path, task: str | None, size: int | None, seed: 
         raise ValueError(
             f'{source} was split with seed {asked.get("seed", 0)}; leave --seed out, or for seed {seed} {again}.'
         )
+    if bands not in (None, prepared.bands):
+        words = f'bands {", ".join(map(str, prepared.bands))}' if prepared.bands else 'the first three bands'
+        raise ValueError(f'{source} was prepared with {words}; leave --bands out, or for others {again}.')
     if out.resolve() != source.resolve():
         raise ValueError(f'{source} is a prepared set, of which no other is made; for {out} {again}.')
     return prepared

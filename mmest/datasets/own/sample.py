@@ -73,6 +73,7 @@ class Sample:
         split: ``train``, ``val`` or ``test``; None where the data does not say.
         group: images of one group show the same ground and stay in one split.
         window: the part of the image that a tile shows.
+        bands: of the image that are shown; see :class:`mmest.pictures.ImageFile`.
     """
 
     image: Path
@@ -84,6 +85,11 @@ class Sample:
     split: str | None = None
     group: str = ''
     window: Box | None = None
+    bands: tuple[int, ...] | None = None
+
+    def open(self, scale: tuple[float, float] | None = (0, 1)) -> ImageFile:
+        """The image, to look at its header and the numbers of its pixels; to see them as 8 bits by their scale."""
+        return ImageFile(self.image, scale=scale, bands=self.bands)
 
 
 class Notes:
@@ -157,7 +163,8 @@ def size_of(path: Path) -> tuple[int, int]:
     Raises:
         UnusableImage: it is no image.
     """
-    with ImageFile(path, scale=(0, 1)) as image:  # whatever its numbers are: levels.py finds the right ones
+    # Whatever its numbers and its bands are: those that are shown are looked at later.
+    with ImageFile(path, scale=(0, 1), bands=(1,)) as image:
         return image.size
 
 

@@ -13,7 +13,6 @@ from mmest.datasets.own.no_data import Labels, states_nodata
 from mmest.datasets.own.sample import UNLABELLED, OwnData, Sample
 from mmest.datasets.preparation.coco import annotation, write_coco
 from mmest.files import beside, write_bytes
-from mmest.pictures import ImageFile
 
 
 def write_images(
@@ -30,7 +29,7 @@ def write_images(
             bring(image, beside(target))
             os.replace(beside(target), target)
             continue
-        picture = ImageFile(image, scale=levels)
+        picture = tiles[0].open(levels)
         try:
             for tile in tiles:
                 _write_png(folder / tile.name, picture.read(tile.window)[..., ::-1])

@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from mmest.pictures.decoders.array import ArrayDecoder
-from mmest.pictures.decoders.bands import check_bands, orientation_of
+from mmest.pictures.decoders.bands import Bands, check_bands, orientation_of
 from mmest.pictures.decoders.damage import any_size, damage_of
 from mmest.pictures.decoders.pil import PilDecoder
 from mmest.pictures.decoders.raster import RasterDecoder, rasterio
@@ -21,13 +21,16 @@ _EXACT = ('PNG', 'JPEG', 'MPO', 'BMP', 'GIF', 'WEBP', 'TIFF', 'PPM')
 _MODES = ('1', 'L', 'LA', 'P', 'PA', 'RGB', 'RGBA', 'RGBX', 'CMYK', 'YCbCr')
 
 
-def open_decoder(source: Path | bytes, name: str, scale: Scale | None) -> PilDecoder | ArrayDecoder | RasterDecoder:
+def open_decoder(
+    source: Path | bytes, name: str, scale: Scale | None, chosen: Bands | None = None
+) -> PilDecoder | ArrayDecoder | RasterDecoder:
     """The decoder of a file, after its header was looked at.
 
     Args:
         source: the file, or its content.
         name: for messages.
         scale: the rule for other numbers than 8 bits.
+        chosen: the bands that are shown, of TIFF and JPEG 2000 without a palette; other formats say what is red.
 
     Raises:
         UnusableImage: see :class:`mmest.pictures.image.ImageFile`.
@@ -36,13 +39,15 @@ def open_decoder(source: Path | bytes, name: str, scale: Scale | None) -> PilDec
     with damage_of(name), stream or source.open('rb') as opened:
         start = opened.read(16)
     if is_tiff(start):
-        return _open_tiff(source, name, scale)
+        return _open_tiff(source, name, scale, chosen)
     with damage_of(name), any_size():
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     size = image.size
     if image.format == 'JPEG2000' and rasterio:
         image.close()
-        return RasterDecoder(source, name, scale)
+        return RasterDecoder(source, name, scale, chosen=chosen)
+    if image.format == 'JPEG2000' and chosen:
+        raise UnusableImage(name, 'is JPEG 2000, whose bands only rasterio tells apart: pip install rasterio')
     check_pixels(name, *size)
     deep = _is_deep(image)
     if deep:
@@ -66,30 +71,36 @@ def _is_deep(image: Image.Image) -> bool:
     return image.format == 'PNG' and '16' in str(image.tile[0].args)
 
 
-def _open_tiff(source: Path | bytes, name: str, scale: Scale | None) -> PilDecoder | ArrayDecoder | RasterDecoder:
+def _open_tiff(
+    source: Path | bytes, name: str, scale: Scale | None, chosen: Bands | None
+) -> PilDecoder | ArrayDecoder | RasterDecoder:
     with damage_of(name), io.BytesIO(source) if isinstance(source, bytes) else source.open('rb') as stream:
         header = read_tiff_header(stream, name)
     check_kind(name, header.kind, scale)
-    check_bands(name, header.bands, header.alpha)
+    chosen = None if header.palette else chosen
+    check_bands(name, header.bands, header.alpha, chosen)
     turned = header.orientation != 1 and not header.georeferenced
     if header.plain and rasterio and not turned:
-        return RasterDecoder(source, name, scale, header.inverted)
+        return RasterDecoder(source, name, scale, header.inverted, chosen)
     size = header.width, header.height
     check_pixels(name, *size)
     if header.kind.startswith('uint') and int(header.kind[4:]) <= 8:
         image = None
         with contextlib.suppress(OSError, SyntaxError), any_size():
             image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
+        if image is not None and chosen and len(image.getbands()) < header.bands:  # PIL leaves out what is no colour
+            image.close()
+            image = None
         if image is not None and header.palette and image.mode != 'P':
             image.close()
             raise UnusableImage(name, 'has a palette of a kind that only rasterio reads: pip install rasterio')
         if image is not None and image.mode in _MODES:
-            return PilDecoder(image, name, _nodata_as_shown(header), header.unseen)
+            return PilDecoder(image, name, _nodata_as_shown(header), header.unseen, chosen if header.plain else None)
         if image is not None:
             raise UnusableImage(name, f'has pixels of the kind {image.mode}; convert it to RGB of 8 bits first.')
     if header.bands not in (1, 3, 4):
         raise UnusableImage(name, f'has {header.bands} bands, which only rasterio reads: pip install rasterio')
-    return ArrayDecoder(_content(source), name, size, header.orientation if turned else 1, scale, header)
+    return ArrayDecoder(_content(source), name, size, header.orientation if turned else 1, scale, header, chosen)
 
 
 def _nodata_as_shown(header: TiffHeader) -> float | None:

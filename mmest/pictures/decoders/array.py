@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mmest.pictures.decoders.bands import check_bands, three, turned_by
+from mmest.pictures.decoders.bands import Bands, check_bands, chosen_of, three, turned_by
 from mmest.pictures.decoders.damage import any_size, damage_of
 from mmest.pictures.levels import Scale, check_kind
 from mmest.pictures.problems import UnusableImage
@@ -25,13 +25,15 @@ class ArrayDecoder:
         turn: int,
         scale: Scale | None,
         header: TiffHeader | None,
+        chosen: Bands | None = None,
     ) -> None:
         self.name, self._content, self._turn, self._scale, self._header = name, content, turn, scale, header
+        self._chosen = chosen
         self.turned = turn != 1
         self.size = size[::-1] if turn >= 5 else size
         self.inverted = bool(header and header.inverted)
-        self.alpha = bool(header and header.alpha and header.bands == 4)
-        self.unseen = header.unseen if header else 0
+        self.alpha = bool(header and header.alpha and header.bands == 4) and not (chosen and 4 in chosen)
+        self.unseen = header.unseen if header and not chosen else 0
         self.nodata = header.nodata if header else None
         self._stored: np.ndarray | None = None
 
@@ -53,7 +55,7 @@ class ArrayDecoder:
             raise UnusableImage(
                 self.name, f'has {self._header.bands} bands of a kind that only rasterio reads: pip install rasterio'
             )
-        check_bands(self.name, found.shape[2], found.shape[2] in (2, 4))
+        check_bands(self.name, found.shape[2], found.shape[2] in (2, 4), self._chosen)
         check_kind(self.name, found.dtype.name, self._scale)
         order = [2, 1, 0, 3] if found.shape[2] == 4 else [2, 1, 0]
         self._stored = turned_by(found[..., order] if found.shape[2] >= 3 else found, self._turn)
@@ -63,13 +65,15 @@ class ArrayDecoder:
         return self._stored[box[1] : box[3], box[0] : box[2]]
 
     def read(self, box: Box) -> np.ndarray:
-        return three(self._bands(box))
+        return three(chosen_of(self._bands(box), self._chosen))
 
     def valid(self, box: Box) -> np.ndarray | None:
         bands = self._bands(box)
         header = self._header
-        if bands.shape[2] in (2, 4) and (header is None or header.alpha):
+        last = bands.shape[2]
+        if last in (2, 4) and (header is None or header.alpha) and last not in (self._chosen or ()):
             return bands[..., -1] > 0
+        bands = chosen_of(bands, self._chosen)
         found = ~np.isnan(bands).all(-1)
         if self.nodata is not None:
             found &= (bands != self.nodata).any(-1)

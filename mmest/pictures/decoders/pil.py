@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image, ImageOps
 
-from mmest.pictures.decoders.bands import orientation_of
+from mmest.pictures.decoders.bands import Bands, chosen_of, orientation_of, three
 from mmest.pictures.decoders.damage import any_size, damage_of
 from mmest.tiles.grid import Box
 
@@ -15,14 +15,23 @@ class PilDecoder:
 
     inverted = False
 
-    def __init__(self, image: Image.Image, name: str, nodata: float | None = None, unseen: int = 0) -> None:
-        self.name, self._image, self.nodata, self.unseen = name, image, nodata, unseen
+    def __init__(
+        self,
+        image: Image.Image,
+        name: str,
+        nodata: float | None = None,
+        unseen: int = 0,
+        chosen: Bands | None = None,
+    ) -> None:
+        self.name, self._image, self.nodata, self._chosen = name, image, nodata, chosen
+        self.unseen = 0 if chosen else unseen
         # PIL turns TIFF by itself, and states the size after that.
         turn = orientation_of(image)
         self.turned = turn != 1
         swapped = turn >= 5 and image.format != 'TIFF'
         self.size = image.size[::-1] if swapped else image.size
-        self.alpha = image.format == 'TIFF' and image.mode == 'RGBA'
+        self._transparent = image.mode in _TRANSPARENT and len(image.mode) not in (chosen or ())
+        self.alpha = image.format == 'TIFF' and image.mode == 'RGBA' and self._transparent
         self._loaded = False
 
     def load(self) -> None:
@@ -36,6 +45,8 @@ class PilDecoder:
 
     def read(self, box: Box) -> np.ndarray:
         part = self._part(box)
+        if self._chosen:
+            return three(chosen_of(np.atleast_3d(part), self._chosen))
         return np.asarray(part if part.mode == 'RGB' else part.convert('RGB'))
 
     def _part(self, box: Box) -> Image.Image:
@@ -47,7 +58,7 @@ class PilDecoder:
 
     def valid(self, box: Box) -> np.ndarray | None:
         self.load()
-        if self._image.mode not in _TRANSPARENT and 'transparency' not in self._image.info:
+        if not self._transparent and 'transparency' not in self._image.info:
             if self.nodata is None:
                 return None
             if self._image.mode == 'P':

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmest.pictures.decoders.bands import check_bands, three
+from mmest.pictures.decoders.bands import Bands, check_bands, three
 from mmest.pictures.decoders.damage import damage_of
 from mmest.pictures.levels import Scale, check_kind
 from mmest.pictures.problems import UnusableImage, check_pixels
@@ -28,7 +28,14 @@ class RasterDecoder:
 
     turned = False
 
-    def __init__(self, source: Path | bytes, name: str, scale: Scale | None, inverted: bool = False) -> None:
+    def __init__(
+        self,
+        source: Path | bytes,
+        name: str,
+        scale: Scale | None,
+        inverted: bool = False,
+        chosen: Bands | None = None,
+    ) -> None:
         self.name, self.inverted = name, inverted
         os.environ.setdefault('GDAL_CACHEMAX', _CACHE)
         self._memory = rasterio.MemoryFile(source) if isinstance(source, bytes) else None
@@ -36,26 +43,32 @@ class RasterDecoder:
             warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
             self._raster = self._memory.open() if self._memory else rasterio.open(source)
         raster = self._raster
-        alpha = rasterio.enums.ColorInterp.alpha
-        self.alpha = raster.count == 4 and raster.colorinterp[3] == alpha
-        check_bands(name, raster.count, alpha in raster.colorinterp)
-        self.unseen = max(0, raster.count - 3 - (alpha in raster.colorinterp))
+        meanings = rasterio.enums.ColorInterp
+        palette = raster.colorinterp[0] == meanings.palette and raster.dtypes[0] == 'uint8'
+        chosen = None if palette else chosen
+        alpha = raster.colorinterp.index(meanings.alpha) + 1 if meanings.alpha in raster.colorinterp else 0
+        check_bands(name, raster.count, bool(alpha), chosen)
+        is_data = bool(chosen and alpha in chosen)  # as infrared is that is called alpha
+        alpha = 0 if is_data else alpha
+        self.alpha = alpha == raster.count == 4
+        self.unseen = 0 if chosen else max(0, raster.count - 3 - bool(alpha))
         if len(set(raster.dtypes)) > 1:
             raise UnusableImage(name, f'has bands of different kinds ({", ".join(raster.dtypes)}); make them equal.')
         check_kind(name, raster.dtypes[0], scale)
         check_pixels(name, *raster.block_shapes[0][::-1])
         self.size = raster.width, raster.height
         self.nodata = raster.nodata
-        self._bands = [1, 2, 3] if raster.count >= 3 else [1]
+        self._bands = list(chosen) if chosen else [1, 2, 3] if raster.count >= 3 else [1]
         self._colours = None
-        if raster.colorinterp[0] == rasterio.enums.ColorInterp.palette and raster.dtypes[0] == 'uint8':
+        if palette:
             with damage_of(name):
                 table = raster.colormap(1)
             self._colours = np.array([table.get(index, (0, 0, 0))[:3] for index in range(256)], np.uint8)
         # GDAL takes alpha bands of 8 and 16 bits alone for a mask.
-        masks = alpha not in raster.colorinterp or raster.dtypes[0] in ('uint8', 'uint16')
-        self._alpha = None if masks else raster.colorinterp.index(alpha) + 1
-        self._whole = all(flags == [rasterio.enums.MaskFlags.all_valid] for flags in raster.mask_flag_enums)
+        self._alpha = None if raster.dtypes[0] in ('uint8', 'uint16') else alpha or None
+        # GDAL's mask knows no other meaning of that band.
+        self._by_number = is_data and self.nodata is not None
+        self._whole = is_data or all(flags == [rasterio.enums.MaskFlags.all_valid] for flags in raster.mask_flag_enums)
 
     def load(self) -> None:
         """Windows are decoded when they are read."""
@@ -78,6 +91,8 @@ class RasterDecoder:
         if not self._whole:
             with damage_of(self.name):
                 found = self._raster.dataset_mask(window=self._window(box)) > 0
+        if self._by_number:
+            found = (self._read(box) != self.nodata).any(-1)
         if self._alpha:
             with damage_of(self.name):
                 seen = self._raster.read(self._alpha, window=self._window(box)) > 0

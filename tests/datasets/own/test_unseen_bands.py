@@ -59,6 +59,9 @@ def test_of_own_data_they_are_said(tmp_path):
     first, second = said
     assert first == (
         'images whose fourth band is read as alpha: where it is 0 there is no data (of infrared that is called so, '
-        'tell the file: gdal_edit.py -colorinterp_4 undefined FILE): 1 (alpha.tif)'
+        'choose it by --bands, or tell the file: gdal_edit.py -colorinterp_4 undefined FILE): 1 (alpha.tif)'
     )
-    assert second == 'images of which only the first three bands are taken, as RGB: 2 (infrared.tif, many.tif)'
+    assert (
+        second
+        == 'images of which only the first three bands are taken, as RGB (others: --bands): 2 (infrared.tif, many.tif)'
+    )
