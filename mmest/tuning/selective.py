@@ -148,7 +148,7 @@ class NormTuning(_NamedParameters):
     """The weights and biases of all normalisation layers train."""
 
     acts_on = 'normalisation layers'
-    source = 'Giannou et al., ICLR 2023; LN-tuning, Qi et al., 2022'
+    source = 'Giannou et al., COLT 2023; LN-tuning, Qi et al., 2022'
 
     @staticmethod
     def _choose(backbone: nn.Module) -> Iterator[str]:
