@@ -14,7 +14,7 @@ MIN_WIDTH = 8
 
 
 class WindowAttention(nn.Module):
-    """Self-attention in windows.
+    """Self-attention in windows that do not shift, without a bias for positions.
 
     Args:
         channels: width d.
@@ -92,10 +92,12 @@ class LST(ExpandingSideNetwork):
     models. Here they are transformer blocks with attention in windows where the backbone's block has attention, and two
     3×3 convolutions where not, and start at random; the backbone's outputs get U s added, U zero at the start.
 
-    Three more things differ from the published code. Its ladder starts from the reduced embeddings and has a gate at
-    the first block too; here taps are outputs of blocks, so the first state is the first rung, D_1 h_1. It has a norm
-    in front of U; here U reads s as it is, as in the other networks beside the backbone. And U s is added behind the
-    backbone's output norm, not in front, because f_k is what the backbone hands over.
+    Four more things differ from the published code. Its thin attention knows relative positions by a bias, as its
+    backbone's does; here the windows have none and do not shift, so within one it is all the same where a feature lies,
+    but for what the backbone's features themselves tell. Its ladder starts from the reduced embeddings and has a gate
+    at the first block too; here taps are outputs of blocks, so the first state is the first rung, D_1 h_1. It has a
+    norm in front of U; here U reads s as it is, as in the other networks beside the backbone. And U s is added behind
+    the backbone's output norm, not in front, because f_k is what the backbone hands over.
 
     Args:
         backbone: the backbone to tune.
