@@ -21,12 +21,14 @@ class DTL(SideNetwork):
     """A compact side network: low-rank maps of all blocks, summed up (Fu et al., 2024).
 
     Within a stage r ← r + U_j D_j h_j with r of the block's width C; output k becomes f_k + DWConv(swish(r)), with one
-    depthwise convolution per stage as in the source's DTL+. Every stage starts its own sum, as in the source.
+    depthwise convolution per stage as in the source's DTL+. Every stage starts its own sum, as in the source. Rank and
+    kernel are those that its scripts give Swin-B; ViT-B has rank 2 and 3×3 there.
 
-    Three things differ from the published code. It feeds swish(r) back into the later blocks, whose graph it then
-    needs; here it is added to the outputs alone, so that no graph enters the backbone. For the same reason it is added
-    behind the output norm, not in front: f_k is what the backbone hands over. And h_j is the output of block j, where
-    the code reads the block's input: an output hears the block that it comes from, which nothing else would correct.
+    Four things differ from the published code. It feeds swish(r) back into the later blocks, whose graph it then needs;
+    here it is added to the outputs alone, so that no graph enters the backbone. For the same reason it is added behind
+    the output norm, not in front: f_k is what the backbone hands over. h_j is the output of block j, where the code
+    reads the block's input: an output hears the block that it comes from, which nothing else would correct. And of
+    Swin-B the code reads the blocks from the fifth on; here all are read, as the code does in ViT-B.
 
     Args:
         backbone: the backbone to tune.
