@@ -35,7 +35,8 @@ above.
 """
 _CHOSEN = """Whether a backbone has to be steered is asked of the training images: both forms of EST were trained
 without a part of them and scored there, each at all rates of its sweep. The form that scores higher is taken.
-`mmest choose` does the same for any config or data of your own.
+`mmest choose` does the same for any config or data of your own. It is the better of two that is compared with one full
+fine-tuning here.
 """
 _PARTS = """One part changed at a time, at the rate that EST as it is chose;
 [`ablation.py`](../benchmarks/grids/ablation.py) says what the names stand for.
