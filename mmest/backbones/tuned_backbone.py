@@ -358,5 +358,7 @@ def tuned_backbones(model: nn.Module) -> list[tuple[str, TunedBackbone]]:
 def _guard(runner: Runner | None) -> None:
     """Add ESTHook to a runner that lacks it: a config that sets ``custom_hooks`` replaces those of its base."""
     if runner is not None and not any(isinstance(hook, HOOKS.get('ESTHook')) for hook in runner.hooks):
-        runner.register_hook(dict(type='ESTHook'))
+        hook = HOOKS.build(dict(type='ESTHook'))
+        runner.register_hook(hook)
+        hook.before_run(runner)  # which has passed
         runner.logger.info('ESTHook was not among the custom_hooks of the config and has been added.')

@@ -2,7 +2,7 @@
 
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import BaseAveragedModel
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from torch import nn
 
 from mmest.backbones.tuned_backbone import TunedBackbone, tuned_backbones
@@ -19,10 +19,17 @@ class AveragedWeights(Hook):
         #: Models with averages that are set right after each step, each average behind its source.
         self._moved: list[tuple[nn.Module, nn.Module]] = []
 
+    def before_run(self, runner: Runner) -> None:
+        """An average is copied before its model is initialised; where that may start fresh, so may the copy."""
+        if isinstance(runner._train_loop, BaseLoop) and not runner._resume:
+            for average in _averages(runner):
+                for _, tuned in tuned_backbones(average):
+                    tuned.expects_whole = False
+
     def before_train(self, runner: Runner) -> None:
         model = bare(runner)
         self._moved = [(model.student, model.teacher)] if _has_teacher(runner) else []
-        for average in (hook.ema_model for hook in runner.hooks if isinstance(hook, EMAHook)):
+        for average in _averages(runner):
             _copy_frozen(model, average)
             if type(average).update_parameters is BaseAveragedModel.update_parameters:
                 frozen = frozen_names(model)
@@ -34,6 +41,10 @@ class AveragedWeights(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
         for source, average in self._moved:
             _copy_frozen(source, average)
+
+
+def _averages(runner: Runner) -> list[BaseAveragedModel]:
+    return [hook.ema_model for hook in runner.hooks if isinstance(hook, EMAHook)]
 
 
 def _copy_frozen(source: nn.Module, average: nn.Module) -> None:

@@ -110,3 +110,14 @@ def test_a_teacher_moves_where_its_student_trains_and_nowhere_else(train, tmp_pa
     again.load_state_dict(state)
     for (name, mine), theirs in zip(runner.model.state_dict().items(), again.state_dict().values()):
         assert torch.equal(mine, theirs), name
+
+
+@pytest.mark.parametrize('hooks', [[dict(type='ESTHook'), dict(type='EMAHook')], [dict(type='EMAHook')]])
+def test_an_average_starts_from_what_its_model_starts_from(train, tmp_path, hooks):
+    plain = {key.replace('.backbone.', '.'): value for key, value in train('full').model.state_dict().items()}
+    plain.pop('head.0.weight')
+    torch.save(dict(state_dict=plain), tmp_path / 'plain.pth')
+    runner = train('est', load_from=str(tmp_path / 'plain.pth'), custom_hooks=hooks, epochs=1)
+    average = next(hook for hook in runner.hooks if isinstance(hook, EMAHook)).ema_model.module
+    for (name, mine), theirs in zip(runner.model.named_parameters(), average.parameters()):
+        assert torch.allclose(mine, theirs, atol=0.01), name
