@@ -13,6 +13,9 @@ class AveragedWeights(Hook):
     """An average of one and the same value is that value but for rounding, step after step. Averaged models (EMAHook)
     get what is frozen once, and then average the rest; where a class averages in a way of its own, or a teacher does
     (MeanTeacherHook), what is frozen is copied whenever it was averaged.
+
+    A teacher also gets what its student's method has seen of the taps: MeanTeacherHook passes over buffers, or averages
+    them from where they start, which is no statistic of anything.
     """
 
     def __init__(self) -> None:
@@ -41,6 +44,8 @@ class AveragedWeights(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
         for source, average in self._moved:
             _copy_frozen(source, average)
+        if _has_teacher(runner):
+            _copy_statistics(bare(runner).student, bare(runner).teacher)
 
 
 def _averages(runner: Runner) -> list[BaseAveragedModel]:
@@ -50,6 +55,12 @@ def _averages(runner: Runner) -> list[BaseAveragedModel]:
 def _copy_frozen(source: nn.Module, average: nn.Module) -> None:
     for (_, tuned), (_, copy) in zip(tuned_backbones(source), tuned_backbones(average)):
         copy.take_frozen_from(tuned)
+
+
+def _copy_statistics(student: nn.Module, teacher: nn.Module) -> None:
+    for (_, tuned), (_, copy) in zip(tuned_backbones(student), tuned_backbones(teacher)):
+        for value, own in zip(tuned.method.buffers(), copy.method.buffers()):
+            own.copy_(value)
 
 
 def _has_teacher(runner: Runner) -> bool:

@@ -40,6 +40,7 @@ class StudentAndTeacher(ToyModel):
         self.teacher.eval().requires_grad_(False)
 
     def forward(self, inputs, target=None, mode='tensor'):
+        self.teacher.eval()
         return self.student(inputs, target, mode)
 
 
@@ -121,3 +122,13 @@ def test_an_average_starts_from_what_its_model_starts_from(train, tmp_path, hook
     average = next(hook for hook in runner.hooks if isinstance(hook, EMAHook)).ema_model.module
     for (name, mine), theirs in zip(runner.model.named_parameters(), average.parameters()):
         assert torch.allclose(mine, theirs, atol=0.01), name
+
+
+@pytest.mark.parametrize('skip_buffer', [True, False])
+def test_a_teacher_norms_taps_as_its_student_does(train, skip_buffer):
+    hooks = [dict(type='ESTHook'), dict(type='MeanTeacherHook', momentum=0.03, skip_buffer=skip_buffer)]
+    runner = train('est', model=dict(type='StudentAndTeacher'), custom_hooks=hooks, epochs=1)
+    student, teacher = runner.model.student.backbone.method, runner.model.teacher.backbone.method
+    seen = dict(student.named_buffers())
+    assert seen['tap_norms.0.num_batches_tracked'] == 3
+    assert all(torch.equal(value, seen[name]) for name, value in teacher.named_buffers())
