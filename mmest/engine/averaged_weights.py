@@ -1,12 +1,21 @@
 """The hook that keeps frozen weights out of averages."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import BaseAveragedModel
 from mmengine.runner import BaseLoop, Runner
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from mmest.backbones.tuned_backbone import TunedBackbone, tuned_backbones
 from mmest.engine.processes import bare, frozen_names
+
+# Of mmdet and mmengine: the mean over all processes of norms, or of buffers, before a validation or after an epoch.
+_OVER_PROCESSES = ('SyncNormHook', 'SyncBuffersHook')
+_STAGES = ('before_val_epoch', 'after_train_epoch')
 
 
 class AveragedWeights(Hook):
@@ -40,6 +49,10 @@ class AveragedWeights(Hook):
                 average.avg_parameters = {name: value for name, value in averaged if name not in frozen}
             else:
                 self._moved.append((model, average))
+        for hook in runner.hooks:
+            if type(hook).__name__ in _OVER_PROCESSES:
+                for stage in _STAGES:
+                    setattr(hook, stage, partial(_leaving_frozen, getattr(hook, stage)))
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
         for source, average in self._moved:
@@ -55,6 +68,22 @@ def _averages(runner: Runner) -> list[BaseAveragedModel]:
 def _copy_frozen(source: nn.Module, average: nn.Module) -> None:
     for (_, tuned), (_, copy) in zip(tuned_backbones(source), tuned_backbones(average)):
         copy.take_frozen_from(tuned)
+
+
+def _leaving_frozen(inner: Callable, runner: Runner, *args: Any, **kwargs: Any) -> None:
+    kept = [(tensor, tensor.clone()) for tensor in _frozen_norms(bare(runner))]
+    inner(runner, *args, **kwargs)
+    for tensor, value in kept:
+        tensor.copy_(value)
+
+
+def _frozen_norms(model: nn.Module) -> Iterator[Tensor]:
+    """The frozen buffers and the frozen parameters of norms."""
+    for _, tuned in tuned_backbones(model):
+        norms = [module for module in tuned.backbone.modules() if isinstance(module, _NormBase)]
+        found = [*tuned.backbone.buffers(), *(p for norm in norms for p in norm.parameters())]
+        trained = tuned.trained_inside()
+        yield from (tensor.data for tensor in found if id(tensor) not in trained)
 
 
 def _copy_statistics(student: nn.Module, teacher: nn.Module) -> None:

@@ -5,8 +5,8 @@ from operator import attrgetter
 
 import pytest
 import torch
-from mmdet.engine.hooks import MeanTeacherHook
-from mmengine.hooks import EMAHook
+from mmdet.engine.hooks import MeanTeacherHook, sync_norm_hook
+from mmengine.hooks import EMAHook, Hook, sync_buffer_hook
 from mmengine.model import ExponentialMovingAverage
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
@@ -132,3 +132,35 @@ def test_a_teacher_norms_taps_as_its_student_does(train, skip_buffer):
     seen = dict(student.named_buffers())
     assert seen['tap_norms.0.num_batches_tracked'] == 3
     assert all(torch.equal(value, seen[name]) for name, value in teacher.named_buffers())
+
+
+def _mean_of_three(x: torch.Tensor) -> torch.Tensor:
+    """Of processes that have the same value, as a sum of floats gives it: rounded."""
+    return ((x.float() + x + x) / 3).to(x.dtype)
+
+
+@pytest.mark.parametrize('kind', ['SyncNormHook', 'SyncBuffersHook'])
+def test_the_mean_of_all_processes_leaves_what_is_frozen(train, monkeypatch, kind):
+    averaged = []
+
+    def reduce_params(values, op):
+        for value in values:
+            averaged.append(not torch.equal(value, _mean_of_three(value)))
+            value.copy_(_mean_of_three(value))
+
+    def reduce_dict(values, op):
+        averaged.extend(not torch.equal(value, _mean_of_three(value)) for value in values.values())
+        return {name: _mean_of_three(value) for name, value in values.items()}
+
+    monkeypatch.setattr(sync_norm_hook, 'get_dist_info', lambda: (0, 3))
+    monkeypatch.setattr(sync_norm_hook, 'all_reduce_dict', reduce_dict)
+    monkeypatch.setattr(sync_buffer_hook, 'is_distributed', lambda: True)
+    monkeypatch.setattr(sync_buffer_hook, 'all_reduce_params', reduce_params)
+
+    class Validate(Hook):
+        def after_train_epoch(self, runner) -> None:
+            runner.call_hook('before_val_epoch')
+
+    hooks = [dict(type='ESTHook'), dict(type=kind, priority=48), Validate()]
+    runner = train('est', custom_hooks=hooks, epochs=1)  # which proves the bytes of what is frozen
+    assert any(averaged) and runner.iter == 3
