@@ -12,6 +12,7 @@ from mmest.engine.early_stopping import ResumedEarlyStopping
 from mmest.engine.memory_levers import MemoryLevers
 from mmest.engine.missed_validation import MissedValidation
 from mmest.engine.peak_memory import PeakMemory
+from mmest.engine.recomputation import Recomputation
 from mmest.engine.repeatable_training import RepeatableTraining
 from mmest.engine.settled_weights import SettledWeights
 from mmest.engine.training_guard import TrainingGuard
@@ -39,6 +40,7 @@ class ESTHook(Hook):
     def __init__(self) -> None:
         guard = TrainingGuard()
         self.parts: list[Hook] = [
+            Recomputation(),
             MemoryLevers(),
             SettledWeights(),
             AveragedWeights(),

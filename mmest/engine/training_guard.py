@@ -47,7 +47,6 @@ class TrainingGuard(Hook):
             )
         for _, tuned in tuned_backbones(model):
             tuned.refuse_random_weights()
-        self._check_recomputation(runner, model)
         self._check_optimizer(runner, model)
         self.frozen = self._frozen_digests(runner)
         self._start = digests(_trained(model))
@@ -109,17 +108,6 @@ class TrainingGuard(Hook):
             frozen = {name for name, _ in student.frozen_state()}
             found[path] = {name: value for name, value in found[path].items() if name in frozen}
         return found
-
-    @staticmethod
-    def _check_recomputation(runner: Runner, model: nn.Module) -> None:
-        for name in runner.cfg.get('activation_checkpointing') or ():
-            for path, _ in tuned_backbones(model):
-                if name == path or name.startswith(f'{path}.') or path.startswith(f'{name}.'):
-                    raise ValueError(
-                        f'activation_checkpointing names "{name}", but mmengine\'s is reentrant: behind a frozen '
-                        'backbone gradients vanish in silence. Use the recompute option of EST, or with_cp of the '
-                        'backbone for full fine-tuning.'
-                    )
 
     @staticmethod
     def _check_optimizer(runner: Runner, model: nn.Module) -> None:

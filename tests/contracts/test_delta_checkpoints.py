@@ -277,11 +277,6 @@ def test_hook_refuses_an_optimizer_over_frozen_tensors(weights, tmp_path):
         Runner.from_cfg(cfg).train()
 
 
-def test_hook_refuses_reentrant_recomputation_of_the_backbone(weights, tmp_path):
-    with pytest.raises(ValueError, match='gradients vanish in silence'):
-        runner('swin', METHODS['est'], weights['swin'], tmp_path, activation_checkpointing=['backbone']).train()
-
-
 @pytest.mark.parametrize('lasting', [True, False])
 def test_hook_warns_of_workers_that_outlive_an_epoch(weights, tmp_path, lasting):
     r = runner(
