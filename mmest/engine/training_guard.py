@@ -99,6 +99,14 @@ class TrainingGuard(Hook):
                 f'None of the {len(self._start)} tensors that train has moved: every step was empty. Look at the '
                 'learning rate (optim_wrapper.optimizer.lr, param_scheduler), and with --amp at the loss scale.'
             )
+        for path, tuned in tuned_backbones(model):
+            own = [(name, tensor) for name, tensor in _trained(model) if name.startswith(f'{path}.')]
+            if own and all(digest(tensor) == self._start[name] for name, tensor in own):
+                raise InvalidTraining(
+                    f'None of the {len(own)} tensors that {type(tuned.method).__name__} trains in or beside {path} has '
+                    'moved: no gradient has reached them, or their rate was 0. Look for what detaches or leaves out '
+                    'the maps of the backbone behind it, and at optim_wrapper.paramwise_cfg.'
+                )
 
     @staticmethod
     def _frozen_digests(runner: Runner) -> dict[str, dict[str, str]]:

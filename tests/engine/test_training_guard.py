@@ -78,6 +78,15 @@ def test_a_run_in_which_nothing_moves(swin, tmp_path):
         train(tmp_path, swin, optim_wrapper=dict(optimizer=dict(lr=0.0)))
 
 
+def test_a_run_in_which_the_method_does_not_move(swin, tmp_path):
+    detach = Act(lambda runner, outputs: None)
+    detach.before_train = lambda runner: runner.model.backbone.register_forward_hook(
+        lambda _, args, maps: tuple(x.detach() for x in maps)
+    )
+    with pytest.raises(InvalidTraining, match='None of the .* tensors that EST trains in or beside backbone has moved'):
+        train(tmp_path, swin, detach)
+
+
 def test_a_run_that_was_over_already(swin, tmp_path):
     train(tmp_path, swin)
     train(tmp_path, swin, resume=True, load_from=str(tmp_path / 'epoch_2.pth'))
