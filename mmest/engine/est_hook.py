@@ -54,6 +54,12 @@ class ESTHook(Hook):
         ]
 
     def before_train(self, runner: Runner) -> None:
+        times = sum(isinstance(hook, ESTHook) for hook in runner.hooks)
+        if times > 1:
+            raise ValueError(
+                f'ESTHook is among the hooks of this training {times} times, and would take what is frozen out of each '
+                'checkpoint as often. Name it once in custom_hooks.'
+            )
         if any(isinstance(hook, EMAHook) for hook in runner.hooks[runner.hooks.index(self) :]):
             raise ValueError(
                 'EMAHook must run before ESTHook, so that averaged weights are in the checkpoint when the '

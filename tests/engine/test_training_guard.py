@@ -110,3 +110,8 @@ def test_an_optimizer_that_holds_a_parameter_twice(swin, tmp_path):
     runner.model.init_weights()
     with pytest.raises(ValueError, match='The optimizer holds 1 parameters more than once, such as .*bypass_duplicate'):
         runner.call_hook('before_train')
+
+
+def test_two_guards_are_refused(swin, tmp_path):
+    with pytest.raises(ValueError, match='ESTHook is among the hooks of this training 2 times'):
+        train(tmp_path, swin, custom_hooks=[dict(type='ESTHook'), dict(type='ESTHook')])
