@@ -4,12 +4,14 @@ import math
 
 import torch
 from mmengine.hooks import Hook
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from mmest.backbones.tuned_backbone import tuned_backbones
 from mmest.checkpoints.digests import changed, digest, digests
 from mmest.engine.averaged_weights import teachers_of
+from mmest.engine.optim import TrainableOptimWrapperConstructor
 from mmest.engine.processes import bare, refuse_different_weights
 from mmest.measure.parameters import tuning_table
 
@@ -48,6 +50,7 @@ class TrainingGuard(Hook):
         for _, tuned in tuned_backbones(model):
             tuned.refuse_random_weights()
         self._check_optimizer(runner, model)
+        _say_rates_left_out(runner, model)
         self.frozen = self._frozen_digests(runner)
         self._start = digests(_trained(model))
         frozen = {f'{path}.backbone.{name}': one for path, part in self.frozen.items() for name, one in part.items()}
@@ -144,6 +147,26 @@ _REMEDY = (
     'Lower the rate{rates} (optim_wrapper.optimizer.lr, model.backbone.tuning.lr_mult), warm up longer, clip gradients '
     '(optim_wrapper.clip_grad.max_norm=1.0), and look for boxes that are not finite.'
 )
+
+
+def _say_rates_left_out(runner: Runner, model: nn.Module) -> None:
+    """Only our constructor asks methods for their rates; one of somebody's own may set them by itself."""
+    cfg = runner.cfg.get('optim_wrapper')
+    if not isinstance(cfg, dict):
+        return
+    kind = cfg.get('constructor', 'DefaultOptimWrapperConstructor')
+    kind = OPTIM_WRAPPER_CONSTRUCTORS.get(kind) if isinstance(kind, str) else kind
+    if isinstance(kind, type) and issubclass(kind, TrainableOptimWrapperConstructor):
+        return
+    for _, tuned in tuned_backbones(model):
+        factors = {tuned.method.lr_factor(name) for name, p in tuned.named_parameters() if p.requires_grad}
+        if factors - {1.0}:
+            times = ' to '.join(f'{one:g}' for one in sorted({min(factors), max(factors)}))
+            runner.logger.warning(
+                f'{type(tuned.method).__name__} wants {times} times the rate of the config (lr_mult), but '
+                f'{kind.__name__} asks no method. Unless it sets that rate itself, set '
+                "optim_wrapper=dict(constructor='TrainableOptimWrapperConstructor', ...)."
+            )
 
 
 def _trained(model: nn.Module) -> list[tuple[str, Tensor]]:

@@ -3,6 +3,8 @@
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.runner import Runner
 from toy import METHODS, runner_cfg, write_weights
 
@@ -32,6 +34,17 @@ class Act(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         if runner.iter >= self.iteration:
             self.act(runner, outputs)
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module(force=True)
+class OneRate:
+    """A constructor of somebody's own, which skips what is frozen."""
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        pass
+
+    def __call__(self, model) -> OptimWrapper:
+        return OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1e-3))
 
 
 def test_losses_that_are_not_finite_stop_the_run(swin, tmp_path):
@@ -115,3 +128,14 @@ def test_an_optimizer_that_holds_a_parameter_twice(swin, tmp_path):
 def test_two_guards_are_refused(swin, tmp_path):
     with pytest.raises(ValueError, match='ESTHook is among the hooks of this training 2 times'):
         train(tmp_path, swin, custom_hooks=[dict(type='ESTHook'), dict(type='ESTHook')])
+
+
+@pytest.mark.parametrize('constructor', ['OneRate', 'TrainableOptimWrapperConstructor'])
+@pytest.mark.parametrize('factor', [1.0, 7.0])
+def test_a_rate_that_the_constructor_leaves_out_is_said(swin, tmp_path, constructor, factor):
+    tuning, optim = dict(backbone=dict(tuning=dict(lr_mult=factor))), dict(constructor=constructor)
+    train(tmp_path, swin, epochs=1, model=tuning, optim_wrapper=optim)
+    said = ''.join(path.read_text() for path in tmp_path.rglob('*.log'))
+    assert ('EST wants 7 times the rate of the config (lr_mult), but OneRate asks no method' in said) == (
+        constructor == 'OneRate' and factor == 7
+    )
