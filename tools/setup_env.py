@@ -7,11 +7,11 @@ Examples:
     PYTHON=python3.12 make setup               # another Python than the first suitable one
     MMEST_TORCH=torch==2.9.1 make setup        # another torch than the pinned one
     MMEST_TORCH=existing make setup            # the torch that PYTHON can import already
-    MMEST_CUDA=0 make setup                    # no CUDA ops, although there is a GPU (1: CUDA ops, although there is
-    none) MMEST_FIND_LINKS=/path/to/wheels make setup    # a ready wheel of mmcv: a folder, a page of links, or the
-    wheel MAX_JOBS=1 make setup                      # compile one file at a time: less memory
-    make setup STACK=onedl                     # OpenMMLab's maintained forks, with mmrotate: .venv-onedl, for oriented
-    boxes
+    MMEST_CUDA=0 make setup                    # no CUDA ops, although there is a GPU
+    MMEST_CUDA=1 make setup                    # CUDA ops, although there is no GPU
+    MMEST_FIND_LINKS=/path/to/wheels make setup    # a ready wheel of mmcv: a folder, a page of links, or the wheel
+    MAX_JOBS=1 make setup                      # compile one file at a time: less memory
+    make setup STACK=onedl                     # OpenMMLab's maintained forks, with mmrotate: .venv-onedl
 """
 
 import sys

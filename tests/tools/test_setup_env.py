@@ -201,6 +201,12 @@ class TestFailures:
         time.sleep(1.5)
         assert not (tmp_path / 'late').exists(), 'the child went on'
 
+    def test_each_example_of_the_help_is_one_command(self):
+        said = subprocess.run([sys.executable, TOOLS / 'setup_env.py', '--help'], capture_output=True, text=True).stdout
+        examples = said.partition('Examples:\n')[2].partition('\n\n')[0].splitlines()
+        commands = [line.partition('#')[0].split() for line in examples]
+        assert all(words.count('make') == 1 and words[-1:] in (['setup'], ['STACK=onedl']) for words in commands)
+
     def test_old_python_gets_a_sentence(self):
         text = (TOOLS / 'setup_env.py').read_text()
         code = text.replace('sys.version_info', '(3, 8, 1)').replace("__name__ == '__main__'", 'False')
