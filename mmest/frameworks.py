@@ -17,7 +17,8 @@ from torch import nn
 from mmest.checkpoints.safe import safe_loading
 from mmest.config_parts import first_dataset
 
-_DISTRIBUTIONS = dict(mmdet='mmdet', mmseg='mmsegmentation', mmpretrain='mmpretrain torchvision')
+# With what these packages need and forget to declare.
+_EXTRAS = dict(mmdet='mmest[det]', mmseg='mmest[seg]', mmpretrain='mmest[mmpretrain]')
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _import(scope: str, cfg: Config) -> None:
     except ImportError as error:
         raise ValueError(
             f'The config {cfg.filename or "of the checkpoint"} is for {scope}, which cannot be imported '
-            f'({error}). Install it: pip install {_DISTRIBUTIONS.get(scope, scope)}'
+            f"({error}). Install it: pip install '{_EXTRAS.get(scope, scope)}'"
         ) from error
 
 

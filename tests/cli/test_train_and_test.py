@@ -66,7 +66,7 @@ def test_options_that_do_not_fit(run, capsys):
 def test_backbone_of_a_framework_that_is_not_installed(run, monkeypatch):
     monkeypatch.setitem(sys.modules, 'mmpretrain', None)
     said = run('train', 'mmest::segmentation/loveda/upernet_convnext-b')
-    assert 'is for mmpretrain, which cannot be imported' in said and 'pip install mmpretrain torchvision' in said
+    assert 'is for mmpretrain, which cannot be imported' in said and "pip install 'mmest[mmpretrain]'" in said
 
 
 def test_unknown_tuning_lists_them(run):

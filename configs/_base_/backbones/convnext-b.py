@@ -1,4 +1,4 @@
-# ConvNeXt-B, ImageNet-1k, 224×224. It is mmpretrain's: pip install mmpretrain torchvision.
+# ConvNeXt-B, ImageNet-1k, 224×224. It is mmpretrain's: pip install 'mmest[mmpretrain]'.
 backbone = dict(
     type='mmpretrain.ConvNeXt',
     arch='base',
