@@ -40,7 +40,7 @@ examples:
       train_dataloader.batch_size=2 model.backbone.tuning.lr_mult=3
 
   # start from a detector that was trained without mmest
-  mmest train CONFIG --cfg-options load_from=mine.pth model.backbone.backbone.init_cfg.checkpoint=mine.pth
+  mmest train CONFIG --tuning est --weights mine.pth --cfg-options load_from=mine.pth
 
   # your own labelled images, without a config: COCO, YOLO, Pascal VOC, masks, or GeoTIFF with vector labels
   mmest train --data ~/Downloads/planes.v1.coco --model faster-rcnn --backbone swin-t --tuning est
