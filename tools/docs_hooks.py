@@ -48,7 +48,7 @@ def on_page_markdown(markdown: str, page, config, files) -> str:
     outside = r'(?:\.\./)+(?:benchmarks/(?:grids|results|trials)|configs|tools)'
     markdown = re.sub(rf'\[([^]]+)\]\({outside}[^)]*\)', r'\1', markdown)
     for place, name in OUTSIDE.items():
-        markdown = re.sub(rf'\]\((?:\.\./)+{re.escape(name)}\)', f']({up}{place})', markdown)
+        markdown = re.sub(rf'\]\((?:\.\./)+{re.escape(name)}(#[\w-]+)?\)', rf']({up}{place}\1)', markdown)
     return re.sub(r'\]\((?:\.\./)*mmest/([\w/]+)\.py\)', lambda match: f']({up}{_place(match[1])})', markdown)
 
 
