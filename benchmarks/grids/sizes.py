@@ -1,6 +1,6 @@
-# The networks beside the backbone at one size. LST has an eighth of the backbone's width, as published for backbones four
-# times as wide; EST's width was chosen on these data. Here LST has that width too, at rates of its own; the other way
-# round, EST as small as LST, is a part of ablation.py ("with reduction 6 and taps 2").
+# The networks beside the backbone at one size. LST has an eighth of the backbone's width, as published for backbones
+# four times as wide; EST's width was chosen on these data. Here LST has that width too, at rates of its own; the other
+# way round, EST as small as LST, is a part of ablation.py ("with reduction 6 and taps 2").
 _base_ = './accuracy.py'
 _, aircraft, roads = _base_.tasks
 accuracy, memory, time = [], [], []
