@@ -23,7 +23,6 @@ _READ = {
     'model_wrapper_cfg',
     'plain',
     'prediction_tile',
-    'runner_type',
     'submission_dataloader',
     'submission_evaluator',
     'sync_bn',
