@@ -11,5 +11,5 @@ for task in (roads, aircraft):
         variant='with reduction 2',
         options={'model.backbone.tuning.reduction': 2},
     )
-    accuracy.append(dict(wide, seeds=_base_.seeds, sweep=dict(_base_.of_method[task], factors=[1.0, 3.0, 10.0])))
+    accuracy.append(dict(wide, seeds=_base_.seeds, sweep=dict(_base_.of_method[task], factors=[0.3, 1.0, 3.0])))
     memory.append(dict(wide, sizes=_base_.steps[task.split('/')[2]], batch_sizes=[4]))
