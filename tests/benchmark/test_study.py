@@ -158,6 +158,23 @@ def test_changed_parts_stand_beside_the_whole(folder):
     assert '| one adapter | **53.0** | +0.0 |' in parts and '70' not in parts.partition('## With more')[0]
 
 
+def test_methods_stand_at_one_size_where_both_have_both(folder):
+    for method, variant, value, trained in [
+        ('lst', '', 30, 1.6e5),
+        ('lst', 'with reduction 2', 29, 1.64e6),
+        ('est', 'with reduction 6 and taps 2', 50, 1.2e5),
+    ]:
+        heading = study('../grid.py', ASKED, read_results([folder]), []).count('## At one size')
+        assert not heading, 'a size is missing still'
+        record = accuracy('sea', method, 0, value, variant=variant)
+        record['parameters']['trained_by_method'] = trained
+        (folder / f'{method} {variant}.json').write_text(json.dumps(record))
+    _, _, sized = study('../grid.py', ASKED, read_results([folder]), []).partition('## At one size')
+    assert '| method | net_small on sea | trained, M |' in sized
+    assert '| est, with reduction 6 and taps 2 | 50.0 | 0.12 |' in sized
+    assert '| lst | 30.0 | 0.16 |\n| lst, with reduction 2 | 29.0 | 1.64 |' in sized
+
+
 def test_longer_trainings_stand_beside_their_time(folder):
     for method, times, values in [('est', '1.5', [60, 62]), ('est', '2', [64, 64])]:
         for seed, value in enumerate(values):

@@ -16,6 +16,7 @@ from .held_out import held_out_scores
 from .more_steps import MOST_TIME, equal_time, more_steps
 from .repeated import repeated
 from .results import Result, ground_of, read_chosen
+from .sizes import sizes
 from .summary import AGAINST_FULL, against_full, settings
 from .table import Column, Spread, Table
 
@@ -40,6 +41,10 @@ fine-tuning here.
 """
 _PARTS = """One part changed at a time, at the rate that EST as it is chose;
 [`ablation.py`](../benchmarks/grids/ablation.py) says what the names stand for.
+"""
+_AT_ONE_SIZE = """LST has an eighth of the backbone's width, as published for backbones four times as wide; EST's width was
+chosen on these data. Here EST is as small as LST too, at the rate that EST as it is chose, and LST as wide as EST, at
+one of its own ([`sizes.py`](../benchmarks/grids/sizes.py)).
 """
 _FEW = """A part of the training images, the same for all methods, for as many steps as with all of them and at the rate
 that the method chose on all of them ([`few_shot.py`](../benchmarks/grids/few_shot.py)).
@@ -94,6 +99,7 @@ def study(
         parts += ['## Which of the two forms\n', _CHOSEN, table.markdown(), f'{verdict}\n']
     for heading, text, tables in (
         ('What the parts of EST are worth', _PARTS, [table] if (table := changed_parts(mine, 'est')).rows else []),
+        ('At one size', _AT_ONE_SIZE, [table] if (table := sizes(mine)).rows else []),
         ('With few training images', _FEW, few_images(mine)),
         ('With more steps', _LONGER, more_steps(mine, results)),
     ):
