@@ -1,5 +1,7 @@
 """Bands that a user chooses are what is shown, whatever decodes the file."""
 
+import warnings
+
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -80,8 +82,47 @@ def test_infrared_that_is_called_alpha_is_data_where_it_is_chosen(kind, with_ras
 
 def test_infrared_as_data_keeps_the_number_without_data(with_rasterio, tmp_path):
     numbers = tiff(tmp_path / 'x.tif', 4, 'uint16', zero_last=True, photometric='RGB', alpha='yes', nodata=0)
-    with ImageFile(tmp_path / 'x.tif', scale=(0, 255), bands=(4,)) as image:
+    with warnings.catch_warnings(), ImageFile(tmp_path / 'x.tif', scale=(0, 255), bands=(4,)) as image:
+        warnings.simplefilter('error')
         np.testing.assert_array_equal(image.valid(), numbers[..., 3] != 0)
+
+
+@pytest.mark.parametrize('kind', ['uint8', 'uint16', 'float32'])
+@pytest.mark.parametrize('bands', [None, (3, 2, 1), (4, 3, 2), (4,)])
+def test_no_data_is_where_no_band_that_is_shown_has_any(bands, kind, with_rasterio, tmp_path):
+    tiff(tmp_path / 'x.tif', 4, kind, nodata=0, photometric='RGB', alpha='unspecified')
+    with rasterio.open(tmp_path / 'x.tif', 'r+') as file:
+        numbers = file.read()
+        numbers[:3, 0, 0] = numbers[3, 1, 1] = numbers[:, 2, 2] = 0
+        file.write(numbers)
+    shown = numbers[[band - 1 for band in bands or (1, 2, 3)]]
+    with ImageFile(tmp_path / 'x.tif', scale=(0, 255), bands=bands) as image:
+        np.testing.assert_array_equal(image.valid(), shown.any(0))
+        np.testing.assert_array_equal(image.valid((1, 1, 9, 7)), shown.any(0)[1:7, 1:9])
+
+
+def test_what_is_no_number_in_one_band_and_nodata_in_another_is_no_data(with_rasterio, tmp_path):
+    tiff(tmp_path / 'x.tif', 3, 'float32', nodata=-9999, photometric='RGB')
+    with rasterio.open(tmp_path / 'x.tif', 'r+') as file:
+        numbers = file.read()
+        numbers[:, 0, 0], numbers[:, 1, 1] = (-9999, np.nan, -9999), (-9999, np.nan, 5)
+        file.write(numbers)
+    with ImageFile(tmp_path / 'x.tif', scale=(0, 255)) as image:
+        assert np.argwhere(~image.valid()).tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize('internal', [True, False], ids=['internal', 'msk'])
+@pytest.mark.parametrize('bands', [None, (3, 2, 1), (4, 1, 2)])
+def test_a_mask_of_the_file_holds_for_all_bands(bands, internal, tmp_path):
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=internal):
+        tiff(tmp_path / 'x.tif', 4, zero_last=True, photometric='RGB', alpha='yes')
+        mask = np.full((SIDE, SIDE), 255, np.uint8)
+        mask[3, 5] = 0
+        with rasterio.open(tmp_path / 'x.tif', 'r+') as file:
+            file.write_mask(mask)
+    assert (tmp_path / 'x.tif.msk').is_file() is not internal
+    with ImageFile(tmp_path / 'x.tif', bands=bands) as image:
+        np.testing.assert_array_equal(image.valid(), mask > 0)
 
 
 def test_jpeg_2000_has_bands_too(tmp_path, monkeypatch):

@@ -73,11 +73,11 @@ class ArrayDecoder:
         last = bands.shape[2]
         if last in (2, 4) and (header is None or header.alpha) and last not in (self._chosen or ()):
             return bands[..., -1] > 0
-        bands = chosen_of(bands, self._chosen)
-        found = ~np.isnan(bands).all(-1)
+        shown = self.read(box)
+        found = ~np.isnan(shown)
         if self.nodata is not None:
-            found &= (bands != self.nodata).any(-1)
-        return found
+            found &= shown != self.nodata
+        return found.any(-1)
 
     def close(self) -> None:
         self._stored = None

@@ -66,9 +66,12 @@ class RasterDecoder:
             self._colours = np.array([table.get(index, (0, 0, 0))[:3] for index in range(256)], np.uint8)
         # GDAL takes alpha bands of 8 and 16 bits alone for a mask.
         self._alpha = None if raster.dtypes[0] in ('uint8', 'uint16') else alpha or None
-        # GDAL's mask knows no other meaning of that band.
-        self._by_number = is_data and self.nodata is not None
-        self._whole = is_data or all(flags == [rasterio.enums.MaskFlags.all_valid] for flags in raster.mask_flag_enums)
+        kinds = rasterio.enums.MaskFlags
+        flags = set().union(*raster.mask_flag_enums)
+        # Without an alpha band each band that is shown has a mask of its own by the nodata value.
+        self._by_number = kinds.nodata in flags and not alpha
+        # GDAL's mask knows no other meaning of a band that is called alpha.
+        self._masked = not self._by_number and not (is_data and kinds.alpha in flags) and flags != {kinds.all_valid}
 
     def load(self) -> None:
         """Windows are decoded when they are read."""
@@ -87,19 +90,22 @@ class RasterDecoder:
         return three(bands) if self._colours is None else self._colours[bands[..., 0]]
 
     def valid(self, box: Box) -> np.ndarray | None:
-        found = None
-        if not self._whole:
-            with damage_of(self.name):
+        found, shown = None, None
+        with damage_of(self.name), warnings.catch_warnings():
+            # Of a nodata value beside what is called alpha.
+            warnings.simplefilter('ignore', rasterio.errors.NodataShadowWarning)
+            if self._masked:
                 found = self._raster.dataset_mask(window=self._window(box)) > 0
-        if self._by_number:
-            found = (self._read(box) != self.nodata).any(-1)
-        if self._alpha:
-            with damage_of(self.name):
+            if self._by_number:
+                shown = self._raster.read_masks(self._bands, window=self._window(box)).transpose(1, 2, 0) > 0
+            if self._alpha:
                 seen = self._raster.read(self._alpha, window=self._window(box)) > 0
-            found = seen if found is None else found & seen
+                found = seen if found is None else found & seen
         if self._raster.dtypes[0].startswith('float'):
-            numbers = ~np.isnan(self._read(box)).all(-1)
-            found = numbers if found is None else found & numbers
+            numbers = ~np.isnan(self._read(box))
+            shown = numbers if shown is None else shown & numbers
+        if shown is not None:
+            found = shown.any(-1) if found is None else found & shown.any(-1)
         return found
 
     def close(self) -> None:
