@@ -91,7 +91,7 @@ def own_config(
         ValueError: the data is not understood, or does not suit the model; a name is unknown; an image that trained
             would validate.
     """
-    task = _task_of(choices.model) if choices.model else _task_of_labels(source)
+    task = _task_of(choices.model) if choices.model else _task_of_labels(source, choices.bands)
     model = choices.model or DEFAULT_MODELS[task]
     cfg = read_config(f'mmest::{task}/custom/{model}', tuning=choices.tuning, backbone=choices.backbone)
     cfg.work_dir = str(work_dir or Path('work_dirs') / f'{data_name(source)}_{Path(cfg.filename).stem}')
@@ -151,10 +151,10 @@ def _task_of(model: str) -> str:
     return known[model]
 
 
-def _task_of_labels(source: Path) -> str:
+def _task_of_labels(source: Path, bands: tuple[int, ...] | None) -> str:
     if (source / DESCRIPTION).is_file():
         return load(source).task
-    return 'segmentation' if read(source).labels == 'masks' else 'detection'
+    return 'segmentation' if read(source, bands=bands).labels == 'masks' else 'detection'
 
 
 def use_weights(cfg: Config, file: Path) -> None:

@@ -88,6 +88,8 @@ def test_files_of_two_bands_show_one(tmp_path):
     with pytest.raises(UnusableImage, match='has two bands'):
         prepare(own, tmp_path / 'out')
     assert prepare(own, tmp_path / 'out', bands=(2,)).levels == pytest.approx((GREEN, GREEN + 1))
+    cfg, _ = own_config(own, Choices(bands=(2,)), tmp_path / 'work')  # the model is found by the labels
+    assert cfg.image_bands == (2,)
 
 
 def test_bands_that_are_not_there_are_refused(tmp_path):
