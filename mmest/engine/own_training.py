@@ -89,8 +89,14 @@ def own_config(
     Raises:
         FileNotFoundError: there is no such data or file of weights, or images are missing.
         ValueError: the data is not understood, or does not suit the model; a name is unknown; an image that trained
-            would validate.
+            would validate; an option would have prediction see other values than training.
     """
+    options = choices.options or {}
+    if 'image_bands' in options:
+        raise ValueError(
+            'Levels are found and tiles are cut of the bands that are shown: in a training on own data pass --bands '
+            'R,G,B in place of image_bands.'
+        )
     task = _task_of(choices.model) if choices.model else _task_of_labels(source, choices.bands)
     model = choices.model or DEFAULT_MODELS[task]
     cfg = read_config(f'mmest::{task}/custom/{model}', tuning=choices.tuning, backbone=choices.backbone)
@@ -104,6 +110,13 @@ def own_config(
     start = None if resume is None else resume or latest_complete_checkpoint(cfg.work_dir)
     trained = Path(start).parent / _DATA if start else None
     prepared = prepare(source, Path(cfg.work_dir, _DATA), task, choices.size, trained=trained, bands=choices.bands)
+    if 'image_scale' in options and prepared.levels and prepared.tiled:
+        low, high = prepared.levels
+        raise ValueError(
+            f'The tiles in {prepared.images} were made with {low:g} as black and {high:g} as white, which '
+            f'image_scale does not change. Leave it out, or scale the images first: gdal_translate -ot Byte -scale LOW '
+            'HIGH 0 255.'
+        )
     use_data(cfg, prepared)
     forget_variables(cfg)  # among them the data that the shipped config is for
     batch = choices.batch or DEFAULT_BATCH
@@ -117,8 +130,8 @@ def own_config(
     use_schedule(cfg, schedule)
     cfg.train_dataloader.batch_size = min(batch, images)
     cfg.merge_from_dict(dict(randomness=dict(seed=choices.seed)))
-    if choices.options:
-        set_options(cfg, choices.options)
+    if options:
+        set_options(cfg, options)
     counts = ', '.join(f'{number} {split}' for split, number in prepared.counts.items())
     said = [f'{source}: {prepared.format}, {count(len(prepared.classes), "class")}, {counts}', *prepared.notes]
     return cfg, [*said, *filter(None, [said_batch]), f'{model}: {schedule}']

@@ -143,7 +143,7 @@ def _prepare(
                 write_masks(out, split, samples, data, classes)
     prepared = Prepared(
         out, task, data.format, source, classes, [tuple(c) for c in palette[: len(classes)]], images, counts, longest,
-        scale, levels, data.notes.lines(), bands,
+        scale, levels, data.notes.lines(), bands, tiled,
     )  # fmt: skip
     elsewhere = {str(folder): _digest_of(_files_in(folder)) for folder in data.elsewhere}
     asked = dict(size=size, seed=seed or 0)

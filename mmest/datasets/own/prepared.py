@@ -25,6 +25,7 @@ class Prepared:
         levels: the values that become 0 and 255, of images that have not 8 bits.
         notes: how the data was understood.
         bands: of the images that are shown as red, green and blue; None for the first three. Tiles are RGB.
+        tiled: whether there are tiles, whose levels and bands are made.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Prepared:
     levels: tuple[float, float] | None
     notes: list[str]
     bands: tuple[int, ...] | None = None
+    tiled: bool = False
 
     def labels(self, split: str) -> Path:
         """The COCO file, or the list of image names, of a split."""

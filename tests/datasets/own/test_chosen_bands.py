@@ -108,3 +108,21 @@ def test_a_prepared_set_keeps_its_bands(tmp_path):
         prepare(plain.folder, tmp_path / 'x', bands=(4, 2, 1))
     again = prepare(own, tmp_path / 'made', copy=True)
     assert again.bands is None, 'other bands are another set'
+
+
+@pytest.mark.parametrize('made', [False, True], ids=['data', 'made'])
+@pytest.mark.parametrize('side, tiled', [(64, False), (256, True)], ids=['whole', 'tiles'])
+def test_options_have_prediction_see_nothing_else_than_training(side, tiled, made, tmp_path):
+    own = write(tmp_path / 'own', side, 'uint16')
+    if made:
+        own = prepare(own, tmp_path / 'made', size=64, copy=True).folder
+    choices = Choices(model='fcn', size=64, options=dict(image_bands=(3, 2, 1)))
+    with pytest.raises(ValueError, match='pass --bands R,G,B in place of image_bands'):
+        own_config(own, choices, tmp_path / 'work')
+    choices = choices._replace(options=dict(image_scale=(0, 255)))
+    if tiled:
+        with pytest.raises(ValueError, match=r'The tiles in .*images were made with 40 as black and 120 as white'):
+            own_config(own, choices, tmp_path / 'work')
+    else:
+        cfg, _ = own_config(own, choices, tmp_path / 'work')
+        assert tuple(first_seen(cfg)) == (BLUE, GREEN, RED) and cfg.image_scale == (0, 255)
