@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.levels import find_levels
-from mmest.datasets.own.prepared import Prepared, as_asked, description, images_of, load
+from mmest.datasets.own.prepared import Prepared, as_asked, check_same_bands, description, images_of, load
 from mmest.datasets.own.results import DESCRIPTION, LOCK, visible_files
 from mmest.datasets.own.sample import SPLITS, UNLABELLED, OwnData, some
 from mmest.datasets.own.sizes import cut_or_scale
@@ -49,7 +49,7 @@ def prepare(
         FileNotFoundError: nothing is there, or images are missing.
         ValueError: the format is unknown, labels contradict themselves, or do not suit the task; ``out`` holds the
             data, or files that are not of a prepared set; ``source`` is a prepared set, and another is asked for; an
-            image that trained would no longer do so.
+            image that trained would no longer do so, or would show other bands.
     """
     source, out = Path(source).absolute(), Path(out).absolute()
     if (source / DESCRIPTION).is_file():
@@ -92,6 +92,8 @@ def _prepare(
     bands: tuple[int, ...] | None,
 ) -> Prepared:
     known = images_of(trained, 'train') if trained else set()
+    if known:
+        check_same_bands(load(trained), bands)
     if (out / DESCRIPTION).is_file() and _is_of(key, json.loads((out / DESCRIPTION).read_text())):
         _check_apart(images_of(out, 'val') | images_of(out, 'test'), known, source)
         return load(out)

@@ -101,8 +101,29 @@ def as_asked(
             f'{source} was split with seed {asked.get("seed", 0)}; leave --seed out, or for seed {seed} {again}.'
         )
     if bands not in (None, prepared.bands):
-        words = f'bands {", ".join(map(str, prepared.bands))}' if prepared.bands else 'the first three bands'
-        raise ValueError(f'{source} was prepared with {words}; leave --bands out, or for others {again}.')
+        raise ValueError(f'{source} was prepared with {_words(prepared)}; leave --bands out, or for others {again}.')
     if out.resolve() != source.resolve():
         raise ValueError(f'{source} is a prepared set, of which no other is made; for {out} {again}.')
     return prepared
+
+
+def check_same_bands(trained: Prepared, bands: tuple[int, ...] | None) -> None:
+    """A run goes on with the bands that it began with.
+
+    Args:
+        trained: what it trained on.
+        bands: what it would be shown now.
+
+    Raises:
+        ValueError: they are others.
+    """
+    if trained.bands != bands:
+        way = f'pass --bands {",".join(map(str, trained.bands))}' if trained.bands else 'leave --bands out'
+        raise ValueError(
+            f'The run to go on with trained on {_words(trained)}: {way}, or for others train anew: leave --resume out, '
+            'and take another --work-dir.'
+        )
+
+
+def _words(prepared: Prepared) -> str:
+    return f'bands {", ".join(map(str, prepared.bands))}' if prepared.bands else 'the first three bands'

@@ -126,3 +126,17 @@ def test_options_have_prediction_see_nothing_else_than_training(side, tiled, mad
     else:
         cfg, _ = own_config(own, choices, tmp_path / 'work')
         assert tuple(first_seen(cfg)) == (BLUE, GREEN, RED) and cfg.image_scale == (0, 255)
+
+
+@pytest.mark.parametrize(
+    'before, now, way', [((4, 3, 2), None, 'pass --bands 4,3,2'), (None, (1,), 'leave --bands out')]
+)
+def test_a_run_goes_on_with_its_bands(before, now, way, tmp_path):
+    own, work = write(tmp_path / 'own'), tmp_path / 'work'
+    choices = Choices(model='fcn', bands=before)
+    own_config(own, choices, work)
+    resume = str(work / 'iter_9.pth')
+    with pytest.raises(ValueError, match=f'trained on .*bands.*: {way}, or for others train anew'):
+        own_config(own, choices._replace(bands=now), work, resume=resume)
+    assert load(work / 'data').bands == before, 'what trained stays'
+    own_config(own, choices, work, resume=resume)
