@@ -11,7 +11,7 @@ import numpy as np
 import shapely
 
 from mmest.datasets.own.results import visible_files
-from mmest.pictures import ImageFile
+from mmest.pictures import ImageFile, UnusableImage
 from mmest.pictures.formats import ENDINGS
 from mmest.tiles.grid import Box
 
@@ -164,7 +164,11 @@ def size_of(path: Path) -> tuple[int, int]:
         UnusableImage: it is no image.
     """
     # Whatever its numbers and its bands are: those that are shown are looked at later.
-    with ImageFile(path, scale=(0, 1), bands=(1,)) as image:
+    try:
+        image = ImageFile(path, scale=(0, 1), bands=(1,))
+    except UnusableImage:  # as JPEG 2000 without rasterio, of which no band is chosen
+        image = ImageFile(path, scale=(0, 1))
+    with image:
         return image.size
 
 

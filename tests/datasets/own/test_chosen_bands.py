@@ -11,8 +11,9 @@ from PIL import Image
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.prepare import prepare
 from mmest.datasets.own.prepared import load
+from mmest.datasets.own.sample import size_of
 from mmest.engine.own_training import Choices, own_config
-from mmest.pictures import ImageFile, UnusableImage
+from mmest.pictures import ImageFile, UnusableImage, decoders
 from mmest.pictures.reading import reading_of
 from mmest.pictures.transforms import use_reader
 
@@ -140,3 +141,17 @@ def test_a_run_goes_on_with_its_bands(before, now, way, tmp_path):
         own_config(own, choices._replace(bands=now), work, resume=resume)
     assert load(work / 'data').bands == before, 'what trained stays'
     own_config(own, choices, work, resume=resume)
+
+
+@pytest.mark.parametrize('with_rasterio', [True, False], ids=['rasterio', 'opencv'])
+def test_jpeg_2000_has_a_size_without_a_choice(with_rasterio, tmp_path, monkeypatch):
+    with rasterio.open(
+        tmp_path / 'x.jp2', 'w', driver='JP2OpenJPEG', width=48, height=40, count=3, dtype='uint8'
+    ) as file:
+        file.write(np.full((3, 40, 48), 9, np.uint8))
+    if not with_rasterio:
+        monkeypatch.setattr(decoders, 'rasterio', None)
+    assert size_of(tmp_path / 'x.jp2') == (48, 40)
+    (tmp_path / 'x.jp2').write_bytes(b'no image')
+    with pytest.raises(UnusableImage, match='is not a whole image'):
+        size_of(tmp_path / 'x.jp2')
