@@ -11,6 +11,7 @@ from mmengine.registry import DATASETS
 
 from mmest.config_parts import first_dataset, parts_of
 from mmest.configs import forget_parts
+from mmest.pictures.decoders.bands import check_choice
 
 # What mmest alone knows, or what is of one run.
 _OURS = ('load_from', 'resume', 'memory', 'feature_cache', 'submission_dataloader', 'submission_evaluator')
@@ -45,8 +46,9 @@ def plain_config(cfg: Config) -> Config:
     if plain.get('image_scale'):
         low, high = plain.image_scale
         done.append(f'values of {low:g} to {high:g} in images became 0 to 255')
-    if plain.get('image_bands'):
-        done.append(f'bands {", ".join(map(str, plain.image_bands))} of images became red, green and blue')
+    if bands := check_choice(plain.get('image_bands')):
+        became = 'red, green and blue' if len(bands) == 3 else 'grey'
+        done.append(f'band{"s" * (len(bands) > 1)} {", ".join(map(str, bands))} of images became {became}')
     if done:
         print_log(
             f'In training, {" and ".join(done)}. Plain mmdet and mmseg do not do that: give them images in which it is '

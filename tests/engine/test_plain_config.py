@@ -131,6 +131,16 @@ def test_levels_of_images_are_said(said):
     assert len(said) == 1 and 'values of 100 to 2500' in said[0]
 
 
+@pytest.mark.parametrize(
+    'bands, became', [([4, 3, 2], 'bands 4, 3, 2 of images became red, green'), (8, 'band 8 of images became grey')]
+)
+def test_bands_of_images_are_said(bands, became, said):
+    cfg = read_config('mmest::segmentation/custom/segformer', tuning='full')
+    cfg.image_bands = bands
+    plain_config(cfg)
+    assert len(said) == 1 and became in said[0]
+
+
 @pytest.mark.parametrize('name', ['dior/faster-rcnn', 'dota/retinanet', 'custom/retinanet'])
 def test_a_plain_config_names_data_sets_of_mmdet(name, tmp_path):
     """Which builds one of the test wherever it opens a detector."""
