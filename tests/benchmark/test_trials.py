@@ -11,7 +11,7 @@ from mmest.backbones import TunedBackbone
 from mmest.benchmark import data_digest
 from mmest.benchmark.config_text import config_of_cell
 from mmest.benchmark.grid import read_grid
-from mmest.benchmark.trials import cache, trial
+from mmest.benchmark.trials import cache, trial, views
 from mmest.benchmark.trials.plain import from_plain, to_plain
 from mmest.benchmark.trials.replay import Recorder, Replay
 from mmest.benchmark.trials.views import training_views
@@ -101,6 +101,19 @@ def test_another_backbone_has_another_file(requests):
     assert cache.digest(a, 1) == cache.digest(b, 1) != cache.digest(a, 2)
     b.model.backbone.backbone.depths = [2, 1, 1, 1]
     assert cache.digest(a, 1) != cache.digest(b, 1)
+
+
+@pytest.mark.parametrize('option', [dict(image_bands=(3, 2, 1)), dict(image_scale=(0, 3000))])
+def test_views_are_read_as_the_config_says(requests, monkeypatch, option):
+    cfg = config_of_cell(requests('fpn_swin_est', tunings=['est'])['est'])
+    before = cache.digest(cfg, 1)
+    cfg.merge_from_dict(option)
+    assert cache.digest(cfg, 1) != before
+    asked = []
+    monkeypatch.setattr(views, 'use_reader', lambda part, segments, **reading: asked.append(reading))
+    init_default_scope(cfg.default_scope)
+    training_views(cfg, 1)
+    assert asked == [dict(dict(scale=None, bands=None), **{name[6:]: value for name, value in option.items()})]
 
 
 @pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])

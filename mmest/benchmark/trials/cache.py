@@ -15,6 +15,7 @@ from torch import nn
 
 from mmest.configs import set_tuning
 from mmest.files import beside
+from mmest.pictures.reading import reading_of
 
 from ..data_digest import data_digest
 from .plain import from_plain, to_plain
@@ -56,6 +57,7 @@ def digest(cfg: Config, views: int) -> str:
         test=cfg.model.get('test_cfg'),
         train_data=cfg.train_dataloader.dataset,
         val_data=cfg.val_dataloader.dataset,
+        reading=reading_of(cfg),
         content=[data_digest(cfg[f'{part}_dataloader'].dataset, cfg.default_scope) for part in ('train', 'val')],
     )
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:12]

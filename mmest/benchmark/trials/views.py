@@ -10,6 +10,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from mmest.frameworks import framework_of
+from mmest.pictures.reading import reading_of
 from mmest.pictures.transforms import use_reader
 
 
@@ -37,7 +38,7 @@ def validation_views(cfg: Config) -> tuple[Iterator[dict], dict]:
 
 def _dataset(cfg: Config, loader: str):
     part = copy.deepcopy(cfg[loader].dataset)
-    use_reader(part, segments=not framework_of(cfg).detects)
+    use_reader(part, segments=not framework_of(cfg).detects, **reading_of(cfg))
     return DATASETS.build(part)
 
 
