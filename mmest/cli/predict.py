@@ -282,7 +282,7 @@ def _predict(args: argparse.Namespace, tasks: list[Task], processes: Processes, 
                         error = f'The results of {path} cannot be written to {args.out}: {error.strerror}.'
                     bars.console.print(f'predict: {error}', soft_wrap=True)
                     continue
-            if files[0].alpha and not said_alpha:
+            if any(file.alpha for file in files) and not said_alpha:
                 said_alpha = True
                 bars.console.print(
                     f'note: Band 4 of {path} is read as alpha: where it is 0 there is no data. If it is no alpha, such '

@@ -102,6 +102,21 @@ def test_a_fourth_band_that_is_read_as_alpha_is_said_once(run, tmp_path, options
         assert (np.asarray(mask)[:, 0] == 255).all() == said
 
 
+@pytest.mark.parametrize('order', [('infrared.pth', 'colours.pth'), ('colours.pth', 'infrared.pth')])
+def test_alpha_of_any_of_several_models_is_said(run, tmp_path, monkeypatch, order):
+    """One shows the band that the other takes for alpha."""
+
+    def init(self, path, *_):
+        self.detects = False
+        self.reading = dict(scale=None, bands=(4, 1, 2) if path.stem == 'infrared' else None)
+
+    monkeypatch.setattr(command.Model, '__init__', init)
+    geotiff(tmp_path / 'x.tif', np.full((60, 80, 4), 9, np.uint8))
+    models = [word for name in order for word in ('--model', name)]
+    code, output = run(*models, tmp_path / 'x.tif', '--out', tmp_path / 'out')
+    assert code == 0 and output.out.count('is read as alpha') == 1
+
+
 @pytest.mark.parametrize('boxes', [False, True])
 def test_nothing_is_written_over_but_by_order(run, tmp_path, boxes):
     trees.write(tmp_path / 'x.png', COLOURS[np.zeros((60, 80), int)])
