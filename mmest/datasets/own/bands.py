@@ -7,14 +7,18 @@ _MANY = (*ENDINGS_OF['TIFF'], *ENDINGS_OF['JPEG2000'])  # other formats have no 
 
 
 def say_unseen_bands(data: OwnData) -> None:
-    """Count the images of which only the first three bands are taken, and those whose fourth is read as alpha, in the
-    notes.
+    """Count the images of which only the first three bands are taken, those whose fourth is read as alpha, and those
+    of which none can be chosen, in the notes.
 
     Raises:
         UnusableImage: an image cannot be read.
     """
-    by_image = {one.image: one for one in data.samples if one.image.suffix.lower() in _MANY}
+    by_image = {one.image: one for one in data.samples}
     for path in sorted(by_image):
+        if path.suffix.lower() not in _MANY:
+            if by_image[path].bands:
+                data.notes.count('images that are no TIFF or JPEG 2000: --bands leaves them as they are', path.name)
+            continue
         with by_image[path].open() as image:
             if image.unseen:
                 data.notes.count(

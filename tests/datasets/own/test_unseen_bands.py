@@ -65,3 +65,14 @@ def test_of_own_data_they_are_said(tmp_path):
         second
         == 'images of which only the first three bands are taken, as RGB (others: --bands): 2 (infrared.tif, many.tif)'
     )
+
+
+def test_images_that_bands_do_not_change_are_said(tmp_path):
+    tiff(tmp_path / 'images/a.tif', 3)
+    Image.new('RGB', (64, 48)).save(tmp_path / 'images/b.png')
+    (tmp_path / 'masks').mkdir()
+    for name in 'ab':
+        Image.fromarray(np.eye(48, 64, dtype=np.uint8)).save(tmp_path / f'masks/{name}.png')
+    said = 'images that are no TIFF or JPEG 2000: --bands leaves them as they are: 1 (b.png)'
+    assert said in read(tmp_path, bands=(3, 2, 1)).notes.lines()
+    assert not any('--bands' in line for line in read(tmp_path).notes.lines())
