@@ -80,6 +80,53 @@ def test_the_best_piece_touches_the_others_only_through_the_whole_object():
     assert (one.label, one.score, one.members[0], sorted(one.members)) == (1, 0.8, 2, [0, 1, 2])
 
 
+SIDE_BY_SIDE = np.array([(0, 0, 512, 512), (256, 0, 768, 512)])
+
+
+def objects_of(boxes, scores, geometry=STRAIGHT, patches=SIDE_BY_SIDE, owners=(0, 1)):
+    """Box and members of each object, of straight boxes that the patches of these numbers show."""
+    rows = np.array(boxes, float) if geometry is STRAIGHT else STRAIGHT.corners(np.array(boxes, float))
+    shown = [np.flatnonzero(np.equal(owners, patch)) for patch in range(len(patches))]
+    seen = [
+        dict(patch=patch, boxes=rows[own], scores=np.array(scores)[own], labels=np.zeros(len(own), int))
+        for patch, own in zip(patches, shown)
+    ]
+    order = np.concatenate(shown)
+    return [
+        (geometry.bounds(one.box[None])[0].tolist(), order[one.members].tolist())
+        for one in merge_objects(seen, 1, geometry=geometry)
+    ]
+
+
+@pytest.mark.parametrize('geometry', [STRAIGHT, ORIENTED])
+@pytest.mark.parametrize('top', [0, 3, 100], ids=['at the border of the image', 'near it', 'inside'])
+def test_a_whole_object_is_its_best_detection_alone(top, geometry):
+    boxes = [[300, top, 360, top + 60], [290, top, 370, top + 70]]
+    assert objects_of(boxes, [0.9, 0.8], geometry) == [(boxes[0], [0])]
+    assert objects_of(boxes, [0.8, 0.9], geometry) == [(boxes[1], [1])]
+
+
+def test_of_equal_scores_the_whole_object_leads_the_piece():
+    piece, whole = [444, 100, 512, 160], [440, 100, 560, 160]
+    assert objects_of([piece, whole], [0.7, 0.7]) == [(whole, [1])]
+    assert objects_of([piece, whole], [0.8, 0.7]) == [([444, 100, 560, 160], [0, 1])]
+
+
+@pytest.mark.parametrize('top, expected', [(97, 100), (90, 90)])
+def test_a_piece_grows_at_its_other_sides_by_more_than_detectors_err(top, expected):
+    boxes = [[440, 100, 512, 160], [440, top, 560, 160]]
+    assert objects_of(boxes, [0.9, 0.8]) == [([440, expected, 560, 160], [0, 1])]
+
+
+@pytest.mark.parametrize('owners', [(0, 1, 2, 0), (1, 0, 2, 1)])
+def test_a_patch_has_one_detection_of_an_object_and_pairs_that_agree_best_go_first(owners):
+    """Four boxes in a row, each paired with the next; the first and the last are of one patch."""
+    boxes = [[left, 100, left + 100, 200] for left in (200, 206, 214, 224)]
+    patches = np.array([(0, 0, 512, 512), (50, 0, 562, 512), (100, 0, 612, 512)])
+    found = objects_of(boxes, [0.6, 0.9, 0.5, 0.8], patches=patches, owners=owners)
+    assert found == [(boxes[1], [1]), (boxes[3], [3])]
+
+
 def test_neighbours_that_one_patch_tells_apart_stay_apart():
     patches = np.array([(0, 0, 512, 512), (256, 0, 768, 512)])
     row = np.array([[300 + 12 * i, 100 + 2 * i, 380 + 12 * i, 180 + 2 * i] for i in range(9)], float)
