@@ -91,6 +91,23 @@ def test_what_is_no_number_is_ignored(tmp_path):
     assert np.array_equal(read_mask(save(tmp_path / 'stated.tif', deep, tiffinfo={42113: '-9999'})), expected)
 
 
+@pytest.mark.parametrize('kind', ['uint8', 'uint16', 'int16'])
+def test_a_nodata_value_that_is_a_class_number_is_one(kind, tmp_path):
+    """GDAL states 0 for many files, without a thought of the class 0."""
+    rasterio = pytest.importorskip('rasterio')
+    form = dict(driver='GTiff', width=30, height=20, count=1, dtype=kind, nodata=0)
+    with rasterio.open(tmp_path / 'mask.tif', 'w', **form) as out:
+        out.write(NUMBERS.astype(kind), 1)
+    assert np.array_equal(read_mask(tmp_path / 'mask.tif'), NUMBERS)
+
+
+def test_a_mask_is_turned_as_its_image_is(tmp_path):
+    tags = Image.Exif()
+    tags[274] = 6  # a quarter to the right
+    save(tmp_path / 'mask.png', NUMBERS, exif=tags)
+    assert np.array_equal(read_mask(tmp_path / 'mask.png'), np.rot90(NUMBERS, -1))
+
+
 def test_what_is_no_mask_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='gone.png is not there'):
         read_mask(tmp_path / 'gone.png')
@@ -98,8 +115,8 @@ def test_what_is_no_mask_is_named(tmp_path):
         read_mask(save(tmp_path / 'rgb.png', np.dstack([NUMBERS] * 3)))
     with pytest.raises(UnusableImage, match='rgb.tif is a colour image'):
         read_mask(save(tmp_path / 'rgb.tif', np.dstack([NUMBERS] * 3)))
-    with pytest.raises(UnusableImage, match='deep.png has pixels of value 300'):
-        read_mask(save(tmp_path / 'deep.png', np.full((4, 4), 300, np.uint16)))
+    with pytest.raises(UnusableImage, match='deep.png has pixels of value 256'):
+        read_mask(save(tmp_path / 'deep.png', np.full((4, 4), 256, np.uint16)))
     with pytest.raises(UnusableImage, match='minus.tif has pixels of value -1'):
         read_mask(save(tmp_path / 'minus.tif', np.full((4, 4), -1, np.int32)))
     with pytest.raises(UnusableImage, match='part.tif has pixels of value 0.5'):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mmest.pictures import ImageFile, UnusableImage
+from mmest.pictures.levels import to_8_bits
 from mmest.pictures.transforms import LoadImage
 
 RGB = np.random.default_rng(0).integers(0, 256, (40, 56, 3), dtype=np.uint8)
@@ -301,3 +302,9 @@ def test_files_that_are_cut_off_or_scrambled_end_in_a_sentence(name, tmp_path):
                 image.read()
         except UnusableImage as error:
             assert name in str(error)
+
+
+def test_levels_are_rounded_and_what_is_no_number_is_the_lowest():
+    values = np.array([-9, 0, 5, 6, 17, 18, 2994, 2995, 3000, 9999, np.nan, -np.inf, np.inf], np.float32)
+    expected = [0, 0, 0, 1, 1, 2, 254, 255, 255, 255, 0, 0, 255]
+    assert to_8_bits('x', values, (0, 3000)).tolist() == expected
