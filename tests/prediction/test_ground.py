@@ -9,8 +9,10 @@ from PIL import Image
 from scenes import COLOURS, RECTANGLES, SIZE, Colours, geotiff
 
 from mmest.pictures import ImageFile
-from mmest.prediction.boxes import predict_boxes
+from mmest.prediction.boxes import _kept, _share_with_data, predict_boxes
 from mmest.prediction.masks import predict_mask
+from mmest.prediction.model import Detections
+from mmest.tiles.geometry import STRAIGHT
 
 NUMBERS = np.zeros(SIZE[::-1], np.uint8)
 for label, x0, y0, x1, y1 in RECTANGLES[3:] + RECTANGLES[:1]:
@@ -37,7 +39,7 @@ def is_anticlockwise(ring):
 @pytest.mark.parametrize('kind', ['nodata', 'alpha', 'png'])
 def test_ground_without_data_stays_without(tmp_path, kind):
     empty = np.zeros(SIZE[::-1], bool)
-    empty[:, 610:] = True  # an object lies there, and whole tiles too
+    empty[:, 580:] = True  # an object lies there, and all that the last tiles answer for
     if kind == 'png':
         path = tmp_path / 'x.png'
         Image.fromarray(np.dstack([RGB, np.where(empty, 0, 255).astype(np.uint8)])).save(path)
@@ -90,6 +92,52 @@ def test_world_files_are_kept_without_rasterio(tmp_path, monkeypatch):
     (tmp_path / 'a.PGW').write_text('half a file')
     content, note = detect(tmp_path / 'a.png', tmp_path / 'out')
     assert content['coordinates'] == 'pixels' and 'a.PGW is left out, as it does not hold six numbers' in note
+
+
+@pytest.mark.parametrize(
+    'corners, share',
+    [
+        ([(50, 10), (70, 10), (70, 30), (50, 30)], 0.5),
+        ([(75, 10), (95, 10), (95, 30), (75, 30)], 0.25),
+        ([(60, 0), (80, 0), (80, 40), (60, 40)], 1),
+        ([(50, 20), (70, 0), (90, 20), (70, 40)], 0.75),  # turned: half of the rectangle around it has data
+        ([(-20, 10), (5, 10), (5, 20), (-20, 20)], 0),
+        ([(70, -20), (78, -20), (78, 5), (70, 5)], 1),
+        ([(130, 10), (150, 10), (150, 20), (130, 20)], 0),
+    ],
+)
+def test_the_share_of_an_object_that_has_data(corners, share):
+    valid = np.zeros((40, 100), bool)
+    valid[:, 60:80] = True
+    assert _share_with_data(np.array(corners, float), valid) == pytest.approx(share, abs=0.03)
+
+
+def test_objects_of_which_half_has_data_are_kept():
+    valid = np.zeros((40, 100), bool)
+    valid[:, :50] = True
+    boxes = np.array([[left, 10, left + 20, 30] for left in (10, 38, 39, 41, 42, 70)], float)
+    found = _kept(Detections(boxes, np.full(6, 0.5), np.arange(6)), 0.5, valid, STRAIGHT)
+    assert found.labels.tolist() == [0, 1, 2]
+    assert _kept(Detections(boxes, np.full(6, 0.4), np.arange(6)), 0.5, valid, STRAIGHT).labels.tolist() == []
+
+
+@pytest.mark.parametrize('with_rasterio', [True, False])
+def test_a_turned_map_lies_where_its_world_file_says(with_rasterio, tmp_path, monkeypatch):
+    """Six different numbers, of which two turn it; and the middle of the first pixel is not its corner."""
+    if with_rasterio:
+        pytest.importorskip('rasterio')
+    else:
+        for module in ('pictures.decoders', 'pictures.georeference', 'prediction.masks'):
+            monkeypatch.setattr(f'mmest.{module}.rasterio', None)
+    Image.fromarray(RGB).save(tmp_path / 'a.PNG')
+    (tmp_path / 'a.pgw').write_text('0.5\n-0.25\n0.125\n-0.75\n1000\n2000\n')
+    middles = np.array([[0.5, 0.5], [100.5, 0.5], [0.5, 10.5]])
+    expected = [[1000, 2000], [1000 + 50, 2000 - 25], [1000 + 1.25, 2000 - 7.5]]
+    with ImageFile(tmp_path / 'a.PNG') as image:
+        np.testing.assert_allclose(image.georeference.locate(middles), expected)
+    written, _ = segment(tmp_path / 'a.PNG', tmp_path / 'out')
+    with ImageFile(written[0]) as mask:
+        np.testing.assert_allclose(mask.georeference.locate(middles), expected)
 
 
 def test_control_points_are_kept(tmp_path):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -79,14 +80,24 @@ def test_every_object_once_also_those_larger_than_a_tile(scene, tmp_path):
     assert not json.loads(written[1].read_text())['annotations']
 
 
-@pytest.mark.parametrize('most, score, full', [(2, 0.3, 2), (2, 0.95, 0), (3, 0.3, 0), (None, 0.3, 0)])
+class Graded(Colours):
+    """Scores the objects of a tile in steps."""
+
+    def detect(self, tile):
+        found = super().detect(tile)
+        return replace(found, scores=0.9 - 0.2 * np.arange(len(found.scores)))
+
+
+@pytest.mark.parametrize(
+    'most, score, full', [(2, 0.3, 2), (2, 0.7, 2), (2, 0.8, 0), (2, 0.95, 0), (3, 0.3, 0), (None, 0.3, 0)]
+)
 def test_tiles_with_as_many_objects_as_the_model_gives_are_said(most, score, full, tmp_path, monkeypatch):
-    """Two squares on each of two tiles, in a picture of three; those that score too little are none that are missed."""
+    """Two squares on each of two tiles, in a picture of three; where the last scores too little, none is missed."""
     numbers = np.zeros((200, 600), np.uint8)
     for column in (20, 120, 420, 520):
         numbers[20:60, column : column + 40] = 1
     trees.write(tmp_path / 'dense.png', COLOURS[numbers])
-    said, model = [], Colours()
+    said, model = [], Graded()
     model.most = most
     monkeypatch.setattr('mmest.prediction.boxes.print_log', lambda text, *_: said.append(text))
     with ImageFile(tmp_path / 'dense.png') as image:

@@ -1,6 +1,7 @@
 """Instance masks in the files of a prediction, joined across tiles."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -47,3 +48,22 @@ def test_instance_masks_are_written_whole(tmp_path):
     for number, one in enumerate(json.loads(coco.read_text())['annotations'], start=1):
         outline = coco_masks.decode(coco_masks.merge(coco_masks.frPyObjects(one['segmentation'], *SIZE[::-1])))
         assert np.array_equal(outline, filled == number) and one['area'] == (filled == number).sum()
+        assert all(ring[:2] != ring[-2:] for ring in one['segmentation']), 'COCO closes them by itself'
+
+
+def test_each_object_keeps_its_own_mask_where_others_score_too_little(tmp_path):
+    class Doubtful(Shapes):
+        def detect(self, tile):
+            found = super().detect(tile)
+            return replace(found, scores=np.where(found.labels == 1, 0.2, 0.9))
+
+    numbers = np.zeros((100, 150), np.uint8)
+    cv2.circle(numbers, (40, 40), 20, 1, -1)
+    cv2.fillPoly(numbers, [np.array([[80, 20], [140, 40], [90, 80]])], 2)
+    trees.write(tmp_path / 'x.png', COLOURS[numbers])
+    with ImageFile(tmp_path / 'x.png') as image:
+        geojson, *_ = predict_boxes(Doubtful(), image, tmp_path, 200, 40, 0.3, lambda: None)
+    [feature] = json.loads(geojson.read_text())['features']
+    shape = shapely.geometry.shape(feature['geometry'])
+    assert feature['properties'] == {'class': 'blue', 'score': 0.9} and shape.area == (numbers == 2).sum()
+    assert shape.centroid.x > 80
