@@ -18,6 +18,7 @@ from mmest.tuning.convpass import ConvBottleneck
 from mmest.tuning.lora import LoRA, LowRankUpdate
 from mmest.tuning.lorand import LowRankAdapter
 from mmest.tuning.mona import MultiCognitiveAdapter
+from mmest.tuning.selective import BitFit
 from mmest.tuning.side.dtl import swish
 from mmest.tuning.side.lst import WindowAttention
 from mmest.tuning.side.network import projected
@@ -373,7 +374,12 @@ def test_attention_in_windows_is_attention_within_each_window():
         window = x[:, 4:, 4:8].flatten(1, 2)
         wanted = reference(window, window, window)[0]
         torch.testing.assert_close(m(x)[:, 4:, 4:8].flatten(1, 2), wanted, rtol=1e-4, atol=1e-5)
-        assert m(x[:, :5, :7]).shape == (2, 5, 7, 64)
+        part = m(x[:, :5, :7])
+        assert part.shape == (2, 5, 7, 64)
+        torch.testing.assert_close(part[:, :4, :4], m(x)[:, :4, :4])  # what is filled up lies behind
+        filled = F.pad(x[:, 4:5, 4:7], (0, 0, 0, 1, 0, 3)).flatten(1, 2)
+        wanted = reference(filled, filled, filled)[0].unflatten(1, (4, 4))[:, :1, :3]
+        torch.testing.assert_close(part[:, 4:, 4:], wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize('name', ['swin', 'vit'])
@@ -470,6 +476,30 @@ class Grouped(nn.Module):
         for block in self.blocks:
             x = block(x)
         return (x,)
+
+
+@pytest.mark.parametrize('alpha, scale', [(None, 1), (4, 1), (2, 0.5), (16, 4)])
+def test_the_factor_of_lora_is_alpha_by_its_rank(alpha, scale):
+    assert {update.scale for update in LoRA(Grouped(groups=1), rank=4, alpha=alpha).updates} == {scale}
+
+
+class WithTable(nn.Module):
+    """Adds a table of positions that is called a bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 1)
+        self.position_bias = nn.Parameter(torch.zeros(8, 1))
+
+    def forward(self, x):
+        return x + self.conv2(F.gelu(self.conv1(x))) + self.position_bias[:, :, None]
+
+
+def test_tables_that_are_called_biases_are_none():
+    backbone = Grouped(groups=1)
+    backbone.blocks = nn.ModuleList(WithTable() for _ in range(2))
+    of_blocks = [f'blocks.{block}.conv{i}.bias' for block in (0, 1) for i in (1, 2)]
+    assert BitFit(backbone).names == ['stem.bias', *of_blocks]
 
 
 def test_lora_says_so_where_a_backbone_has_nothing_to_update():

@@ -33,6 +33,16 @@ def test_training_norms_by_the_batch_and_evaluation_by_all_batches():
     assert norm.num_batches_tracked == 3
 
 
+@pytest.mark.parametrize('drifts, share', [(False, 0.05), (True, 0.1)])
+def test_of_many_batches_the_latest_counts_as_one_and_more_where_taps_drift(drifts, share):
+    norm = TapNorm(4, drifts)
+    for _ in range(19):
+        norm(tap())
+    before, latest = norm.running_mean.clone(), tap() + 100
+    norm(latest)
+    torch.testing.assert_close(norm.running_mean, before.lerp(latest.flatten(0, 2).mean(0), share))
+
+
 def test_a_batch_that_overflowed_is_left_out():
     h, norm = tap(), TapNorm(4)
     for value in (float('inf'), float('nan')):
