@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from mmest.datasets.official import dior
-from mmest.datasets.own.cutting import cut
+from mmest.datasets.own.cutting import _part, cut
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.prepare import prepare as prepare_own
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing
 from mmest.datasets.own.sources import scene_of
-from mmest.datasets.own.splits import choose, split
+from mmest.datasets.own.splits import choose, pixels_of, split
 from mmest.datasets.preparation.command import prepare
 
 SPLITS = dict(valid='val', validation='val')
@@ -161,6 +161,46 @@ def test_rare_classes_are_on_both_sides():
         assert len(choose(groups, seed) & {3, 17}) == 1
 
 
+def test_what_few_groups_hold_most_of_is_on_both_sides_by_its_share():
+    """One of the four is a quarter; two would be half, and without any next to nothing would be left."""
+    groups = {i: Counter(common=5, often=100 if i < 4 else 1) for i in range(20)}
+    for seed in range(20):
+        assert len(choose(groups, seed) & {0, 1, 2, 3}) == 1
+
+
+def test_what_one_group_alone_has_trains_even_where_others_miss_their_share():
+    """Group 0 is one of the two that hold most of five other classes."""
+    held = {f'class {i}': 100 for i in range(5)}
+    groups = {i: Counter(held if i < 2 else dict.fromkeys(held, 1)) for i in range(20)}
+    groups[0]['alone'] = 1
+    for seed in range(20):
+        assert 0 not in choose(groups, seed)
+
+
+def test_a_scene_of_most_images_trains_though_nothing_is_on_them():
+    found = data([f'P0_{x}_0.png' for x in range(40)] + [f'P{i}_0_0.png' for i in range(1, 20)])
+    for sample in found.samples[:40]:
+        sample.objects = []
+    for seed in range(20):
+        for sample in found.samples:
+            sample.split = None
+        split(found, seed)
+        assert {sample.split for sample in found.samples[:40]} == {'train'}
+
+
+def test_ground_that_is_ignored_is_no_class():
+    mask = np.full((8, 8), 255, np.uint8)
+    mask[:2], mask[2, :3] = 0, 7
+    assert pixels_of(mask) == {0: 16, 7: 3}
+
+
+@pytest.mark.parametrize('count', [2, 3, 7])
+def test_one_group_validates_at_least_and_one_trains(count):
+    groups = {i: Counter(common=5) for i in range(count)}
+    assert len(choose(groups, 0, share=0.01)) == 1
+    assert len(choose(groups, 0, share=0.99)) == count - 1
+
+
 def random_groups(count: int, kinds: int, seed: int) -> dict[str, Counter]:
     """Images of which each shows a few classes, the last of them rarely."""
     random = np.random.default_rng(seed)
@@ -237,6 +277,13 @@ def test_what_the_data_says_stays():
     assert sum(sample.split == 'val' for sample in found.samples) == 3
 
 
+def test_a_validation_split_alone_is_split_as_if_nothing_was_said():
+    names = [f'{i}.jpg' for i in range(10)]
+    found = data(names, dict.fromkeys(names, 'val'))
+    assert split(found).startswith('no validation split was found: 2 of 10 images')
+    assert Counter(sample.split for sample in found.samples) == dict(train=8, val=2)
+
+
 def test_a_test_split_alone_is_left_alone():
     names = [f'{i}.jpg' for i in range(10)]
     found = data(names, dict.fromkeys(names[:5], 'test') | dict.fromkeys(names[5:], 'train'))
@@ -271,6 +318,12 @@ def test_classes_of_masks_are_on_both_sides():
         found = masked([f'{i}.jpg' for i in range(20)], list(masks), masks.__getitem__)
         split(found, seed)
         assert {found.samples[i].split for i in (3, 17)} == {'train', 'val'}
+
+
+@pytest.mark.parametrize('right, barely', [(99, True), (101, False), (200, False)])
+def test_of_an_object_that_a_tile_cuts_half_has_to_be_seen(right, barely):
+    found = _part(Thing(1, (90, 50, 110, 70)), (40, 20, right, 90))
+    assert found == Thing(1, (50, 30, min(right, 110) - 40, 50), None, False, barely)
 
 
 def test_blocks_of_a_masked_scene_have_all_classes_on_both_sides():
