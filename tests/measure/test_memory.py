@@ -263,6 +263,7 @@ BRANCHES = {
     'one gradient for two': [torch.sin, lambda x: x + x.cos()],
     'a part': [lambda x: x[:100].sin().sum(), torch.cos],
     'an expanded gradient': [torch.sum, torch.sin],
+    'a formula that adds by itself': [lambda x: sum(torch.var_mean(x))],
 }
 
 
@@ -307,6 +308,27 @@ def test_a_sum_that_python_code_makes_in_backward_is_a_new_tensor():
         loss.backward()
     # x, what it keeps, y and its exponential, which goes with its node, then two gradients
     assert counter.peak.total // (1000 * FLOAT) == 5
+
+
+def test_a_sum_at_the_very_end_counts_with_the_terms_that_are_held():
+    x, held = torch.zeros(1000, requires_grad=True), []
+    with LiveTensorCounter() as counter:
+        branches = [x * 2, x * 3]
+        for y in branches:
+            y.grad_fn.register_hook(lambda inputs, _: held.append(inputs[0]))
+        (found,) = torch.autograd.grad(sum(branches).sum(), x)  # after which no operator follows
+    assert (found == 5).all() and len(held) == 2
+    assert counter.peak.total // (1000 * FLOAT) == 6  # x, its branches, their gradients, the sum
+
+
+def test_the_batch_is_left_as_it_is():
+    class Eating(Chain):
+        def train_step(self, data, optim_wrapper):
+            return super().train_step(dict(inputs=data.pop('inputs').mul_(2)), optim_wrapper)
+
+    model, given = Eating(), batch()
+    measure_training_step(model, given, wrapper(model))
+    assert torch.equal(given['inputs'], batch()['inputs'])
 
 
 def test_other_devices_do_not_count():

@@ -64,6 +64,11 @@ def test_joined_modules_hold_the_same(measured):
     assert modules_table('full', joined).row_count == len(joined) + 1
 
 
+def test_what_joined_modules_hold_is_added_up():
+    modules = {'a.0': dict(inputs=1), 'a.1.b': dict(inputs=2, gradients=4), 'c': dict(inputs=9)}
+    assert list(to_depth(modules, 1).items()) == [('c', dict(inputs=9)), ('a', dict(inputs=3, gradients=4))]
+
+
 def test_the_timeline_reaches_the_peak_in_three_phases(measured, tmp_path):
     report, timeline = measured
     assert [phase for phase, _ in groupby(timeline.moments, key=lambda m: m.phase)] == [
