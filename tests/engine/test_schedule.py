@@ -66,7 +66,11 @@ def test_the_config_trains_by_it(scope, metric):
     assert cfg.optim_wrapper.optimizer.lr == RATE and RATE_BATCH == 4
     assert cfg.train_cfg == dict(type='IterBasedTrainLoop', max_iters=600, val_interval=60)
     assert [(one.begin, one.end) for one in cfg.param_scheduler] == [(0, 60), (60, 600)]
-    assert cfg.default_hooks.checkpoint.save_best == metric
+    assert (cfg.default_hooks.checkpoint.save_best, cfg.default_hooks.checkpoint.rule) == (metric, 'greater')
+    assert (cfg.train_dataloader.batch_size, cfg.train_dataloader.sampler.type) == (4, 'InfiniteSampler')
+    assert cfg.optim_wrapper.clip_grad == dict(max_norm=5.0) and not cfg.auto_scale_lr.enable
+    heads = cfg.optim_wrapper.paramwise_cfg.custom_keys
+    assert {heads[name].lr_mult for name in ('neck', 'bbox_head', 'decode_head')} == {5.0} and 'backbone' not in heads
     assert [hook.type for hook in cfg.custom_hooks] == ['ESTHook', 'EarlyStoppingHook']
     use_schedule(cfg, schedule)  # again: nothing is there twice
     assert [hook.type for hook in cfg.custom_hooks] == ['ESTHook', 'EarlyStoppingHook']
