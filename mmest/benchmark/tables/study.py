@@ -42,9 +42,9 @@ fine-tuning here.
 _PARTS = """One part changed at a time, at the rate that EST as it is chose;
 [`ablation.py`](../benchmarks/grids/ablation.py) says what the names stand for.
 """
-_AT_ONE_SIZE = """LST has an eighth of the backbone's width, as published for backbones four times as wide; EST's width was
-chosen on these data. Here EST is as small as LST too, at the rate that EST as it is chose, and LST as wide as EST, at
-one of its own ([`sizes.py`](../benchmarks/grids/sizes.py)).
+_AT_ONE_SIZE = """LST has an eighth of the backbone's width, as published for backbones four times as wide; EST's width
+was chosen on these data. Here EST is as small as LST too, at the rate that EST as it is chose, and LST as wide as EST,
+at one of its own ([`sizes.py`](../benchmarks/grids/sizes.py)).
 """
 _FEW = """A part of the training images, the same for all methods, for as many steps as with all of them and at the rate
 that the method chose on all of them ([`few_shot.py`](../benchmarks/grids/few_shot.py)).
