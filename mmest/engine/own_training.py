@@ -21,6 +21,7 @@ from mmest.engine.batch import largest_batch
 from mmest.engine.resume import latest_complete_checkpoint
 from mmest.engine.schedule import fit_schedule, use_own_rates, use_schedule
 from mmest.frameworks import framework_of
+from mmest.pictures.levels import in_words
 from mmest.unused_options import forget_variables
 
 #: Where nothing is asked for: the model of each task, and images in a step.
@@ -111,9 +112,8 @@ def own_config(
     trained = Path(start).parent / _DATA if start else None
     prepared = prepare(source, Path(cfg.work_dir, _DATA), task, choices.size, trained=trained, bands=choices.bands)
     if 'image_scale' in options and prepared.levels and prepared.tiled:
-        low, high = prepared.levels
         raise ValueError(
-            f'The tiles in {prepared.images} were made with {low:g} as black and {high:g} as white, which '
+            f'The tiles in {prepared.images} were made with {in_words(prepared.levels)} from black to white, which '
             f'image_scale does not change. Leave it out, or scale the images first: gdal_translate -ot Byte -scale LOW '
             'HIGH 0 255.'
         )

@@ -12,6 +12,7 @@ from mmengine.registry import DATASETS
 from mmest.config_parts import first_dataset, parts_of
 from mmest.configs import forget_parts
 from mmest.pictures.decoders.bands import check_choice
+from mmest.pictures.levels import in_words
 
 # What mmest alone knows, or what is of one run.
 _OURS = ('load_from', 'resume', 'memory', 'feature_cache', 'submission_dataloader', 'submission_evaluator')
@@ -44,8 +45,7 @@ def plain_config(cfg: Config) -> Config:
     _use_plain_data(plain)
     done = []
     if plain.get('image_scale'):
-        low, high = plain.image_scale
-        done.append(f'values of {low:g} to {high:g} in images became 0 to 255')
+        done.append(f'values of {in_words(plain.image_scale)} in images became 0 to 255')
     if bands := check_choice(plain.get('image_bands')):
         became = 'red, green and blue' if len(bands) == 3 else 'grey'
         done.append(f'band{"s" * (len(bands) > 1)} {", ".join(map(str, bands))} of images became {became}')

@@ -7,27 +7,44 @@ import numpy as np
 
 from mmest.pictures.problems import UnusableImage
 
-Scale = tuple[float, float]
+Pair = tuple[float, float]
+#: The values that become 0 and 255, of all bands or of each that is shown.
+Scale = Pair | tuple[Pair, Pair, Pair]
 
 
-def check_scale(scale: Sequence[float] | None) -> Scale | None:
-    """The two values that become 0 and 255.
+def check_scale(scale: Sequence | None) -> Scale | None:
+    """The two values that become 0 and 255, or a pair of them for each of the three bands that are shown.
 
     Raises:
-        ValueError: they are not two finite numbers of which the first is smaller.
+        ValueError: they are not two finite numbers of which the first is smaller, nor three such pairs.
     """
     if scale is None:
         return None
-    try:
-        low, high = (float(value) for value in scale)
-    except (TypeError, ValueError):
-        low = high = math.nan
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    if isinstance(scale, Sequence) and len(scale) == 3:
+        pairs = [_pair(pair) for pair in scale]
+        found = None if None in pairs else tuple(pairs)
+    else:
+        found = _pair(scale)
+    if found is None:
         raise ValueError(
             'The scale of images should be two numbers, the values that become 0 and 255, of which the first is '
-            f'smaller, such as (0, 3000); it is {scale}.'
+            f'smaller, such as (0, 3000), or three such pairs, one for each band that is shown; it is {scale}.'
         )
-    return low, high
+    return found
+
+
+def _pair(values: Sequence[float]) -> Pair | None:
+    try:
+        low, high = (float(value) for value in values)
+    except (TypeError, ValueError):
+        return None
+    return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
+
+
+def in_words(scale: Scale) -> str:
+    """``0 to 3000``, or a pair for each band, with commas between."""
+    pairs = [scale] if np.ndim(scale) == 1 else scale
+    return ', '.join(f'{low:g} to {high:g}' for low, high in pairs)
 
 
 def check_kind(name: str, kind: str, scale: Scale | None) -> None:
@@ -57,7 +74,7 @@ def to_8_bits(name: str, bands: np.ndarray, scale: Scale | None) -> np.ndarray:
 
     Args:
         name: the file.
-        bands: of any shape and kind.
+        bands: of any shape and kind; H×W×3 where each band has values of its own.
         scale: the values that become 0 and 255.
 
     Raises:
@@ -66,6 +83,6 @@ def to_8_bits(name: str, bands: np.ndarray, scale: Scale | None) -> np.ndarray:
     if bands.dtype == np.uint8:
         return bands
     check_kind(name, bands.dtype.name, scale)
-    low, high = scale
+    low, high = np.array(scale, np.float64).T
     scaled = (bands.astype(np.float64) - low) * (255 / (high - low))
     return np.rint(np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255)).astype(np.uint8)

@@ -186,6 +186,15 @@ def test_where_there_is_no_data(tmp_path, with_rasterio, monkeypatch):
             assert name == 'palette.png' or (image.read()[:, :40] == hole[:, :40]).all()
 
 
+def test_each_band_may_have_a_scale_of_its_own(tmp_path):
+    opencv(tmp_path / 'deep.png', DEEP)
+    scales = ((0, 3060), (1020, 3060), [0, 1530])
+    with ImageFile(tmp_path / 'deep.png', scale=scales) as image:
+        for band, scale in enumerate(scales):
+            with ImageFile(tmp_path / 'deep.png', scale=scale) as alone:
+                np.testing.assert_array_equal(image.read()[..., band], alone.read()[..., band])
+
+
 @pytest.mark.parametrize('with_rasterio', [True, False])
 @pytest.mark.parametrize(
     'pixels, options, nodata',
@@ -276,7 +285,9 @@ def test_what_is_no_image_is_named(tmp_path):
     geotiff(tmp_path / 'complex.tif', RGB[..., 0].astype(np.complex64))
     with pytest.raises(UnusableImage, match='complex.tif has complex numbers'):
         ImageFile(tmp_path / 'complex.tif', scale=(0, 1))
-    for scale in ((5, 5), (9, 1), (0, np.inf), 'ab', 3, (1, 2, 3)):
+    each = ((0, 1), (0, 1), (0, 1))
+    pairs = (each[:2], (*each[:2], (1, 0)), (*each, (0, 1)))
+    for scale in ((5, 5), (9, 1), (0, np.inf), 'ab', 'abc', 3, (1, 2, 3), *pairs):
         with pytest.raises(ValueError, match='scale of images should be two numbers'):
             LoadImage(scale)
 

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mmest.datasets.own.sample import OwnData, Sample
 from mmest.files import beside
+from mmest.pictures.levels import Scale
 from mmest.tiles.grid import Box
 
 _CELL, _COLUMNS, _ROWS, _GAP, _TEXT = (400, 300), 4, 4, 16, 15
@@ -18,7 +19,7 @@ _LARGE, _CUT_OUT = 1280, 640  # of larger images parts are shown, at full resolu
 
 
 def contact_sheet(
-    data: OwnData, palette: list[tuple[int, int, int]], levels: tuple[float, float] | None, out: Path, seed: int = 0
+    data: OwnData, palette: list[tuple[int, int, int]], levels: Scale | None, out: Path, seed: int = 0
 ) -> int:
     """Write a page of up to sixteen images, chosen so that every class is on one of them if that can be.
 
@@ -86,7 +87,7 @@ def _views(chosen: list[Sample], seed: int) -> list[tuple[Sample, Box]]:
     return views
 
 
-def _labelled(data: OwnData, sample: Sample, window: Box, palette: list, levels: tuple | None) -> Image.Image:
+def _labelled(data: OwnData, sample: Sample, window: Box, palette: list, levels: Scale | None) -> Image.Image:
     """An image with its labels at the size of a cell. Lines are drawn after scaling, so that all are of one width."""
     with sample.open(levels) as opened:
         pixels = opened.read(window)

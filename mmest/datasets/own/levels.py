@@ -6,15 +6,19 @@ from pathlib import Path
 import numpy as np
 
 from mmest.pictures import ImageFile, UnusableImage
+from mmest.pictures.levels import Pair, Scale
 from mmest.tiles.grid import Box
 
 _CUT = (1, 99)  # per cent of the values that stay inside
 _LOOKED_AT = 50
+_LEAST_SHARE = 0.5  # of the range of all bands, that one of them fills
 _PARTS, _SIDE = 8, 128  # of a large image so many parts along each side are looked at, of so many pixels a side
 
 
-def find_levels(images: Sequence[Path], bands: Sequence[int] | None = None) -> tuple[float, float] | None:
-    """The values that become 0 and 255: all but the lowest and the highest hundredth of the images' pixels.
+def find_levels(images: Sequence[Path], bands: Sequence[int] | None = None) -> Scale | None:
+    """The values that become 0 and 255: all but the lowest and the highest hundredth of the images' pixels. All bands
+    share them, as in the colours that the eye sees, unless bands were chosen and one would be left with less than half
+    of that range, as red beside infrared is: then each has its own.
 
     Args:
         images: the files, of which some spread over all are looked at, and of large ones parts.
@@ -30,11 +34,11 @@ def find_levels(images: Sequence[Path], bands: Sequence[int] | None = None) -> t
     if not deep:
         return None
     step = -(-len(deep) // _LOOKED_AT)
-    values: list[np.ndarray] = []
+    values: list[list[np.ndarray]] = []
     for image in (image for start in range(step) for image in deep[start::step]):
         if len(values) == _LOOKED_AT:
             break
-        if len(found := _values(image, bands)):
+        if any(map(len, found := _values(image, bands))):
             values.append(found)
     if not values:
         raise UnusableImage(
@@ -42,7 +46,16 @@ def find_levels(images: Sequence[Path], bands: Sequence[int] | None = None) -> t
             f'has no pixel with data, and so have all {len(deep)} images that have not 8 bits: there is nothing to '
             'learn from. Check what they state as nodata value or alpha band.',
         )
-    low, high = np.percentile(np.concatenate(values), _CUT).tolist()
+    by_band = [np.concatenate(band) for band in zip(*values)]
+    low, high = _range(np.concatenate(by_band))
+    own = [_range(band) if len(band) else (low, high) for band in by_band]
+    if bands and any(top - bottom < _LEAST_SHARE * (high - low) for bottom, top in own):
+        return own[0], own[1], own[2]
+    return low, high
+
+
+def _range(values: np.ndarray) -> Pair:
+    low, high = np.percentile(values, _CUT).tolist()
     return (low, high) if high > low else (low, low + 1)
 
 
@@ -55,8 +68,8 @@ def _needs_levels(image: Path, bands: Sequence[int] | None) -> bool:
     return False
 
 
-def _values(image: Path, bands: Sequence[int] | None) -> np.ndarray:
-    """The numbers that show something: no alpha band, no nodata values, nothing that is no number."""
+def _values(image: Path, bands: Sequence[int] | None) -> list[np.ndarray]:
+    """The numbers of each band that show something: no alpha band, no nodata values, nothing that is no number."""
     values = []
     with ImageFile(image, scale=(0, 1), bands=bands) as picture:
         for box in _parts(*picture.size):
@@ -64,8 +77,8 @@ def _values(image: Path, bands: Sequence[int] | None) -> np.ndarray:
             shown = np.isfinite(numbers) & (True if valid is None else valid[..., None])
             if picture.nodata is not None:
                 shown &= numbers != picture.nodata
-            values.append(numbers[shown])
-    return np.concatenate(values)
+            values.append([numbers[..., band][shown[..., band]] for band in range(numbers.shape[2])])
+    return [np.concatenate(band) for band in zip(*values)]
 
 
 def _parts(width: int, height: int) -> list[Box]:

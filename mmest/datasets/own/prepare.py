@@ -18,6 +18,7 @@ from mmest.datasets.own.sizes import cut_or_scale
 from mmest.datasets.own.written import write_images, write_masks, write_objects
 from mmest.files import write_json
 from mmest.pictures.colours import class_colours
+from mmest.pictures.levels import in_words
 
 _VERSION = 6
 
@@ -103,7 +104,8 @@ def _prepare(
     levels = find_levels(sorted({sample.image for sample in data.samples}), bands)
     if levels:
         data.notes.say(
-            f'images have not 8 bits: {levels[0]:g} becomes black and {levels[1]:g} white, here and in prediction'
+            f'images have not 8 bits: from black to white are {in_words(levels)}'
+            f'{" in the bands that are shown" * (len(levels) == 3)}, here and in prediction'
         )
     scale, longest = cut_or_scale(data, task, size, seed or 0)
     _check_apart({sample.name for sample in data.samples if sample.split != 'train'}, known, source)

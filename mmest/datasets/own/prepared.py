@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mmest.datasets.own.results import DESCRIPTION
+from mmest.pictures.levels import Scale
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Prepared:
     counts: dict[str, int]
     size: int
     scale: float
-    levels: tuple[float, float] | None
+    levels: Scale | None
     notes: list[str]
     bands: tuple[int, ...] | None = None
     tiled: bool = False

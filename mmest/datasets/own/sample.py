@@ -13,6 +13,7 @@ import shapely
 from mmest.datasets.own.results import visible_files
 from mmest.pictures import ImageFile, UnusableImage
 from mmest.pictures.formats import ENDINGS
+from mmest.pictures.levels import Scale
 from mmest.tiles.grid import Box
 
 SPLITS = ('train', 'val', 'test')
@@ -87,7 +88,7 @@ class Sample:
     window: Box | None = None
     bands: tuple[int, ...] | None = None
 
-    def open(self, scale: tuple[float, float] | None = (0, 1)) -> ImageFile:
+    def open(self, scale: Scale | None = (0, 1)) -> ImageFile:
         """The image, to look at its header and the numbers of its pixels; to see them as 8 bits by their scale."""
         return ImageFile(self.image, scale=scale, bands=self.bands)
 

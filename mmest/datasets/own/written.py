@@ -13,10 +13,11 @@ from mmest.datasets.own.no_data import Labels, states_nodata
 from mmest.datasets.own.sample import UNLABELLED, OwnData, Sample
 from mmest.datasets.preparation.coco import annotation, write_coco
 from mmest.files import beside, write_bytes
+from mmest.pictures.levels import Scale
 
 
 def write_images(
-    samples: list[Sample], folder: Path, levels: tuple[float, float] | None, bring: Callable[[Path, Path], object]
+    samples: list[Sample], folder: Path, levels: Scale | None, bring: Callable[[Path, Path], object]
 ) -> None:
     """Tiles as PNG; whole images as copies, or as links, by what brings them."""
     by_image: dict[Path, list[Sample]] = {}

@@ -73,6 +73,35 @@ def test_levels_are_those_of_the_chosen_bands(tmp_path):
     assert load(tmp_path / 'out').bands == (1,)
 
 
+def test_bands_that_differ_much_have_levels_of_their_own(tmp_path, monkeypatch):
+    """With those of all, red would be nearly black beside infrared; prediction sees what training does."""
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / 'own'
+    for name in ('images', 'masks'):
+        (own / name).mkdir(parents=True)
+    ramp = np.arange(64 * 64).reshape(64, 64) / 4095
+    for number in range(6):
+        bands = np.stack([200 + 400 * ramp, 300 + 500 * ramp.T, 1000 + 3000 * ramp]) + number
+        with rasterio.open(
+            own / 'images' / f'{number}.tif', 'w', driver='GTiff', width=64, height=64, count=3, dtype='uint16'
+        ) as image:  # fmt: skip
+            image.write(bands.astype('uint16'))
+        Image.fromarray(np.eye(64, dtype=np.uint8)).save(own / 'masks' / f'{number}.png')
+    cfg, said = own_config(own, Choices(model='fcn', bands=(3, 1, 2)), tmp_path / 'work')
+    levels = np.array(cfg.image_scale)
+    np.testing.assert_allclose(levels, [(1030, 3975), (204, 600), (305, 800)], atol=8)
+    assert any('from black to white are 10' in line and 'in the bands that are shown' in line for line in said)
+    cfg.dump('config.py')
+    again = Config.fromfile('config.py')
+    with ImageFile(own / 'images/0.tif', **reading_of(again)) as image:
+        seen = image.read()
+    assert (seen.min((0, 1)) == 0).all() and (seen.max((0, 1)) > 250).all()
+    alike, _ = own_config(own, Choices(model='fcn', bands=(1, 2, 2)), tmp_path / 'alike')
+    assert np.shape(alike.image_scale) == (2,), 'as long as they are alike, colours stay what they are'
+    first, _ = own_config(own, Choices(model='fcn'), tmp_path / 'first')
+    assert np.shape(first.image_scale) == (2,), 'without a word of the user too'
+
+
 def test_infrared_that_is_chosen_takes_no_ground_away(tmp_path):
     own = write(tmp_path / 'own', photometric='RGB', alpha='yes')
     assert any('read as alpha' in line and 'choose it by --bands' in line for line in read(own).notes.lines())
@@ -122,7 +151,7 @@ def test_options_have_prediction_see_nothing_else_than_training(side, tiled, mad
         own_config(own, choices, tmp_path / 'work')
     choices = choices._replace(options=dict(image_scale=(0, 255)))
     if tiled:
-        with pytest.raises(ValueError, match=r'The tiles in .*images were made with 40 as black and 120 as white'):
+        with pytest.raises(ValueError, match=r'The tiles in .*images were made with 40 to 120 from black to white'):
             own_config(own, choices, tmp_path / 'work')
     else:
         cfg, _ = own_config(own, choices, tmp_path / 'work')
