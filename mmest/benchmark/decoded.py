@@ -49,7 +49,8 @@ class LoadDecodedImage(LoadImage):
         return results
 
     def __getstate__(self) -> dict:
-        return dict(scale=self.scale, store=self.store)  # each worker maps the file itself
+        # Each worker maps the file itself.
+        return {name: value for name, value in vars(self).items() if name not in ('_index', '_bytes')}
 
 
 def share_decoded(loaders: Sequence[dict], folder: Path) -> None:
@@ -59,6 +60,9 @@ def share_decoded(loaders: Sequence[dict], folder: Path) -> None:
         loaders: configs of data loaders whose images mmest's reader loads; the pixels stay the same.
         folder: where the decoded images go, for all configs of the same images.
     """
+    swapped = [part for loader in loaders for _, part in parts_of(loader) if _is_plain(part)]
+    if not swapped:
+        return
     paths: dict[str, None] = {}
     for loader in loaders:
         dataset = DATASETS.build(loader['dataset'])
@@ -75,11 +79,13 @@ def share_decoded(loaders: Sequence[dict], folder: Path) -> None:
     store = folder / _digest(list(paths))
     if not store.with_suffix('.json').is_file():
         _decode(list(paths), store)
-    for loader in loaders:
-        for _, part in parts_of(loader):
-            if part.get('type') == 'LoadImage' and part.get('scale') is part.get('bands') is None:
-                part.clear()
-                part.update(type='LoadDecodedImage', store=str(store))
+    for part in swapped:
+        part.clear()
+        part.update(type='LoadDecodedImage', store=str(store))
+
+
+def _is_plain(part: dict) -> bool:
+    return part.get('type') == 'LoadImage' and part.get('scale') is part.get('bands') is None
 
 
 def _digest(paths: list[str]) -> str:

@@ -22,6 +22,7 @@ from mmest.cli._refusal import Refusal, refusing
 from mmest.configs import head_and_backbone
 from mmest.engine.launch import default_launcher
 from mmest.engine.own_training import data_name
+from mmest.pictures.decoders.bands import as_option
 
 EPILOG = """\
 examples:
@@ -140,7 +141,7 @@ def _training_command(args: argparse.Namespace, method: str, option: str) -> str
     for name in ('data', *OPTIONS, 'backbone', 'weights'):
         if getattr(args, name) is not None:
             value = getattr(args, name)
-            words += [f'--{name}', ','.join(map(str, value)) if name == 'bands' else str(value)]
+            words += [f'--{name}', as_option(value) if name == 'bands' else str(value)]
     words += ['--memory', *args.memory] if args.memory else []
     options = [f'{key}={value}'.replace(' ', '') for key, value in (args.cfg_options or {}).items()]
     options += [option] * bool(option)

@@ -19,12 +19,11 @@ from mmest.datasets.ignored_boxes import pass_over_ignored_boxes
 from mmest.engine.features.hook import use_feature_cache
 from mmest.engine.image_size import ImageSizeHook
 from mmest.engine.processes import TunedRunner
+from mmest.engine.reader import use_reader_of
 from mmest.engine.resume import check_load_from
 from mmest.engine.trained_classes import TrainedClassesHook
 from mmest.frameworks import framework_of
 from mmest.levers import configure
-from mmest.pictures.reading import reading_of
-from mmest.pictures.transforms import use_reader
 
 
 def default_work_dir(cfg: Config) -> Path:
@@ -225,5 +224,5 @@ def build_runner(cfg: Config, launcher: str, kind: type[TunedRunner] = TunedRunn
     loaders = [runner._train_dataloader, runner._val_dataloader, runner._test_dataloader]
     # Of hooks that have a training go on with another pipeline.
     later = [hook.switch_pipeline for hook in runner.hooks if hasattr(hook, 'switch_pipeline')]
-    use_reader([*loaders, *later], not framework_of(cfg).detects, **reading_of(cfg))
+    use_reader_of(cfg, [*loaders, *later])
     return runner

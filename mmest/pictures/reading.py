@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 
-class Reading(TypedDict):
+class Reading(TypedDict, total=False):
     """Arguments of :class:`mmest.pictures.ImageFile`."""
 
     scale: Sequence[float] | None

@@ -53,7 +53,7 @@ class Predicted:
     geometry: Geometry | None
     ignore_index: int = 255
     palette: list | None = None
-    reading: Reading = field(default_factory=lambda: reading_of({}))
+    reading: Reading = field(default_factory=Reading)
 
 
 def predict_validation(run: Run, folder: Path, progress: Callable[[int, int], None]) -> Predicted:

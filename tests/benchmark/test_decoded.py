@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 
 from mmest.benchmark import decoded
+from mmest.config_parts import parts_of
 from mmest.pictures.transforms import LoadImage, use_reader
 
 
@@ -37,6 +38,24 @@ def test_pixels_are_the_same_and_files_are_opened_no_more(loaders, tmp_path, mon
     assert len(pickle.dumps(transform)) < 1000 and copied(dict(img_path=path))['img'].shape == (64, 64, 3)
     copied(dict(img_path=path))['img'][:] = 0  # transforms may write
     assert copied(dict(img_path=path))['img'].any()
+
+
+def test_a_worker_of_its_own_reads_other_images_too(loaders, tmp_path):
+    decoded.share_decoded(loaders[1:], tmp_path / 'images')
+    transform = pickle.loads(pickle.dumps(DATASETS.build(loaders[1]['dataset']).pipeline.transforms[0]))
+    path = DATASETS.build(loaders[0]['dataset']).get_data_info(0)['img_path']
+    assert np.array_equal(transform(dict(img_path=path))['img'], LoadImage()(dict(img_path=path))['img'])
+
+
+@pytest.mark.parametrize('rule', [dict(scale=(0, 9)), dict(bands=(3, 2, 1))])
+def test_loaders_with_a_rule_of_their_own_have_nothing_decoded(loaders, tmp_path, rule):
+    for loader in loaders:
+        for _, part in parts_of(loader):
+            if part.get('type') == 'LoadImage':
+                part.update(rule)
+    before = copy.deepcopy(loaders)
+    decoded.share_decoded(loaders, tmp_path / 'images')
+    assert loaders == before and not (tmp_path / 'images').exists()
 
 
 def test_a_second_job_finds_them(loaders, tmp_path, monkeypatch):

@@ -11,10 +11,11 @@ from mmest.backbones import TunedBackbone
 from mmest.benchmark import data_digest
 from mmest.benchmark.config_text import config_of_cell
 from mmest.benchmark.grid import read_grid
-from mmest.benchmark.trials import cache, trial, views
+from mmest.benchmark.trials import cache, trial
 from mmest.benchmark.trials.plain import from_plain, to_plain
 from mmest.benchmark.trials.replay import Recorder, Replay
 from mmest.benchmark.trials.views import training_views
+from mmest.engine import reader
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_views_are_read_as_the_config_says(requests, monkeypatch, option):
     cfg.merge_from_dict(option)
     assert cache.digest(cfg, 1) != before
     asked = []
-    monkeypatch.setattr(views, 'use_reader', lambda part, segments, **reading: asked.append(reading))
+    monkeypatch.setattr(reader, 'use_reader', lambda part, segments, **reading: asked.append(reading))
     init_default_scope(cfg.default_scope)
     training_views(cfg, 1)
     assert asked == [dict(dict(scale=None, bands=None), **{name[6:]: value for name, value in option.items()})]

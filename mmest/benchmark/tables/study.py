@@ -98,12 +98,12 @@ def study(
     if table.rows:
         parts += ['## Which of the two forms\n', _CHOSEN, table.markdown(), f'{verdict}\n']
     for heading, text, tables in (
-        ('What the parts of EST are worth', _PARTS, [table] if (table := changed_parts(mine, 'est')).rows else []),
-        ('At one size', _AT_ONE_SIZE, [table] if (table := sizes(mine)).rows else []),
+        ('What the parts of EST are worth', _PARTS, [changed_parts(mine, 'est')]),
+        ('At one size', _AT_ONE_SIZE, [sizes(mine)]),
         ('With few training images', _FEW, few_images(mine)),
         ('With more steps', _LONGER, more_steps(mine, results)),
     ):
-        found = [part for table in tables for part in (f'**{table.title}**\n', table.markdown())]
+        found = [part for table in tables if table.rows for part in (f'**{table.title}**\n', table.markdown())]
         if found:
             parts += [f'## {heading}\n', text, *found]
     table, verdict = equal_time(mine, results)

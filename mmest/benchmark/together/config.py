@@ -8,9 +8,7 @@ from mmengine.registry import init_default_scope
 
 from mmest.benchmark.decoded import share_decoded
 from mmest.benchmark.training import training_config
-from mmest.engine.launch import use_reader
-from mmest.frameworks import framework_of
-from mmest.pictures.reading import reading_of
+from mmest.engine.reader import use_reader_of
 
 _shared: dict[str, dict] = {}
 
@@ -20,7 +18,7 @@ def config_of(request: dict, folder: Path, records: Path) -> tuple[Config, dict]
     cfg, chosen = training_config(request, folder, records)
     init_default_scope(cfg.default_scope)
     for name in ('train_dataloader', 'val_dataloader'):
-        use_reader(cfg[name], not framework_of(cfg).detects, **reading_of(cfg))
+        use_reader_of(cfg, cfg[name])
         # To look for all images of a data set takes a while, and many trainings have the same.
         key = json.dumps([str(folder.parent), cfg[name].to_dict()], default=str)
         if key not in _shared:

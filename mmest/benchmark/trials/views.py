@@ -9,9 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DATASETS
 
-from mmest.frameworks import framework_of
-from mmest.pictures.reading import reading_of
-from mmest.pictures.transforms import use_reader
+from mmest.engine.reader import use_reader_of
 
 
 def training_views(cfg: Config, views: int) -> tuple[Iterator[dict], dict]:
@@ -38,7 +36,7 @@ def validation_views(cfg: Config) -> tuple[Iterator[dict], dict]:
 
 def _dataset(cfg: Config, loader: str):
     part = copy.deepcopy(cfg[loader].dataset)
-    use_reader(part, segments=not framework_of(cfg).detects, **reading_of(cfg))
+    use_reader_of(cfg, part)
     return DATASETS.build(part)
 
 

@@ -17,6 +17,7 @@ from mmest.datasets.own.look import Facts, look, size_groups, splits_of
 from mmest.datasets.own.results import LOOK
 from mmest.datasets.own.sample import OwnData, name_of
 from mmest.pictures.colours import class_colours
+from mmest.pictures.decoders.bands import as_option
 
 EPILOG = """\
 examples:
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> None:
     for warning in facts.warnings:
         console.print(Text.assemble(('!', 'yellow'), f' {warning}'))
     train = ['mmest', 'train', '--data', str(args.data)]
-    train += ['--bands', ','.join(map(str, args.bands))] if args.bands else []
+    train += ['--bands', as_option(args.bands)] if args.bands else []
     console.print(f'Wrote {out} with {shown} of {len(data.samples)} images. Next: {shlex.join(train)}')
 
 

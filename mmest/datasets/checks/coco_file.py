@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmest.datasets.text import decode, encoding_of
-from mmest.pictures.reading import Reading, reading_of
+from mmest.pictures.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Use:
     trains: bool
     with_masks: bool = False
     passes_over_empty: bool = False
-    reading: Reading = field(default_factory=lambda: reading_of({}))
+    reading: Reading = field(default_factory=Reading)
     knows_ignored: bool = True
 
 

@@ -13,13 +13,12 @@ def say_unseen_bands(data: OwnData) -> None:
     Raises:
         UnusableImage: an image cannot be read.
     """
-    by_image = {one.image: one for one in data.samples}
-    for path in sorted(by_image):
+    for path, sample in sorted({one.image: one for one in data.samples}.items()):
         if path.suffix.lower() not in _MANY:
-            if by_image[path].bands:
+            if sample.bands:
                 data.notes.count('images that are no TIFF or JPEG 2000: --bands leaves them as they are', path.name)
             continue
-        with by_image[path].open() as image:
+        with sample.open() as image:
             if image.unseen:
                 data.notes.count(
                     'images of which only the first three bands are taken, as RGB (others: --bands)', path.name

@@ -48,9 +48,10 @@ def find_levels(images: Sequence[Path], bands: Sequence[int] | None = None) -> S
         )
     by_band = [np.concatenate(band) for band in zip(*values)]
     low, high = _range(np.concatenate(by_band))
-    own = [_range(band) if len(band) else (low, high) for band in by_band]
-    if bands and any(top - bottom < _LEAST_SHARE * (high - low) for bottom, top in own):
-        return own[0], own[1], own[2]
+    if bands:
+        own = [_range(band) if len(band) else (low, high) for band in by_band]
+        if any(top - bottom < _LEAST_SHARE * (high - low) for bottom, top in own):
+            return own[0], own[1], own[2]
     return low, high
 
 

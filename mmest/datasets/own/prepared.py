@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mmest.datasets.own.results import DESCRIPTION
+from mmest.pictures.decoders.bands import as_option
 from mmest.pictures.levels import Scale
 
 
@@ -119,7 +120,7 @@ def check_same_bands(trained: Prepared, bands: tuple[int, ...] | None) -> None:
         ValueError: they are others.
     """
     if trained.bands != bands:
-        way = f'pass --bands {",".join(map(str, trained.bands))}' if trained.bands else 'leave --bands out'
+        way = f'pass --bands {as_option(trained.bands)}' if trained.bands else 'leave --bands out'
         raise ValueError(
             f'The run to go on with trained on {_words(trained)}: {way}, or for others train anew: leave --resume out, '
             'and take another --work-dir.'

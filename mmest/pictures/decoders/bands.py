@@ -30,6 +30,11 @@ def check_choice(bands: Sequence[int] | None) -> Bands | None:
     return chosen
 
 
+def as_option(bands: Bands) -> str:
+    """As ``--bands`` takes them: ``3,2,1``."""
+    return ','.join(map(str, bands))
+
+
 def check_bands(name: str, count: int, alpha: bool, chosen: Bands | None = None) -> None:
     """One band is grey, three and more begin with red, green and blue, and an alpha band is none of them; unless
     other bands are chosen.

@@ -65,7 +65,7 @@ class RasterDecoder:
                 table = raster.colormap(1)
             self._colours = np.array([table.get(index, (0, 0, 0))[:3] for index in range(256)], np.uint8)
         # GDAL takes alpha bands of 8 and 16 bits alone for a mask.
-        self._alpha = None if raster.dtypes[0] in ('uint8', 'uint16') else alpha or None
+        self._alpha = 0 if raster.dtypes[0] in ('uint8', 'uint16') else alpha
         kinds = rasterio.enums.MaskFlags
         flags = set().union(*raster.mask_flag_enums)
         # Without an alpha band each band that is shown has a mask of its own by the nodata value.
