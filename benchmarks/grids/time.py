@@ -6,4 +6,15 @@ configs = [
     'configs/detection/custom/retinanet_swin-t_est.py',
     'configs/detection/custom/faster-rcnn_vit-b_est.py',
 ]
-time = [dict(configs=configs, sizes=[(512, 512)], batch_sizes=[2], steps=6)]
+step = dict(sizes=[(512, 512)], batch_sizes=[2], steps=6)
+time = [
+    dict(step, configs=configs),
+    # What running the EST Blocks again costs in time; its memory is in levers.py.
+    dict(
+        step,
+        configs=configs[:1],
+        tunings=['est'],
+        variant='not recomputed',
+        options={'model.backbone.tuning.recompute': False},
+    ),
+]
