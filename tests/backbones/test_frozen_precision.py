@@ -291,6 +291,21 @@ def test_what_came_in_bfloat16_is_not_widened_with_what_was_rounded(dtype):
 
 
 @pytest.mark.parametrize('dtype', NARROW)
+def test_a_weight_that_two_layers_share_is_rounded_once(dtype):
+    net = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Linear(64, 64)).requires_grad_(False)
+    net[1].weight = net[0].weight
+    x, precision = torch.randn(3, 64), FrozenPrecision(dtype)
+    wanted = net(x)
+    precision.narrow(net)
+    assert net[1].weight is net[0].weight
+    with precision.computing(x.device):
+        found = net(x)
+    assert (found - wanted).norm() < 0.02 * wanted.norm()
+    precision.widen(net)
+    assert (net(x) - wanted).norm() < 0.02 * wanted.norm()
+
+
+@pytest.mark.parametrize('dtype', NARROW)
 def test_a_merge_that_is_refused_changes_nothing(tmp_path, dtype):
     tuned = mmest.tune(build('resnet'), frozen_dtype=dtype)
     mmest.save_delta(tuned, tmp_path / 'before.pth')

@@ -5,7 +5,7 @@ import torch
 from mmengine.registry import MODELS
 from toy import BACKBONES, METHODS, SIDE, image
 
-from mmest.backbones.saved_precision import Int8
+from mmest.backbones.saved_precision import Int8, saving
 from mmest.measure.memory import LiveTensorCounter
 
 # Largest distance of all gradients together from the exact ones, as a share of these.
@@ -89,6 +89,16 @@ def test_without_gradients_nothing_is_rounded():
     plain = trained('est', None).eval()
     with torch.no_grad():
         assert all(torch.equal(a, b) for a, b in zip(tuned(image()), plain(image())))
+
+
+@pytest.mark.parametrize('saved', ['bf16', 'int8'])
+def test_vectors_and_few_values_seen_as_many_are_kept_as_they_are(saved):
+    few, vector, full = (torch.randn(shape, requires_grad=True) for shape in ((1, 64), (64,), (50, 64)))
+    with saving(torch.nn.Module(), saved):
+        y = few.expand(50, 64).square().sum() + vector.square().sum() + full.square().sum()
+    y.backward()
+    assert torch.allclose(few.grad, 100 * few, rtol=1e-6) and torch.equal(vector.grad, 2 * vector)
+    assert not torch.equal(full.grad, 2 * full)
 
 
 @pytest.mark.parametrize('method, name', [('lora', 'LoRA'), ('frozen', 'Frozen')])

@@ -1,11 +1,15 @@
 """What mmengine is told to run again in the backward pass trains as without."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.registry import MODELS
 from mmengine.runner import Runner
 from torch import nn
 from toy import METHODS, ToyModel, runner_cfg
+
+from mmest.engine.recomputation import Recomputation
 
 
 @MODELS.register_module(force=True)
@@ -46,3 +50,11 @@ def test_a_neck_that_runs_again_trains_as_without(weights, tmp_path, method):
 def test_a_backbone_that_runs_again_in_this_way_is_refused(weights, tmp_path, named):
     with pytest.raises(ValueError, match='gradients vanish in silence'):
         train(weights, tmp_path, 'est', activation_checkpointing=named)
+
+
+def test_what_is_around_a_backbone_is_refused_too(weights, tmp_path):
+    around = nn.Module()
+    around.student = ToyModel(dict(runner_cfg('pvt', METHODS['est'], weights['pvt'], tmp_path).model.backbone))
+    runner = SimpleNamespace(model=around, cfg=dict(activation_checkpointing='student'))
+    with pytest.raises(ValueError, match='activation_checkpointing names "student", .* gradients vanish in silence'):
+        Recomputation().before_train(runner)

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from mmcv.cnn import ConvModule
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
@@ -56,8 +57,8 @@ def segmentation_head(kind, **more):
         num_classes=5,
         norm_cfg=BN,
         dropout_ratio=0.1,
-        **more,
     )
+    cfg.update(more)
     torch.manual_seed(0)
     return MODELS.build(cfg).train()
 
@@ -92,12 +93,64 @@ def test_segmentation_heads_are_as_without(kind, corners):
         assert torch.equal(light.eval()(maps()), plain.eval()(maps()))
 
 
-def test_a_fusion_that_is_no_plain_convolution_is_named():
-    head = segmentation_head('uper')
-    head.fpn_bottleneck.conv.padding_mode = 'reflect'
-    assert put_on(head, ['heads_recomputed']) == [
+@pytest.mark.parametrize(
+    'kind, more', [('uper', dict(norm_cfg=None)), ('segformer', dict(norm_cfg=None, interpolate_mode='bicubic'))]
+)
+def test_segmentation_heads_with_biases_and_other_resizing_are_as_without(kind, more):
+    plain = segmentation_head(kind, **more)
+    for name, p in plain.named_parameters():
+        if name.endswith('bias'):  # they start from zero, and adding none of them would not be seen
+            torch.nn.init.normal_(p)
+    light = copy.deepcopy(plain)
+    assert put_on(light, ['heads_recomputed']) == []
+    for e, f in zip(backward(plain, maps()), backward(light, maps()), strict=True):
+        torch.testing.assert_close(f, e, rtol=1e-5, atol=1e-6)
+
+
+def reflects(fusion):
+    return ConvModule(fusion.in_channels, fusion.out_channels, 3, padding=1, padding_mode='reflect', norm_cfg=BN)
+
+
+def norms_first(fusion):
+    more = dict(norm_cfg=BN, order=('norm', 'conv', 'act'))
+    return ConvModule(fusion.in_channels, fusion.out_channels, 3, padding=1, **more)
+
+
+def reflects_in_its_convolution(fusion):
+    fusion.conv.padding_mode = 'reflect'
+    return fusion
+
+
+@pytest.mark.parametrize('change', [reflects, norms_first, reflects_in_its_convolution])
+def test_a_fusion_that_is_no_plain_convolution_stays_and_is_named(change):
+    plain = segmentation_head('uper')
+    plain.fpn_bottleneck = change(plain.fpn_bottleneck)
+    light = copy.deepcopy(plain)
+    assert put_on(light, ['heads_recomputed']) == [
         'UPerHead keeps its concatenated map: its last convolution is no plain one with a norm behind.'
     ]
+    for e, f in zip(backward(plain, maps()), backward(light, maps()), strict=True):
+        torch.testing.assert_close(f, e, rtol=1e-5, atol=1e-6)
+
+
+def test_heads_that_compute_in_a_way_of_their_own_do_so():
+    from mmseg.models.decode_heads import SegformerHead, UPerHead
+
+    class Halved(UPerHead):
+        def _forward_feature(self, inputs):
+            return super()._forward_feature(inputs) / 2
+
+    class Negated(SegformerHead):
+        def forward(self, inputs):
+            return -super().forward(inputs)
+
+    for kind, own in (('uper', Halved), ('segformer', Negated)):
+        plain = segmentation_head(kind)
+        plain.__class__ = own
+        light = copy.deepcopy(plain)
+        put_on(light, ['heads_recomputed'])
+        for e, f in zip(backward(plain, maps()), backward(light, maps()), strict=True):
+            torch.testing.assert_close(f, e, rtol=1e-5, atol=1e-6)
 
 
 def detector(name, memory, folder):

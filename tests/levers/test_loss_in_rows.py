@@ -118,3 +118,29 @@ def test_what_it_cannot_do_stays_as_it_is_and_is_said(more, reason):
     assert len(said) == 1 and said[0].startswith(f'FCNHead computes its loss from whole logits: {reason}')
     for e, f in zip(losses_of(plain, (18, 14), 0.0)[1], losses_of(light, (18, 14), 0.0)[1]):
         assert torch.equal(e, f)
+
+
+@pytest.mark.parametrize('change', [dict(use_mask=True), dict(reduction='none')])
+def test_cross_entropy_that_is_no_sum_over_pixels_of_one_class_is_left_to_the_head(change):
+    model = head(dict(CE, **change))
+    assert put_on(model, ['loss_in_rows']) == [
+        'FCNHead computes its loss from whole logits: its CrossEntropyLoss is not that of classes that exclude each '
+        'other, summed up.'
+    ]
+
+
+def test_a_head_that_makes_its_losses_in_a_way_of_its_own_does_so(monkeypatch):
+    """As EncHead does, and heads of other libraries."""
+    from mmseg.models.decode_heads import FCNHead
+
+    class Doubled(FCNHead):
+        def loss_by_feat(self, seg_logits, batch_data_samples):
+            return {name: 2 * value for name, value in super().loss_by_feat(seg_logits, batch_data_samples).items()}
+
+    monkeypatch.setattr(loss_in_rows, '_CHUNK', 1)
+    plain, size = head(), (36, 28)
+    plain.__class__ = Doubled
+    light = copy.deepcopy(plain)
+    assert put_on(light, ['loss_in_rows']) == ['Doubled computes its loss from whole logits: it has a way of its own.']
+    (expected, _), (found, _) = losses_of(plain, size), losses_of(light, size)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
