@@ -52,6 +52,7 @@ def test_the_loaders_of_the_config_give_what_was_drawn(export, own, shipped):
     seen = 0
     for split in ('train', 'val'):
         data = DATASETS.build(cfg[f'{split}_dataloader'].dataset)
+        assert len(data) == prepared.counts[split], 'images without an object teach what none looks like'
         for index in range(len(data)):
             sample = data[index]['data_samples']
             seen += 1
@@ -64,6 +65,8 @@ def test_the_loaders_of_the_config_give_what_was_drawn(export, own, shipped):
             else:
                 np.testing.assert_array_equal(sample.gt_sem_seg.data[0], labels)
     assert seen >= 6
+    tested = 'test' if 'test' in prepared.counts else 'val'
+    assert cfg.test_dataloader.dataset.ann_file == str(prepared.labels(tested))
 
 
 def test_the_config_can_be_written_and_read(own):

@@ -41,6 +41,24 @@ def test_a_category_that_is_there_twice_is_one(tmp_path):
     assert read(coco(tmp_path, [AB[0], AB[0]])).classes == ['a']
 
 
+@pytest.mark.parametrize(
+    'parent, number, expected',
+    [('a', 1, ['b']), ('a', 0, ['a', 'b']), ('c', 1, ['a', 'b'])],
+    ids=['groups the others', 'labels something', "is nobody's parent"],
+)
+def test_a_first_category_is_left_out_where_it_only_groups_the_others(tmp_path, parent, number, expected):
+    categories = [dict(id=0, name='a', supercategory='none'), dict(id=1, name='b', supercategory=parent)]
+    assert read(coco(tmp_path, categories, category_id=number)).classes == expected
+
+
+def test_an_outline_is_not_turned_once_more(tmp_path):
+    """CVAT writes the turn beside outlines too, which have it already."""
+    square = [[2, 2, 11, 2, 11, 11, 2, 11]]
+    data = read(coco(tmp_path, segmentation=square, attributes=dict(rotation=45)))
+    (one,) = data.samples[0].objects
+    assert one.box == (2, 2, 11, 11) and one.shape.area == 81
+
+
 @pytest.mark.parametrize('said, crowd', [('0', False), ('1', True), (0, False), (1, True), (True, True), (None, False)])
 def test_crowds_as_text_and_as_numbers(tmp_path, said, crowd):
     assert [one.ignore for one in read(coco(tmp_path, iscrowd=said)).samples[0].objects] == [crowd]
@@ -78,6 +96,16 @@ def test_numbers_of_one_name_are_one_class(tmp_path, files):
     data = read(yolo(tmp_path, '2 .5 .5 .2 .2\n1 .2 .2 .1 .1\n0 .5 .5 .1 .1', **files))
     assert data.classes == ['a', 'b'] and [one.label for one in data.samples[0].objects] == [0, 1, 0]
     assert 'a is the name of several numbers, which are taken for one class' in data.notes.lines()
+
+
+@pytest.mark.parametrize(
+    'behind, text', [(' .9', ''), (' .3 .4 .6 .6', 'kpt_shape: [2, 2]'), (' .3 .4 2 .6 .6 1', 'kpt_shape: [2, 3]')]
+)
+def test_a_confidence_and_key_points_behind_a_box_of_yolo_are_no_outline(tmp_path, behind, text):
+    data = read(yolo(tmp_path, f'0 .5 .5 .25 .5{behind}', data_yaml=f'train: .\nnames: [a]\n{text}'))
+    (one,) = data.samples[0].objects
+    assert one.box == (24, 12, 40, 36) and one.shape is None and data.labels == 'boxes'
+    assert ('the labels have key points, which are left out' in data.notes.lines()) == bool(text)
 
 
 @pytest.mark.parametrize('files', [dict(classes_txt='plane'), dict(data_yaml='train: .\nnames: [plane]')])
