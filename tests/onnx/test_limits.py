@@ -1,15 +1,20 @@
 """Sizes and scores that a config leaves out, and whether the check of an export sees what it should."""
 
+import json
 import re
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from mmdet.models import DetDataPreprocessor
+from mmengine.structures import InstanceData
 from test_graphs import RESNET, picture, write_model
 from toy import METHODS
 
 from mmest.onnx.export import export_onnx
 from mmest.onnx.graph import Detector, Graph, Segmentor
+from mmest.onnx.metadata import metadata
 from mmest.onnx.model import OnnxModel
 from mmest.onnx.own_sizes import refuse_windows
 from mmest.prediction.model import Model
@@ -119,3 +124,60 @@ def test_windows_that_are_not_square(tmp_path, side, crop, filled, said):
         return
     with pytest.raises(ValueError, match=said):
         refuse_windows(model, graph)
+
+
+@pytest.mark.parametrize(
+    'limits, left',
+    [
+        (dict(min_bbox_size=-1), [0, 1, 2, 3]),
+        (dict(min_bbox_size=0), [0, 1, 2]),  # the last has no height
+        (dict(min_bbox_size=4), [0, 1]),
+        (dict(min_bbox_size=-1, nms=dict(type='nms', iou_threshold=0.5, class_agnostic=True)), [0, 2, 3]),
+    ],
+)
+def test_boxes_of_other_classes_and_small_ones(network, monkeypatch, limits, left):
+    boxes = torch.tensor([[0.0, 0, 20, 20], [0, 0, 20, 22], [30, 30, 33, 60], [50, 5, 60, 5]])
+    found = InstanceData(bboxes=boxes, scores=torch.tensor([0.9, 0.8, 0.7, 0.6]), labels=torch.tensor([0, 2, 1, 0]))
+    cfg = network.bbox_head.test_cfg
+    monkeypatch.setattr(network.bbox_head, 'test_cfg', type(cfg)({**cfg, **limits}))
+    monkeypatch.setattr(network.bbox_head, 'predict_by_feat', lambda *maps, **about: [found])
+    with torch.no_grad():
+        rows = Detector(network, 64).eval()(torch.rand(1, 3, 64, 64))[0]
+    rows = rows[rows[:, 4] > 0]
+    assert rows[:, 4].tolist() == pytest.approx(found.scores[left].tolist())
+    assert rows[:, 5:].argmax(1).tolist() == found.labels[left].tolist()
+
+
+@pytest.mark.parametrize('bgr_to_rgb', [True, False])
+def test_what_a_picture_is_filled_up_with_is_padding_to_the_network(bgr_to_rgb):
+    net = torch.nn.Module()
+    net.data_preprocessor = DetDataPreprocessor(
+        mean=[10, 20, 30], std=[1, 2, 3], bgr_to_rgb=bgr_to_rgb, pad_size_divisor=32, pad_value=7
+    )
+    graph = Graph(net, 64)
+    colour = [(10 + 7) / 255, (20 + 14) / 255, (30 + 21) / 255]  # in the order of the network
+    assert graph.padding == pytest.approx(colour if bgr_to_rgb else colour[::-1])
+    shown = graph.prepared(torch.tensor(graph.padding).view(1, 3, 1, 1).expand(1, 3, 40, 50))
+    assert shown.shape == (1, 3, 64, 64)
+    torch.testing.assert_close(shown, torch.full_like(shown, 7.0), rtol=0, atol=1e-4)
+
+
+def test_the_ground_of_a_pixel_is_that_of_the_picture_that_a_graph_takes(tmp_path):
+    """Deepness gives the graph one and a half times as many pixels as the image has."""
+    checkpoint = write_model(tmp_path / 'x.pth', 'segmentation', METHODS['frozen'], resize=96, backbone=RESNET)
+    model = Model(checkpoint, None, 'cpu')
+    about = metadata(model, Segmentor(model.network, 96), resolution=30)
+    assert json.loads(about['resolution']) == pytest.approx(20)
+
+
+@pytest.mark.parametrize('corners', [True, False])
+@pytest.mark.parametrize('classes', [1, 3])
+def test_masks_of_pictures_that_were_resized_are_resized_as_the_checkpoint_does(monkeypatch, corners, classes):
+    logits = 3 * torch.randn(1, classes, 6, 9, generator=torch.Generator().manual_seed(0))
+    shares = logits.softmax(1) if classes > 1 else logits.sigmoid()
+    graph = OnnxModel.__new__(OnnxModel)
+    graph._about = dict(align_corners=corners, threshold=0.3)
+    monkeypatch.setattr(graph, '_run', lambda tile: (F.pad(shares, (0, 3, 0, 2))[0].numpy(), (6, 9), (0.5, 0.5)))
+    whole = F.interpolate(logits, (12, 18), mode='bilinear', align_corners=corners)[0]
+    wanted = whole.argmax(0) if classes > 1 else whole[0].sigmoid() > 0.3
+    assert (graph.mask(np.zeros((12, 18, 3), np.uint8)) == wanted.numpy()).all()
