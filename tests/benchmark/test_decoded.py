@@ -1,8 +1,10 @@
 """Images decoded once are those that the reader gives."""
 
 import copy
+import os
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -71,3 +73,17 @@ def test_large_data_sets_are_read_as_ever(loaders, tmp_path, monkeypatch):
     before = copy.deepcopy(loaders)
     decoded.share_decoded(loaders, tmp_path / 'images')
     assert loaders == before and not (tmp_path / 'images').exists()
+
+
+def test_images_that_are_not_square_and_such_as_have_changed(tmp_path):
+    for number, size in enumerate([(20, 30), (7, 5)]):
+        cv2.imwrite(str(tmp_path / f'{number}.png'), np.random.default_rng(number).integers(0, 256, (*size, 3)))
+    paths = [str(tmp_path / f'{number}.png') for number in range(2)]
+    decoded._decode(paths, tmp_path / 'store')
+    transform = decoded.LoadDecodedImage(str(tmp_path / 'store'))
+    for path in paths:
+        found, wanted = (load(dict(img_path=path)) for load in (transform, LoadImage()))
+        assert np.array_equal(found.pop('img'), wanted.pop('img')) and found == wanted
+    before = decoded._digest(paths)
+    os.utime(paths[1], (1, 1))
+    assert decoded._digest(paths) != before, 'changed in its place'

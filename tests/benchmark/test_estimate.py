@@ -63,6 +63,22 @@ def test_a_training_beside_others_tells_of_such_ones_and_took_its_share(tmp_path
         assert {name: one.seconds for name, one in known.items()} == dict(new=seconds, memory=7)
 
 
+STEP = dict(kind='time', size=[64, 64], batch_size=2, precision='fp32', device='cpu', steps=20)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(size=[64, 128]), dict(batch_size=8), dict(precision='amp'), dict(device='cuda'), dict(steps=50),
+        dict(config='a/c_est.py'), dict(variant='few'), dict(kind='memory'),
+    ],
+)  # fmt: skip
+def test_records_of_other_steps_say_nothing(change):
+    asked, here = cell('new', **STEP), dict(failed=False, wall_seconds=9, hardware=hardware('cpu'))
+    assert from_records([asked], [dict(asked.request, **here)])['new'].seconds == 9
+    assert not from_records([asked], [dict(cell('old', **{**STEP, **change}).request, **here)])
+
+
 def test_one_step_tells_of_all_seeds(config, tmp_path):
     grid, name = tmp_path / 'grid.py', config('retinanet_swin_est')
     grid.write_text(f"accuracy = [dict(configs=['{name}'], tunings=['est'], seeds=[0, 1])]")
@@ -97,6 +113,8 @@ def test_size_and_steps_are_those_of_the_config(config, name):
     assert training_steps(cfg) == 3
     cfg.train_cfg = dict(max_epochs=2)
     assert training_steps(cfg) == 2 * 12
+    cfg.train_dataloader.batch_size = 7  # of 24 images, so that the last batch of an epoch is a smaller one
+    assert training_steps(cfg) == 2 * 4
 
 
 @pytest.mark.parametrize(
@@ -110,6 +128,12 @@ def test_size_and_steps_are_those_of_the_config(config, name):
 def test_sizes_that_pipelines_say(scope, transform, size):
     dataset = dict(type='RepeatDataset', dataset=dict(pipeline=[dict(type='LoadImageFromFile'), transform]))
     assert training_size(Config(dict(default_scope=scope, train_dataloader=dict(dataset=dataset)))) == size
+
+
+def test_of_resized_and_cropped_images_the_size_of_the_crop_counts():
+    resize, crop = dict(type='RandomResize', scale=(2048, 512)), dict(type='RandomCrop', crop_size=(256, 128))
+    cfg = Config(dict(default_scope='mmseg', train_dataloader=dict(dataset=dict(pipeline=[resize, crop]))))
+    assert training_size(cfg) == (256, 128)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from mmengine.registry import DATASETS, DefaultScope
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.held_out import hold_out, is_held_out, picture_of
 from mmest.benchmark.metrics import in_percent, main_metric
-from mmest.benchmark.training import chosen_factor, scale_rate, train_and_score, training_config
+from mmest.benchmark.training import chosen_factor, losses, scale_rate, train_and_score, training_config
 from mmest.configs import configs_root
 
 
@@ -194,6 +194,55 @@ def test_validation_images_do_not_say_when_a_training_ends(config, tmp_path):
     asked = [hook['type'] for hook in Config.fromfile(path).custom_hooks]
     cfg, _ = training_config(request, tmp_path, tmp_path)
     assert 'EarlyStoppingHook' in asked and [hook.type for hook in cfg.custom_hooks] == asked[:-1]
+
+
+def test_a_training_has_its_seed_and_the_rate_that_its_sweep_chose(config, tmp_path):
+    path = str(config('fpn_swin_est'))
+    text, tuning = config_text(path, {}, 'est')
+    for cell, score in dict(a=40.0, b=50.0).items():
+        (tmp_path / f'{cell}.json').write_text(json.dumps(dict(failed=False, metrics=dict(mIoU=score))))
+    for of, rate, factor in (({}, 3 * 4e-3, 10), (dict(of='method'), 4e-3, 30)):
+        sweep = dict(factors=[1.0, 3.0], cells=['a', 'b'], **of)
+        request = dict(config=path, config_text=text, method='est', tuning=tuning, seed=7, sweep=sweep)
+        cfg, chosen = training_config(request, tmp_path, tmp_path)
+        assert chosen == dict(factor=3.0, sweep_scores={'1': 40.0, '3': 50.0}) and cfg.randomness.seed == 7
+        assert cfg.optim_wrapper.optimizer.lr == pytest.approx(rate)
+        assert cfg.model.backbone.tuning.lr_mult == pytest.approx(factor)
+
+
+def test_of_steps_that_a_resumed_training_repeats_the_later_ones_count(tmp_path):
+    for name, lines in dict(
+        a=['{"loss": 3.0, "step": 1}', '{"loss": 2.0, "step": 2}', '{"mIoU": 9.0, "step": 2}', '{"loss": 1.0, "st'],
+        b=['{"loss": 2.5, "step": 2}', '{"loss": 1.5, "step": 3}'],
+    ).items():
+        (tmp_path / name / 'vis_data').mkdir(parents=True)
+        (tmp_path / name / 'vis_data' / 'scalars.json').write_text('\n'.join(lines))
+    assert losses(tmp_path) == [(1, 3.0), (2, 2.5), (3, 1.5)]
+
+
+def test_what_is_held_out_is_scored_whole_and_read_as_validation_data(tmp_path):
+    """Training leaves out images without an object, and perhaps repeats them; a score is of all."""
+    images = [dict(id=i, file_name=f'{i}.png') for i in range(40)]
+    (tmp_path / 'train.json').write_text(json.dumps(dict(images=images, annotations=[], categories=[])))
+    empty = dict(filter_cfg=dict(filter_empty_gt=True))
+    train = dict(
+        type='DOTADataset', data_root=str(tmp_path), ann_file='train.json', data_prefix=dict(img='images'), **empty
+    )
+    val = dict(type='CocoDataset', test_mode=True, ann_file='val.json', data_prefix=dict(img='other'), **empty)
+    cfg = Config(
+        dict(
+            train_dataloader=dict(dataset=dict(train, pipeline=['train'])),
+            val_dataloader=dict(dataset=dict(val, pipeline=['val'], indices=[0, 1])),
+            val_evaluator=dict(type='CocoMetric', ann_file='val.json'),
+        )
+    )
+    hold_out(cfg, 0.3, tmp_path / 'parts')
+    held = cfg.val_dataloader.dataset.to_dict()
+    file = held.pop('ann_file')
+    kept = dict(type='CocoDataset', test_mode=True, data_root=str(tmp_path), data_prefix=dict(img='images'))
+    assert held == dict(kept, pipeline=['val']) and cfg.val_evaluator.ann_file == file
+    assert cfg.train_dataloader.dataset.filter_cfg == dict(filter_empty_gt=True)
+    assert len(json.loads(Path(file).read_text())['images']) < 20
 
 
 def test_merged_detections_are_scored_on_the_held_out_pictures(tmp_path):

@@ -1,10 +1,17 @@
 """Trials train on what the frozen backbone was seen to return, and score as an evaluation does."""
 
 import copy
+import itertools
 
+import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.model import BaseDataPreprocessor
+from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 from toy import BACKBONES, image
 
 from mmest.backbones import TunedBackbone
@@ -125,3 +132,49 @@ def test_corrected_labels_have_another_file(requests, relabel, name):
     assert cache.digest(cfg, 1) == before
     relabel(name)
     assert cache.digest(cfg, 1) != before
+
+
+class Weight(torch.nn.Module):
+    """A number whose rate at each step is kept."""
+
+    def __init__(self):
+        super().__init__()
+        self.data_preprocessor, self.value = BaseDataPreprocessor(), torch.nn.Parameter(torch.ones(1))
+        self.rates, self.optimizer = [], torch.optim.SGD([self.value], lr=2.0)
+
+    def forward(self, inputs, data_samples, mode):
+        self.rates.append(self.optimizer.param_groups[0]['lr'])
+        return dict(loss=self.value * inputs[0].sum())
+
+    def parse_losses(self, losses):
+        return losses['loss'].sum(), {}
+
+
+def test_the_rate_of_a_trial_rises_straight_and_falls_by_a_cosine(monkeypatch):
+    model = Weight()
+    monkeypatch.setattr(trial, 'build_optim_wrapper', lambda *_: OptimWrapper(model.optimizer))
+    samples = [dict(inputs=torch.ones(1), data_samples=SegDataSample())] * 4
+    request = dict(steps=40, batch_size=2, seed=0, label_stride=1)
+    kept = trial._train(model, Config(dict(optim_wrapper={})), dict(samples=samples), request, False)
+    assert [step for step, _ in kept] == [20, 40]
+    wanted = [0.5, 1.0, 1.5, 2.0] + [1 + np.cos(np.pi * step / 36) for step in range(36)]
+    np.testing.assert_allclose(model.rates, wanted)
+
+
+def test_a_trial_sees_each_view_once_before_any_again():
+    orders = []
+    for seed in (0, 1, 1):
+        batches = list(itertools.islice(trial._batches(7, 3, seed), 6))
+        assert [len(batch) for batch in batches] == [3] * 6
+        orders.append([sum(batches[at : at + 2], []) for at in (0, 2, 4)])
+        assert all(len(set(order)) == 6 for order in orders[-1])
+    assert orders[0] != orders[1] == orders[2] and orders[0][0] != orders[0][1] != sorted(orders[0][1])
+
+
+@pytest.mark.parametrize('stride, first', [(1, 0), (2, 1), (4, 2)])
+def test_masks_are_thinned_to_rows_and_columns_from_the_middle(stride, first):
+    mask = torch.arange(8 * 12).view(1, 8, 12)
+    sample = SegDataSample(gt_sem_seg=PixelData(data=mask))
+    trial._thin_labels([sample], stride)
+    rows, columns = range(first, 8, stride), range(first, 12, stride)
+    assert sample.gt_sem_seg.data.tolist() == [[[12 * row + column for column in columns] for row in rows]]
