@@ -36,6 +36,12 @@ def test_a_cpu_takes_no_more_than_four(machine):
     assert batch.largest_batch(Config(), 64)[0] == 4
 
 
+def test_processes_of_one_machine_share_its_memory(machine, monkeypatch):
+    machine(free=12 * 2**30, image=2**30)
+    monkeypatch.setenv('LOCAL_WORLD_SIZE', '4')
+    assert batch.largest_batch(Config(), 64)[0] == 2
+
+
 def test_too_little_memory_is_said(machine):
     machine(free=2**30, image=2**30)
     with pytest.raises(ValueError, match='not even one image of 128×128 fits into 80% of the free 1.0 GiB'):

@@ -3,15 +3,17 @@
 import errno
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
 from mmengine.registry import METRICS
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 from toy import METHODS, ToyModel, runner_cfg, write_weights
 
 from mmest.checkpoints import files
+from mmest.engine.missed_validation import MissedValidation
 from mmest.engine.resume import latest_complete_checkpoint
 from mmest.engine.training_guard import InvalidTraining
 
@@ -195,3 +197,23 @@ def test_a_training_that_has_stopped_early_begins_no_step(train, tmp_path):
     train(tmp_path, [0.5, 0.4, 0.3, 0.6])
     runner = train(tmp_path, [], tmp_path / 'iter_8.pth', hooks=[dict(patience(9), stopping_threshold=0.55)])
     assert runner.train_loop.stop_training and curve(runner) == [0.5, 0.4, 0.3, 0.6]
+
+
+@pytest.mark.parametrize(
+    'step, due',
+    [(0, False), (2, False), (4, False), (6, True), (8, True), (9, False), (12, True), (14, False), (15, True)],
+)
+def test_a_validation_is_made_up_for_only_where_the_loop_would_validate(step, due):
+    """Here from step 5 on, every two steps up to step 10, then every four, and at the end."""
+    loop = IterBasedTrainLoop.__new__(IterBasedTrainLoop)
+    loop._iter, loop._max_iters, loop.val_begin, loop.val_interval = step, 15, 5, 2
+    loop.dynamic_milestones, loop.dynamic_intervals = [0, 10], [2, 4]
+    said = dict(latest_validation=None)
+    runner = SimpleNamespace(
+        iter=step, train_loop=loop, val_loop=object(), message_hub=SimpleNamespace(get_info=said.get)
+    )
+    for latest in (None, step - 1, step):
+        said['latest_validation'] = latest
+        hook = MissedValidation()
+        hook.before_train(runner)
+        assert hook._missed == (due and latest != step)

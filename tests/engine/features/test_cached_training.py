@@ -114,6 +114,13 @@ def test_images_of_several_sizes_are_refused(weights, tmp_path, monkeypatch):
         train(config(weights['swin'], tmp_path / 'work'), tmp_path / 'features')
 
 
+def test_images_that_change_behind_the_pipeline_are_refused(weights, tmp_path):
+    runner = Runner.from_cfg(config(weights['swin'], tmp_path / 'work'))
+    runner.model.data_preprocessor.batch_augments = [torch.nn.Identity()]
+    with pytest.raises(ValueError, match='model.data_preprocessor.batch_augments changes them at random. Take it out'):
+        use_feature_cache(runner, tmp_path, 1)
+
+
 def train_and_die(rank, weights, folder, features, writes):
     """Killed in the middle of a write, after so many whole ones."""
     write, done = store._write, []
