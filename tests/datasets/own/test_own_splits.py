@@ -320,10 +320,11 @@ def test_classes_of_masks_are_on_both_sides():
         assert {found.samples[i].split for i in (3, 17)} == {'train', 'val'}
 
 
+@pytest.mark.parametrize('ignore', [False, True])
 @pytest.mark.parametrize('right, barely', [(99, True), (101, False), (200, False)])
-def test_of_an_object_that_a_tile_cuts_half_has_to_be_seen(right, barely):
-    found = _part(Thing(1, (90, 50, 110, 70)), (40, 20, right, 90))
-    assert found == Thing(1, (50, 30, min(right, 110) - 40, 50), None, False, barely)
+def test_of_an_object_that_a_tile_cuts_half_has_to_be_seen(right, barely, ignore):
+    found = _part(Thing(1, (90, 50, 110, 70), ignore=ignore), (40, 20, right, 90))
+    assert found == Thing(1, (50, 30, min(right, 110) - 40, 50), None, ignore, barely)
 
 
 def test_blocks_of_a_masked_scene_have_all_classes_on_both_sides():
