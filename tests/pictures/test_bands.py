@@ -134,6 +134,33 @@ def test_jpeg_2000_has_bands_too(tmp_path, monkeypatch):
         ImageFile(tmp_path / 'x.jp2', bands=(3, 1, 1))
 
 
+@pytest.mark.parametrize('bands', [1, 2, 3, 4, 5])
+def test_jpeg_2000_of_bands_that_are_no_colours_is_never_grey(bands, tmp_path, monkeypatch):
+    """As GDAL writes them; OpenCV would show the first of three."""
+    numbers = tiff(tmp_path / 'x.jp2', bands, driver='JP2OpenJPEG', QUALITY=100, REVERSIBLE='YES')
+    if bands != 2:
+        with ImageFile(tmp_path / 'x.jp2') as image:
+            np.testing.assert_array_equal(image.read(), numbers[..., :3] if bands > 2 else numbers.repeat(3, 2))
+    monkeypatch.setattr(decoders, 'rasterio', None)
+    if bands == 1:
+        np.testing.assert_array_equal(ImageFile(tmp_path / 'x.jp2').read(), numbers.repeat(3, 2))
+    else:
+        for source in (tmp_path / 'x.jp2', (tmp_path / 'x.jp2').read_bytes()):
+            with pytest.raises(UnusableImage, match='bands only rasterio tells apart: pip install rasterio'):
+                ImageFile(source)
+
+
+@pytest.mark.parametrize('ending', ['jp2', 'j2k'])
+@pytest.mark.parametrize('mode', ['L', 'RGB', 'RGBA'])
+def test_jpeg_2000_of_colours_is_read_without_rasterio(mode, ending, tmp_path, monkeypatch):
+    colours = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    written = Image.fromarray(colours).convert(mode)
+    written.save(tmp_path / f'x.{ending}')
+    monkeypatch.setattr(decoders, 'rasterio', None)
+    with ImageFile(tmp_path / f'x.{ending}') as image:
+        np.testing.assert_array_equal(image.read(), written.convert('RGB'))
+
+
 @pytest.mark.parametrize('name', ['x.png', 'x.bmp', 'palette.tif', 'palette.png'])
 def test_formats_that_say_what_is_red_stay_as_they_are(name, with_rasterio, tmp_path):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8))

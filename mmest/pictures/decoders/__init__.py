@@ -12,6 +12,7 @@ from mmest.pictures.decoders.damage import any_size, damage_of
 from mmest.pictures.decoders.pil import PilDecoder
 from mmest.pictures.decoders.raster import RasterDecoder, rasterio
 from mmest.pictures.formats import FORMATS
+from mmest.pictures.jpeg2000 import is_jpeg2000, only_bands
 from mmest.pictures.levels import Scale, check_kind
 from mmest.pictures.problems import UnusableImage, check_pixels
 from mmest.pictures.tiff import TiffHeader, is_tiff, read_tiff_header
@@ -38,16 +39,17 @@ def open_decoder(
     stream = io.BytesIO(source) if isinstance(source, bytes) else None
     with damage_of(name), stream or source.open('rb') as opened:
         start = opened.read(16)
+        bands_alone = is_jpeg2000(start) and only_bands(opened)
     if is_tiff(start):
         return _open_tiff(source, name, scale, chosen)
+    if is_jpeg2000(start):
+        if rasterio:
+            return RasterDecoder(source, name, scale, chosen=chosen)
+        if chosen or bands_alone:
+            raise UnusableImage(name, 'is JPEG 2000, whose bands only rasterio tells apart: pip install rasterio')
     with damage_of(name), any_size():
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     size = image.size
-    if image.format == 'JPEG2000' and rasterio:
-        image.close()
-        return RasterDecoder(source, name, scale, chosen=chosen)
-    if image.format == 'JPEG2000' and chosen:
-        raise UnusableImage(name, 'is JPEG 2000, whose bands only rasterio tells apart: pip install rasterio')
     check_pixels(name, *size)
     deep = _is_deep(image)
     if deep:
