@@ -17,7 +17,7 @@ from mmest.unused_options import refuse_unused
 from .backbones import backbone_in, set_backbone
 from .names import available_tunings, configs_root, find_config, run_stem
 from .pure_python import with_names
-from .tunings import is_wrapped, set_tuning
+from .tunings import is_wrapped, set_tuning, use_rates_of_wrapped
 
 
 def open_config(path: str, tuning: str | None = None, backbone: str | None = None) -> Config:
@@ -56,6 +56,7 @@ def _opened(path: str, tuning: str | None, backbone: str | None) -> Config:
         set_backbone(cfg, backbone or found.backbone)
     if tuning or found.tuning:
         set_tuning(cfg, tuning or found.tuning)
+    use_rates_of_wrapped(cfg)
     return cfg
 
 

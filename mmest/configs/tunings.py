@@ -48,6 +48,19 @@ def set_tuning(cfg: Config, tuning: str | dict) -> None:
     cfg.pop('tuning', None)  # of the method before
 
 
+def use_rates_of_wrapped(cfg: Config) -> None:
+    """Have the rates of a config that is wrapped already fall as :func:`set_tuning` has them, in place: constructors
+    that know backbones by their class do not know the wrapper.
+    """
+    outer, optim_wrapper = (cfg.get('model') or {}).get('backbone'), cfg.get('optim_wrapper')
+    if isinstance(outer, dict) and is_wrapped(outer) and outer.get('backbone') and _goes_by_class(optim_wrapper):
+        _use_own_constructor(optim_wrapper, outer['backbone'], outer.get('tuning') or ConfigDict(type='EST'))
+
+
+def _goes_by_class(optim_wrapper: dict | None) -> bool:
+    return str((optim_wrapper or {}).get('constructor')).rpartition('.')[2] in _BY_CLASS
+
+
 def is_wrapped(backbone: dict) -> bool:
     """Whether the config of a backbone is that of a wrapper whose method can be chosen."""
     return backbone.get('type') in _WRAPPERS
@@ -86,7 +99,7 @@ def _train_what_is_tuned(cfg: Config, backbone: ConfigDict, method: ConfigDict) 
     if not any(hook.get('type') == 'ESTHook' for hook in hooks):
         cfg.custom_hooks = [*hooks, dict(type='ESTHook')]
     if cfg.get('optim_wrapper'):
-        if str(cfg.optim_wrapper.get('constructor')).rpartition('.')[2] in _BY_CLASS:
+        if _goes_by_class(cfg.optim_wrapper):
             _use_own_constructor(cfg.optim_wrapper, backbone, method)
         cfg.optim_wrapper.setdefault('constructor', _OWN_CONSTRUCTOR)
 

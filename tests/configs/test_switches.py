@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
+from toy import BEIT
 
 from mmest.configs import (
     available_backbones,
@@ -191,6 +192,35 @@ def test_rates_that_fall_otherwise_are_said(monkeypatch):
     set_tuning(cfg, 'full')
     assert 'fall by 0.7 from stage to stage is left out' in said[0]
     assert 'layer_decay' not in cfg.model.backbone.tuning and cfg.optim_wrapper.paramwise_cfg.bypass_duplicate
+
+
+@pytest.mark.parametrize('constructor', ['LearningRateDecayOptimizerConstructor', 'LayerDecayOptimizerConstructor'])
+@pytest.mark.parametrize('scope', ['', 'mmseg.'])
+@pytest.mark.parametrize('method, layer_decay', [('Full', 0.7), ('EST', None), (None, None)])
+def test_rates_fall_in_configs_that_are_wrapped_by_hand(tmp_path, constructor, scope, method, layer_decay):
+    """None: an ESTBackbone, which has no method to name."""
+    pytest.importorskip('mmseg')
+    outer = dict(backbone=dict(BEIT), **(dict(tuning=dict(type=method)) if method else {}))
+    cfg = Config(
+        dict(
+            default_scope='mmseg',
+            model=dict(backbone=dict(type='TunedBackbone' if method else 'ESTBackbone', **outer)),
+            optim_wrapper=dict(
+                type='OptimWrapper',
+                optimizer=dict(type='AdamW', lr=1.0, weight_decay=0.1),
+                constructor=f'{scope}{constructor}',
+                paramwise_cfg=dict(num_layers=2, decay_rate=0.7, decay_type='layer_wise_vit'),
+            ),
+        )
+    )
+    cfg.dump(tmp_path / 'x.py')
+    cfg = read_config(str(tmp_path / 'x.py'))
+    assert cfg.optim_wrapper.constructor == 'TrainableOptimWrapperConstructor'
+    assert cfg.model.backbone.get('tuning', {}).get('layer_decay') == layer_decay
+    model = torch.nn.Module()
+    model.backbone = MODELS.build(cfg.model.backbone)
+    rates = {group['lr'] for group in build_optim_wrapper(model, cfg.optim_wrapper).optimizer.param_groups}
+    assert len(rates) == (3 if layer_decay else 1)
 
 
 def test_what_an_export_writes_is_not_wrapped_again(tmp_path):
