@@ -114,11 +114,13 @@ def _blocks(sample: Sample, data: OwnData, size: int, seed: int) -> list[tuple[B
         row = min(int(np.searchsorted(ys, middle[1], 'right')) - 1, rows - 1)
         held[column, row][one.label] += 1
     chosen = choose(held, seed, SHARE)
-    gap = size // 8  # on each side
+    # On each side, to the left and up; of narrow blocks, as a strip has, at most half is left out.
+    gaps = [min(size // 8, int(np.diff(ends).min()) // 4) for ends in (xs, ys)]
 
     def pulled(place: tuple[int, int], step: tuple[int, int]) -> int:
         """How far a block stays away from what lies beside it, and at its corners to the left and to the right."""
         beside = [(place[0] + step[0], place[1] + step[1] + up) for up in ((-1, 0, 1) if step[0] else (0,))]
+        gap = gaps[0 if step[0] else 1]
         return gap if any(one in held and (one in chosen) != (place in chosen) for one in beside) else 0
 
     return [
