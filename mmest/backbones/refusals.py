@@ -1,5 +1,7 @@
 """What does not go together in a tuned backbone."""
 
+from collections.abc import Iterable
+
 from torch import nn
 
 from mmest.anatomy.hooks import is_hooked
@@ -17,6 +19,30 @@ def refuse_tuned(backbone: nn.Module) -> None:
         raise ValueError(
             f'{type(backbone).__name__} is tuned already: what was added to it would run, unseen, inside of what is '
             'added now. Build the module anew for every method, or have the first one merge() into it.'
+        )
+
+
+def refuse_fused(backbone: nn.Module, norms: Iterable[str], method: TuningMethod) -> None:
+    """Norms that became a part of the convolutions in front of them (mmcv's ``fuse_conv_bn``) leave a method that
+    changes these convolutions no place between the two.
+
+    Args:
+        backbone: the backbone.
+        norms: names of the batch norms that it had.
+        method: of the backbone.
+
+    Raises:
+        RuntimeError: one is fused, and the method changes what layers compute.
+    """
+    if not method.changes_layers:
+        return
+    gone = [name for name in norms if isinstance(backbone.get_submodule(name), nn.Identity)]
+    if gone:
+        kind = type(method).__name__
+        way = ', or fold what was trained into the weights before: mmest export --merge' if method.can_merge else ''
+        raise RuntimeError(
+            f'"{gone[0]}" of {type(backbone).__name__} was fused with the convolution in front of it, between which '
+            f'and the norm {kind} acts, so that results would be wrong. Leave --fuse-conv-bn out{way}.'
         )
 
 

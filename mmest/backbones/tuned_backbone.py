@@ -11,6 +11,7 @@ from mmengine.logging import print_log
 from mmengine.registry import HOOKS, MODELS
 from mmengine.runner import Runner
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmest.anatomy.hooks import Pass
 from mmest.anatomy.probe import image_channels, maps_of
@@ -20,7 +21,7 @@ from mmest.backbones.frozen_precision import FrozenPrecision
 from mmest.backbones.given_weights import given_by_file, names_in, say_what_is_rounded, share_of
 from mmest.backbones.partly_frozen import PartlyFrozen
 from mmest.backbones.random_layers import find_random_layer
-from mmest.backbones.refusals import refuse_options, refuse_tuned
+from mmest.backbones.refusals import refuse_fused, refuse_options, refuse_tuned
 from mmest.backbones.saved_precision import saving
 from mmest.backbones.sharded import shard_blocks
 from mmest.checkpoints.compiled_names import plain_name, use_names_of
@@ -86,6 +87,7 @@ class TunedBackbone(PartlyFrozen):
         # mmdet's Swin reads its init_cfg by attribute.
         self.backbone = backbone if isinstance(backbone, nn.Module) else MODELS.build(ConfigDict(backbone))
         refuse_tuned(self.backbone)
+        self._norms = [name for name, module in self.backbone.named_modules() if isinstance(module, _BatchNorm)]
         # Without touching the random numbers that neck and head start from: methods are compared from the same start.
         with untouched_random_numbers():
             self.method = build_tuning(tuning, self.backbone)
@@ -290,6 +292,7 @@ class TunedBackbone(PartlyFrozen):
     def gather(self, outputs: Any, x: Tensor, run: Pass) -> tuple[list[Tensor], list[Tap]]:
         """The maps and taps of what the backbone returned for ``x`` in a pass."""
         self.method.refuse_idle(run, self.backbone)
+        refuse_fused(self.backbone, self._norms, self.method)
         features = [self.precision.handed_over(f, x) for f in maps_of(outputs, x)]
         taps = [] if self.taps is None else self.taps.take(run, (x.shape[-2], x.shape[-1]), features)
         return features, [tap._replace(feature=self.precision.handed_over(tap.feature, x)) for tap in taps]

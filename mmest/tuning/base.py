@@ -34,6 +34,9 @@ class TuningMethod(nn.Module, Hooked):
     #: Whether the method lies beside the backbone, which then runs without a graph.
     beside = False
 
+    #: Whether it changes what single layers compute, in front of the norm behind them.
+    changes_layers = False
+
     #: Whether the method runs layers of the frozen backbone again by itself.
     reruns_backbone = False
 

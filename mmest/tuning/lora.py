@@ -66,6 +66,8 @@ class LowRankUpdates(TuningMethod):
     A subclass calls :meth:`update_weights` when it is built.
     """
 
+    changes_layers = True
+
     def update_weights(
         self,
         backbone: nn.Module,

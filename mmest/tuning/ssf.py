@@ -112,6 +112,7 @@ class SSF(TuningMethod):
     """
 
     acts_on = 'behind every layer and norm'
+    changes_layers = True
     source = 'Lian et al., NeurIPS 2022'
 
     def __init__(self, backbone: nn.Module, lr_mult: float = 1.0) -> None:
