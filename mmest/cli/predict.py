@@ -1,19 +1,23 @@
 """Detect objects or segment ground in images of any size."""
 
 import argparse
+import hashlib
 import io
+import json
 import shlex
 import signal
 import sys
 import time
 from contextlib import ExitStack, closing, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from mmengine.logging import MMLogger
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from mmest.cli._options import add_bands, add_trust, at_least, between
 from mmest.cli._refusal import Refusal, refusing
+from mmest.configs import open_config
 from mmest.console import plain_console
 from mmest.files import remove_leftovers
 from mmest.measure.device import usable_device
@@ -24,6 +28,7 @@ from mmest.pictures.reading import Reading
 from mmest.prediction.boxes import detecting
 from mmest.prediction.masks import segmenting
 from mmest.prediction.model import Model
+from mmest.prediction.options import digest_of
 from mmest.prediction.results import check_results, find_images, unfinished
 from mmest.prediction.shares import Processes, working_together
 from mmest.prediction.steps import Steps, in_turns
@@ -140,7 +145,7 @@ def run(args: argparse.Namespace) -> None:
             for task in tasks:
                 check_results(images, task.out, task.model.detects, args.overwrite or args.resume)
                 if args.resume:
-                    task.left = set(unfinished(images, task.out, task.model.detects, task.path))
+                    task.left = set(unfinished(images, task.out, task.model.detects, task.options))
         left = [image for image in images if any(task.wants(image) for task in tasks)]
         groups = share_backbones([task.model for task in tasks], [task.tile for task in tasks])
         if processes.first:
@@ -190,6 +195,16 @@ class Task:
             raise ValueError(
                 f'--overlap should be from 0 to below the side of a tile, {self.tile}, but it is {self.overlap}.'
             )
+        self.score: float = _SCORE if args.score is None else args.score
+        #: All that a result depends on, as it is used: what is left out has its default.
+        self.options: dict[str, Any] = {
+            'MODEL': f'{path.name} ({digest_of(path)})',
+            '--config': None if graph or args.config is None else _config_in_words(args.config),
+            '--tile': self.tile,
+            '--overlap': self.overlap,
+            '--score': self.score if self.model.detects else None,
+            **{f'--{name}': value for name, value in _reading(args, self.model).items()},
+        }
         self.left: set[Path] | None = None  # all
         self.seconds = 0.0
 
@@ -205,8 +220,10 @@ class Task:
     def steps(self, image: ImageFile) -> Steps:
         """Work through an image; ``seconds`` grows by what it takes."""
         shared = (self.model, image, self.out, self.tile, self.overlap)
-        score = _SCORE if self.args.score is None else self.args.score
-        steps = detecting(*shared, score) if self.model.detects else segmenting(*shared)
+        if self.model.detects:
+            steps = detecting(*shared, self.score, self.options)
+        else:
+            steps = segmenting(*shared, self.options)
         while True:
             begun = time.perf_counter()
             try:
@@ -216,6 +233,12 @@ class Task:
             finally:
                 self.seconds += time.perf_counter() - begun
             yield
+
+
+def _config_in_words(config: Path) -> str:
+    """Its name, and a digest of all that it says, what it builds on among it."""
+    content = json.dumps(open_config(str(config)).to_dict(), default=str)
+    return f'{config.name} ({hashlib.sha256(content.encode()).hexdigest()[:16]})'
 
 
 def _is_graph(path: Path) -> bool:

@@ -1,9 +1,10 @@
 """Objects of a whole image: GeoJSON, COCO, and an overlay."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -44,7 +45,15 @@ def predict_boxes(
     return finish(detecting(model, image, out, tile, overlap, score), progress)
 
 
-def detecting(model: Model, image: ImageFile, out: Path, tile: int, overlap: int, score: float) -> Steps:
+def detecting(
+    model: Model,
+    image: ImageFile,
+    out: Path,
+    tile: int,
+    overlap: int,
+    score: float,
+    options: Mapping[str, Any] | None = None,
+) -> Steps:
     """Detect in tiles, merge, and write ``<name>.geojson``, ``<name>_coco.json`` and ``<name>_overlay.png``.
 
     Objects on ground without data are left out. Of a model that predicts instance masks, these are the geometry, joined
@@ -57,6 +66,7 @@ def detecting(model: Model, image: ImageFile, out: Path, tile: int, overlap: int
         tile: side of a tile.
         overlap: of tiles.
         score: detections below are left out.
+        options: what the overlay says that it was made with, by name.
     """
     overlay, patches, shapes, full = Overlay(image.width, image.height), [], [], 0
     for box, part in tiles_with_parts(image.width, image.height, tile, overlap):
@@ -104,7 +114,7 @@ def detecting(model: Model, image: ImageFile, out: Path, tile: int, overlap: int
     note_results(paths)
     write_json(paths[0], _geojson(objects, image, model), indent=None)
     write_json(paths[1], _coco(objects, image, model), indent=None)
-    write_bytes(paths[2], overlay.png())
+    write_bytes(paths[2], overlay.png(options or {}))
     return paths
 
 

@@ -2,8 +2,9 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -28,7 +29,14 @@ def predict_mask(
     return finish(segmenting(model, image, out, tile, overlap), progress)
 
 
-def segmenting(model: Model, image: ImageFile, out: Path, tile: int, overlap: int) -> Steps:
+def segmenting(
+    model: Model,
+    image: ImageFile,
+    out: Path,
+    tile: int,
+    overlap: int,
+    options: Mapping[str, Any] | None = None,
+) -> Steps:
     """Segment in tiles, and write ``<name>_mask.tif`` for an image with a georeference, else ``<name>_mask.png``, and
     ``<name>_overlay.png``. Pixels are class numbers from 0 on; 255 is ground without data.
 
@@ -41,6 +49,7 @@ def segmenting(model: Model, image: ImageFile, out: Path, tile: int, overlap: in
         out: folder to write to.
         tile: side of a tile.
         overlap: of tiles; each pixel is taken from the tile whose borders are farther.
+        options: what the overlay says that it was made with, by name.
     """
     out.mkdir(parents=True, exist_ok=True)
     overlay = Overlay(image.width, image.height)
@@ -81,7 +90,7 @@ def segmenting(model: Model, image: ImageFile, out: Path, tile: int, overlap: in
     shares = counts[present] / max(1, counts[: len(model.classes)].sum())
     names = [f'{model.classes[number]} {_percent(share)}' for number, share in zip(present, shares)]
     overlay.legend(names, model.palette[present])
-    write_bytes(paths[-1], overlay.png())
+    write_bytes(paths[-1], overlay.png(options or {}))
     return paths
 
 

@@ -1,10 +1,12 @@
 """An image to look at, small enough to open."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 
+from mmest.prediction.options import png_with
 from mmest.tiles.grid import Box
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1  # its name, scale and thickness
@@ -90,8 +92,9 @@ class Overlay:
             cv2.putText(strip, name, (x + 20, y + 19), *_FONT[:2], (0, 0, 0), _FONT[2], cv2.LINE_AA)
         self.pixels = np.vstack([self.pixels, strip])
 
-    def png(self) -> bytes:
-        return cv2.imencode('.png', self.pixels[..., ::-1])[1].tobytes()
+    def png(self, options: Mapping[str, Any]) -> bytes:
+        """The image as a file that says with which options it was made."""
+        return png_with(options, self.pixels)
 
 
 def _touch(one: Box, other: Box) -> bool:

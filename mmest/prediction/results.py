@@ -1,9 +1,11 @@
 """Which files a prediction reads and writes, and that none of the user's is lost."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmest.pictures.formats import ENDINGS
+from mmest.prediction.options import refuse_other_options
 
 _OF_OBJECTS = ('.geojson', '_coco.json', '_overlay.png')
 _OF_GROUND = ('_mask.tif', '_mask.png', '_mask.pgw', '_overlay.png')
@@ -62,30 +64,31 @@ def check_results(images: Sequence[Path], out: Path, detects: bool, overwrite: b
         raise ValueError(f'{there[0]}{more} would be written over; name another folder by --out, or pass --overwrite.')
 
 
-def unfinished(images: Sequence[Path], out: Path, detects: bool, model: Path) -> list[Path]:
+def unfinished(images: Sequence[Path], out: Path, detects: bool, options: Mapping[str, Any]) -> list[Path]:
     """The images whose results are not whole yet.
 
     Args:
         images: what is read.
         out: the folder of the results.
         detects: whether objects are found, or ground is segmented.
-        model: the checkpoint.
+        options: those of this run, by name.
 
     Raises:
-        ValueError: a result is older than the model or its image, so it is not of this work.
+        ValueError: a result is older than its image, or was made with other options, so it is not of this work.
     """
     left = []
     for image in images:
         ends = _OF_OBJECTS if detects else _OF_GROUND
         there = [path for path in (out / f'{image.stem}{end}' for end in ends) if path.exists()]
-        source = max(model, image, key=lambda path: path.stat().st_mtime)
-        old = next((path for path in there if path.stat().st_mtime < source.stat().st_mtime), None)
+        old = next((path for path in there if path.stat().st_mtime < image.stat().st_mtime), None)
         if old:
             raise ValueError(
-                f'{old} is older than {source}, so it is not of the work to resume; name another folder by --out, or '
+                f'{old} is older than {image}, so it is not of the work to resume; name another folder by --out, or '
                 'pass --overwrite instead of --resume.'
             )
         overlay = out / f'{image.stem}_overlay.png'  # written last
         if overlay not in there or len(there) == 1 or overlay.stat().st_mtime < max(p.stat().st_mtime for p in there):
             left.append(image)
+        else:
+            refuse_other_options(overlay, options)
     return left

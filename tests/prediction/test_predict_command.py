@@ -9,12 +9,14 @@ import numpy as np
 import official_trees as trees
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
 from scenes import COLOURS, Colours, geotiff
 from test_model import write_model
 
 from mmest.cli import main
 from mmest.cli import predict as command
+from mmest.prediction.options import digest_of
 
 
 @pytest.fixture
@@ -40,6 +42,7 @@ def run(monkeypatch, capsys):
         return code, capsys.readouterr()
 
     monkeypatch.setattr(command, 'Model', Model)
+    monkeypatch.setattr(command, 'digest_of', lambda path: digest_of(path) if path.exists() else 'no file')
     return call
 
 
@@ -68,6 +71,7 @@ def test_what_an_option_cannot_change_it_is_not_taken_for(run, tmp_path, monkeyp
     out = '--out', tmp_path / 'out'
     for name in ('model.onnx', 'model.ONNX'):
         assert '--config is for checkpoints' in run(name, image, '--config', 'x.py', *out)[0]
+    monkeypatch.setattr(command, 'open_config', lambda name: Config(dict(name=name)))
     for options in ((), ('--model', 'b.pth', '--config', 'x.py')):  # which is for the checkpoint
         assert run('--model', 'a.onnx', *options, image, *out, '--overwrite')[0] == 0
     code, _ = run('model.pth', image, '--score', 0.5, *out)

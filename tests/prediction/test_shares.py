@@ -5,6 +5,8 @@ import os
 import numpy as np
 import official_trees as trees
 import pytest
+from mmengine.config import Config
+from PIL import Image
 from processes import run_in_processes
 from scenes import COLOURS, RECTANGLES, SIZE, Colours
 from test_predict_command import run  # noqa: F401
@@ -91,12 +93,57 @@ def test_resume_refuses_results_of_another_model(run, images):  # noqa: F811
     args = (images / 'model.pth', images / 'in', '--out', images / 'out')
     assert run(*args)[0] == 0
     before = contents(images / 'out')
-    os.utime(images / 'model.pth')
+    os.utime(images / 'model.pth')  # a copy of it is no other model
+    assert run(*args, '--resume')[0] == 0
+    (images / 'model.pth').write_text('trained on')
+    os.utime(images / 'model.pth', (1, 1))
+    code, _ = run(*args, '--resume')
+    assert '0_overlay.png was made with MODEL model.pth (e3b0c44298fc1c14), and this run has MODEL model.pth (' in code
+    assert contents(images / 'out') == before
+    os.utime(images / 'in/0.png')
     later = (images / 'out/0_mask.png').stat().st_mtime + 9
-    os.utime(images / 'model.pth', (later, later))
+    os.utime(images / 'in/0.png', (later, later))
     code, _ = run(*args, '--resume')
     assert '0_mask.png is older than' in code and 'pass --overwrite instead of --resume' in code
-    assert contents(images / 'out') == before
+
+
+OPTIONS = [
+    (('--tile', 96, '--overlap', 20), '--tile 200, and this run has --tile 96'),
+    (('--overlap', 41), '--overlap 40, and this run has --overlap 41'),
+    (('--score', 0.5), '--score 0.3, and this run has --score 0.5'),
+    (('--scale', 0, 99), 'no --scale, and this run has --scale [0.0, 99.0]'),
+    (('--bands', '3,2,1'), 'no --bands, and this run has --bands [3, 2, 1]'),
+    (('--config', 'est_swin-t'), 'no --config, and this run has --config est_swin-t ('),
+]
+
+
+@pytest.mark.parametrize('boxes', [False, True])
+@pytest.mark.parametrize('options, said', OPTIONS, ids=[options[0] for options, _ in OPTIONS])
+def test_resume_refuses_results_of_other_options(run, images, monkeypatch, options, said, boxes):  # noqa: F811
+    """And goes on where they are those of before, or the defaults written out."""
+    monkeypatch.setattr(command, 'open_config', lambda name: Config(dict(name=name)))
+    if options[0] == '--score' and not boxes:
+        return
+    args, out = (images / 'model.pth', images / 'in', '--out', images / 'out'), images / 'out'
+    assert run(*args, boxes=boxes)[0] == 0
+    (out / '1_overlay.png').unlink()
+    before = contents(out)
+    code, _ = run(*args, *options, '--resume', boxes=boxes)
+    assert f'0_overlay.png was made with {said}' in code
+    assert 'give the options of that run, name another folder by --out, or pass --overwrite' in code
+    assert contents(out) == before
+    assert run(*args, '--tile', 200, '--overlap', 40, '--resume', boxes=boxes)[0] == 0
+    assert run(*args, *options, '--overwrite', boxes=boxes)[0] == 0
+    assert run(*args, *options, '--resume', boxes=boxes)[0] == 0
+    assert 'this run has' in run(*args, '--resume', boxes=boxes)[0]
+
+
+def test_resume_refuses_results_that_do_not_say_their_options(run, images):  # noqa: F811
+    args = (images / 'model.pth', images / 'in', '--out', images / 'out')
+    assert run(*args)[0] == 0
+    Image.new('RGB', (9, 9)).save(images / 'out/2_overlay.png')
+    code, _ = run(*args, '--resume')
+    assert '2_overlay.png does not say with which options it was made, name another folder by --out' in code
 
 
 def refuse(rank, folder):
