@@ -179,27 +179,38 @@ def maps_of(outputs: Any, image: Tensor) -> list[Tensor]:
 
     The image itself, which encoders of segmentation_models_pytorch return as well, is left out.
     """
+    return [value for value in _values_of(outputs) if value is not image]
+
+
+def places_of_image(outputs: Any, image: Tensor) -> list[int]:
+    """Where the image itself is among what a backbone returned."""
+    return [place for place, value in enumerate(_values_of(outputs)) if value is image]
+
+
+def _values_of(outputs: Any) -> list[Tensor]:
     if isinstance(outputs, Tensor):
         return [outputs]
     if isinstance(outputs, Mapping) and _FEATURE_MAPS in outputs:
-        return maps_of(outputs[_FEATURE_MAPS], image)
-    return [value for value in (outputs.values() if isinstance(outputs, Mapping) else outputs) if value is not image]
+        return _values_of(outputs[_FEATURE_MAPS])
+    return list(outputs.values() if isinstance(outputs, Mapping) else outputs)
 
 
-def with_maps(outputs: Any, image: Tensor, maps: Sequence[Tensor]) -> Any:
-    """What a backbone returned, with other maps in the places of :func:`maps_of`."""
+def with_maps(outputs: Any, image: Tensor, maps: Sequence[Tensor], images_at: Sequence[int]) -> Any:
+    """What a backbone returned, with other maps in the places of :func:`maps_of`, and an image in those of
+    :func:`places_of_image`.
+    """
     if isinstance(outputs, Tensor):
         return maps[0]
     left = iter(maps)
     if isinstance(outputs, Mapping):
         found = copy.copy(outputs) if isinstance(outputs, dict) else dict(outputs)
         if _FEATURE_MAPS in outputs:
-            found[_FEATURE_MAPS] = with_maps(outputs[_FEATURE_MAPS], image, maps)
+            found[_FEATURE_MAPS] = with_maps(outputs[_FEATURE_MAPS], image, maps, images_at)
             return found
-        for key, value in outputs.items():
-            found[key] = value if value is image else next(left)
+        for place, key in enumerate(outputs):
+            found[key] = image if place in images_at else next(left)
         return found
-    values = [value if value is image else next(left) for value in outputs]
+    values = [image if place in images_at else next(left) for place, _ in enumerate(outputs)]
     if hasattr(outputs, '_make'):
         return outputs._make(values)
     return tuple(values) if isinstance(outputs, tuple) else values

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmest.anatomy.hooks import Pass
-from mmest.anatomy.probe import image_channels, maps_of
+from mmest.anatomy.probe import image_channels, maps_of, places_of_image
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones.compiled import CompiledForward
 from mmest.backbones.frozen_precision import FrozenPrecision
@@ -39,8 +39,9 @@ class TunedBackbone(PartlyFrozen):
     """A pretrained backbone, tuned by one method.
 
     Takes a B×C×H×W image batch and returns a tuple of B×C_k×H_k×W_k maps of the shapes that the backbone has by itself,
-    so every neck and head works unchanged. What the method does not train is frozen from the start, stays in eval mode,
-    and is bit-identical after any number of optimizer steps.
+    so every neck and head works unchanged; where it returns the image too (``output_img`` of DetectoRS), the image is
+    in its place. What the method does not train is frozen from the start, stays in eval mode, and is bit-identical
+    after any number of optimizer steps.
 
     Args:
         backbone: config of any registered backbone, or the module itself. The ``init_cfg`` in the config, of type
@@ -111,6 +112,8 @@ class TunedBackbone(PartlyFrozen):
         self.compiled = CompiledForward(compile)
         #: In training, what gives the backbone's maps and taps of a batch in place of the backbone.
         self.cache: Callable | None = None
+        #: Where the backbone returns the image itself.
+        self._image_at: list[int] = []
         self.taps = None
         if self.method.tapped_blocks:
             self.taps = TapReader(self.method, self.backbone, self.method.tapped_blocks)
@@ -252,7 +255,10 @@ class TunedBackbone(PartlyFrozen):
         return copied
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.run(x)[1])
+        maps = self.run(x)[1]
+        for place in self._image_at:
+            maps.insert(place, x)
+        return tuple(maps)
 
     def run(self, x: Tensor) -> tuple[Any, list[Tensor]]:
         """What the backbone returned for an image batch B×C×H×W, and the tuned maps."""
@@ -293,6 +299,9 @@ class TunedBackbone(PartlyFrozen):
         """The maps and taps of what the backbone returned for ``x`` in a pass."""
         self.method.refuse_idle(run, self.backbone)
         refuse_fused(self.backbone, self._norms, self.method)
+        places = places_of_image(outputs, x)
+        if places != self._image_at:  # once: many threads may run one model
+            self._image_at = places
         features = [self.precision.handed_over(f, x) for f in maps_of(outputs, x)]
         taps = [] if self.taps is None else self.taps.take(run, (x.shape[-2], x.shape[-1]), features)
         return features, [tap._replace(feature=self.precision.handed_over(tap.feature, x)) for tap in taps]

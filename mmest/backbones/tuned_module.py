@@ -40,7 +40,7 @@ class TunedModule(TunedBackbone):
 
     def forward(self, x: Tensor) -> Any:
         outputs, maps = self.run(x)
-        return with_maps(outputs, x, maps)
+        return with_maps(outputs, x, maps, self._image_at)
 
     def merge(self) -> nn.Module:
         """Fold what was trained into the module's own parameters and return the module, which needs mmest no more.
