@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from mmengine.hooks import EMAHook, Hook
@@ -23,6 +24,8 @@ class AveragedWeights(Hook):
     get what is frozen once, and then average the rest; where a class averages in a way of its own, or a teacher does
     (MeanTeacherHook), what is frozen is copied whenever it was averaged.
 
+    What is kept in 8 bits has no average, so a teacher's step passes over it.
+
     A teacher also gets what its student's method has seen of the taps: MeanTeacherHook passes over buffers, or averages
     them from where they start, which is no statistic of anything.
     """
@@ -33,6 +36,8 @@ class AveragedWeights(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """An average is copied before its model is initialised; where that may start fresh, so may the copy."""
+        for hook in filter(_is_of_teachers, runner.hooks):
+            hook.momentum_update = partial(_averaging_floats, hook.momentum_update)
         if isinstance(runner._train_loop, BaseLoop) and not runner._resume:
             for average in _averages(runner):
                 for _, tuned in tuned_backbones(average):
@@ -92,8 +97,27 @@ def _copy_statistics(student: nn.Module, teacher: nn.Module) -> None:
             own.copy_(value)
 
 
+class _Floats:
+    """Of a model's parameters those that have a mean."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self.state_dict = model.state_dict
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        return ((name, p) for name, p in self._model.named_parameters() if p.is_floating_point())
+
+
+def _averaging_floats(inner: Callable, model: nn.Module, momentum: float) -> None:
+    inner(SimpleNamespace(student=_Floats(model.student), teacher=_Floats(model.teacher)), momentum)
+
+
+def _is_of_teachers(hook: Hook) -> bool:
+    return type(hook).__name__ == 'MeanTeacherHook'
+
+
 def _has_teacher(runner: Runner) -> bool:
-    return any(type(hook).__name__ == 'MeanTeacherHook' for hook in runner.hooks)
+    return any(map(_is_of_teachers, runner.hooks))
 
 
 def teachers_of(runner: Runner) -> dict[str, TunedBackbone]:
