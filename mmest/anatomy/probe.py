@@ -77,7 +77,7 @@ def sizes_given(args: Sequence[Any], kwargs: Mapping[str, Any], output: Any = No
     return [*sizes_in(*args, *kwargs.values()), *sizes_in(*returned)]
 
 
-def _call(function, *args, use_reentrant=None, preserve_rng_state=None, **kwargs):
+def _call(function, *args, use_reentrant=None, preserve_rng_state=None, context_fn=None, **kwargs):
     return function(*args, **kwargs)
 
 

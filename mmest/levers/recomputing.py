@@ -8,24 +8,23 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.checkpoint import checkpoint
 
-from mmest.anatomy.again import as_given
+from mmest.anatomy.again import run_again_in_backward
 from mmest.anatomy.hooks import override
 
 
-def recomputed(module: nn.Module, function: Callable, *args: Any) -> Any:
-    """``function(*args)``, of which backward keeps the arguments alone.
+def recomputed(module: nn.Module, function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """``function(*args, **kwargs)``, of which backward keeps the arguments alone.
 
     Args:
         module: all modules that the function runs; the statistics of BatchNorm take in a batch once.
         function: of tensors and other values.
-        args: its arguments.
+        args, kwargs: its arguments.
     """
     if not torch.is_grad_enabled():
-        return function(*args)
-    return checkpoint(
-        function, *args, use_reentrant=False, context_fn=lambda: (nullcontext(), _statistics_at_rest(module))
+        return function(*args, **kwargs)
+    return run_again_in_backward(
+        function, args, kwargs, context_fn=lambda: (nullcontext(), _statistics_at_rest(module))
     )
 
 
@@ -35,7 +34,7 @@ def recompute(module: nn.Module, name: str = 'forward') -> None:
 
 
 def _run(inner: Callable, module: nn.Module, *args: Any, **kwargs: Any) -> Any:
-    return recomputed(module, partial(inner, module, **as_given(kwargs)), *as_given(args))
+    return recomputed(module, partial(inner, module), *args, **kwargs)
 
 
 def gathering(module: nn.Module) -> list[_BatchNorm]:

@@ -5,10 +5,9 @@ from contextvars import ContextVar
 from typing import Any
 
 import torch
-import torch.utils.checkpoint
 from torch import Tensor, nn
 
-from mmest.anatomy.again import as_given
+from mmest.anatomy.again import run_again_in_backward
 from mmest.anatomy.blocks import Block, find_anatomy
 from mmest.anatomy.branches import CONV, Branch, find_branches, refuse_windows
 from mmest.anatomy.grids import Grid, find_grid
@@ -144,8 +143,7 @@ class InsertedMethod(TuningMethod):
                 _block.reset(token)
 
         if recompute and torch.is_grad_enabled():
-            args, kwargs = as_given(args), as_given(kwargs)
-            return torch.utils.checkpoint.checkpoint(run, *args, use_reentrant=False, **kwargs)
+            return run_again_in_backward(run, args, kwargs)
         return run(*args, **kwargs)
 
     def _hold_input(self, i: int, inner: Callable, module, *args, **kwargs) -> Any:

@@ -5,9 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint as recompute
 
-from mmest.anatomy.again import as_given
+from mmest.anatomy.again import run_again_in_backward
 from mmest.anatomy.kept import bytes_kept
 from mmest.anatomy.taps import Tap
 from mmest.registry import TUNINGS
@@ -90,8 +89,7 @@ class SteeredEST(LowRankUpdates, EST):
         if not torch.is_grad_enabled():
             return inner(block, *args, **kwargs)
         # Frozen modules are in eval mode, so nothing in a block is random.
-        args, kwargs = as_given(args), as_given(kwargs)
-        return recompute(inner, block, *args, use_reentrant=False, preserve_rng_state=False, **kwargs)
+        return run_again_in_backward(inner, (block, *args), kwargs, preserve_rng_state=False)
 
     def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
         return super().forward(features, [tap._replace(feature=tap.feature.detach()) for tap in taps], image)
