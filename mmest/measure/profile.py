@@ -73,7 +73,7 @@ def profile_step(model: nn.Module, optim_wrapper: OptimWrapper, data_batch: Any,
         model.train_step(copy.deepcopy(data_batch), optim_wrapper)
     synchronise()
     seconds = (time.perf_counter() - start) / steps
-    cuda = torch.cuda.is_available()
+    cuda = next(model.parameters()).device.type == 'cuda'
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     with _labelled(model), profile(activities=activities) as profiler:
         for _ in range(steps):

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import MODELS
 from toy import METHODS, image, runner_cfg
@@ -42,6 +43,14 @@ def test_each_operation_belongs_to_a_part():
         for part in one['parts'].values():
             kinds = part['kinds'].values()
             assert part['seconds'] == pytest.approx(sum(kind['seconds'] for kind in kinds)) and part['operations'] > 0
+
+
+def test_a_model_on_the_cpu_is_timed_there_whatever_card_there_is(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'synchronize', lambda: None)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '0')
+    seconds = [part['seconds'] for part in profiled('frozen')['parts'].values()]
+    assert len(seconds) == 4 and min(seconds) > 0
 
 
 @pytest.mark.parametrize(
