@@ -84,7 +84,7 @@ class _Grid:
         self.waiting, self.running, self.failed = list(todo), [], []
         self.out, self.work, self.jobs = out, work, jobs
         self.sources, self.begun = commit(), time.time()
-        self.context, self.cards, self.threads = _context(), _cards(), _threads(jobs)
+        self.context, self.cards, self.threads = _context(), visible_cards(), _threads(jobs)
         self.progress, self.bar = progress, progress.add_task('', total=len(todo))
 
     def run(self) -> list[str]:
@@ -213,7 +213,8 @@ def _context():
     return context
 
 
-def _cards() -> list[str]:
+def visible_cards() -> list[str]:
+    """The cards that this process may use, as CUDA_VISIBLE_DEVICES names them."""
     import torch
 
     seen = os.environ.get('CUDA_VISIBLE_DEVICES')

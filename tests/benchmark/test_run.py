@@ -23,6 +23,7 @@ from mmest.benchmark import claims, run, training_step
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.config_text import config_text
 from mmest.benchmark.grid import read_grid
+from mmest.benchmark.together import run as together
 from mmest.benchmark.training import chosen_factor
 from mmest.benchmark.training_step import largest_batch, measure_time
 from mmest.cli import main
@@ -397,10 +398,30 @@ def test_a_grid_that_loses_a_cell_goes_on(tmp_path, processes, monkeypatch):
 
 def test_each_job_sees_one_card(monkeypatch):
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '2,5')
-    assert run._cards() == ['2', '5']
+    assert run.visible_cards() == ['2', '5']
     with run._seen_card('5'):
         assert os.environ['CUDA_VISIBLE_DEVICES'] == '5'
     assert os.environ['CUDA_VISIBLE_DEVICES'] == '2,5'
+
+
+def test_processes_that_train_side_by_side_share_the_cards(monkeypatch, tmp_path):
+    class Pool:
+        def __init__(self, jobs, context, initializer, initargs) -> None:
+            given.extend(initargs)
+
+        def shutdown(self, **_) -> None:
+            pass
+
+    given, seen = [], []
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '2,5')
+    monkeypatch.setattr(together, 'ProcessPoolExecutor', Pool)
+    assert list(together._records([], tmp_path, tmp_path, jobs=3, together=1)) == []
+    for _ in range(3):
+        together._take_card(given[-1])
+        seen.append(os.environ['CUDA_VISIBLE_DEVICES'])
+    assert seen == ['2', '5', '2']
+    together._take_card(given[-1])  # no card is left, as where there is none
+    assert os.environ['CUDA_VISIBLE_DEVICES'] == '2'
 
 
 @pytest.mark.parametrize('text', ['CUDA out of memory.', 'CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `x`'])

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from mmest.benchmark import OUTPUT
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.done import cells_of_sweep, cells_to_run
 from mmest.benchmark.record import read_record
-from mmest.benchmark.run import end_with_parent, grid_progress
+from mmest.benchmark.run import end_with_parent, grid_progress, visible_cards
 
 TRAINS = ('sweep', 'accuracy')
 _POLL = 2.0  # seconds between looks at what has been written
@@ -29,7 +30,7 @@ def run_together(cells: Sequence[Cell], out: Path, work: Path, console: Console,
         out: folder of the records; several runners may share it.
         work: folder of batches and output.
         console: where to report.
-        jobs: processes.
+        jobs: processes; each has one of the cards in turn.
         together: models side by side in each.
 
     Returns:
@@ -65,7 +66,10 @@ def _records(
     begun, sources, context = time.time(), commit(), multiprocessing.get_context('spawn')
     threads = max(1, (os.cpu_count() or 1) // jobs)
     unsettled = {cell.name: out / f'{cell.name}.json' for cell in todo}
-    pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads, str(work)))
+    cards = context.SimpleQueue()
+    for _, card in zip(range(jobs), cycle(visible_cards())):
+        cards.put(card)
+    pool = ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(threads, str(work), cards))
     try:
         for cell in _one_of_each_data(todo):
             pool.submit(_make_batches, cell, out, work)
@@ -128,7 +132,8 @@ def _one_of_each_data(cells: Sequence[Cell]) -> Iterator[Cell]:
             yield cell
 
 
-def _begin(threads: int, work: str) -> None:
+def _begin(threads: int, work: str, cards: Any) -> None:
+    _take_card(cards)
     import torch
     from mmengine.logging import MMLogger
     from mmengine.utils.dl_utils import set_multi_processing
@@ -143,6 +148,12 @@ def _begin(threads: int, work: str) -> None:
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = True
     MMLogger.get_current_instance().setLevel('ERROR')
+
+
+def _take_card(cards: Any) -> None:
+    """Have this process see the next card of a queue alone; all where the queue is empty. Before anything uses CUDA."""
+    if not cards.empty():
+        os.environ['CUDA_VISIBLE_DEVICES'] = cards.get()
 
 
 def _make_batches(cell: Cell, out: Path, work: Path) -> None:
