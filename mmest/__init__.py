@@ -8,6 +8,7 @@ import mmest.engine.optim
 import mmest.pictures.transforms  # noqa: F401 -- these register themselves
 from mmest.backbones import ESTBackbone, SharedBackbone, TunedBackbone, tuned_backbones
 from mmest.backbones.tuned_module import tune
+from mmest.configs.bases import find_shipped_bases
 from mmest.engine.deltas import load_delta, save_delta, trainable_parameters
 from mmest.engine.est_hook import ESTHook
 from mmest.engine.fleet import Fleet
@@ -39,3 +40,4 @@ __all__ = [
 ]
 
 find_mmseg_by_its_module()
+find_shipped_bases()

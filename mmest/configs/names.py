@@ -102,12 +102,13 @@ def run_stem(path: str | Path, backbone: str | None = None, tuning: str | None =
 def _parts_of(path: Path) -> dict[str, str]:
     """The backbone and the method that a config names, itself or through what it inherits from."""
     text = path.read_text(encoding='utf-8')
-    parts = dict(re.findall(r'_base_/(backbone|tuning)s/([\w.-]+?)\.py', text))
+    parts = dict(re.findall(r'_base_/(backbone|tuning)s/([\w.-]+?)(?:\.py)?[\'"]', text))
     parts |= dict(re.findall(r'^(backbone|tuning) *= *[\'"]([\w.-]+)[\'"]', text, re.MULTILINE))
     if '_base_' in text and len(parts) < 2:
         for base in Config._get_base_files(str(path)):
-            if '::' not in base and '_base_/' not in base and (path.parent / base).is_file():
-                parts = {**_parts_of(path.parent / base), **parts}
+            inherited = find_config(base).path if base.startswith('mmest::') else path.parent / base
+            if '_base_/' not in base and inherited.is_file():
+                parts = {**_parts_of(inherited), **parts}
     return parts
 
 

@@ -98,6 +98,33 @@ def test_own_configs_are_named_as_their_files_and_what_they_take(monkeypatch, tm
     assert run_stem('its_lora.py') == 'its_lora'
 
 
+@pytest.mark.parametrize('ending', ['', '.py'])
+def test_own_configs_inherit_from_shipped_ones_by_their_names(monkeypatch, tmp_path, ending):
+    pytest.importorskip('mmdet')
+    monkeypatch.chdir(tmp_path)
+    Path('mine.py').write_text(f"_base_ = 'mmest::detection/dior/faster-rcnn{ending}'\ntrain_cfg = dict(max_epochs=3)")
+    Path('other.py').write_text(f"_base_ = ['mmest::_base_/tunings/lora{ending}']")
+    cfg, shipped = open_config('mine.py'), open_config('detection/dior/faster-rcnn')
+    assert cfg.train_cfg.pop('max_epochs') == 3 and shipped.train_cfg.pop('max_epochs') == 12
+    assert cfg.to_dict() == shipped.to_dict() and run_stem('mine.py') == 'mine_swin-t_est'
+    assert open_config('other.py').tuning.type == 'LoRA' and run_stem('other.py') == 'other_lora'
+
+
+@pytest.mark.parametrize(
+    'base, said',
+    [
+        ('detection/dior/faster-rcn', 'There is no config "mmest::detection/dior/faster-rcn". Did you mean detection/'),
+        ('detection/dior/faster-rcnn_lora', 'another backbone or method, which a _base_ cannot name. Leave them out'),
+    ],
+)
+def test_a_base_that_is_not_there_is_said(monkeypatch, tmp_path, base, said):
+    monkeypatch.chdir(tmp_path)
+    Path('mine.py').write_text(f"_base_ = 'mmest::{base}'")
+    with pytest.raises(ValueError, match='The config mine.py cannot be read: ') as error:
+        open_config('mine.py')
+    assert said in str(error.value)
+
+
 def test_the_work_folder_has_the_name_of_the_run(monkeypatch, tmp_path):
     pytest.importorskip('mmdet')
     monkeypatch.chdir(tmp_path)
