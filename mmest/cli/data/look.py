@@ -14,6 +14,7 @@ from mmest.datasets.own.contact_sheet import contact_sheet
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.levels import find_levels
 from mmest.datasets.own.look import Facts, look, size_groups, splits_of
+from mmest.datasets.own.prepared_official import official_set
 from mmest.datasets.own.results import LOOK
 from mmest.datasets.own.sample import OwnData, name_of
 from mmest.pictures.colours import class_colours
@@ -62,7 +63,9 @@ def run(args: argparse.Namespace) -> None:
         console.print(Text.assemble(('!', 'yellow'), f' {warning}'))
     train = ['mmest', 'train', '--data', str(args.data)]
     train += ['--bands', as_option(args.bands)] if args.bands else []
-    console.print(f'Wrote {out} with {shown} of {len(data.samples)} images. Next: {shlex.join(train)}')
+    official = official_set(args.data)
+    following = f'mmest train {" or ".join(official[1])}' if official else shlex.join(train)
+    console.print(f'Wrote {out} with {shown} of {len(data.samples)} images. Next: {following}')
 
 
 def _check_out(out: Path, data: OwnData) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmest.datasets.own import coco, georaster, masks, voc, yolo
 from mmest.datasets.own.bands import say_unseen_bands
+from mmest.datasets.own.prepared_official import official_set
 from mmest.datasets.own.results import results_in, visible_files
 from mmest.datasets.own.sample import OwnData, image_files, some
 
@@ -38,6 +39,12 @@ def read(path: Path, segments: bool | None = None, bands: tuple[int, ...] | None
         raise ValueError(f'{path} is {data.format}, but no image of it is labelled.')
     if not data.classes:
         raise ValueError(f'{path} is {data.format}, but it has no object on any image, and so no class.')
+    if official := official_set(path):
+        title, configs = official
+        data.notes.say(
+            f'this is {title} as mmest data prepare wrote it: the configs {", ".join(configs)} keep to its protocol, '
+            'mmest train --data does not'
+        )
     for sample in data.samples:
         sample.bands = bands
     say_unseen_bands(data)

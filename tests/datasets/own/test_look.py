@@ -7,12 +7,15 @@ from pathlib import Path
 
 import exports
 import numpy as np
+import official_trees
 import pytest
 from PIL import Image
 
 from mmest.cli import main
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.look import look
+from mmest.datasets.preparation.command import prepare
+from mmest.datasets.preparation.registry import module_of
 
 
 def test_counts_and_sizes_are_those_that_were_drawn(tmp_path):
@@ -122,6 +125,27 @@ def test_of_a_made_set_no_other_is_made(tmp_path, monkeypatch, capsys, out, opti
 def test_the_command_refuses_in_a_sentence(tmp_path):
     with pytest.raises(SystemExit, match='data look: There is no data'):
         main(['data', 'look', str(tmp_path / 'nowhere')])
+
+
+@pytest.mark.parametrize(
+    'name, title, configs',
+    [
+        ('dior', 'DIOR', [f'detection/dior/{head}' for head in ('cascade-rcnn', 'faster-rcnn', 'retinanet')]),
+        ('loveda', 'LoveDA', ['segmentation/loveda/segformer', 'segmentation/loveda/upernet']),
+    ],
+)
+def test_a_prepared_official_set_is_known_with_its_configs(tmp_path, monkeypatch, capsys, name, title, configs):
+    monkeypatch.chdir(tmp_path)
+    official_trees.ALL[name](Path('source'))
+    prepare(module_of(name), Path('source'), Path(name), 1)
+    main(['data', 'look', name])
+    said = capsys.readouterr().out
+    assert f'· this is {title} as mmest data prepare wrote it: the configs {", ".join(configs)} keep to its' in said
+    assert said.endswith(f' Next: mmest train {" or ".join(configs)}\n')
+    exports.roboflow_coco(tmp_path / 'own')
+    (tmp_path / 'own/summary.json').write_text('[]')  # a file of the user's
+    main(['data', 'look', 'own'])
+    assert 'Next: mmest train --data own\n' in capsys.readouterr().out
 
 
 def test_sentences_without_a_path_are_wrapped_between_words(tmp_path, monkeypatch, capsys):
