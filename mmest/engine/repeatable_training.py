@@ -42,13 +42,15 @@ def _reasons(runner: Runner, meta: dict) -> Iterator[str]:
             f'the seed was {meta["seed"]}, and the config names {"none" if seed is None else seed}, by which the order '
             f'of the images is drawn. Pass --seed {meta["seed"]}.'
         )
-    sums = getattr(runner.optim_wrapper, '_accumulative_counts', 1)
+    sums, loop = getattr(runner.optim_wrapper, '_accumulative_counts', 1), runner.train_loop
     if step % sums:
+        # Where checkpoints are written by epochs, few of these end at such a multiple, or none.
+        by_epoch = isinstance(loop, EpochBasedTrainLoop)
         yield (
             f'the checkpoint is of step {step}, gradients are summed over {sums} steps (accumulative_counts), and '
-            f'those summed so far are lost. Write checkpoints at multiples of {sums} steps.'
+            f'those of the last {step % sums} are lost, so the next update is of {sums - step % sums} steps. '
+            + ('All others are whole.' if by_epoch else f'Write checkpoints at multiples of {sums} steps.')
         )
-    loop = runner.train_loop
     if isinstance(loop, EpochBasedTrainLoop) and step != epoch * len(loop.dataloader):
         yield (
             f'the checkpoint is of step {step}, and epochs have {len(loop.dataloader)} here, so that epoch {epoch + 1} '

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mmengine.runner import Runner
 from toy import METHODS, ToyData, runner_cfg
 
 from mmest.checkpoints.safe import load_file
+from mmest.engine.repeatable_training import _reasons
 from mmest.engine.resume import check_load_from, check_same_method, latest_complete_checkpoint
 
 
@@ -102,7 +104,7 @@ def test_settings_that_are_kept_are_said(resume, monkeypatch, changes, said):
         (
             3,
             dict(optim_wrapper=dict(accumulative_counts=2)),
-            'of step 3, gradients are summed over 2 steps .*multiples',
+            'of step 3, .* over 2 steps .*the last 1 are lost, so the next update is of 1 steps. All others',
         ),
         (2, {}, 'of step 2, and epochs have 3 here, so that epoch 2 begins anew .*by_epoch=True'),
     ],
@@ -113,6 +115,15 @@ def test_what_keeps_the_losses_from_being_the_same_is_said(resume, monkeypatch, 
     resume(lambda file: file['meta'].update(iter=step), **changes)
     texts = [text for text in warned if text.startswith('The losses will not be those of a training')]
     assert len(texts) == (said is not None) and (not said or re.search(said, texts[0]))
+
+
+def test_checkpoints_by_iterations_can_be_written_where_nothing_is_summed():
+    loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=None, num_workers=1))
+    wrapper = SimpleNamespace(_accumulative_counts=8)
+    runner = SimpleNamespace(_randomness_cfg={}, optim_wrapper=wrapper, train_loop=loop)
+    (said,) = _reasons(runner, dict(iter=13))
+    assert 'those of the last 5 are lost, so the next update is of 3 steps. Write checkpoints at multiples of 8' in said
+    assert not list(_reasons(runner, dict(iter=16)))
 
 
 def test_images_that_a_process_keeps_from_epoch_to_epoch_are_said(resume, monkeypatch):
