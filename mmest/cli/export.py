@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
+from mmest.checkpoints.delta import DELTA_KEY
 from mmest.cli._options import add_trust, at_least, between
 from mmest.cli._refusal import Refusal, refusing
 from mmest.engine.export import export
@@ -83,6 +84,11 @@ def run(args: argparse.Namespace) -> None:
     with refusing(RuntimeError):
         state = export(args.delta, out, args.config, args.merge)
     print(f'Wrote {out}: {len(state)} tensors, {out.stat().st_size / 2**20:.1f} MB')
+    if any(key.endswith(DELTA_KEY) for key in state):
+        print(
+            'It loads where mmest is installed, for it has the modules of its method in it. Those of lora and ssf are '
+            'folded into the backbone by --merge.'
+        )
 
 
 def _export_onnx(args: argparse.Namespace) -> None:

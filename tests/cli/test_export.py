@@ -42,12 +42,21 @@ def config(folder: Path, text: str) -> Path:
 def test_writes_beside_the_delta_by_default(tool, delta, capsys):
     assert tool(delta) == 0
     out = delta.with_name('epoch_2_whole.pth')
-    assert f'Wrote {out}' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f'Wrote {out}' in said and 'It loads where mmest is installed, for it has the modules of its method' in said
     held = torch.load(out, weights_only=True)
     assert set(held) == {'meta', 'state_dict'}
     assert any(key.startswith('backbone.backbone.') for key in held['state_dict'])
     assert any(key.startswith('backbone.method.') for key in held['state_dict'])
     assert not list(delta.parent.glob('*.mmest-part*'))
+
+
+@pytest.mark.parametrize('tuning, more', [('bitfit', []), ('lora', ['--merge'])])
+def test_of_a_plain_model_nothing_is_said_of_mmest(tool, weights, tmp_path, capsys, tuning, more):
+    train(tmp_path, weights, tuning)
+    assert tool(tmp_path / 'epoch_2.pth', *more) == 0
+    said = capsys.readouterr().out
+    assert 'Wrote ' in said and 'It loads where mmest is installed' not in said
 
 
 def test_resume_does_not_take_an_export(delta):
