@@ -190,7 +190,8 @@ def find_anatomy(backbone: nn.Module) -> Anatomy:
     if not names:
         raise ValueError(
             f'{kind}: no blocks were found. A block is a member of an nn.ModuleList or nn.Sequential of modules of one '
-            'class with at least two weight layers each. Use a method that needs no blocks, such as Full or Frozen.'
+            'class with at least two weight layers each, and is no such list itself: of rows of layers '
+            '(nn.Sequential) make a class of your own. Or use a method that needs no blocks, such as Full or Frozen.'
         )
     calls, outputs, image, image_channels = _probe_blocks(backbone, names)
     blocks = _describe_blocks(backbone, calls, outputs, image)

@@ -134,7 +134,8 @@ def test_a_backbone_without_blocks_gets_a_sentence():
 
 
 def test_a_list_of_lists_is_not_a_list_of_blocks():
-    with pytest.raises(ValueError, match='ChannelsLast: no blocks were found'):
+    said = r'ChannelsLast: no blocks were found.* no such list itself: of rows of layers \(nn.Sequential\) make a class'
+    with pytest.raises(ValueError, match=said):
         find_anatomy(ChannelsLast())
 
 
