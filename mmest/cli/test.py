@@ -72,6 +72,8 @@ def run(args: argparse.Namespace) -> None:
     if not is_main_process():
         return
     print(metrics_table(metrics) if metrics else 'No score, as where a model detects nothing.')
+    if metrics:
+        print(f'Scores of each class, where the metric has them: {Path(cfg.work_dir, "test.log")}')
     if args.show_dir:
         print(f'Wrote images with predictions into {args.show_dir}')
     if args.submission:

@@ -156,6 +156,17 @@ def test_a_test_without_a_score_says_so(run, capsys, monkeypatch, tmp_path):
     assert capsys.readouterr().out == 'No score, as where a model detects nothing.\n'
 
 
+def test_a_score_of_what_is_not_there_is_a_dash_and_the_classes_are_in_the_log(run, capsys, monkeypatch, tmp_path):
+    (tmp_path / 'model.pth').touch()
+    scores = {'coco/bbox_mAP': 0.5, 'coco/bbox_mAP_s': -1.0}
+    monkeypatch.setattr('mmest.cli.test.run_test', lambda *_: scores)
+    run('test', CONFIG, tmp_path / 'model.pth', '--work-dir', tmp_path, '--out', tmp_path / 'metrics.json')
+    said = capsys.readouterr().out
+    assert re.search(r'bbox_mAP +│ +0.5 ', said) and re.search(r'bbox_mAP_s +│ +– ', said)
+    assert f'Scores of each class, where the metric has them: {tmp_path}/test.log\n' in said
+    assert json.loads((tmp_path / 'metrics.json').read_text()) == scores
+
+
 def test_resume_from_a_file_that_is_not_whole(run, tmp_path):
     write_pairs(tmp_path)
     (tmp_path / 'half.pth').write_bytes(b'PK\3\4 half of a checkpoint')
