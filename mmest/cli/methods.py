@@ -4,6 +4,7 @@ import argparse
 
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import track
 from rich.table import Column, Table
@@ -47,29 +48,33 @@ def run(args: argparse.Namespace) -> None:
         except ValueError as error:
             refused[name] = str(error)
     table = Table(
-        Column('name', no_wrap=True),  # to be typed, on narrow terminals too
-        'family',
-        'acts on',
-        'trains',
-        'share',
-        'graph',
+        # Names to be typed and figures are whole on narrow terminals too; what they leave is for the two texts.
+        Column('name', no_wrap=True),
+        Column('trains', justify='right', no_wrap=True),
+        Column('share', justify='right', no_wrap=True),
+        Column('graph', justify='right', no_wrap=True),
         'merges',
-        'source',
+        Column('acts on', overflow='fold'),
+        Column('source', overflow='fold'),
         title=f'Tuning methods on {backbone.type} of {cfg.filename}',
         title_justify='left',
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
-    order = {family: i for i, family in enumerate(('selective', 'inserted', 'beside'))}
-    for name, row in sorted(found.items(), key=lambda item: (order[item[1].family], item[1].trained)):
-        table.add_row(
-            name,
-            row.family,
-            row.acts_on,
-            f'{row.trained / 1e6:.2f} M',
-            f'{row.trained / row.total:.2%}',
-            f'{row.graph} of {row.blocks}',
-            'yes' if row.merges else 'no',
-            row.source,
-        )
+    for family in ('selective', 'inserted', 'beside'):
+        table.add_row(f'[bold]{family}[/bold]')
+        rows = {name: row for name, row in found.items() if row.family == family}
+        for name, row in sorted(rows.items(), key=lambda item: item[1].trained):
+            table.add_row(
+                f' {name}',
+                f'{row.trained / 1e6:.2f} M',
+                f'{row.trained / row.total:.2%}',
+                f'{row.graph} of {row.blocks}',
+                'yes' if row.merges else 'no',
+                row.acts_on,
+                row.source,
+            )
     Console().print(table)
     for name, reason in refused.items():
         print(f'{name}: {reason}')

@@ -8,10 +8,11 @@ from mmest.measure.overview import overview
 
 
 def test_lists_every_method_on_the_backbone_of_a_config(mmest, capsys, monkeypatch):
-    monkeypatch.setenv('COLUMNS', '200')
+    monkeypatch.setenv('COLUMNS', '80')
     assert mmest('methods', 'mmest::segmentation/dubai/segformer', '--backbone', 'r50-c4') == 0
     said = capsys.readouterr().out
-    assert all(f'│ {name} ' in said for name in available_tunings())
+    assert all(f'\n  {name} ' in said for name in available_tunings())
+    assert '…' not in said and max(map(len, said.splitlines())) <= 80 and ' 100.00% ' in said
 
 
 def test_bad_config_gets_a_sentence(mmest):
