@@ -20,7 +20,7 @@ from mmest.benchmark.tables.page import Page
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.standing import where_est_does_not_win
 from mmest.benchmark.tables.summary import summary
-from mmest.benchmark.tables.table import Column, Spread, Table
+from mmest.benchmark.tables.table import FAILED, Column, Spread, Table
 from mmest.benchmark.tables.texts import fill, with_overview
 
 
@@ -219,6 +219,12 @@ def test_what_is_no_number_is_missing_and_beaten_by_all(folder):
     assert rows['lora']['land, bbox_mAP mean'] == rows['lora']['rank'] == '' and rows['full']['rank'] == '1 of 2'
     table = Table('t', [Column('m'), Column('x', '{:.1f}', True)], [['a', float('nan')], ['b', 1.0], ['c', 0.5]])
     assert '| a | — |' in table.markdown() and '**1.0**' in table.markdown()
+
+
+def test_latex_sets_texts_left_and_figures_right():
+    rows = [['full', 'Swin-T', 1.5, 'text'], ['est', 'Swin-B', FAILED, None]]
+    table = Table('scores', [Column(name) for name in ('method', 'backbone', 'figure', 'mixed')], rows)
+    assert table.latex().startswith('% scores; needs \\usepackage{booktabs}\n\\begin{tabular}{llrr}\n\\toprule\n')
 
 
 def test_names_with_the_letters_of_latex_and_markdown():

@@ -68,12 +68,13 @@ class Table:
         return '\n'.join(lines) + '\n'
 
     def latex(self) -> str:
-        """A tabular with the rules of booktabs."""
+        """A tabular with the rules of booktabs; columns of texts are set left, those of figures right."""
         head = ' & '.join(_escaped(column.heading) for column in self.columns)
         body = [' & '.join(_escaped(text) for text in row) + r' \\' for row in self._texts('@{}@')]
+        texts = [all(isinstance(row[i], str) for row in self.rows) for i in range(1, len(self.columns))]
         lines = [
-            f'% {self.title}',
-            rf'\begin{{tabular}}{{l{"r" * (len(self.columns) - 1)}}}',
+            f'% {self.title}; needs \\usepackage{{booktabs}}',
+            rf'\begin{{tabular}}{{l{"".join("l" if text else "r" for text in texts)}}}',
             r'\toprule',
             rf'{head} \\',
             r'\midrule',
