@@ -99,6 +99,11 @@ def add_config(parser: argparse.ArgumentParser, meaning: str = 'a config', **mor
     parser.add_argument('--backbone', metavar='NAME', help="a backbone instead of the config's: see mmest configs")
 
 
+def as_given(args: argparse.Namespace) -> str:
+    """The config of :func:`add_config` as the command line has it, with the backbone that is swapped in."""
+    return f'{args.config} --backbone {args.backbone}' if args.backbone else args.config
+
+
 class _Trust(argparse.Action):
     """Trusts checkpoints from the moment it is read."""
 

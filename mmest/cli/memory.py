@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmest.cli._options import add_step_options, at_least, size_of
+from mmest.cli._options import add_step_options, as_given, at_least, size_of
 from mmest.cli._refusal import refusing
 from mmest.configs import open_config
 from mmest.files import write_json
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
         if args.memory:
             cfg.memory = args.memory
         record = measure_and_show(
-            args.config,
+            as_given(args),
             cfg,
             [] if args.ladder else args.tunings,
             size_of(args, cfg),

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 from rich.progress import Progress
 
-from mmest.cli._options import add_config, add_memory, add_size, at_least, size_of
+from mmest.cli._options import add_config, add_memory, add_size, as_given, at_least, size_of
 from mmest.cli._refusal import refusing
 from mmest.configs import available_tunings, load_tuning, read_config
 from mmest.console import plain_console
@@ -73,12 +73,12 @@ def run(args: argparse.Namespace) -> None:
                     progress.console.print(f'planned {name}, {len(parts)} of {len(tunings)}')
 
             plans = plan(cfg, tunings, budget, size, args.batch_size, advance)
-    plain_console().print(plan_table(args.config, plans, budget, size, args.batch_size))
+    plain_console().print(plan_table(as_given(args), plans, budget, size, args.batch_size))
     if args.out:
         write_json(
             args.out,
             dict(
-                config=args.config,
+                config=as_given(args),
                 budget=budget,
                 size=list(size),
                 batch_size=args.batch_size,

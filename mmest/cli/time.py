@@ -8,7 +8,7 @@ from mmengine.logging import MMLogger
 from rich.progress import Progress
 from rich.table import Table
 
-from mmest.cli._options import add_step_options, at_least, size_of
+from mmest.cli._options import add_step_options, as_given, at_least, size_of
 from mmest.cli._refusal import refusing
 from mmest.configs import head_and_backbone, load_tuning, open_config
 from mmest.console import plain_console
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
         'median, s',
         'share of full',
         'quartiles, s',
-        title=f'{args.config}: a training step, {args.batch_size} × {size[0]}×{size[1]}, {args.device}',
+        title=f'{as_given(args)}: a training step, {args.batch_size} × {size[0]}×{size[1]}, {args.device}',
     )
     for name, seconds in times.items():
         low, _, high = statistics.quantiles(seconds, n=4)

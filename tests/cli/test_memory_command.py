@@ -1,6 +1,7 @@
 """mmest memory: from a config to a table and a file, without data and without weights."""
 
 import json
+import re
 
 import pytest
 from mmengine.config import Config
@@ -78,6 +79,17 @@ def test_prints_a_table_and_writes_all_figures(mmest, capsys, config, tmp_path):
     assert 'backbone.method' in said
     assert {path.name for path in (tmp_path / 'pictures').iterdir()} == {'tiny_full.png', 'tiny_est.png'}
     assert [path.name for path in out.parent.iterdir()] == ['memory.json']
+
+
+@pytest.mark.parametrize(
+    'command', [['plan', '--budget', '8GiB'], ['memory'], ['time', '--steps', '2', '--batch-size', '1']]
+)
+def test_a_table_names_the_backbone_that_was_swapped_in(mmest, capsys, command, tmp_path):
+    name, *more = command
+    words = [name, 'mmest::segmentation/dubai/segformer', '--backbone', 'r50-half', '--tunings', 'frozen', *more]
+    assert mmest(*words, '--size', '64', '64', '--out', tmp_path / 'record.json') == 0
+    assert 'mmest::segmentation/dubai/segformer --backbone r50-half' in re.sub(r'\s+', ' ', capsys.readouterr().out)
+    assert 'r50-half' in (tmp_path / 'record.json').read_text()
 
 
 def test_the_config_is_opened_once(mmest, config, monkeypatch):
