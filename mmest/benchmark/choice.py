@@ -121,6 +121,8 @@ def table(found: Sequence[Candidate]) -> Table:
 def remarks(found: Sequence[Candidate], seeds: int) -> list[str]:
     """What a choice says, and how far it can be trusted, in sentences; the best has a score."""
     best, *others = [one for one in found if one.factor is not None]
+    if best.score <= 0:
+        return [f'No method has learnt anything: {best.metric} is 0 at every rate, which chooses none. Train longer.']
     rate = 'its own rate' if best.factor == 1 else f'{best.factor:g} times its rate'
     said = [f'{best.method} scores highest: {best.metric} {best.score:.1f} at {rate}.']
     factors = sorted(best.scores)

@@ -107,6 +107,7 @@ def run(args: argparse.Namespace) -> None:
     console.print(Markdown(table(found).markdown()))
     if found[0].factor is not None:
         console.print(*remarks(found, args.seeds), sep='\n', markup=False, highlight=False, soft_wrap=True)
+    if found[0].score > 0:
         command = _training_command(args, found[0].method, found[0].option)
         costs = shlex.join(['mmest', 'memory', str(file), '--tunings', *dict.fromkeys(['full', *args.tunings])])
         said = f'What each costs in memory:\n  {costs}\nTrain {found[0].method} on all images:\n  {command}'

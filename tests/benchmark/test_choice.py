@@ -74,6 +74,17 @@ def test_what_it_says():
     assert 'add --factors 0.1 0.3 1 3' in remarks([Candidate('d', {0.3: 2.0, 1.0: 1.0, 3.0: 0.0}, 0.3, 'mIoU')], 3)[1]
 
 
+def test_nothing_is_chosen_where_nothing_was_learnt(config, tmp_path, capsys, monkeypatch):
+    nothing = [Candidate(name, {1.0: 0.0, 3.0: 0.0}, 1.0, 'bbox_mAP') for name in ('est', 'lora')]
+    said = 'No method has learnt anything: bbox_mAP is 0 at every rate, which chooses none. Train longer.'
+    assert remarks(nothing, seeds=1) == [said]
+    monkeypatch.setattr('mmest.cli.choose.run_grid', lambda *_: [])
+    monkeypatch.setattr('mmest.cli.choose.candidates', lambda *_: nothing)
+    main(['choose', str(config('fpn_swin_est')), '--work-dir', str(tmp_path / 'choice')])
+    told = capsys.readouterr().out
+    assert told.endswith(f'{said}\n') and 'mmest train' not in told
+
+
 @pytest.mark.parametrize('share', ['0', '1', '1.5'])
 def test_a_share_is_between_0_and_1(config, share):
     with pytest.raises(SystemExit, match=f'a share between 0 and 1, or patterns of names, but it is {share}'):
