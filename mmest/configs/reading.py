@@ -111,16 +111,28 @@ def read_config(
 
 
 def set_options(cfg: Config, options: dict) -> None:
-    """Set values by dotted key, in place.
+    """Set values by dotted key, in place; a list in the place of a tuple becomes one.
 
     Raises:
         ValueError: one does not fit the config, or would change nothing.
     """
     refuse_unused(cfg, options)
+    options = {key: _as_there(cfg, key, value) for key, value in options.items()}
     try:
         cfg.merge_from_dict(options)
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f'The options {options} do not fit {cfg.filename}: {error}') from error
+
+
+def _as_there(cfg: Config, key: str, value: Any) -> Any:
+    """Shells take ``scale=[96,96]`` without quotes, parentheses not, and many transforms take tuples alone."""
+    there: Any = cfg
+    for part in key.split('.') if isinstance(value, list) else ():
+        try:
+            there = there[int(part) if isinstance(there, (list, tuple)) else part]
+        except (KeyError, IndexError, ValueError, TypeError):
+            return value  # new, or an error that setting it tells
+    return tuple(value) if isinstance(there, tuple) else value
 
 
 def check_parts(cfg: Config, names: Sequence[str]) -> None:

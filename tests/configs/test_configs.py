@@ -9,7 +9,14 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
-from mmest.configs import available_backbones, available_tunings, configs_root, open_config, set_tuning
+from mmest.configs import (
+    available_backbones,
+    available_tunings,
+    configs_root,
+    open_config,
+    set_options,
+    set_tuning,
+)
 from mmest.configs.names import shipped_configs
 from mmest.datasets.checks import check_data
 from mmest.tuning import tuning_names
@@ -146,3 +153,13 @@ def test_missing_data_names_the_variable(monkeypatch, tmp_path, value):
     cfg = Config.fromfile(configs_root() / 'segmentation/dubai/segformer.py')
     with pytest.raises(FileNotFoundError, match=f'{value or "data"}/dubai_seg is not there.*MMEST_DATA.*data_root'):
         check_data(cfg, ['train'])
+
+
+def test_a_list_in_the_place_of_a_tuple_is_one():
+    scale, levels = 'train_dataloader.dataset.pipeline.2.scale', 'model.neck.in_channels'
+    cfg = open_config('detection/dior/faster-rcnn')
+    set_options(cfg, {scale: [96, 64], 'train_dataloader.num_workers': [1], levels: [1, 2], 'train_cfg.new': [3]})
+    assert cfg.train_dataloader.dataset.pipeline[2].scale == (96, 64) and cfg.train_dataloader.num_workers == [1]
+    assert cfg.model.neck.in_channels == [1, 2] and cfg.train_cfg.new == [3]
+    set_options(cfg, {scale: (32, 32)})
+    assert cfg.train_dataloader.dataset.pipeline[2].scale == (32, 32)
