@@ -5,6 +5,7 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import torch
 from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.markdown import Markdown
@@ -140,6 +141,8 @@ def run(args: argparse.Namespace) -> None:
         console.print(Markdown(by_config(todo, known).markdown()))
     console.print(summary(todo, known, args.jobs), highlight=False)
     if args.estimate:
+        if any(known[cell.name].seconds for cell in unknown) and not torch.cuda.is_available():
+            console.print('Steps were timed on the CPU, for there is no CUDA here. On a card they take a small part.')
         return
     failed, others = [], cells
     try:

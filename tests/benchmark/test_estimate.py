@@ -91,6 +91,19 @@ def test_one_step_tells_of_all_seeds(config, tmp_path):
     assert row == [2, first.seconds / 3600, first.peak / 2**30, 1]
 
 
+def test_hours_of_a_cpu_are_said_to_be(config, tmp_path, monkeypatch, capsys):
+    grid = tmp_path / 'grid.py'
+    grid.write_text(f"accuracy = [dict(configs=['{config('retinanet_swin_est')}'], tunings=['est'], seeds=[0])]")
+    for there in (False, True):
+        estimate = Estimate(3600.0, 2**30)
+        monkeypatch.setattr('mmest.cli.benchmark.from_steps', lambda cells: ((one, estimate) for one in cells))
+        monkeypatch.setattr('torch.cuda.is_available', lambda: there)
+        main(['benchmark', str(grid), '--out', str(tmp_path / 'out'), '--estimate'])
+        said = ' '.join(capsys.readouterr().out.split())
+        assert 'takes about 1.0 h' in said or 'take about 1.0 h' in said
+        assert ('Steps were timed on the CPU, for there is no CUDA here.' in said) == (not there)
+
+
 def test_without_data_nothing_is_measured(config, tmp_path, monkeypatch, capsys):
     """A step of each method takes hours on a CPU, and the data is not there for any of them."""
     path, grid = config('retinanet_swin_est'), tmp_path / 'grid.py'
