@@ -39,14 +39,13 @@ def open_decoder(
     stream = io.BytesIO(source) if isinstance(source, bytes) else None
     with damage_of(name), stream or source.open('rb') as opened:
         start = opened.read(16)
-        bands_alone = is_jpeg2000(start) and only_bands(opened)
+        by_bands = is_jpeg2000(start) and (rasterio or chosen or only_bands(opened))
     if is_tiff(start):
         return _open_tiff(source, name, scale, chosen)
-    if is_jpeg2000(start):
-        if rasterio:
-            return RasterDecoder(source, name, scale, chosen=chosen)
-        if chosen or bands_alone:
+    if by_bands:
+        if not rasterio:
             raise UnusableImage(name, 'is JPEG 2000, whose bands only rasterio tells apart: pip install rasterio')
+        return RasterDecoder(source, name, scale, chosen=chosen)
     with damage_of(name), any_size():
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     size = image.size
