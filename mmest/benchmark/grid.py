@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmest.configs import available_tunings, head_and_backbone, run_stem
+from mmest.measure.memory.compare import FULL
 from mmest.measure.ready import PRECISIONS
 
 from .cell import Cell
@@ -80,6 +81,9 @@ def with_config(cell: Cell) -> Cell:
     tunings = [tuning for _, tuning in found]
     # Of a time cell, which has all its methods in one process, the text is the first one's.
     asked = dict(tunings=dict(zip(methods, tunings))) if 'tunings' in about else dict(tuning=tunings[0])
+    if 'tunings' in about and about['options']:
+        # The machine may be slower than it was for the plain methods, so they bring what they are compared with.
+        asked['full_config_text'] = config_text(about['config'], {}, FULL, parts)[0]
     return Cell(cell.name, {**about, **json.loads(json.dumps(asked)), 'config_text': found[0][0]})
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from mmest.configs import config_from_text
 from mmest.measure.device import memory_shortage
 from mmest.measure.memory.compare import compare_tunings
 from mmest.measure.ready import prepare
@@ -14,6 +15,7 @@ from mmest.measure.synthetic_batch import synthetic_batch
 from .config_text import config_of_cell
 
 WARM_UP = 3
+_PLAIN_FULL = 'plain full fine-tuning'  # among methods, which have names without spaces
 
 
 def measure_memory(request: dict, folder: Path) -> dict:
@@ -29,13 +31,17 @@ def measure_memory(request: dict, folder: Path) -> dict:
 
 
 def measure_time(request: dict, folder: Path) -> dict:
-    """The times of several methods, which take turns. One that cannot be built is left out and told of."""
+    """The times of several methods, which take turns; of a variant with plain full fine-tuning. A method that cannot be
+    built is left out and told of.
+    """
     size, models, failures, batch = tuple(request['size']), {}, {}, None
-    for name, tuning in request['tunings'].items():
+    cfg = config_of_cell(request)
+    asked = {name: (cfg, tuning) for name, tuning in request['tunings'].items()}
+    if 'full_config_text' in request:
+        asked[_PLAIN_FULL] = config_from_text(request['full_config_text']), dict(type='Full')
+    for name, (cfg, tuning) in asked.items():
         try:
-            model, optim_wrapper = prepare(
-                config_of_cell(request), tuning, size, request['device'], request['precision']
-            )
+            model, optim_wrapper = prepare(cfg, tuning, size, request['device'], request['precision'])
             batch = batch or synthetic_batch(model, size, request['batch_size'])
             # A step here, so that a method that cannot train does not stop the others later.
             alternating_step_times({name: (model, optim_wrapper)}, batch, warm_up=0, steps=1)
@@ -45,10 +51,12 @@ def measure_time(request: dict, folder: Path) -> dict:
             model = optim_wrapper = None
         if name in failures:
             torch.cuda.empty_cache()  # not above, where the error still has all that its step had
-    if not models:
+    failures.pop(_PLAIN_FULL, None)  # no method of this cell
+    if not models.keys() - {_PLAIN_FULL}:
         raise RuntimeError(f'None of the methods trains: {failures}')
     seconds = alternating_step_times(models, batch, WARM_UP, request['steps'])
-    return dict(seconds=seconds, failures=failures)
+    full = dict(full_seconds=seconds.pop(_PLAIN_FULL)) if _PLAIN_FULL in seconds else {}
+    return dict(seconds=seconds, failures=failures, **full)
 
 
 def largest_batch(fits: Callable[[int], bool]) -> int:

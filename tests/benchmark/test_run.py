@@ -22,7 +22,7 @@ from rich.console import Console
 from mmest.benchmark import claims, run, training_step
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.config_text import config_text
-from mmest.benchmark.grid import read_grid
+from mmest.benchmark.grid import expanded, read_grid, with_config
 from mmest.benchmark.together import run as together
 from mmest.benchmark.training import chosen_factor
 from mmest.benchmark.training_step import largest_batch, measure_time
@@ -30,6 +30,7 @@ from mmest.cli import main
 from mmest.configs import configs_root
 from mmest.engine import work_folder
 from mmest.measure.environment import hardware
+from mmest.measure.ready import prepare
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'benchmark.py'
 FPN = str(configs_root() / 'demo' / 'fpn_swin_est.py')
@@ -513,6 +514,34 @@ def test_methods_that_cannot_train_do_not_stop_the_times_of_others(tmp_path):
     )
     result = measure_time(asked, tmp_path)
     assert len(result['seconds']['frozen']) == 3 and 'Fool' in result['failures']['full']
+
+
+@pytest.mark.parametrize('full', [True, False])
+def test_a_variant_is_timed_beside_plain_full_fine_tuning(full, tmp_path, monkeypatch):
+    entry = dict(
+        configs=[FPN],
+        tunings=['est', 'frozen'],
+        sizes=[(32, 32)],
+        steps=2,
+        variant='small',
+        options={'model.decode_head.channels': 8},
+    )
+    (cell,) = (with_config(cell) for cell in expanded(dict(time=[entry]), 'grid.py'))
+    (plain,) = (with_config(cell) for cell in expanded(dict(time=[dict(entry, variant='', options={})]), 'grid.py'))
+    assert 'full_config_text' not in plain.request
+    widths = {}
+
+    def noting(cfg, tuning, *args):
+        widths.setdefault(tuning['type'], cfg.model.decode_head.channels)
+        if tuning['type'] == 'Full' and not full:
+            raise RuntimeError('Out of memory')
+        return prepare(cfg, tuning, *args)
+
+    monkeypatch.setattr(training_step, 'prepare', noting)
+    result = measure_time(cell.request, tmp_path)
+    assert widths['EST'] == widths['Frozen'] == 8 != widths['Full']
+    assert {name: len(seconds) for name, seconds in result['seconds'].items()} == dict(est=2, frozen=2)
+    assert len(result.get('full_seconds', [])) == (2 if full else 0) and not result['failures']
 
 
 def test_what_a_method_that_failed_had_is_given_back_to_the_card(monkeypatch, tmp_path):

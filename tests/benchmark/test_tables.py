@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from few_records import by_method, memory, training
 
-from mmest.benchmark.tables.comparison import attribution, comparison, training_details
+from mmest.benchmark.tables.comparison import attribution, comparison, mean_shares, training_details
 from mmest.benchmark.tables.figures import pareto_front
 from mmest.benchmark.tables.overview import (
     accuracy_overviews,
@@ -42,6 +42,21 @@ def test_the_comparison_against_figures_by_hand(folder):
     )
     assert (full['rank'], est['rank'], lora['rank']) == ('1 of 2', '2 of 2', '')
     assert lora['memory, MB (2 × 64², fp32)'] == 'failed' and lora['land, bbox_mAP mean'] == ''
+
+
+def test_the_time_of_a_variant_is_a_share_of_the_plain_one_of_its_process(folder):
+    plain = json.loads((folder / 'time.json').read_text())
+    slow = dict(plain, variant='again', seconds=dict(full=[9.0], est=[4.0]), full_seconds=[6.0, 8.0, 30.0])
+    (folder / 'time_again.json').write_text(json.dumps(slow))
+    results = read_results([folder])
+    of_full = 'time of full (2 × 64², fp32, a processor)'
+    rows = by_method(comparison(results, 'net_small'))
+    assert [float(rows[name][of_full]) for name in ('est', 'est, again', 'full, again')] == [0.5, 0.5, 9 / 8]
+    assert mean_shares(results, 'time', 'net_small', ['full, again']) == {'full, again': 9 / 8}
+    del slow['full_seconds']  # an earlier version: of the plain cell
+    (folder / 'time_again.json').write_text(json.dumps(slow))
+    rows = by_method(comparison(read_results([folder]), 'net_small'))
+    assert [float(rows[name][of_full]) for name in ('est, again', 'full, again')] == [2.0, 4.5]
 
 
 def test_models_side_by_side(folder):

@@ -67,6 +67,18 @@ def share(value: Any, full: Any) -> Any:
     return None if full is None or full is FAILED else value / full
 
 
+def of_full(results: Sequence[Result], method: str, kind: str) -> Any:
+    """What a method needs of full fine-tuning's memory or time for a step, in one model and setting: None where either
+    is missing, FAILED if the method failed.
+
+    Times are compared with those of full fine-tuning in the same process, where the record has them: a machine is not
+    always as fast.
+    """
+    key = dict(memory='peak', time='median')[kind]
+    plain = find(results, FULL, lambda r: r.values[key])
+    return find(results, method, lambda r: share(r.values[key], r.values.get('full', plain)))
+
+
 def comparison(results: Sequence[Result], model: str) -> Table:
     """One model: trained parameters, memory and time in each setting, main metric on each data set, their mean,
     rank.
@@ -96,13 +108,11 @@ def shares_of_full(results: Sequence[Result], kind: str, methods: Sequence[str])
     """What methods need of full fine-tuning's memory or time for a step, in each model and setting in which both were
     measured.
     """
-    key = dict(memory='peak', time='median')[kind]
     found: dict[str, list[float]] = {method: [] for method in methods}
     for model in unique(r.model for r in results if r.kind == kind):
         for mine in by_setting([r for r in results if r.model == model], kind).values():
-            full = find(mine, FULL, lambda r: r.values[key])
             for method in methods:
-                value = share(find(mine, method, lambda r: r.values[key]), full)
+                value = of_full(mine, method, kind)
                 if isinstance(value, float):
                     found[method].append(value)
     return found
@@ -152,17 +162,15 @@ def _parameter_columns(results, methods) -> Iterable[tuple[Column, list]]:
 def _memory_columns(results, methods) -> Iterable[tuple[Column, list]]:
     for setting, some in by_setting(results, 'memory').items():
         peaks = [find(some, method, lambda result: result.values['peak'] / _MB) for method in methods]
-        full = find(some, FULL, lambda result: result.values['peak'] / _MB)
         yield Column(f'memory, MB ({setting})', '{:.0f}'), peaks
-        yield Column('of full', '{:.1%}'), [share(peak, full) for peak in peaks]
+        yield Column('of full', '{:.1%}'), [of_full(some, method, 'memory') for method in methods]
 
 
 def _time_columns(results, methods) -> Iterable[tuple[Column, list]]:
     for setting, some in by_setting(results, 'time').items():
         times = [find(some, method, lambda result: result.values['median']) for method in methods]
-        full = find(some, FULL, lambda result: result.values['median'])
         yield Column(f'time, s ({setting})', '{:.3g}'), times
-        yield Column(f'time of full ({setting})', '{:.0%}'), [share(seconds, full) for seconds in times]
+        yield Column(f'time of full ({setting})', '{:.0%}'), [of_full(some, method, 'time') for method in methods]
 
 
 def _batch_columns(results, methods) -> Iterable[tuple[Column, list]]:

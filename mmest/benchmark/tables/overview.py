@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from mmest.measure.memory.compare import FULL
-
-from .comparison import by_setting, find, methods_in_order, scores, share, shares_of_full, unique, without_variants
+from .comparison import by_setting, methods_in_order, of_full, scores, shares_of_full, unique, without_variants
 from .results import Result
 from .table import Column, Table
 
@@ -33,14 +31,14 @@ def memory_overviews(results: Sequence[Result]) -> list[Table]:
     """Per setting that several models were measured in: share of full fine-tuning by method and model, average,
     rank.
     """
-    return [_ranked(table) for table in _cost_overviews(results, 'memory', 'Memory', 'peak', '{:.1%}')]
+    return [_ranked(table) for table in _cost_overviews(results, 'memory', 'Memory', '{:.1%}')]
 
 
 def time_overviews(results: Sequence[Result]) -> list[Table]:
     """The same of the time of a step. Without ranks: the methods beside a frozen backbone are too close for so few
     steps.
     """
-    return [_averaged(table) for table in _cost_overviews(results, 'time', 'Time of a step', 'median', '{:.0%}')]
+    return [_averaged(table) for table in _cost_overviews(results, 'time', 'Time of a step', '{:.0%}')]
 
 
 def accuracy_overviews(results: Sequence[Result]) -> list[Table]:
@@ -63,14 +61,13 @@ def _overview(title: str, methods: list[str], columns: dict[str, list[Any]], lik
     )
 
 
-def _cost_overviews(results: Sequence[Result], kind: str, heading: str, key: str, form: str) -> list[Table]:
+def _cost_overviews(results: Sequence[Result], kind: str, heading: str, form: str) -> list[Table]:
     tables = []
     for setting, some in by_setting(results, kind).items():
         methods, columns = without_variants(methods_in_order(some)), {}
         for model in unique(r.model for r in some):
             mine = [r for r in some if r.model == model]
-            values = {method: find(mine, method, lambda r: r.values[key]) for method in (FULL, *methods)}
-            columns[model] = [share(values[method], values[FULL]) for method in methods]
+            columns[model] = [of_full(mine, method, kind) for method in methods]
         if len(columns) > 1:
             title = f'{heading} at a glance: share of full fine-tuning ({setting})'
             tables.append(_overview(title, methods, columns, Column('', form)))

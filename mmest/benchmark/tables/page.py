@@ -27,8 +27,9 @@ Made by `mmest tables` from JSON files, each of which has the config, versions, 
 measurement; nobody types a figure. {MISSING} is what was not measured, "failed" what was tried and failed.
 
 Memory is the live peak of one training step, MB = 2²⁰ bytes; time is the median of steps in which the methods took
-turns. Shares are of full fine-tuning in the same setting. Accuracy is the mean ± standard deviation over seeds, without
-a deviation where there is one seed. Rates ×N are N times the learning rate of the method or the schedule.
+turns. Shares are of full fine-tuning in the same setting, of times in the same process. Accuracy is the mean ± standard
+deviation over seeds, without a deviation where there is one seed. Rates ×N are N times the learning rate of the method
+or the schedule.
 """
 _NOTES = 'What was trained, on which data, and what the figures say, stands at the end of this page.\n'
 _SUMMARY = """Each row is the mean over the settings, a data set and a model each, in which the method was trained:

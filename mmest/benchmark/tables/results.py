@@ -178,11 +178,12 @@ def _results(record: dict) -> list[Result]:
             for method, error in record.get('failures', {}).items()
         ]
         levers = record.get('memory', {})
+        beside = dict(full=statistics.median(record['full_seconds'])) if 'full_seconds' in record else {}
         return failed + [
             Result(
                 **about,
                 method=_named(method, record, levers.get(method)),
-                values=dict(median=statistics.median(seconds), steps=len(seconds)),
+                values=dict(beside, median=statistics.median(seconds), steps=len(seconds)),
             )
             for method, seconds in record['seconds'].items()
         ]

@@ -2,9 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from mmest.measure.memory.compare import FULL
-
-from .comparison import scores_by_method, unique
+from .comparison import by_setting, of_full, scores_by_method, unique
 from .results import Result
 from .table import Spread
 
@@ -17,14 +15,10 @@ def where_est_does_not_win(results: Sequence[Result]) -> Iterator[str]:
         mine = [r for r in results if r.model == model and not r.error]
         for dataset in unique(r.dataset for r in mine if r.kind == 'accuracy'):
             yield from _accuracy(model, dataset, [r for r in mine if r.kind == 'accuracy' and r.dataset == dataset])
-        for kind, key, what in (('memory', 'peak', 'Memory'), ('time', 'median', 'Time')):
-            for setting in unique(r.setting for r in mine if r.kind == kind):
-                yield from _cost(
-                    model,
-                    setting,
-                    what,
-                    {r.method: r.values[key] for r in mine if r.kind == kind and r.setting == setting},
-                )
+        for kind in ('memory', 'time'):
+            for setting, some in by_setting(mine, kind).items():
+                shares = {r.method: of_full(some, r.method, kind) for r in some}
+                yield from _cost(f'{kind.capitalize()}, {model} ({setting})', shares)
 
 
 def _accuracy(model: str, dataset: str, runs: Sequence[Result]) -> Iterator[str]:
@@ -39,17 +33,14 @@ def _accuracy(model: str, dataset: str, runs: Sequence[Result]) -> Iterator[str]
         yield f'Accuracy, {model} on {dataset}: ahead of EST ({mine.mean:.1f}): {", ".join(ahead)}{caution}.'
 
 
-def _cost(model: str, setting: str, what: str, by_method: dict) -> Iterator[str]:
-    if not {_EST, FULL} <= by_method.keys():
+def _cost(what: str, shares: dict[str, float | None]) -> Iterator[str]:
+    known = {method: share for method, share in shares.items() if share is not None}
+    if _EST not in known:
         return
-    ours = by_method[_EST]
     ahead = [
-        f'{method} ({value / by_method[FULL]:.0%})'
-        for method, value in sorted(by_method.items(), key=lambda item: item[1])
-        if value < ours and method != _FLOOR and not method.startswith(f'{_EST}, ')
+        f'{method} ({share:.0%})'
+        for method, share in sorted(known.items(), key=lambda item: item[1])
+        if share < known[_EST] and method != _FLOOR and not method.startswith(f'{_EST}, ')
     ]
     if ahead:
-        yield (
-            f'{what}, {model} ({setting}): below EST ({ours / by_method[FULL]:.0%} of full), the frozen floor aside: '
-            f'{", ".join(ahead)}.'
-        )
+        yield f'{what}: below EST ({known[_EST]:.0%} of full), the frozen floor aside: {", ".join(ahead)}.'
