@@ -5,6 +5,7 @@ import sys
 import tempfile
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 # Nothing is remembered from one run of the tests to the next, and nothing is left in the user's cache.
@@ -15,6 +16,7 @@ warnings.filterwarnings('ignore', message='pkg_resources is deprecated')
 
 import mmengine.config.config  # noqa: E402
 import mmengine.config.utils  # noqa: E402
+import mmengine.runner.loops  # noqa: E402
 import mmengine.runner.runner  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
@@ -29,6 +31,8 @@ mmengine.config.config.is_installed = functools.cache(mmengine.config.config.is_
 # alone, and asks the compilers for their versions.
 mmengine.config.config.FormatCode = lambda text, **style: (f'{text}\n', True)
 mmengine.runner.runner.collect_env = functools.cache(mmengine.runner.runner.collect_env)
+# A training by iterations waits two seconds before each epoch but the first, for workers that toys do not have.
+mmengine.runner.loops.time = SimpleNamespace(sleep=lambda seconds: None)
 
 
 def pytest_collection_finish():
