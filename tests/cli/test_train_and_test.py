@@ -243,8 +243,8 @@ _base_ = ['{configs_root()}/_base_/models/light-segformer.py',
 model = dict(
     data_preprocessor=dict(size=(64, 64)),
     backbone=dict(_delete_=True, type='TunedBackbone', allow_random=True, tuning=dict(type='EST'), backbone=dict(
-        type='ResNet', depth=18, out_indices=(0, 1, 2, 3), norm_eval=True)),
-    decode_head=dict(in_channels=[64, 128, 256, 512], in_index=[0, 1, 2, 3], num_classes=2))
+        type='ResNet', depth=18, base_channels=16, out_indices=(0, 1, 2, 3), norm_eval=True)),
+    decode_head=dict(in_channels=[16, 32, 64, 128], in_index=[0, 1, 2, 3], num_classes=2))
 train_dataloader = dict(num_workers=0, batch_size=2, dataset=dict(
     pipeline=[dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='RandomFlip', prob=0.5),
               dict(type='PackSegInputs')]))

@@ -24,8 +24,8 @@ _base_ = ['{root}/_base_/models/light-retinanet.py', '{root}/_base_/datasets/{da
           '{root}/_base_/schedules/adamw_short_detection.py']
 model = dict(
     backbone=dict(_delete_=True, type='TunedBackbone', allow_random=True, tuning=dict(type='EST'), backbone=dict(
-        type='ResNet', depth=18, out_indices=(1, 2), norm_eval=True)),
-    neck=dict(_delete_=True, **_base_.fpn, in_channels=[128, 256], add_extra_convs='on_output'),
+        type='ResNet', depth=18, base_channels=16, out_indices=(1, 2), norm_eval=True)),
+    neck=dict(_delete_=True, **_base_.fpn, in_channels=[32, 64], add_extra_convs='on_output'),
     bbox_head=dict(num_classes=_base_.num_classes), test_cfg=dict(score_thr=0.0))
 # Pictures are seen small, for the time of the tests.
 train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline
@@ -40,8 +40,8 @@ _base_ = ['{root}/_base_/models/light-segformer.py', '{root}/_base_/datasets/{da
 model = dict(
     data_preprocessor=dict(size=(128, 128)),
     backbone=dict(_delete_=True, type='TunedBackbone', allow_random=True, tuning=dict(type='EST'), backbone=dict(
-        type='ResNet', depth=18, out_indices=(0, 1, 2, 3), norm_eval=True)),
-    decode_head=dict(in_channels=[64, 128, 256, 512], in_index=[0, 1, 2, 3], num_classes=_base_.num_classes))
+        type='ResNet', depth=18, base_channels=16, out_indices=(0, 1, 2, 3), norm_eval=True)),
+    decode_head=dict(in_channels=[16, 32, 64, 128], in_index=[0, 1, 2, 3], num_classes=_base_.num_classes))
 # Crops are small, for the time of the tests.
 train_pipeline = _base_.train_pipeline
 train_pipeline[2].scale = train_pipeline[3].crop_size = (128, 128)
@@ -54,8 +54,8 @@ _base_ = ['{root}/_base_/models/oriented-rcnn.py', '{root}/_base_/datasets/{data
           '{root}/_base_/schedules/adamw_12e_oriented.py']
 model = dict(
     backbone=dict(_delete_=True, type='TunedBackbone', allow_random=True, tuning=dict(type='EST'), backbone=dict(
-        type='ResNet', depth=18, norm_eval=True)),
-    neck=dict(in_channels=[64, 128, 256, 512], out_channels=32),
+        type='ResNet', depth=18, base_channels=16, norm_eval=True)),
+    neck=dict(in_channels=[16, 32, 64, 128], out_channels=32),
     rpn_head=dict(in_channels=32, feat_channels=32),
     roi_head=dict(bbox_roi_extractor=dict(out_channels=32), bbox_head=dict(
         in_channels=32, fc_out_channels=32, num_classes=_base_.num_classes)),
