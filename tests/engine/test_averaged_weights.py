@@ -15,7 +15,7 @@ from toy import METHODS, ToyModel, runner_cfg
 from mmest.backbones.tuned_backbone import TunedBackbone
 from mmest.checkpoints.digests import changed
 
-STEPS = 30
+STEPS = 12
 
 
 @MODELS.register_module(force=True)
