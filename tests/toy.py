@@ -43,7 +43,7 @@ BACKBONES = {
     'swin': dict(
         type='mmdet.SwinTransformer',
         embed_dims=16,
-        depths=(2, 2, 2, 2),
+        depths=(2, 1, 1, 1),
         num_heads=(1, 2, 2, 4),
         window_size=4,
         drop_path_rate=0.3,
@@ -56,7 +56,7 @@ BACKBONES = {
         window_size=4,
         drop_path_rate=0.3,
     ),
-    'resnet': dict(type='mmdet.ResNet', depth=50, base_channels=8, norm_eval=False),
+    'resnet': dict(type='SmallResNet', depth=50, base_channels=8, norm_eval=False),
     'vit': dict(
         type='mmseg.VisionTransformer',
         img_size=64,
@@ -71,11 +71,14 @@ BACKBONES = {
     'pvt': dict(type='mmdet.PyramidVisionTransformerV2', embed_dims=8, num_layers=[1, 1, 2, 1]),
 }
 
-# With a block of each kind, for torch.compile, whose time grows with their number.
+# Of Swin, for tests that look into its stages.
+TWO_A_STAGE = dict(depths=(2, 2, 2, 2))
+
+# With a block of each kind, and few stages, for torch.compile, whose time grows with the number of both.
 SHALLOW = dict(
-    swin=dict(depths=(2, 1, 1, 1)),
-    swin_mmseg=dict(depths=(2, 1, 1, 1)),
-    resnet=dict(depth=18),
+    swin=dict(depths=(2, 1), num_heads=(1, 2), strides=(4, 2), out_indices=(0, 1)),
+    swin_mmseg=dict(depths=(2, 1), num_heads=(1, 2), strides=(4, 2), out_indices=(0, 1)),
+    resnet=dict(depth=18, num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1)),
     vit=dict(num_layers=2, out_indices=(0, 1)),
     pvt=dict(num_layers=[1, 1, 1, 1]),
 )

@@ -55,7 +55,8 @@ def test_others_have_no_narrow_place(name):
 @pytest.mark.parametrize('out_indices', [(0, 1, 2, 3), (2, 3)])
 @pytest.mark.parametrize('taps', [1, 2, 'block', 'stage'])
 def test_the_last_block_of_a_stage_is_read_at_its_output(taps, out_indices):
-    tuned = build('resnet', dict(type='EST', taps=taps), out_indices=out_indices).eval()
+    whole = dict(type='mmdet.ResNet', out_indices=out_indices)  # with several blocks in each stage
+    tuned = build('resnet', dict(type='EST', taps=taps), **whole).eval()
     seen = {}
     for name, module in tuned.backbone.named_modules():
         if name.endswith('conv3'):
@@ -66,5 +67,5 @@ def test_the_last_block_of_a_stage_is_read_at_its_output(taps, out_indices):
     last = {'layer1.2', 'layer2.3', 'layer3.5', 'layer4.2'}
     for tap, block in zip(read, tuned.method.tapped, strict=True):
         assert torch.equal(tap.feature, seen[block.name if block.name in last else f'{block.name}.conv3'])
-    wide = build('resnet', dict(type='EST', taps=taps, narrow_taps=False), out_indices=out_indices)
+    wide = build('resnet', dict(type='EST', taps=taps, narrow_taps=False), **whole)
     assert all(block.read_before is None for block in wide.method.tapped)

@@ -69,7 +69,7 @@ def test_a_stem_for_other_images_is_refused(kind, method, files):
 
 @pytest.mark.parametrize('dtype', ['bf16', 'int8'])
 def test_a_stem_that_is_rounded_is_refused_too(dtype, files):
-    cfg = dict(type='ResNet', depth=50, base_channels=8, in_channels=4)
+    cfg = dict(type='SmallResNet', depth=50, base_channels=8, in_channels=4)
     cfg['init_cfg'] = dict(type='Pretrained', checkpoint=str(files['resnet']))
     tuned = mmest.TunedBackbone(cfg, METHODS['est'], frozen_dtype=dtype)
     tuned.load_backbone()

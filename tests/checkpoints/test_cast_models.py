@@ -48,7 +48,7 @@ def test_the_order_does_not_matter(method, dtype, order, trained, weights):
 @pytest.mark.parametrize('frozen_dtype', [None, 'bf16', 'int8'])
 def test_a_delta_of_a_cast_model_leaves_out_as_much(frozen_dtype, weights, tmp_path):
     def new():
-        cfg = dict(type='ResNet', depth=50, base_channels=8)
+        cfg = dict(type='SmallResNet', depth=50, base_channels=8)
         cfg['init_cfg'] = dict(type='Pretrained', checkpoint=str(weights['resnet']))
         return mmest.TunedBackbone(cfg, METHODS['est'], frozen_dtype=frozen_dtype)
 

@@ -1,7 +1,7 @@
 """mmest methods and what it tells."""
 
 import pytest
-from toy import BACKBONES, METHODS
+from toy import BACKBONES, METHODS, TWO_A_STAGE
 
 from mmest.configs import available_tunings
 from mmest.measure.overview import overview
@@ -35,6 +35,6 @@ def test_bad_config_gets_a_sentence(mmest):
     ],
 )
 def test_family_and_depth_of_the_graph(method, family, graph, merges):
-    row = overview(BACKBONES['swin'], METHODS[method])
+    row = overview(dict(BACKBONES['swin'], **TWO_A_STAGE), METHODS[method])
     assert (row.family, row.graph, row.blocks, row.merges) == (family, graph, 8, merges)
     assert row.source and row.acts_on

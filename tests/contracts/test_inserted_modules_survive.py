@@ -9,7 +9,7 @@ from mmengine.config import ConfigDict
 from mmengine.model.utils import convert_sync_batchnorm, revert_sync_batchnorm
 from mmengine.registry import MODELS
 from torch import nn
-from toy import BACKBONES, METHODS, build, image
+from toy import BACKBONES, METHODS, TWO_A_STAGE, build, image
 
 INSERTED = ('ssf', 'lora', 'adapter', 'adaptformer', 'convpass', 'lorand', 'mona')
 WITH_DROPOUT = ('adaptformer', 'convpass', 'mona')
@@ -135,7 +135,7 @@ def test_outputs_under_autocast_are_of_the_type_of_the_plain_backbone(name, meth
 
 @pytest.mark.parametrize('method', ['lora', 'adapter', 'mona', 'est', 'e3va'])
 def test_a_model_that_has_lost_a_place_says_so(method):
-    tuned = tuned_model('swin', method).eval()
+    tuned = tuned_model('swin', method, **TWO_A_STAGE).eval()
     del tuned.backbone.stages[1].blocks[1]
     with pytest.raises(RuntimeError, match=r'places in SwinTransformer did not run .* first "stages.1.blocks.1'):
         tuned(image())

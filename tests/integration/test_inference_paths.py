@@ -161,7 +161,7 @@ def test_refuses_a_truncated_file(trained, load, tmp_path):
 @pytest.mark.parametrize(
     'old, new, message',
     [
-        ("'depths': (2, 2, 2, 2)", "'depths': (2, 2, 1, 2)", 'belongs to SwinTransformer'),
+        ("'depths': (2, 1, 1, 1)", "'depths': (2, 1, 2, 1)", 'belongs to SwinTransformer'),
         ('swin.pth', 'other.pth', 'another fingerprint'),
     ],
 )

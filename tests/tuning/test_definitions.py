@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.registry import MODELS
 from torch import nn
-from toy import BACKBONES, GATED, METHODS, build, image
+from toy import BACKBONES, GATED, METHODS, TWO_A_STAGE, build, image
 
 from mmest.anatomy.blocks import find_anatomy
 from mmest.anatomy.branches import find_branches
@@ -344,7 +344,7 @@ def test_dtl_sums_low_rank_maps_of_a_stage():
 
 
 def test_lst_gates_each_rung():
-    tuned = build('swin', METHODS['lst'])
+    tuned = build('swin', METHODS['lst'], **TWO_A_STAGE)
     method = randomised(tuned.method)
     outputs, features, taps, _ = taps_of(tuned)
     s = None
@@ -436,7 +436,8 @@ def test_e3va_carries_small_corrections_from_stage_to_stage_in_mixed_precision()
 
 def test_targets_of_lora():
     def names(name, **arguments):
-        return build(name, dict(type='LoRA', **arguments)).method._names
+        stages = TWO_A_STAGE if name == 'swin' else {}
+        return build(name, dict(type='LoRA', **arguments), **stages).method._names
 
     assert len(names('swin')) == 8 and all(name.endswith('qkv.weight') for name in names('swin'))
     assert len(names('swin', targets=['qkv', 'proj'])) == 16

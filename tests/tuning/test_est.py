@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 from torch.autograd.graph import saved_tensors_hooks
-from toy import BACKBONES, build, image
+from toy import BACKBONES, TWO_A_STAGE, build, image
 
 from mmest.anatomy.blocks import find_anatomy
 from mmest.checkpoints.named_pretrained import without_pretrained
@@ -179,7 +179,7 @@ def test_mixed_precision_keeps_taps_in_half_the_bytes(name):
 
 
 def test_tap_density():
-    anatomy = find_anatomy(build('swin'))  # two blocks in each of four stages, an output behind each second one
+    anatomy = find_anatomy(build('swin', **TWO_A_STAGE))  # an output behind each second block
     assert choose_taps(way_of(anatomy), 'block') == list(range(8))
     assert choose_taps(way_of(anatomy), 'stage') == choose_taps(way_of(anatomy), 2) == [1, 3, 5, 7]
     assert choose_taps(way_of(find_anatomy(build('vit'))), 2) == [1, 3]
@@ -195,7 +195,7 @@ def test_tap_density():
     ],
 )
 def test_no_tap_is_finer_than_the_finest_output(outputs, every_second, every, per_stage):
-    anatomy = find_anatomy(MODELS.build(dict(BACKBONES['swin'], out_indices=outputs)))
+    anatomy = find_anatomy(MODELS.build(dict(BACKBONES['swin'], **TWO_A_STAGE, out_indices=outputs)))
     assert choose_taps(way_of(anatomy), 2) == every_second
     assert choose_taps(way_of(anatomy), 1) == every
     assert choose_taps(way_of(anatomy), 'stage') == per_stage
@@ -215,7 +215,7 @@ def test_parameter_count_in_closed_form():
     )  # gates
     changes = sum(a * b + b for a, b in zip(d, d[1:]))
     expand = sum(n * width + width for width, n in zip(c, d))
-    method = build('swin', dict(type='EST', reduction=r, taps=2)).method
+    method = build('swin', dict(type='EST', reduction=r, taps=2), **TWO_A_STAGE).method
     assert sum(p.numel() for p in method.parameters()) == blocks + changes + expand
 
 

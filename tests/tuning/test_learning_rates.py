@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from toy import METHODS, build
+from toy import METHODS, TWO_A_STAGE, build
 
 from mmest.engine.optim import TrainableOptimWrapperConstructor
 
@@ -34,7 +34,7 @@ def test_updates_of_steered_est_learn_more_slowly_than_its_side_network():
 
 
 def test_layerwise_decay_of_full_fine_tuning():
-    found = rates(build('swin', dict(type='Full', lr_mult=2.0, layer_decay=0.5)))
+    found = rates(build('swin', dict(type='Full', lr_mult=2.0, layer_decay=0.5), **TWO_A_STAGE))
     for name, exponent in {
         'patch_embed.projection.weight': 9,
         'stages.0.blocks.0.norm1.weight': 8,
