@@ -22,6 +22,9 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402
 
+from mmest.measure.planner import meta_backbone, planner  # noqa: E402
+from mmest.measure.planner.remembered import RememberedResults  # noqa: E402
+
 torch.set_num_threads(1)
 # For each config that inherits from mmdet or mmseg, mmengine reads all hundred of their metafiles and loads
 # pkg_resources anew: nine tenths of the time of reading it.
@@ -33,6 +36,9 @@ mmengine.config.config.FormatCode = lambda text, **style: (f'{text}\n', True)
 mmengine.runner.runner.collect_env = functools.cache(mmengine.runner.runner.collect_env)
 # A training by iterations waits two seconds before each epoch but the first, for workers that toys do not have.
 mmengine.runner.loops.time = SimpleNamespace(sleep=lambda seconds: None)
+# What an operator without data gives depends on its arguments alone: all plans, and the header of every training, share
+# what was found, for it takes most of their time to find.
+meta_backbone.RememberedResults = planner.RememberedResults = functools.cache(RememberedResults)
 
 
 def pytest_collection_finish():
