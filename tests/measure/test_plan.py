@@ -129,7 +129,7 @@ def test_updates_are_planned_as_they_are_made(foreach, tmp_path):
 
 
 def test_levers_on_memory_are_planned(tmp_path):
-    size = (416, 544)  # the coarsest maps have an odd number of positions
+    size = (224, 352)  # the coarsest maps have an odd number of positions
     cfg, tuning = Config.fromfile(config('retinanet', tmp_path)), dict(type='EST')
     planned = []
     for cfg.memory in ([], ['side_int8'], ['lowest'], ['lowest', 'frozen_int8']):
@@ -143,7 +143,7 @@ def test_levers_on_memory_are_planned(tmp_path):
 def test_the_optimizer_of_a_lever_is_planned(tmp_path, monkeypatch):
     """One with a single state stands for that of bitsandbytes."""
     monkeypatch.setitem(OPTIMIZERS._module_dict, 'AdamW8bit', torch.optim.RMSprop)
-    size, tuning = (416, 544), dict(type='Full')
+    size, tuning = (224, 352), dict(type='Full')
     cfg = Config.fromfile(config('retinanet', tmp_path))
     cfg.optim_wrapper.optimizer = dict(type='AdamW', lr=1e-4)
     plain = Planner(cfg).under(tuning).peak(2, size)
