@@ -18,6 +18,7 @@ import mmengine.config.config  # noqa: E402
 import mmengine.config.utils  # noqa: E402
 import mmengine.runner.loops  # noqa: E402
 import mmengine.runner.runner  # noqa: E402
+import processes  # noqa: E402, F401 -- before any is started
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from mmengine.registry import init_default_scope  # noqa: E402

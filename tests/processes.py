@@ -6,14 +6,19 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-# What takes seconds to import is imported once, in the process that the others are forked from.
-multiprocessing.set_forkserver_preload(['mmdet.models', 'mmseg.models', 'mmest', 'toy'])
+# What takes seconds to import is imported once, in the process that the others are forked from. There is one for all
+# tests, whichever starts it: also where mmest says what its own processes need.
+IMPORTED_ONCE = ['mmdet.datasets', 'mmdet.models', 'mmseg.datasets', 'mmseg.models', 'mmest', 'toy']
+_preload = forkserver.set_forkserver_preload
+forkserver.set_forkserver_preload = lambda names: _preload([*names, *IMPORTED_ONCE])
+multiprocessing.set_forkserver_preload([])
 
 
 def run_in_processes(function: Callable, processes: int, folder: Path, *args) -> None:

@@ -128,9 +128,11 @@ def _draw_all(folder: Path, images, size: int, seed: int, workers: int, progress
     with ExitStack() as stack:
         drawn = map(_draw, tasks)
         if workers > 1:
-            # Spawned: a fork of a process whose libraries run threads may hang.
+            # Not forked from here: a process whose libraries run threads may hang in its fork. Imports are done once.
+            context = get_context('forkserver')
+            context.set_forkserver_preload([__name__])
             pool = stack.enter_context(
-                ProcessPoolExecutor(workers, get_context('spawn'), initializer=cv2.setNumThreads, initargs=(1,))
+                ProcessPoolExecutor(workers, context, initializer=cv2.setNumThreads, initargs=(1,))
             )
             drawn = pool.map(_draw, tasks, chunksize=4)
         for done, (task, boxes) in enumerate(drawn, start=1):
