@@ -121,6 +121,30 @@ def test_colours_that_are_slightly_off_are_taken_for_the_nearest(tmp_path):
     assert json.loads((tmp_path / 'out/summary.json').read_text())['counts']['train']['pixels of unknown colour'] == 3
 
 
+@pytest.mark.parametrize('ignored', [0, 255])
+@pytest.mark.parametrize('module', [potsdam, isaid])
+def test_masks_of_class_numbers_are_no_colours_near_black(tmp_path, module, ignored):
+    name = module.__name__.rpartition('.')[2]
+    masks = trees.ALL[name](tmp_path / 'source')
+    key = list(masks)[0]
+    path = next((tmp_path / 'source').rglob(f'*{key}_*' if name == 'isaid' else f'*{key}_label*'))
+    numbers = masks[key].astype(np.uint8)
+    numbers[numbers == 0] = ignored
+    cv2.imwrite(str(path), numbers)
+    run(module, tmp_path / 'source', tmp_path / 'out')
+    said = (tmp_path / 'out/problems.txt').read_text()
+    levels = 'grey levels (0, 1, 2, 3' if ignored == 0 else 'grey levels (1, 2, 3, 4'
+    assert path.name in said and levels in said and "in place of the publisher's colours" in said
+    assert not list((tmp_path / 'out/ann_dir').glob('train/*'))
+
+
+def test_a_mask_of_background_alone_is_one(tmp_path):
+    masks = trees.isaid(tmp_path / 'source')
+    path = next((tmp_path / 'source').rglob('P0005_*'))
+    trees.write(path, np.zeros((*masks['P0005'].shape, 3), np.uint8))
+    assert run(isaid, tmp_path / 'source', tmp_path / 'out')
+
+
 def test_loveda_is_kept_byte_for_byte(tmp_path):
     source = trees.loveda(tmp_path / 'source')
     assert run(loveda, source, tmp_path / 'out')

@@ -17,6 +17,7 @@ _NEAR = 16
 # A larger share of other colours is damage, such as lossy compression or another palette; a smaller one is ignored.
 _STRAY = 0.001
 _ROWS = 512
+_SHOWN = 8
 
 
 def class_numbers(rgb: np.ndarray, palette: dict[Colour, int], other: int) -> np.ndarray:
@@ -44,18 +45,27 @@ def read_mask(file: SourceFile, out: Path, palette: dict[Colour, int], other: in
     """A colour mask as class numbers, and how many of its pixels have the colour of none.
 
     Raises:
-        DamagedInput: it is no whole image, or has too many pixels of other colours.
+        DamagedInput: it is no whole image, has too many pixels of other colours, or grey levels in place of colours.
     """
+    greys = {red for red, green, blue in palette if red == green == blue}
     with open_image(file, out) as image:
         numbers = np.empty((image.height, image.width), np.uint8)
-        stray, colours = 0, set()
+        stray, colours, levels, coloured = 0, set(), set(), False
         for top in range(0, image.height, _ROWS):
             rgb = crop(image, (0, top, image.width, min(top + _ROWS, image.height)))
             band = class_numbers(rgb, palette, 254)
             wrong = band == 254
             colours.update(map(tuple, rgb[wrong][:3].tolist()))
             stray += int(wrong.sum())
+            if not coloured:
+                coloured = bool((rgb != rgb[..., :1]).any())
+                levels.update(np.unique(rgb[..., 0]).tolist())
             numbers[top : top + len(band)] = np.where(wrong, other, band)
+    if not coloured and levels - greys:  # numbers of classes are all near black
+        raise DamagedInput(
+            f'has the mask {file.place} of grey levels ({", ".join(map(str, sorted(levels)[:_SHOWN]))}), which may be '
+            "numbers of classes, in place of the publisher's colours"
+        )
     if stray > _STRAY * numbers.size:
         raise DamagedInput(
             f'has the mask {file.place}, of whose pixels {100 * stray / numbers.size:.1f} % have colours of no '
