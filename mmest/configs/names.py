@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import product
+from os.path import commonprefix
 from pathlib import Path
 from typing import NamedTuple
 
@@ -163,6 +164,8 @@ def _hint(name: str) -> str:
         names = [f'{leaf}_{more}' for leaf in shipped_configs() for more in _switches()]
         near = difflib.get_close_matches(wanted, names, cutoff=0.9)
     if not near:
-        stems = {Path(leaf).name: leaf for leaf in shipped_configs()}
-        near = [stems[stem] for stem in difflib.get_close_matches(Path(wanted).stem, stems)]
+        stems = difflib.get_close_matches(Path(wanted).stem, {Path(leaf).name for leaf in shipped_configs()})
+        of_stem = [leaf for leaf in shipped_configs() if Path(leaf).name in stems]
+        shared = {leaf: len(commonprefix([wanted, leaf])) for leaf in of_stem}
+        near = [leaf for leaf in of_stem if shared[leaf] == max(shared.values())][:3]
     return f'Did you mean {" or ".join(near)}?' if near else f'mmest configs lists those of {configs_root()}.'

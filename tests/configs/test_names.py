@@ -48,6 +48,11 @@ def test_configs_of_the_frameworks_are_found():
         ('nowhere::detection/dior/faster-rcnn', 'There is no config "nowhere::'),
         ('detection/dior/faster-rcnn_', 'Did you mean detection/dior/faster-rcnn'),
         ('my/retinanet', 'Did you mean detection/'),
+        (
+            'segmentation/potsdam/upernet',
+            'Did you mean segmentation/potsdam_five-classes/upernet or segmentation/potsdam_six-classes/upernet?',
+        ),
+        ('detection/dior/oriented_rcnn', 'Did you mean detection/dior_r/oriented-rcnn?'),
     ],
 )
 def test_near_names_are_suggested(name, near):
