@@ -34,7 +34,8 @@ def explain(error: BaseException, cfg: Config) -> str | None:
         cfg: the config of the training.
     """
     for of_kind in (
-        _memory, _channels, _argument, _optimizer, _own, _package, _metric, _part, _processes, _half, _worker, _disk,
+        _memory, _channels, _lone_values, _argument, _optimizer, _own, _package, _metric, _part, _processes, _half,
+        _worker, _disk,
     ):  # fmt: skip
         sentence = of_kind(error, cfg)
         if sentence:
@@ -95,6 +96,23 @@ def _channels(error: BaseException, cfg: Config) -> str | None:
                 'give them one for each channel, or one for all.'
             )
     return None
+
+
+def _lone_values(error: BaseException, cfg: Config) -> str | None:
+    """A norm over the batch of one image, whose map is one pixel, as UPerHead and ASPP pool it."""
+    if not str(error).startswith('Expected more than 1 value per channel when training'):
+        return None
+    model = next((unwrapped(f.f_locals['self']) for f in _frames(error) if f.f_code.co_name == 'train_step'), None)
+    inside = [frame.f_locals.get('self') for frame in _frames(error)]
+    parts = model.named_children() if model else ()
+    part = next((name for name, child in parts if any(child is one for one in inside)), '')
+    norm = f'model.{part}.norm_cfg'
+    other = f', or norms that need no batch (--cfg-options {norm}.type=GN {norm}.num_groups=32)'
+    return (
+        f'A batch norm{f" of {part}" if part else ""} was given one image whose map is a single pixel, which has no '
+        'deviation. Take at least two images in a step on each card (--cfg-options train_dataloader.batch_size=2; '
+        f'--batch 2 beside --data){other if part and "norm_cfg" in (cfg.model.get(part) or ()) else ""}.'
+    )
 
 
 def _argument(error: BaseException, cfg: Config) -> str | None:

@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import HOOKS, METRICS
+from torch import nn
 from toy import METHODS, runner_cfg, write_weights
 
 from mmest.checkpoints.seal import broken
@@ -370,6 +371,37 @@ def test_a_model_whose_backbone_is_not_wrapped(cfg, capsys):
     run_training(plain, 'none')
     said = capsys.readouterr().out
     assert 'no backbone is tuned by a method' in said and 'Trained, ' in said and 'by a bit' not in said
+
+
+class Pooling(nn.Module):
+    """Of UPerHead what ends with one image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        return self.norm(x.mean((2, 3), keepdim=True))
+
+
+class Segmentor(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.decode_head = Pooling()
+
+    def train_step(self, data):
+        return self.decode_head(data)
+
+
+@pytest.mark.parametrize('head', [dict(norm_cfg=dict(type='SyncBN')), dict()])
+def test_a_batch_norm_of_one_image_says_what_to_set(head):
+    with pytest.raises(ValueError) as raised:
+        Segmentor().train_step(torch.rand(1, 4, 3, 3))
+    said = explain(raised.value, Config(dict(model=dict(decode_head=head))))
+    assert (
+        said.startswith('A batch norm of decode_head was given one image') and 'train_dataloader.batch_size=2' in said
+    )
+    assert ('model.decode_head.norm_cfg.type=GN' in said) == bool(head)
 
 
 @pytest.mark.parametrize('wrapper, said', [('Bfloat16OptimWrapper', 'Train without --amp'), ('OptimWrapper', '')])
