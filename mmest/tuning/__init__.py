@@ -30,14 +30,19 @@ def build_tuning(cfg: dict, backbone: nn.Module) -> TuningMethod:
         backbone: the backbone that it will tune.
 
     Raises:
-        ValueError: no method has that name, or it has no such argument, or one of another type or outside its limits,
-            or it finds nothing to train in the backbone.
+        ValueError: no method has that name, or what has it is none; it has no such argument, or one of another type or
+            outside its limits, or lacks one; it finds nothing to train in the backbone.
     """
     kind = _class_of(cfg)
     if kind is None:
         found = cfg.get('type') if isinstance(cfg, dict) else cfg
         raise ValueError(
             f'tuning should be dict(type=NAME, ...) with NAME one of {", ".join(tuning_names())}, but it is {found!r}.'
+        )
+    if not (inspect.isclass(kind) and issubclass(kind, TuningMethod)):
+        raise ValueError(
+            f'{kind.__name__} is registered as a tuning method, but does not derive from TuningMethod. Derive it '
+            'from that, or from SideNetwork for a method beside the backbone, or from InsertedMethod for one inside.'
         )
     arguments = {key: value for key, value in cfg.items() if key != 'type'}
     check_knobs(kind, arguments)

@@ -53,7 +53,8 @@ def check_knobs(method: type, knobs: dict[str, Any]) -> None:
     Limits(...)]`` says otherwise. What is not annotated passes.
 
     Raises:
-        ValueError: the method has no such argument; one is of another type, or outside its limits.
+        ValueError: the method has no such argument; one without a default is missing; one is of another type, or
+            outside its limits.
     """
     signature = inspect.signature(method.__init__)
     names = [name for name in signature.parameters if name not in ('self', 'backbone')]
@@ -62,6 +63,12 @@ def check_knobs(method: type, knobs: dict[str, Any]) -> None:
         hints = get_type_hints(method.__init__, include_extras=True)
     except NameError:  # of somebody's own method, with names that are imported for type checkers only
         hints = {}
+    for name, p in list(signature.parameters.items())[2:]:  # behind self and the backbone
+        if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and name not in knobs:
+            raise ValueError(
+                f'{method.__name__} needs the argument "{name}", which has no default. Set '
+                f'model.backbone.tuning.{name}, or give it a default.'
+            )
     for name, value in knobs.items():
         if name not in names and not takes_all:
             near = difflib.get_close_matches(name, names, n=1)

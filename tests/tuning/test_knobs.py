@@ -9,7 +9,7 @@ import toy
 from torch import nn
 
 from mmest.registry import TUNINGS
-from mmest.tuning import build_tuning
+from mmest.tuning import TuningMethod, build_tuning
 from mmest.tuning.knobs import check_knobs
 
 SHIPPED = sorted(name for name, method in TUNINGS.module_dict.items() if method.__module__.startswith('mmest.'))
@@ -72,6 +72,49 @@ def test_sentences(cfg, sentence):
     with pytest.raises(ValueError) as error:
         build_tuning(cfg, nn.Identity())
     assert sentence in str(error.value)
+
+
+@pytest.fixture
+def registered():
+    """Registers methods for the time of a test."""
+    names = []
+
+    def register(kind):
+        names.append(kind.__name__)
+        TUNINGS.register_module(module=kind)
+        return dict(type=kind.__name__)
+
+    yield register
+    for name in names:
+        TUNINGS.module_dict.pop(name)
+
+
+def test_a_method_has_to_derive_from_one(registered):
+    class OfTorch(nn.Module):
+        def __init__(self, backbone) -> None:
+            super().__init__()
+
+    def function(backbone):
+        return backbone
+
+    for kind in (OfTorch, function):
+        with pytest.raises(ValueError, match=f'{kind.__name__} is registered .* does not derive from TuningMethod'):
+            build_tuning(registered(kind), nn.Identity())
+
+
+def test_an_argument_without_default_has_to_be_given(registered):
+    class Needy(TuningMethod):
+        trains = False
+
+        def __init__(self, body, width, *more, rank: int, lr_mult: float = 1.0, **others) -> None:
+            super().__init__(body, lr_mult)
+
+    cfg = registered(Needy)
+    with pytest.raises(ValueError, match='Needy needs the argument "width", which has no default'):
+        build_tuning(cfg, nn.Identity())
+    with pytest.raises(ValueError, match='Needy needs the argument "rank"'):
+        build_tuning(dict(cfg, width=3), nn.Identity())
+    assert isinstance(build_tuning(dict(cfg, width=3, rank=2), nn.Identity()), Needy)
 
 
 def test_a_method_of_somebody_else_is_checked_by_its_annotations():
