@@ -1,8 +1,8 @@
 """What does not go together in a tuned backbone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from torch import nn
+from torch import Tensor, nn
 
 from mmest.anatomy.hooks import is_hooked
 from mmest.backbones.saved_precision import SAVED
@@ -19,6 +19,45 @@ def refuse_tuned(backbone: nn.Module) -> None:
         raise ValueError(
             f'{type(backbone).__name__} is tuned already: what was added to it would run, unseen, inside of what is '
             'added now. Build the module anew for every method, or have the first one merge() into it.'
+        )
+
+
+def refuse_other_names(method: TuningMethod, names: Sequence[str], backbone: nn.Module) -> None:
+    """A method that has put modules of its own in the place of the backbone's: pretrained files would not fit.
+
+    Args:
+        method: of the backbone.
+        names: of the backbone's tensors, before the method was built.
+        backbone: the backbone.
+
+    Raises:
+        ValueError: they have others now.
+    """
+    lost = set(names) ^ backbone.state_dict().keys()
+    if lost:
+        raise ValueError(
+            f'{type(method).__name__} has renamed, added or removed {len(lost)} tensors of {type(backbone).__name__}, '
+            f'such as "{min(lost)}": neither pretrained files nor checkpoints would fit. Keep what a method adds in '
+            'its own modules, and act inside the backbone by hook_before, hook_after and hook_around.'
+        )
+
+
+def refuse_other_shapes(method: TuningMethod, features: Sequence[Tensor], tuned: Sequence[Tensor]) -> None:
+    """Necks and heads are built for the maps of the backbone.
+
+    Args:
+        method: of the backbone.
+        features: the backbone's maps, B×C×H×W each.
+        tuned: what the method made of them.
+
+    Raises:
+        ValueError: there are more or fewer, or one has another shape.
+    """
+    shapes = [[tuple(x.shape) for x in maps] for maps in (features, tuned)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"{type(method).__name__} should give maps of the backbone's shapes, {shapes[0]}, but its forward gives "
+            f'{shapes[1]}.'
         )
 
 

@@ -21,7 +21,7 @@ from mmest.backbones.frozen_precision import FrozenPrecision
 from mmest.backbones.given_weights import given_by_file, names_in, say_what_is_rounded, share_of
 from mmest.backbones.partly_frozen import PartlyFrozen
 from mmest.backbones.random_layers import find_random_layer
-from mmest.backbones.refusals import refuse_fused, refuse_options, refuse_tuned
+from mmest.backbones.refusals import refuse_fused, refuse_options, refuse_other_names, refuse_other_shapes, refuse_tuned
 from mmest.backbones.saved_precision import saving
 from mmest.backbones.sharded import shard_blocks
 from mmest.checkpoints.compiled_names import plain_name, use_names_of
@@ -90,8 +90,10 @@ class TunedBackbone(PartlyFrozen):
         refuse_tuned(self.backbone)
         self._norms = [name for name, module in self.backbone.named_modules() if isinstance(module, _BatchNorm)]
         # Without touching the random numbers that neck and head start from: methods are compared from the same start.
+        names = list(self.backbone.state_dict())
         with untouched_random_numbers():
             self.method = build_tuning(tuning, self.backbone)
+        refuse_other_names(self.method, names, self.backbone)
         # A module that is tuned from Python may lie on a card already.
         self.method.to(next((p.device for p in self.backbone.parameters()), 'cpu'))
         #: All arguments of the method, as they are written into checkpoints.
@@ -281,6 +283,8 @@ class TunedBackbone(PartlyFrozen):
                 outputs, features, taps = self._read(x, run)
             with saving(self.method, self.saved_dtype):
                 tuned = self.method(features, taps, x)
+            if self.training:  # shapes may be symbols where a graph is exported
+                refuse_other_shapes(self.method, features, tuned)
             # Under autocast too, necks get what the plain backbone would give them.
             return outputs, [y.to(f.dtype) for y, f in zip(tuned, features)]
 
