@@ -24,7 +24,7 @@ from .own_sizes import refuse_attention_in_windows, refuse_other_sizes, refuse_w
 
 _SIDES = ('height', 'width')
 _LARGEST = 2**31 - 2**24  # bytes of weights in a file of ONNX, less what its graph may take
-_LOUD = ('torch.onnx', 'torch.onnx._internal.exporter', 'onnxscript', 'onnx_ir')
+_LOUD = ('torch.onnx', 'torch.onnx._internal.exporter', 'torch._subclasses', 'onnxscript', 'onnx_ir')
 
 
 class Exported(NamedTuple):
@@ -186,7 +186,7 @@ def _quiet() -> Iterator[None]:
     """Without what exporters tell of operators that this model does not have, and of graphs that they cannot finish."""
     levels = {name: logging.getLogger(name).level for name in _LOUD}
     for name in _LOUD:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what ends it is raised too
     try:
         unread = io.StringIO()
         with contextlib.redirect_stdout(unread), contextlib.redirect_stderr(unread), warnings.catch_warnings():

@@ -1,7 +1,10 @@
 """What cannot become a graph is refused with its cause and a way out."""
 
+import logging
+
 import pytest
 import torch
+import torch.nn.functional as F
 from mmdet.models import RetinaHead
 from mmdet.registry import TRANSFORMS
 from mmengine.config import Config
@@ -87,20 +90,37 @@ def unwritten(self, *args, **named):
     raise AssertionError('it only supports with_nms=True')
 
 
+def too_small(self, maps, *args, **named):
+    return F.max_pool2d(maps[0][..., :1, :1], 2)  # which torch logs as an error, and raises
+
+
+@pytest.fixture
+def logged():
+    """What torch logs."""
+    lines = []
+    handler = logging.Handler()
+    handler.emit = lines.append
+    logging.getLogger('torch').addHandler(handler)
+    yield lines
+    logging.getLogger('torch').removeHandler(handler)
+
+
 @pytest.mark.parametrize(
     'head, dynamic, way_out',
     [
+        (too_small, False, 'Predict from the checkpoint.'),
         (by_values, False, 'Predict from the checkpoint.'),
         (unwritten, False, 'Predict from the checkpoint.'),
         (unwritten, True, 'leave --dynamic out'),
     ],
 )
-def test_a_head_that_is_no_graph(detector, tmp_path, monkeypatch, capsys, head, dynamic, way_out):
+def test_a_head_that_is_no_graph(detector, tmp_path, monkeypatch, capsys, logged, head, dynamic, way_out):
     monkeypatch.setattr(RetinaHead, 'predict_by_feat', head)
     with pytest.raises(ValueError, match='RetinaNet with RetinaHead cannot be written as an ONNX graph: ') as said:
         export_onnx(detector, tmp_path / 'x.onnx', dynamic=dynamic)
     assert way_out in str(said.value) and not (tmp_path / 'x.onnx').exists()
     assert 'def forward' not in capsys.readouterr().err  # torch's graph, as far as it came
+    assert not logged
 
 
 def test_weights_that_no_file_holds(detector, tmp_path, monkeypatch):
