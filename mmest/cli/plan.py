@@ -55,8 +55,8 @@ def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     with refusing(TypeError):
         budget = parse_bytes(args.budget)
-        tunings = {name: load_tuning(name) for name in args.tunings or available_tunings()}
         cfg = read_config(args.config, tuning=FULL, backbone=args.backbone)
+        tunings = {name: load_tuning(name) for name in args.tunings or available_tunings()}
         size = size_of(args, cfg)
         if args.memory:
             cfg.memory = args.memory

@@ -71,8 +71,11 @@ def _named(cfg: Config, path: str, tuning: str | None, backbone: str | None) -> 
 
 def _reason(error: BaseException) -> str:
     """What went wrong. mmengine only says which of custom_imports failed; why is in the error before it."""
+    wanted = ''
     while str(error).startswith('Failed to import') and error.__context__:
-        error = error.__context__
+        wanted, error = str(error).rpartition(' ')[2], error.__context__
+    if isinstance(error, ModuleNotFoundError) and f'{wanted}.'.startswith(f'{error.name}.'):
+        return f'{error}. Modules of custom_imports are installed, or lie in a folder that PYTHONPATH names.'
     return str(error)
 
 

@@ -5,6 +5,8 @@ import logging
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
 
+from mmest.registry import TUNINGS
+
 from .names import available_tunings, configs_root
 
 _WRAPPERS = ('TunedBackbone', 'ESTBackbone')
@@ -16,15 +18,22 @@ _BY_CLASS = ('LearningRateDecayOptimizerConstructor', 'LayerDecayOptimizerConstr
 
 
 def load_tuning(name: str) -> ConfigDict:
-    """The config of a tuning method by the name of its file in ``configs/_base_/tunings``.
+    """The config of a tuning method by the name of its file in ``configs/_base_/tunings``; of a method of somebody's
+    own by that of its class, with its defaults, once what registers it is imported.
 
     Raises:
         ValueError: there is none of that name.
     """
     path = configs_root() / '_base_' / 'tunings' / f'{name}.py'
-    if not path.is_file():
-        raise ValueError(f'There is no tuning method "{name}"; choose one of {", ".join(available_tunings())}.')
-    return Config.fromfile(path).tuning
+    if path.is_file():
+        return Config.fromfile(path).tuning
+    own = TUNINGS.module_dict.get(name)
+    if own is None or own.__module__.startswith('mmest.'):  # whose classes have files, with their rates
+        raise ValueError(
+            f'There is no tuning method "{name}"; choose one of {", ".join(available_tunings())}, or the class of a '
+            'method of yours in a module that the config names in custom_imports.'
+        )
+    return ConfigDict(type=name)
 
 
 def set_tuning(cfg: Config, tuning: str | dict) -> None:
