@@ -105,6 +105,8 @@ def _parts_of(path: Path) -> dict[str, str]:
     text = path.read_text(encoding='utf-8')
     parts = dict(re.findall(r'_base_/(backbone|tuning)s/([\w.-]+?)(?:\.py)?[\'"]', text))
     parts |= dict(re.findall(r'^(backbone|tuning) *= *[\'"]([\w.-]+)[\'"]', text, re.MULTILINE))
+    if '_base_' in text and re.search(r'^tuning *= *dict', text, re.MULTILINE):
+        parts['tuning'] = ''  # of no name, whatever that of a base is
     if '_base_' in text and len(parts) < 2:
         for base in Config._get_base_files(str(path)):
             inherited = find_config(base).path if base.startswith('mmest::') else path.parent / base

@@ -23,8 +23,8 @@ from .tunings import is_wrapped, set_tuning, use_rates_of_wrapped
 def open_config(path: str, tuning: str | None = None, backbone: str | None = None) -> Config:
     """Read a config; its ``filename`` becomes the name of the run, see :func:`mmest.configs.run_stem`.
 
-    Top-level keys ``backbone`` and ``tuning`` are put into a model whose backbone is not wrapped: names of files in
-    ``configs/_base_/backbones`` and ``configs/_base_/tunings``, or what is in these files.
+    Top-level keys ``backbone`` and ``tuning`` are put into the model: names of files in ``configs/_base_/backbones``
+    and ``configs/_base_/tunings``, or what is in these files; ``backbone`` by name alone where a base has wrapped one.
 
     Args:
         path: a file or another name of a config, see :func:`mmest.configs.find_config`.
@@ -52,12 +52,26 @@ def _opened(path: str, tuning: str | None, backbone: str | None) -> Config:
             set_backbone(cfg, backbone_in(cfg, framework_of(cfg).scope))
         if 'tuning' in cfg:
             set_tuning(cfg, cfg.tuning)
+    elif isinstance(inner, dict):
+        _swap_what_it_names(cfg, found.path)
     if backbone or found.backbone:
         set_backbone(cfg, backbone or found.backbone)
     if tuning or found.tuning:
         set_tuning(cfg, tuning or found.tuning)
     use_rates_of_wrapped(cfg)
     return cfg
+
+
+def _swap_what_it_names(cfg: Config, path: Path) -> None:
+    """Backbone and method that a config names at its top, where a base of it has put its own into the model already."""
+    text = path.read_text(encoding='utf-8')
+    if not re.search(r'^_base_ *=', text, re.MULTILINE):
+        return  # what a run wrote: names at its top have done their work
+    if isinstance(cfg.get('backbone'), str):
+        set_backbone(cfg, cfg.pop('backbone'))
+    tuning = cfg.get('tuning')
+    if isinstance(tuning, str) or tuning and re.search(r'^tuning *=', text, re.MULTILINE):
+        set_tuning(cfg, tuning)
 
 
 def _named(cfg: Config, path: str, tuning: str | None, backbone: str | None) -> Config:

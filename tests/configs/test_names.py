@@ -116,6 +116,34 @@ def test_own_configs_inherit_from_shipped_ones_by_their_names(monkeypatch, tmp_p
 
 
 @pytest.mark.parametrize(
+    'text, method, width, stem',
+    [
+        ("tuning = 'lora'", dict(type='LoRA', lr_mult=10.0), 96, 'mine_swin-t_lora'),
+        ("tuning = dict(type='LoRA')", dict(type='LoRA', lr_mult=10.0), 96, 'mine_swin-t'),
+        ("tuning = dict(_delete_=True, type='LST')\nbackbone = 'swin-b'", dict(type='LST'), 128, 'mine_swin-b'),
+        (
+            "model = dict(backbone=dict(tuning=dict(_delete_=True, type='SSF')))",
+            dict(type='SSF'),
+            96,
+            'mine_swin-t_est',
+        ),
+    ],
+)
+def test_what_a_config_names_on_top_of_a_shipped_one_is_what_runs(tmp_path, text, method, width, stem):
+    pytest.importorskip('mmseg')
+    mine, of_a_run = tmp_path / 'mine.py', tmp_path / 'of_a_run.py'
+    mine.write_text(f"_base_ = 'mmest::segmentation/loveda/upernet'\n{text}")
+    cfg = open_config(str(mine))
+    assert cfg.model.backbone.tuning == method and cfg.model.backbone.backbone.embed_dims == width
+    assert run_stem(mine) == stem
+    assert open_config(str(mine), tuning='e3va').model.backbone.tuning.type == 'E3VA'
+    cfg.model.backbone.tuning.lr_mult = 3.0
+    cfg.dump(of_a_run)
+    again = open_config(str(of_a_run)).model.backbone
+    assert again.tuning.lr_mult == 3.0 and again.backbone.embed_dims == width
+
+
+@pytest.mark.parametrize(
     'base, said',
     [
         ('detection/dior/faster-rcn', 'There is no config "mmest::detection/dior/faster-rcn". Did you mean detection/'),
