@@ -7,7 +7,7 @@ accuracy = [
         configs=[f'{task}_{backbone}_est.py'],
         tunings=['est'],
         seeds=_base_.seeds,
-        sweep=dict(_base_.of_method[task], factors=_base_.factors[1:] if "hrplanes" in task else _base_.factors[1:4]),
+        sweep=dict(_base_.of_method[task], factors=_base_.factors[1:]),
         variant='with scaled corrections',
         options={'model.backbone.tuning.scale_corrections': True},
     )
