@@ -29,6 +29,7 @@ class OnnxModel:
         device: such as ``cpu`` or ``cuda:0``, which takes onnxruntime-gpu.
 
     Raises:
+        FileNotFoundError: there is no such file.
         ValueError: onnxruntime is not installed, or cannot use the device; the file is no ONNX graph, or another
             program wrote it.
     """
@@ -36,6 +37,8 @@ class OnnxModel:
     geometry = STRAIGHT
 
     def __init__(self, file: Path | bytes, device: str) -> None:
+        if isinstance(file, Path) and not file.is_file():
+            raise FileNotFoundError(f'There is no ONNX graph "{file}".')
         runtime = onnxruntime()
         wanted = providers(runtime, device)
         try:

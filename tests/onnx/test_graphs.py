@@ -257,6 +257,8 @@ def test_what_cannot_be_exported_is_said(exported, tmp_path, capsys):
     assert 'mmest export --onnx did not write it' in refusal('predict', tmp_path / 'foreign.onnx', tmp_path / 'x.png')
     (tmp_path / 'broken.onnx').write_bytes(b'broken')
     assert 'is no ONNX graph' in refusal('predict', tmp_path / 'broken.onnx', tmp_path / 'x.png')
+    missing = tmp_path / 'missing.onnx'
+    assert f'There is no ONNX graph "{missing}".' in refusal('predict', missing, tmp_path / 'x.png')
 
 
 def test_without_the_packages_a_sentence_names_them(exported, tmp_path, monkeypatch):
