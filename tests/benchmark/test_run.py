@@ -9,50 +9,25 @@ import subprocess
 import sys
 import threading
 import time
-import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import torch
+from cell_requests import FPN, request
 from mmengine.config import Config
 from rich.console import Console
 
-from mmest.benchmark import claims, run, training_step
+from mmest.benchmark import claims, run
 from mmest.benchmark.cell import Cell
-from mmest.benchmark.config_text import config_text
-from mmest.benchmark.grid import expanded, read_grid, with_config
+from mmest.benchmark.grid import read_grid
 from mmest.benchmark.together import run as together
 from mmest.benchmark.training import chosen_factor
-from mmest.benchmark.training_step import largest_batch, measure_time
 from mmest.cli import main
-from mmest.configs import configs_root
 from mmest.engine import work_folder
 from mmest.measure.environment import hardware
-from mmest.measure.ready import prepare
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'benchmark.py'
-FPN = str(configs_root() / 'demo' / 'fpn_swin_est.py')
-
-
-def request(**changes) -> dict:
-    return dict(
-        dict(
-            kind='memory',
-            config=FPN,
-            size=[64, 64],
-            batch_size=1,
-            precision='fp32',
-            device='cpu',
-            options={},
-            variant='',
-            method='frozen',
-            tuning=dict(type='Frozen'),
-            config_text='',
-        ),
-        **changes,
-    )
 
 
 def test_a_killed_grid_goes_on_and_a_failure_is_a_record(tmp_path):
@@ -425,34 +400,6 @@ def test_processes_that_train_side_by_side_share_the_cards(monkeypatch, tmp_path
     assert os.environ['CUDA_VISIBLE_DEVICES'] == '2'
 
 
-@pytest.mark.parametrize('text', ['CUDA out of memory.', 'CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `x`'])
-def test_the_largest_batch_ends_at_whatever_says_that_the_card_is_full(monkeypatch, tmp_path, text):
-    def step(models, batch, **_):
-        if batch > 5:
-            raise RuntimeError(text)
-        if batch == 5:
-            raise RuntimeError('another error')
-
-    for name, stand_in in dict(
-        config_of_cell=lambda _: None,
-        prepare=lambda *_: (None, None),
-        synthetic_batch=lambda model, size, batch: batch,
-        alternating_step_times=step,
-    ).items():
-        monkeypatch.setattr(training_step, name, stand_in)
-    for name, value in dict(is_available=True, mem_get_info=(0, 2**31), current_device=0).items():
-        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
-    card = SimpleNamespace(total_memory=2**31, name='Card 2')
-    monkeypatch.setattr(torch.cuda, 'get_device_properties', lambda _: card)
-    monkeypatch.setattr(torch.cuda, 'set_per_process_memory_fraction', lambda share: None)
-    monkeypatch.setattr(torch.cuda, 'empty_cache', lambda: None)
-    asked = request(device='cuda', budget_gib=1)
-    with pytest.raises(RuntimeError, match='another error'):
-        training_step.measure_largest_batch(asked, tmp_path)
-    monkeypatch.setattr(training_step, 'synthetic_batch', lambda model, size, batch: batch + (batch > 3) * 9)
-    assert training_step.measure_largest_batch(asked, tmp_path) == dict(batch_size=3)
-
-
 def test_a_trial_stays_on_the_cpu_and_its_record_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr('mmengine.device.get_device', lambda: 'cuda')
     monkeypatch.setattr('mmest.benchmark.trials.trial.run_trial', lambda *_: {})
@@ -502,71 +449,3 @@ def test_where_there_is_cuda_processes_start_from_nothing(monkeypatch):
     assert run._context().get_start_method() == 'spawn'
     monkeypatch.setattr('torch.cuda.is_available', lambda: False)
     assert run._context().get_start_method() == 'forkserver'
-
-
-def test_methods_that_cannot_train_do_not_stop_the_times_of_others(tmp_path):
-    text, _ = config_text(FPN, {}, 'frozen', ('default_scope', 'model', 'optim_wrapper'))
-    # The file may have changed, or gone, since the grid was read: what the record says is what runs.
-    asked = dict(
-        request(config='gone.py', config_text=text),
-        tunings=dict(frozen=dict(type='Frozen'), full=dict(type='Fool')),
-        steps=3,
-    )
-    result = measure_time(asked, tmp_path)
-    assert len(result['seconds']['frozen']) == 3 and 'Fool' in result['failures']['full']
-
-
-@pytest.mark.parametrize('full', [True, False])
-def test_a_variant_is_timed_beside_plain_full_fine_tuning(full, tmp_path, monkeypatch):
-    entry = dict(
-        configs=[FPN],
-        tunings=['est', 'frozen'],
-        sizes=[(32, 32)],
-        steps=2,
-        variant='small',
-        options={'model.decode_head.channels': 8},
-    )
-    (cell,) = (with_config(cell) for cell in expanded(dict(time=[entry]), 'grid.py'))
-    (plain,) = (with_config(cell) for cell in expanded(dict(time=[dict(entry, variant='', options={})]), 'grid.py'))
-    assert 'full_config_text' not in plain.request
-    widths = {}
-
-    def noting(cfg, tuning, *args):
-        widths.setdefault(tuning['type'], cfg.model.decode_head.channels)
-        if tuning['type'] == 'Full' and not full:
-            raise RuntimeError('Out of memory')
-        return prepare(cfg, tuning, *args)
-
-    monkeypatch.setattr(training_step, 'prepare', noting)
-    result = measure_time(cell.request, tmp_path)
-    assert widths['EST'] == widths['Frozen'] == 8 != widths['Full']
-    assert {name: len(seconds) for name, seconds in result['seconds'].items()} == dict(est=2, frozen=2)
-    assert len(result.get('full_seconds', [])) == (2 if full else 0) and not result['failures']
-
-
-def test_what_a_method_that_failed_had_is_given_back_to_the_card(monkeypatch, tmp_path):
-    made, alive = [], []
-
-    def fail(*_):
-        activations = torch.zeros(3)
-        made.append(weakref.ref(activations))
-        raise torch.OutOfMemoryError('CUDA out of memory')
-
-    monkeypatch.setattr(training_step, 'config_of_cell', lambda _: None)
-    monkeypatch.setattr(training_step, 'prepare', fail)
-    monkeypatch.setattr(torch.cuda, 'empty_cache', lambda: alive.append(made[-1]() is not None))
-    with pytest.raises(RuntimeError, match='None of the methods trains'):
-        measure_time(request(tunings=dict(est=dict(type='EST'), full=dict(type='Full')), steps=1), tmp_path)
-    assert alive == [False, False]
-
-
-@pytest.mark.parametrize('most', [0, 1, 2, 3, 7, 8, 21])
-def test_the_largest_batch_is_found_in_few_trials(most):
-    trials = []
-
-    def fits(batch_size):
-        trials.append(batch_size)
-        return batch_size <= most
-
-    assert largest_batch(fits) == most
-    assert len(trials) == len(set(trials)) <= 2 * max(most, 1).bit_length() + 1

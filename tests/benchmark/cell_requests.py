@@ -1,0 +1,24 @@
+"""What a cell of a small model is asked."""
+
+from mmest.configs import configs_root
+
+FPN = str(configs_root() / 'demo' / 'fpn_swin_est.py')
+
+
+def request(**changes) -> dict:
+    return dict(
+        dict(
+            kind='memory',
+            config=FPN,
+            size=[64, 64],
+            batch_size=1,
+            precision='fp32',
+            device='cpu',
+            options={},
+            variant='',
+            method='frozen',
+            tuning=dict(type='Frozen'),
+            config_text='',
+        ),
+        **changes,
+    )
