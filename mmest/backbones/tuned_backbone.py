@@ -89,8 +89,8 @@ class TunedBackbone(PartlyFrozen):
         self.backbone = backbone if isinstance(backbone, nn.Module) else MODELS.build(ConfigDict(backbone))
         refuse_tuned(self.backbone)
         self._norms = [name for name, module in self.backbone.named_modules() if isinstance(module, _BatchNorm)]
-        # Without touching the random numbers that neck and head start from: methods are compared from the same start.
         names = list(self.backbone.state_dict())
+        # Without touching the random numbers that neck and head start from: methods are compared from the same start.
         with untouched_random_numbers():
             self.method = build_tuning(tuning, self.backbone)
         refuse_other_names(self.method, names, self.backbone)

@@ -38,7 +38,8 @@ def measure_time(request: dict, folder: Path) -> dict:
     cfg = config_of_cell(request)
     asked = {name: (cfg, tuning) for name, tuning in request['tunings'].items()}
     if 'full_config_text' in request:
-        asked[_PLAIN_FULL] = config_from_text(request['full_config_text']), dict(type='Full')
+        plain = config_from_text(request['full_config_text'])
+        asked[_PLAIN_FULL] = plain, plain.model.backbone.tuning
     for name, (cfg, tuning) in asked.items():
         try:
             model, optim_wrapper = prepare(cfg, tuning, size, request['device'], request['precision'])
