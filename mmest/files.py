@@ -1,5 +1,6 @@
 """Files that appear under their name only when they are whole."""
 
+import errno
 import io
 import json
 import os
@@ -12,6 +13,11 @@ from typing import Any
 
 from mmest.machine import machine, runs
 
+#: Numbers of errors by which a system says that there is no room, or that a place is not to be written to.
+CANNOT_WRITE = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),  # a file in the place of a folder, or a folder in that of a file
+)
 # In front of the number of the process. Not "part" alone: pieces of a split download end so, as x.tar.gz.part07.
 _PART = '.mmest-part'
 # Processes of another machine cannot be looked at; what one has not written to for so long, in seconds, it has left.

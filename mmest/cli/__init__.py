@@ -78,6 +78,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         print(f'{name}: interrupted.', file=sys.stderr)
         sys.exit(130)  # as shells have it
+    except OSError as error:
+        from mmest.files import CANNOT_WRITE
+
+        if error.errno not in CANNOT_WRITE:
+            raise
+        sys.exit(f'{name}: Writing{f" to {error.filename}" if error.filename else ""} failed: {error.strerror}.')
     except (MemoryError, RuntimeError) as error:
         from mmest.measure.device import memory_shortage
 

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -76,6 +77,32 @@ def add_bands(parser: argparse._ActionsContainer, default: str = 'the first thre
     )
 
 
+def file_to_write(text: str) -> Path:
+    """A file that can be written, as the type of an argument: what is computed for hours is not lost at its end."""
+    if os.path.exists(text) and not os.path.isfile(text):
+        raise argparse.ArgumentTypeError(
+            f'{text} is a {"folder" if os.path.isdir(text) else "device"}; name a file to write'
+        )
+    _refuse_what_takes_no_files(Path(text).absolute().parent)
+    return Path(text)
+
+
+def folder_to_write(text: str) -> Path:
+    """A folder that can be written to, or made, as the type of an argument."""
+    _refuse_what_takes_no_files(Path(text).absolute())
+    return Path(text)
+
+
+def _refuse_what_takes_no_files(folder: Path) -> None:
+    place = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not os.path.exists(place):
+        raise argparse.ArgumentTypeError(f'{place} is a link to {os.readlink(place)}, which is not there')
+    if not place.is_dir():
+        raise argparse.ArgumentTypeError(f'{place} is a file, and no folder')
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise argparse.ArgumentTypeError(f'nothing can be written to {place}')
+
+
 #: The seed of all random numbers, as NumPy takes it.
 seed = at_least(0, 2**32 - 1)
 
@@ -127,7 +154,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Options of the commands that build a runner from a config."""
     parser.add_argument(
         '--work-dir',
-        type=Path,
+        type=folder_to_write,
         metavar='DIR',
         help='where checkpoints and logs go (default: work_dirs/<dataset>_<config>)',
     )
@@ -192,4 +219,4 @@ def add_step_options(parser: argparse.ArgumentParser) -> None:
         default='fp32',
         help='of the forward pass; fp16 on CUDA alone (default: fp32)',
     )
-    parser.add_argument('--out', type=Path, metavar='FILE.json', help='also write all figures there')
+    parser.add_argument('--out', type=file_to_write, metavar='FILE.json', help='also write all figures there')

@@ -2,13 +2,13 @@
 
 import argparse
 from collections import Counter
-from pathlib import Path
 
 from mmengine.logging import MMLogger
 
 from mmest.benchmark.families.libraries import LIBRARIES
 from mmest.benchmark.families.promises import FAILS, REFUSED, WORKS
 from mmest.benchmark.families.run import FOLDER, choose, try_members
+from mmest.cli._options import folder_to_write
 from mmest.cli._refusal import refusing
 
 EPILOG = """\
@@ -31,7 +31,7 @@ what is written: DIR/backbones/LIBRARY_FAMILY.json, with arguments, versions and
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where the JSON files go')
+    parser.add_argument('--out', type=folder_to_write, required=True, metavar='DIR', help='where the JSON files go')
     parser.add_argument(
         '--only', metavar='WORD,WORD', help=f'libraries (of {", ".join(LIBRARIES)}), families, or both: timm,hiera'
     )

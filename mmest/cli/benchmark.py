@@ -20,10 +20,10 @@ from mmest.benchmark.run import run_grid
 from mmest.benchmark.tables.repeated import read_again, repeated
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.together.run import TRAINS, run_together
-from mmest.cli._options import at_least
+from mmest.cli._options import at_least, folder_to_write
 from mmest.cli._refusal import Refusal, refusing
-from mmest.engine.failures import CANNOT_WRITE
 from mmest.engine.launch import default_launcher
+from mmest.files import CANNOT_WRITE
 
 EPILOG = """\
 examples:
@@ -83,7 +83,7 @@ goes on after an interruption, another --draw takes others.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('grid', metavar='GRID', help='a grid file')
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where the JSON files go')
+    parser.add_argument('--out', type=folder_to_write, required=True, metavar='DIR', help='where the JSON files go')
 
     parser.add_argument(
         '--jobs', type=at_least(1), default=1, metavar='N', help='cells at a time, on all cards of the machine (1)'

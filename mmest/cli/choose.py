@@ -16,7 +16,7 @@ from rich.markdown import Markdown
 from mmest.benchmark.choice import FACTORS, candidates, choice_of, remarks, table
 from mmest.benchmark.run import run_grid
 from mmest.benchmark.tables.chosen import FORMS
-from mmest.cli._options import Settings, above_zero, add_config, add_memory, add_trust, at_least
+from mmest.cli._options import Settings, above_zero, add_config, add_memory, add_trust, at_least, folder_to_write
 from mmest.cli._own_data import OPTIONS, add_own_data, config_to_train
 from mmest.cli._refusal import Refusal, refusing
 from mmest.configs import head_and_backbone
@@ -77,7 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--weights', type=Path, metavar='FILE', help='pretrained weights of the backbone, from a file')
     add_memory(parser)
     parser.add_argument(
-        '--work-dir', type=Path, metavar='DIR', help='where records go (default: work_dirs/choose/NAME of the data)'
+        '--work-dir',
+        type=folder_to_write,
+        metavar='DIR',
+        help='where records go (default: work_dirs/choose/NAME of the data)',
     )
     parser.add_argument(
         '--cfg-options', nargs='+', action=Settings, metavar='KEY=VALUE', help='set single values of the config'

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 
 from mmest.checkpoints.delta import DELTA_KEY
-from mmest.cli._options import add_trust, at_least, between
+from mmest.cli._options import add_trust, at_least, between, file_to_write
 from mmest.cli._refusal import Refusal, refusing
 from mmest.engine.export import export
 from mmest.onnx.export import export_onnx
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='the config that it was trained with (default: the copy inside the checkpoint)',
     )
     parser.add_argument(
-        '--out', type=Path, metavar='FILE', help='where to write (default: DELTA_whole.pth; DELTA.onnx)'
+        '--out', type=file_to_write, metavar='FILE', help='where to write (default: DELTA_whole.pth; DELTA.onnx)'
     )
     parser.add_argument(
         '--merge',

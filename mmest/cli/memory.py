@@ -1,11 +1,10 @@
 """Measure the memory of a training step, method by method."""
 
 import argparse
-from pathlib import Path
 
 from mmengine.logging import MMLogger
 
-from mmest.cli._options import add_step_options, as_given, at_least, size_of
+from mmest.cli._options import add_step_options, as_given, at_least, folder_to_write, size_of
 from mmest.cli._refusal import refusing
 from mmest.configs import open_config
 from mmest.files import write_json
@@ -62,7 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='also list what each module holds at the peak, down to names of so many parts',
     )
     parser.add_argument(
-        '--pictures', type=Path, metavar='DIR', help='also draw live memory over the step, one PNG per method'
+        '--pictures',
+        type=folder_to_write,
+        metavar='DIR',
+        help='also draw live memory over the step, one PNG per method',
     )
 
 

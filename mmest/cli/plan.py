@@ -2,12 +2,11 @@
 
 import argparse
 from collections import Counter
-from pathlib import Path
 
 from mmengine.logging import MMLogger
 from rich.progress import Progress
 
-from mmest.cli._options import add_config, add_memory, add_size, as_given, at_least, size_of
+from mmest.cli._options import add_config, add_memory, add_size, as_given, at_least, file_to_write, size_of
 from mmest.cli._refusal import refusing
 from mmest.configs import available_tunings, load_tuning, read_config
 from mmest.console import plain_console
@@ -48,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='N',
         help='batch to find the largest image for (default: 2)',
     )
-    parser.add_argument('--out', type=Path, metavar='FILE.json', help='also write the plan there')
+    parser.add_argument('--out', type=file_to_write, metavar='FILE.json', help='also write the plan there')
 
 
 def run(args: argparse.Namespace) -> None:

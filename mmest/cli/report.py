@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
+from mmest.cli._options import file_to_write
 from mmest.cli._refusal import refusing
 from mmest.console import plain_console
 from mmest.engine.quiet import LogFile, all_to
@@ -26,7 +27,10 @@ The best checkpoint of each work folder (else the newest) runs on the validation
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('folders', nargs='+', type=Path, metavar='WORK_DIR', help='work folders of trainings')
     parser.add_argument(
-        '--out', type=Path, metavar='FILE.html', help='the page (default: report.html in the first work folder)'
+        '--out',
+        type=file_to_write,
+        metavar='FILE.html',
+        help='the page (default: report.html in the first work folder)',
     )
 
 

@@ -15,6 +15,7 @@ from mmest.benchmark.tables.repeated import read_again
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.study import read_trials, study
 from mmest.benchmark.tables.texts import fill, with_overview
+from mmest.cli._options import folder_to_write
 from mmest.cli._refusal import refusing
 
 EPILOG = """\
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         'sources', nargs='+', type=Path, metavar='RESULTS', help='JSON files, folders of them, or work folders'
     )
-    parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='where tables and figures go')
+    parser.add_argument('--out', type=folder_to_write, required=True, metavar='DIR', help='where tables and figures go')
     parser.add_argument('--notes', type=Path, metavar='FILE.md', help='text that ends the page')
     parser.add_argument(
         '--texts',

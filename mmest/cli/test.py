@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from mmest.cli._options import add_config, add_run_options
+from mmest.cli._options import add_config, add_run_options, file_to_write, folder_to_write
 from mmest.cli._refusal import refusing
 from mmest.configs import check_parts, read_config
 from mmest.engine.drawing import PredictionPictures
@@ -41,14 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser, 'the config that the model was trained with')
     parser.add_argument('checkpoint', metavar='CHECKPOINT', help='what training wrote')
     parser.add_argument('--tuning', metavar='NAME', help='the method it was trained with, if not that of the config')
-    parser.add_argument('--show-dir', type=Path, metavar='DIR', help='draw predictions beside the ground truth there')
+    parser.add_argument(
+        '--show-dir', type=folder_to_write, metavar='DIR', help='draw predictions beside the ground truth there'
+    )
     parser.add_argument(
         '--submission',
-        type=Path,
+        type=folder_to_write,
         metavar='DIR',
         help='run on the data that a server scores, and write the files for it there',
     )
-    parser.add_argument('--out', type=Path, metavar='FILE', help='write the metrics there as JSON: {name: value}')
+    parser.add_argument(
+        '--out', type=file_to_write, metavar='FILE', help='write the metrics there as JSON: {name: value}'
+    )
     add_run_options(parser)
 
 
@@ -59,8 +63,6 @@ def run(args: argparse.Namespace) -> None:
         if not Path(args.checkpoint).is_file() and '://' not in args.checkpoint:
             raise FileNotFoundError(f'There is no checkpoint "{args.checkpoint}".')
         cfg.load_from, cfg.resume = args.checkpoint, False  # the config may be of a resumed training
-        if args.show_dir and args.show_dir.is_file():
-            raise ValueError(f'The pictures go to a folder, but {args.show_dir} is a file; name another by --show-dir.')
         if args.submission:
             use_submission(cfg, args.submission)
         check_parts(cfg, ['test_dataloader', 'test_cfg', 'test_evaluator'])

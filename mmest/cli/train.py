@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmest.checkpoints.files import is_complete
-from mmest.cli._options import add_config, add_memory, add_run_options, seed
+from mmest.cli._options import add_config, add_memory, add_run_options, folder_to_write, seed
 from mmest.cli._own_data import add_own_data, config_to_train
 from mmest.cli._refusal import refusing
 from mmest.engine.features.hook import VIEWS
@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--weights', type=Path, metavar='FILE', help='pretrained weights of the backbone, from a file')
     parser.add_argument(
         '--cache-features',
-        type=Path,
+        type=folder_to_write,
         metavar='DIR',
         help='keep there what a frozen backbone computes, and train on without running it; each image is then seen in '
         f'{VIEWS} views (feature_cache.views)',

@@ -1,7 +1,6 @@
 """What ends a training that was to be foreseen, in one sentence each."""
 
 import difflib
-import errno
 import inspect
 import re
 import traceback
@@ -15,11 +14,10 @@ from torch import Tensor
 from mmest.backbones.image_channels import READ, channels_of
 from mmest.config_parts import parts_of
 from mmest.engine.processes import unwrapped
+from mmest.files import CANNOT_WRITE
 from mmest.measure.device import memory_shortage
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
-#: Numbers of errors by which a system says that there is no room, or that a folder is not to be written to.
-CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 _SHOWN = 12
 _STEPS = ('train_step', 'val_step', 'test_step')  # of a model
 # What gloo and NCCL say when the other side is gone.

@@ -1,0 +1,75 @@
+"""Where a result cannot go is said before hours of work, not after."""
+
+import errno
+import os
+
+import pytest
+
+FILES = [
+    ('test', ['c.py', 'm.pth'], '--out'),
+    ('report', ['work'], '--out'),
+    ('export', ['m.pth'], '--out'),
+    ('memory', ['c.py'], '--out'),
+    ('time', ['c.py'], '--out'),
+    ('plan', ['c.py', '--budget', '8GiB'], '--out'),
+]
+FOLDERS = [
+    ('test', ['c.py', 'm.pth'], '--submission'),
+    ('test', ['c.py', 'm.pth'], '--show-dir'),
+    ('test', ['c.py', 'm.pth'], '--work-dir'),
+    ('train', ['c.py'], '--work-dir'),
+    ('train', ['c.py'], '--cache-features'),
+    ('choose', ['c.py'], '--work-dir'),
+    ('memory', ['c.py'], '--pictures'),
+    ('benchmark', ['grid.py'], '--out'),
+    ('backbones', [], '--out'),
+    ('tables', ['results'], '--out'),
+]
+
+
+@pytest.mark.parametrize('name, arguments, option', FILES)
+def test_a_file_that_cannot_be_written(mmest, capsys, tmp_path, name, arguments, option):
+    (tmp_path / 'file').write_text('')
+    (tmp_path / 'gone').symlink_to(tmp_path / 'nowhere')
+    for place, sentence in (
+        (tmp_path, f'{tmp_path} is a folder; name a file to write'),
+        ('/dev/null', '/dev/null is a device; name a file to write'),
+        (tmp_path / 'file/a/b.json', f'{tmp_path}/file is a file, and no folder'),
+        (tmp_path / 'gone/b.json', f'{tmp_path}/gone is a link to {tmp_path}/nowhere, which is not there'),
+    ):
+        assert mmest(name, *arguments, option, place) == 2
+        assert f'argument {option}: {sentence}' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name, arguments, option', FOLDERS)
+def test_a_folder_that_cannot_be_written_to(mmest, capsys, monkeypatch, tmp_path, name, arguments, option):
+    (tmp_path / 'file').write_text('')
+    (tmp_path / 'gone').symlink_to(tmp_path / 'nowhere')
+    for place, sentence in (
+        ('file', f'{tmp_path}/file is a file, and no folder'),
+        ('file/a', f'{tmp_path}/file is a file, and no folder'),
+        ('gone', f'{tmp_path}/gone is a link to {tmp_path}/nowhere, which is not there'),
+    ):
+        assert mmest(name, *arguments, option, tmp_path / place) == 2
+        assert f'argument {option}: {sentence}' in capsys.readouterr().err
+    monkeypatch.setattr(os, 'access', lambda place, mode: str(place) != str(tmp_path))  # of root all is writable
+    assert mmest(name, *arguments, option, tmp_path / 'a/b') == 2
+    assert f'argument {option}: nothing can be written to {tmp_path}' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EFBIG, errno.EACCES, errno.ENOTDIR, errno.EEXIST])
+def test_what_fails_all_the_same_is_a_sentence(mmest, monkeypatch, tmp_path, number):
+    def write(*_, **__):
+        raise OSError(number, os.strerror(number), str(tmp_path / 'x.png'))
+
+    monkeypatch.setattr('mmest.cli.data.look.read', write)
+    assert mmest('data', 'look', tmp_path) == f'data look: Writing to {tmp_path}/x.png failed: {os.strerror(number)}.'
+
+
+def test_an_error_that_is_no_writing_keeps_its_traceback(mmest, monkeypatch, tmp_path):
+    def read(*_, **__):
+        raise OSError(errno.EIO, 'Input/output error')
+
+    monkeypatch.setattr('mmest.cli.data.look.read', read)
+    with pytest.raises(OSError, match='Input/output error'):
+        mmest('data', 'look', tmp_path)
