@@ -154,10 +154,12 @@ def load_pretrained(backbone: nn.Module) -> Coverage | None:
                 backbone.is_init = False
                 backbone.init_weights()
         except OSError as error:  # FileNotFoundError and the URLErrors of a download
+            why = str(error.__cause__ or error).rstrip('.')
             raise FileNotFoundError(
-                f'The pretrained weights of {kind}, "{source}", could not be read: {error.__cause__ or error}. '
-                'A frozen backbone is nothing without them: fetch the file by other means, and name it by --weights '
-                'FILE in training, or by --cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE.'
+                f'The pretrained weights of {kind}, "{source}", could not be read: {why}. A frozen backbone is nothing '
+                'without them: fetch the file by other means, and name it by --weights FILE in mmest train, by '
+                '--cfg-options model.backbone.backbone.init_cfg.checkpoint=FILE there and in mmest test, or in the '
+                'config that mmest predict and mmest export take by --config.'
             ) from error
         except (IndexError, KeyError, AssertionError):
             pass  # a backbone's own loader met keys that it does not know; the coverage below says which are missing

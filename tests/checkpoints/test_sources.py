@@ -4,6 +4,7 @@ import argparse
 import functools
 import http.server
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -113,6 +114,8 @@ def test_what_cannot_be_fetched_gets_a_sentence(server):
         with pytest.raises(FileNotFoundError, match='pretrained weights of VisionTransformer') as said:
             build('vit', dict(type='EST'), source).init_weights()
         assert str(said.value).count(source) == str(said.value).count('could not be read') == 1
+        ways = '--weights FILE in mmest train, .* in mmest test, .* mmest predict and mmest export take by --config'
+        assert re.search(ways, str(said.value)) and '..' not in str(said.value)
 
 
 @pytest.mark.parametrize(
