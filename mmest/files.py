@@ -13,8 +13,8 @@ from typing import Any
 
 from mmest.machine import machine, runs
 
-#: Numbers of errors by which a system says that there is no room, or that a place is not to be written to.
-CANNOT_WRITE = (
+#: Numbers of errors by which a system says that there is no room, or that a place is not to be read or written.
+NO_ACCESS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.EEXIST, errno.ENOTDIR, errno.EISDIR),  # a file in the place of a folder, or a folder in that of a file
 )

@@ -14,7 +14,7 @@ from torch import Tensor
 from mmest.backbones.image_channels import READ, channels_of
 from mmest.config_parts import parts_of
 from mmest.engine.processes import unwrapped
-from mmest.files import CANNOT_WRITE
+from mmest.files import NO_ACCESS
 from mmest.measure.device import memory_shortage
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
@@ -229,10 +229,12 @@ def _worker(error: BaseException, cfg: Config) -> str | None:
 
 
 def _disk(error: BaseException, cfg: Config) -> str | None:
-    if not isinstance(error, OSError) or error.errno not in CANNOT_WRITE:
+    if not isinstance(error, OSError) or error.errno not in NO_ACCESS:
         return None
-    where = f' ({error.filename})' if error.filename else ''
-    return f'Writing to {cfg.work_dir}{where} failed: {error.strerror}. Make room, or name another one by --work-dir.'
+    own = not error.filename or Path(cfg.work_dir).absolute() in Path(error.filename).absolute().parents
+    if not own:
+        return f'{error.filename} cannot be read or written: {error.strerror}.'
+    return f'Writing to {cfg.work_dir} failed: {error.strerror}. Make room, or name another one by --work-dir.'
 
 
 def _own(error: BaseException, cfg: Config) -> str | None:

@@ -63,10 +63,11 @@ def test_what_fails_all_the_same_is_a_sentence(mmest, monkeypatch, tmp_path, num
         raise OSError(number, os.strerror(number), str(tmp_path / 'x.png'))
 
     monkeypatch.setattr('mmest.cli.data.look.read', write)
-    assert mmest('data', 'look', tmp_path) == f'data look: Writing to {tmp_path}/x.png failed: {os.strerror(number)}.'
+    said = mmest('data', 'look', tmp_path)
+    assert said == f'data look: {tmp_path}/x.png cannot be read or written: {os.strerror(number)}.'
 
 
-def test_an_error_that_is_no_writing_keeps_its_traceback(mmest, monkeypatch, tmp_path):
+def test_an_error_of_a_device_keeps_its_traceback(mmest, monkeypatch, tmp_path):
     def read(*_, **__):
         raise OSError(errno.EIO, 'Input/output error')
 

@@ -169,9 +169,9 @@ LOST = 'Another process of this training has ended, so this one cannot go on.*--
         (MemoryError(), 'memory of this machine did not suffice'),
         (RuntimeError('DataLoader worker (pid 3) is killed by signal: Killed.'), 'ended from outside'),
         (OSError(errno.ENOSPC, 'No space left on device'), 'No space left on device. Make room'),
-        (PermissionError(errno.EACCES, 'Permission denied', '/x'), r'\(/x\) failed: Permission denied'),
+        (PermissionError(errno.EACCES, 'Permission denied', '/x'), '/x cannot be read or written: Permission denied'),
         (OSError(errno.EFBIG, 'File too large'), 'failed: File too large'),
-        (NotADirectoryError(errno.ENOTDIR, 'Not a directory', '/x'), r'\(/x\) failed: Not a directory'),
+        (NotADirectoryError(errno.ENOTDIR, 'Not a directory', '/x'), '/x cannot be read or written: Not a directory'),
         (RuntimeError('... `find_unused_parameters=True` to ...'), 'got no gradient in the last step, .*start_level'),
         (RuntimeError('Parameter at index 116 has been marked as ready twice.'), 'do not go together in several'),
         (
