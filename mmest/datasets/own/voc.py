@@ -134,7 +134,7 @@ def _counts_from_one(path: Path) -> bool:
     """
     if not any(path.glob('**/JPEGImages')):
         return False
-    corners = [value.text or '0' for file in _xml(path) for value in _parse(file).iter('xmin')]
+    corners = [one.text or '0' for file in _xml(path) for one in _parse(file).iter() if one.tag in ('xmin', 'ymin')]
     return all(_is_whole(value) and float(value) >= 1 for value in corners)
 
 

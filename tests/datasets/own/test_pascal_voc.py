@@ -1,0 +1,46 @@
+"""Pascal VOC: from where corners are counted, and which list or folder says the split."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmest.datasets.own.detect import read
+
+
+def voc(root: Path, boxes: Mapping[str, tuple], stated: str = '{}.jpg') -> None:
+    """The layout of VOCdevkit: an annotation with one box by the name of each, of an image that it states."""
+    for folder in ('JPEGImages', 'Annotations'):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    for name, box in boxes.items():
+        corners = ''.join(f'<{side}>{value}</{side}>' for side, value in zip(('xmin', 'ymin', 'xmax', 'ymax'), box))
+        image = stated.format(name)
+        Image.fromarray(np.full((48, 64), 90, np.uint8)).save(root / 'JPEGImages' / image)
+        (root / 'Annotations' / f'{name}.xml').write_text(
+            f'<annotation><filename>{image}</filename><object><name>a</name><bndbox>{corners}</bndbox></object>'
+            '</annotation>'
+        )
+
+
+@pytest.mark.parametrize(
+    'first, moved', [((1, 1, 9, 9), 1), ((0, 5, 9, 9), 0), ((5, 0, 9, 9), 0), ((5, 5.5, 9, 9), 0)]
+)
+def test_corners_are_counted_from_1_where_none_says_otherwise(first, moved, tmp_path):
+    voc(tmp_path, dict(a=first, b=(10, 20, 30, 40)))
+    data = read(tmp_path)
+    assert data.samples[1].objects[0].box == (10 - moved, 20 - moved, 30, 40)
+    assert ('corners are counted from 1, as in VOCdevkit' in data.notes.lines()) == moved
+
+
+@pytest.mark.parametrize('stated', ['{}.jpg', 'photo_{}.jpg'])
+@pytest.mark.parametrize('above', ['.', 'train_and_val'])
+def test_lists_say_more_than_the_folder_around_them(above, stated, tmp_path):
+    """They name images, whatever the annotations are called."""
+    root, names = tmp_path / above, dict(train='a', val='b', test='c')
+    voc(root, dict.fromkeys(names.values(), (5, 5, 9, 9)), stated)
+    (root / 'ImageSets/Main').mkdir(parents=True)
+    for split, name in names.items():
+        (root / 'ImageSets/Main' / f'{split}.txt').write_text(Path(stated.format(name)).stem)
+    assert [sample.split for sample in read(tmp_path).samples] == ['train', 'val', 'test']
