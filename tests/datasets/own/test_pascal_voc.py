@@ -44,3 +44,19 @@ def test_lists_say_more_than_the_folder_around_them(above, stated, tmp_path):
     for split, name in names.items():
         (root / 'ImageSets/Main' / f'{split}.txt').write_text(Path(stated.format(name)).stem)
     assert [sample.split for sample in read(tmp_path).samples] == ['train', 'val', 'test']
+
+
+@pytest.mark.parametrize('folder', ['SegmentationClass', 'masks', 'Trimaps'])
+def test_masks_of_the_same_names_are_no_images(folder, tmp_path):
+    voc(tmp_path, dict(a=(5, 5, 9, 9)))
+    (tmp_path / folder).mkdir()
+    Image.fromarray(np.zeros((48, 64), np.uint8)).save(tmp_path / folder / 'a.png')
+    data = read(tmp_path)
+    assert [sample.name for sample in data.samples] == ['JPEGImages/a.jpg']
+    assert not any('left out' in line for line in data.notes.lines())
+
+
+def test_of_images_that_differ_in_their_ending_the_stated_one_is_meant(tmp_path):
+    voc(tmp_path, dict(a=(5, 5, 9, 9)), '{}.png')
+    Image.fromarray(np.full((48, 64), 90, np.uint8)).save(tmp_path / 'JPEGImages/a.jpg')
+    assert [sample.name for sample in read(tmp_path).samples] == ['JPEGImages/a.png']
