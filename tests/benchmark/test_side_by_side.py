@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
@@ -23,7 +24,7 @@ from mmest.benchmark.together.evaluation import Evaluations
 from mmest.benchmark.together.lane import Lane
 from mmest.benchmark.together.run import run_together
 from mmest.benchmark.together.schedule import schedule_of
-from mmest.benchmark.together.step import TrainingStep
+from mmest.benchmark.together.step import TrainingStep, refuse_what_a_runner_would_do
 from mmest.benchmark.training import losses, training_config
 from mmest.engine.launch import check_training, training_runner
 from mmest.files import write_json
@@ -34,6 +35,7 @@ SEGMENTOR = """
 param_scheduler = [{linear}, {cosine}]
 train_cfg['max_iters'] = 4
 train_dataloader.update(batch_size=4, num_workers=2)
+optim_wrapper['optimizer'].update(eps=1e-3, betas=(0.8, 0.99))
 model['data_preprocessor']['size'] = (64, 64)
 """
 DETECTOR = """
@@ -321,6 +323,27 @@ def test_what_cannot_be_trained_side_by_side_is_told(cell, tmp_path):
     with pytest.raises(ValueError, match='need images of one size'):
         batches_of(cfg, tmp_path / 'batches')
     assert not list(tmp_path.glob('batches/*.pt'))
+
+
+@pytest.mark.parametrize(
+    'changes, said',
+    [
+        (
+            dict(custom_hooks=[dict(type='EMAHook'), dict(type='ESTHook')]),
+            'ESTHook alone in custom_hooks, .* has EMAHook',
+        ),
+        (dict(optim_wrapper=dict(type='AmpOptimWrapper')), 'OptimWrapper alone in .* has AmpOptimWrapper'),
+        (dict(optim_wrapper=dict(accumulative_counts=2)), '1 alone in .*accumulative_counts, .* has 2'),
+        (dict(optim_wrapper=dict(clip_grad=dict(type='value', clip_value=1.0))), 'norm alone in .* has value'),
+    ],
+    ids=['hook', 'precision', 'sums', 'clips'],
+)
+def test_what_a_runner_alone_does_is_refused(cell, changes, said):
+    cfg = Config.fromstring(cell('fpn_swin_est').request['config_text'], '.py')
+    refuse_what_a_runner_would_do(cfg)
+    cfg.merge_from_dict(changes)
+    with pytest.raises(ValueError, match=said):
+        refuse_what_a_runner_would_do(cfg)
 
 
 @pytest.mark.parametrize('swap', [False, True])

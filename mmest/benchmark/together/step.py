@@ -6,35 +6,62 @@ import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
+from mmest.engine.optim import WAYS
+
 from .batches import Batches
 from .losses import losses_of
 
 WARM_UP = 2
+#: What each group of the optimizer has for itself, and what says how it steps.
+_OF_GROUPS = ('type', 'lr', 'weight_decay', *WAYS, 'capturable')
+
+
+def refuse_what_a_runner_would_do(cfg: Config) -> None:
+    """Look for what changes the numbers of a training and is done by a runner alone.
+
+    Raises:
+        ValueError: the optimizer is none that is known here, or sums gradients, casts or clips by value; or there are
+            hooks besides ESTHook, as one that averages weights.
+    """
+    wrapper, hooks = cfg.optim_wrapper, cfg.get('custom_hooks') or []
+    if wrapper.optimizer.type != 'AdamW':
+        raise ValueError(f'Trainings side by side are those of AdamW, but the config has {wrapper.optimizer.type}.')
+    asked = [
+        ('optim_wrapper.type', wrapper.get('type', 'OptimWrapper'), 'OptimWrapper'),
+        ('optim_wrapper.accumulative_counts', wrapper.get('accumulative_counts', 1), 1),
+        ('optim_wrapper.clip_grad.type', (wrapper.get('clip_grad') or {}).get('type', 'norm'), 'norm'),
+        *(('custom_hooks', hook['type'], 'ESTHook') for hook in hooks),
+    ]
+    for place, found, known in asked:
+        if found != known:
+            raise ValueError(
+                f'Trainings side by side know {known} alone in {place}, but the config has {found}. Train without '
+                '--together.'
+            )
 
 
 class TrainingStep:
     """Steps of one model through a sequence of batches; :meth:`start` begins another training of it.
 
     Args:
-        cfg: config of the model; its optimizer is AdamW.
+        cfg: config of the training; see :func:`refuse_what_a_runner_would_do`.
         model: on its device.
         groups: parameters and weight decay of each group of the optimizer.
         batches: on the device. The steps read them in order; the caller may fill in others before a training.
 
     Raises:
-        ValueError: the optimizer is another.
+        ValueError: the config asks for what these steps do not do.
     """
 
     def __init__(self, cfg: Config, model: nn.Module, groups: Sequence[dict], batches: Batches) -> None:
         self.model, device = model, batches['images'].device
-        optimizer = dict(cfg.optim_wrapper.optimizer)
-        if optimizer['type'] != 'AdamW':
-            raise ValueError(f'Trainings side by side are those of AdamW, but the config has {optimizer["type"]}.')
-        self.max_norm = (cfg.optim_wrapper.get('clip_grad') or {}).get('max_norm')
+        refuse_what_a_runner_would_do(cfg)
+        optimizer = {name: value for name, value in cfg.optim_wrapper.optimizer.items() if name not in _OF_GROUPS}
+        clip = cfg.optim_wrapper.get('clip_grad')
+        self.clip_grad = clip and {name: value for name, value in clip.items() if name != 'type'}
         self.stream = torch.cuda.Stream() if device.type == 'cuda' else None
-        betas = tuple(optimizer.get('betas', (0.9, 0.999)))
         groups = [dict(group, lr=torch.zeros((), device=device)) for group in groups]
-        self.optimizer = torch.optim.AdamW(groups, betas=betas, capturable=self.stream is not None, fused=True)
+        self.optimizer = torch.optim.AdamW(groups, **optimizer, capturable=self.stream is not None, fused=True)
         self.rates = torch.zeros(len(groups), device=device)
         self.schedule = torch.ones(len(batches['images']), device=device)
         self.losses = torch.zeros(len(batches['images']), device=device)
@@ -94,9 +121,9 @@ class TrainingStep:
         loss, _ = self.model.parse_losses(self._losses())
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if self.max_norm is not None:
+        if self.clip_grad:
             parameters = [p for group in self.optimizer.param_groups for p in group['params']]
-            nn.utils.clip_grad_norm_(parameters, self.max_norm)
+            nn.utils.clip_grad_norm_(parameters, **self.clip_grad)
         rates = self.rates * self.schedule.index_select(0, self.at)
         for group, rate in zip(self.optimizer.param_groups, rates.unbind()):
             group['lr'].copy_(rate)
