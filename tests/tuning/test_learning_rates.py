@@ -7,10 +7,10 @@ from toy import METHODS, TWO_A_STAGE, build
 from mmest.engine.optim import TrainableOptimWrapperConstructor
 
 
-def rates(tuned) -> dict:
+def rates(tuned, **cfg) -> dict:
     """Learning rate of each parameter that trains, by name."""
     model = torch.nn.ModuleDict(dict(wrapped=tuned, head=torch.nn.Linear(2, 2)))
-    constructor = TrainableOptimWrapperConstructor(dict(optimizer=dict(type='AdamW', lr=1.0)))
+    constructor = TrainableOptimWrapperConstructor(dict(optimizer=dict(type='AdamW', lr=1.0)), **cfg)
     groups = constructor(model).optimizer.param_groups
     by_id = {id(p): group['lr'] for group in groups for p in group['params']}
     return {name.removeprefix('wrapped.'): by_id[id(p)] for name, p in model.named_parameters() if p.requires_grad}
@@ -65,3 +65,11 @@ def test_layers_between_stages_go_with_the_block_that_runs_before_them():
         'norms.0.weight': 0,
     }.items():
         assert found[f'backbone.{name}'] == pytest.approx(0.5**exponent), name
+
+
+def test_the_factor_of_a_method_is_beside_those_of_the_config():
+    tuned = build('swin', dict(METHODS['est'], lr_mult=10.0))
+    paramwise = dict(custom_keys={'wrapped.method.blocks.0': dict(lr_mult=0.5), 'head': dict(lr_mult=3.0)})
+    found = rates(tuned, paramwise_cfg=paramwise)
+    assert (found['head.weight'], found['method.blocks.0.reduce.weight']) == (3, 5)
+    assert found['method.blocks.1.reduce.weight'] == 10

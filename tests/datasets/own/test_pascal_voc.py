@@ -24,9 +24,7 @@ def voc(root: Path, boxes: Mapping[str, tuple], stated: str = '{}.jpg') -> None:
         )
 
 
-@pytest.mark.parametrize(
-    'first, moved', [((1, 1, 9, 9), 1), ((0, 5, 9, 9), 0), ((5, 0, 9, 9), 0), ((5, 5.5, 9, 9), 0)]
-)
+@pytest.mark.parametrize('first, moved', [((1, 1, 9, 9), 1), ((0, 5, 9, 9), 0), ((5, 0, 9, 9), 0), ((5, 5.5, 9, 9), 0)])
 def test_corners_are_counted_from_1_where_none_says_otherwise(first, moved, tmp_path):
     voc(tmp_path, dict(a=first, b=(10, 20, 30, 40)))
     data = read(tmp_path)
@@ -60,3 +58,29 @@ def test_of_images_that_differ_in_their_ending_the_stated_one_is_meant(tmp_path)
     voc(tmp_path, dict(a=(5, 5, 9, 9)), '{}.png')
     Image.fromarray(np.full((48, 64), 90, np.uint8)).save(tmp_path / 'JPEGImages/a.jpg')
     assert [sample.name for sample in read(tmp_path).samples] == ['JPEGImages/a.png']
+
+
+def test_what_gdal_writes_beside_images_hides_no_annotations(tmp_path):
+    voc(tmp_path, dict(a=(5, 5, 9, 9)))
+    for number in range(4):
+        (tmp_path / f'{number}.tif.aux.xml').write_text('<PAMDataset/>')
+    assert read(tmp_path).format == 'Pascal VOC'
+
+
+def test_an_annotation_is_of_the_image_of_its_name_whatever_it_states(tmp_path):
+    """As where images were renamed."""
+    voc(tmp_path, dict(a=(5, 5, 9, 9), b=(20, 20, 40, 40)))
+    file = tmp_path / 'Annotations/a.xml'
+    file.write_text(file.read_text().replace('a.jpg', 'b.jpg'))
+    found = {sample.name[-5]: sample.objects[0].box[2] for sample in read(tmp_path).samples}
+    assert found == dict(a=9, b=40)
+
+
+def test_of_names_in_several_lists_and_parts_of_names(tmp_path):
+    """None that is to be tested trains, and none that trains validates."""
+    voc(tmp_path, dict.fromkeys(('a', 'b', 'c', 'c d'), (5, 5, 9, 9)))
+    (tmp_path / 'ImageSets/Main').mkdir(parents=True)
+    for split, text in dict(train='a\nb\nc d', val='b\nc', test='a').items():
+        (tmp_path / 'ImageSets/Main' / f'{split}.txt').write_text(text)
+    splits = {Path(sample.name).stem: sample.split for sample in read(tmp_path).samples}
+    assert splits == {'a': 'test', 'b': 'train', 'c': 'val', 'c d': 'train'}
