@@ -160,7 +160,6 @@ def _tiles(sample: Sample, region: Box, split: str, size: int) -> list[Sample]:
                 height=window[3] - window[1],
                 objects=things,
                 split=split,
-                group=sample.group or sample.name,
                 window=window,
             )
         )
