@@ -20,13 +20,15 @@ def cell(name: str, kind: str = 'accuracy', **request) -> Cell:
 
 @pytest.fixture
 def cells(tmp_path):
-    """Eight trainings, six of them with a record, a failure and one of another request."""
+    """Eight trainings, six of them with a record, a failure and one of another request; and a measurement."""
     cells = [cell(f'accuracy_{i}', seed=i) for i in range(8)]
     for i, one in enumerate(cells[:7]):
         asked = dict(one.request, seed=99) if i == 5 else one.request
         record = dict(asked, factor=3.0, failed=i == 6)
         (tmp_path / f'{one.name}.json').write_text(json.dumps(record))
-    return [*cells, cell('memory_0', 'memory')]
+    memory = cell('memory_0', 'memory')
+    (tmp_path / 'memory_0.json').write_text(json.dumps(dict(memory.request, failed=False)))
+    return [*cells, memory]
 
 
 def test_the_drawn_have_a_record_and_train_at_its_rate(cells, tmp_path):
@@ -57,10 +59,9 @@ def write(folder, method: str, seed: int, score: float, factor: float = 1.0, **c
         factor=factor,
         failed=False,
         metrics={'mIoU': score},
-        **changes,
     )
-    name = f'{method}{seed}{changes.get("variant", "")}'
-    (folder / f'{name}.json').write_text(json.dumps(record))
+    name = '_'.join(map(str, (method, seed, *changes.values())))
+    (folder / f'{name.replace("/", "-")}.json').write_text(json.dumps(record | changes))
 
 
 def test_the_deviation_is_pooled_over_methods(tmp_path):
@@ -69,8 +70,10 @@ def test_the_deviation_is_pooled_over_methods(tmp_path):
             write(tmp_path, method, seed, value)
     for seed, value in enumerate([10, 90]):  # trained otherwise, so that it says nothing of the others' seeds
         write(tmp_path, 'est', seed, value, variant='few images')
+        write(tmp_path, 'est', seed, value, config='configs/detection/lake/net_small_est.py')
     write(tmp_path / AGAIN, 'full', 0, 53.7)
     write(tmp_path / AGAIN, 'est', 2, 58.0)
+    write(tmp_path / AGAIN, 'est', 1, 0.0, failed=True, error=['killed'])
     table, verdict = repeated(read_results([tmp_path]), read_again([tmp_path]))
     # Squares of distances from the means: 1 + 1 of Full, 4 + 4 + 0 of EST; three degrees of freedom.
     deviation = (10 / 3) ** 0.5

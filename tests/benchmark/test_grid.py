@@ -96,6 +96,15 @@ def test_a_sweep_of_several_seeds(grid):
     assert cells[-1].request['sweep']['cells'] == [cell.name for cell in cells if cell.kind == 'sweep']
 
 
+def test_a_rate_is_chosen_by_the_sweep_of_another_variant(grid):
+    entry = f"dict(configs=['{FPN}'], tunings=['est'], seeds=[1], variant='%s', sweep=dict(held_out=0.3%s))"
+    cells = grid(f'accuracy = [{entry % ("", "")}, {entry % ("few", ", variant=" + repr(""))}]')
+    swept = [cell.name for cell in cells if cell.kind == 'sweep' and cell.request['held_out'] == 0.3]
+    scored = [cell.request for cell in cells if cell.kind == 'accuracy']
+    assert len(swept) == 3 and [one['variant'] for one in scored] == ['', 'few']
+    assert [one['sweep']['cells'] for one in scored] == [swept, swept]
+
+
 def test_the_text_of_a_cell_is_a_config_that_repeats_it(grid, tmp_path, monkeypatch):
     monkeypatch.setenv('MMEST_DEMO_DIR', str(tmp_path / 'mine'))
     cell = grid(

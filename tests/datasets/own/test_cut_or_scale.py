@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mmest.datasets.own import sizes
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing
 from mmest.datasets.own.sizes import cut_or_scale
 
@@ -42,3 +44,14 @@ def test_large_images_are_cut_where_objects_stay_whole_and_else_scaled(side, siz
     data = images(side, objects)
     assert cut_or_scale(data, task, size, 0) == pytest.approx(expected)
     assert any(sample.window for sample in data.samples) == tiled
+
+
+def test_a_raster_that_a_tile_would_hold_has_parts_to_train_and_to_validate(monkeypatch):
+    """And labelled ground stays, whatever its pixels look like."""
+    monkeypatch.setattr(sizes, 'blank', lambda sample: np.ones((sample.height, sample.width), bool))
+    data = images(300, [300])
+    data.samples, data.rasters = data.samples[:1], True
+    data.samples[0].split = None
+    scale, longest = cut_or_scale(data, 'detection', 512, 0)
+    assert scale == 1 and longest <= 150
+    assert {sample.split for sample in data.samples} == {'train', 'val'}

@@ -1,6 +1,7 @@
 """Several rasters in a folder: a mosaic beside its tiles, copies, and what each has to look at."""
 
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +11,14 @@ pytest.importorskip('pyogrio', reason='pyogrio is not installed (pip install mme
 import ground
 import rasterio
 import rasterio.windows
+import shapely
 from rasterio.shutil import copy
 
 from mmest.datasets.own import georaster
 from mmest.datasets.own.detect import read
 from mmest.datasets.own.prepare import prepare
+from mmest.datasets.own.same_ground import Ground, without_mosaics
+from mmest.datasets.own.sample import Notes, Sample, Thing
 from mmest.datasets.own.splits import split
 
 SIDE = 90  # of a tile
@@ -129,3 +133,16 @@ def test_where_few_rasters_are_split_by_blocks_it_is_said_that_they_overlap(tmp_
     assert sum('rasters overlap (a.tif, b.tif), and what validates on one may' in line for line in prepared.notes) == 1
     _strips(tmp_path / 'other', [400, 400])
     assert not any('overlap' in line for line in prepare(tmp_path / 'other', tmp_path / 'out2', size=32).notes)
+
+
+@pytest.mark.parametrize('between, group', [([Thing(0, (1, 1, 9, 9))], 'a.tif'), ([], '')])
+def test_a_small_raster_joins_those_that_it_overlaps_if_it_shows_an_object(between, group):
+    """An eighth of it lies on each, and next to nothing of them."""
+    places = {'a.tif': (0, 0, 90, 90), 'between.tif': (85, 0, 125, 40), 'c.tif': (120, 0, 210, 90)}
+    objects = {'between.tif': between}
+    samples = [
+        Sample(Path(name), name, x1 - x0, y1 - y0, objects.get(name, [Thing(0, (1, 1, 9, 9))]))
+        for name, (x0, y0, x1, y1) in places.items()
+    ]
+    without_mosaics([Ground(one, 'a plane', shapely.box(*places[one.name]), (1, 1)) for one in samples], Notes())
+    assert [one.group for one in samples] == [group] * 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmest.datasets.own.cutting import cut
+from mmest.datasets.own.cutting import _without_most_empty, cut
 from mmest.datasets.own.sample import Notes, OwnData, Sample, Thing
 
 SIZE = 16
@@ -90,3 +90,14 @@ def test_what_validates_on_a_scene_is_away_from_what_trains(width, height, seed,
     assert apart >= 2 * (SIZE // 8) or narrow and apart >= 1
     left_out = ~(seen['train'] | seen['val'])
     assert left_out.mean() <= 0.5
+
+
+def test_one_empty_training_tile_is_kept_for_four_with_objects():
+    def pieces(split: str, number: int, objects: list) -> list[Sample]:
+        return [Sample(Path('a.png'), f'{split}{i}.png', SIZE, SIZE, objects, split=split) for i in range(number)]
+
+    held, empty = pieces('train', 9, [Thing(0, (1, 1, 5, 5))]), pieces('train', 7, [])
+    validates = pieces('val', 3, []) + pieces('test', 2, [])
+    found = _without_most_empty(held + empty + validates, 0, Notes())
+    assert [one for one in found if one not in empty] == held + validates
+    assert sum(one in empty for one in found) == 2
