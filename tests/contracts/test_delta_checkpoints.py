@@ -264,9 +264,11 @@ def test_learning_rate_of_the_method_and_merged_groups():
     groups = TrainableOptimWrapperConstructor(dict(optimizer=optimizer))(model).optimizer.param_groups
     # The scales and gates of the method do not decay.
     assert sorted((group['lr'], group['weight_decay']) for group in groups) == [(1e-2, 0.1), (7e-2, 0.0), (7e-2, 0.1)]
-    assert merge_groups([dict(params=[1], lr=1), dict(params=[2], lr=2), dict(params=[3], lr=1)]) == [
+    own = dict(params=[4], lr=1, eps=1e-3)
+    assert merge_groups([dict(params=[1], lr=1), dict(params=[2], lr=2), dict(params=[3], lr=1), own]) == [
         dict(params=[1, 3], lr=1),
         dict(params=[2], lr=2),
+        own,
     ]
 
 
