@@ -543,7 +543,7 @@ def test_recomputed_blocks_give_the_same_gradients(method):
 def test_a_projected_state_lies_in_memory_as_outputs_do():
     """Then neither the sum with an output nor its gradient is turned."""
     layer, state = nn.Linear(8, 20), torch.rand(3, 6, 5, 8, requires_grad=True)
-    found, expected = projected(state, layer.weight, layer.bias), layer(state).permute(0, 3, 1, 2)
+    found, expected = projected(state, layer), layer(state).permute(0, 3, 1, 2)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
     assert found.is_contiguous() and not expected.is_contiguous()
     upstream, wanted = torch.rand(3, 20, 6, 5), [state, layer.weight, layer.bias]

@@ -6,9 +6,8 @@ import torch.distributed as dist
 from processes import run_in_processes
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mmest.tuning.side import seen, tap_norm
-from mmest.tuning.side.seen import taken_in_at_once
-from mmest.tuning.side.tap_norm import TapNorm
+from mmest.tuning.side import tap_norm
+from mmest.tuning.side.tap_norm import TapNorm, taken_in_at_once
 
 
 def tap(images: int = 2) -> torch.Tensor:
@@ -126,10 +125,9 @@ def test_two_processes_norm_as_one_with_all_images(tmp_path, shares):
 
 @pytest.mark.parametrize('without_data', [lambda: torch.device('meta'), FakeTensorMode])
 def test_one_process_of_several_runs_it_without_data_and_waits_for_none(without_data, monkeypatch):
-    for module in (seen, tap_norm):
-        monkeypatch.setattr(module, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(tap_norm, 'get_world_size', lambda: 2)
     exchanged = []
-    monkeypatch.setattr(seen, 'all_reduce', exchanged.append)
+    monkeypatch.setattr(tap_norm, 'all_reduce', exchanged.append)
     with without_data():
         assert TapNorm(4)(torch.empty(2, 6, 4, 4)).shape == (2, 6, 4, 4)
     assert not exchanged

@@ -18,8 +18,7 @@ from mmest.tuning.depthwise import DepthwiseConv2d
 from mmest.tuning.knobs import KernelSize, Ratios
 from mmest.tuning.side.est_gradient import run_again, working_dtype
 from mmest.tuning.side.network import ExpandingSideNetwork
-from mmest.tuning.side.seen import Deviation, taken_in_at_once
-from mmest.tuning.side.tap_norm import TapNorm
+from mmest.tuning.side.tap_norm import TapNorm, taken_in_at_once
 
 MULTIPLE = 8  # tensor cores want widths of this kind
 WIDTH = 96
@@ -141,8 +140,6 @@ class EST(ExpandingSideNetwork):
             the few large channels of a pretrained transformer hide the others; ``layer``: each position by those over
             its channels.
         state_norm: the LN of what corrects an output; False: the state as it is.
-        scale_corrections: correct a large output by as much more, p_k = f_k + max(1, σ_k) U_k LN(s), σ_k its deviation:
-            U_k starts at zero, and in as many steps of a rate it gets as far, however large the output.
         recompute: keep only the inputs of each EST Block and run it again in the backward pass: less memory, more time.
             False: keep what it made.
         lr_mult: factor on the learning rate of the side network.
@@ -171,7 +168,6 @@ class EST(ExpandingSideNetwork):
         narrow_taps: bool = True,
         tap_norm: str = 'batch',
         state_norm: bool = True,
-        scale_corrections: bool = False,
         recompute: bool = True,
         lr_mult: float = 1.0,
     ) -> None:
@@ -191,12 +187,9 @@ class EST(ExpandingSideNetwork):
             for i, (block, width) in enumerate(zip(self.tapped, widths))
         )
         self.build_state(widths)
-        self.deviations = None
-        if scale_corrections:
-            self.deviations = nn.ModuleList(Deviation(output.channels, self.taps_drift) for output in self.outputs)
 
     def forward(self, features: Sequence[Tensor], taps: Sequence[Tap], image: Tensor) -> list[Tensor]:
-        with taken_in_at_once([*(self.tap_norms or ()), *(self.deviations or ())]):
+        with taken_in_at_once(self.tap_norms or ()):
             return super().forward(features, taps, image)
 
     def advance(self, i: int, h: Tensor, state: Tensor | None) -> Tensor:
@@ -213,10 +206,3 @@ class EST(ExpandingSideNetwork):
         if self.state_norm:
             state = F.layer_norm(state, state.shape[-1:])
         return super().correct(k, feature, state)
-
-    def expansion(self, k: int, feature: Tensor) -> tuple[Tensor, Tensor]:
-        weight, bias = super().expansion(k, feature)
-        if self.deviations is None:
-            return weight, bias
-        deviation = self.deviations[k](feature)
-        return weight * deviation, bias * deviation

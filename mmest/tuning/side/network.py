@@ -50,14 +50,14 @@ def zero_linear(in_features: int, out_features: int) -> nn.Linear:
     return layer
 
 
-def projected(state: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def projected(state: Tensor, layer: nn.Linear) -> Tensor:
     """A linear layer of a state, B×H×W×d to B×C×H×W.
 
     One product per image writes it in the order in which the backbone's outputs lie in memory: neither the sum with one
     nor the gradient, which comes in that order, has to be turned.
     """
-    weights = weight.expand(state.shape[0], -1, -1)
-    x = torch.baddbmm(bias[:, None], weights, state.flatten(1, 2).transpose(1, 2))
+    weight = layer.weight.expand(state.shape[0], -1, -1)
+    x = torch.baddbmm(layer.bias[:, None], weight, state.flatten(1, 2).transpose(1, 2))
     return x.unflatten(2, state.shape[1:3])
 
 
@@ -180,8 +180,4 @@ class ExpandingSideNetwork(SideNetwork):
         return self.changes[str(i)](state, size)
 
     def correct(self, k: int, feature: Tensor, state: Tensor) -> Tensor:
-        return feature + projected(state, *self.expansion(k, feature)).to(feature.dtype)
-
-    def expansion(self, k: int, feature: Tensor) -> tuple[Tensor, Tensor]:
-        """Weight C×d and bias C of U_k, by which the state corrects output k, B×C×H×W."""
-        return self.expand[k].weight, self.expand[k].bias  # type: ignore[return-value]
+        return feature + projected(state, self.expand[k]).to(feature.dtype)  # type: ignore[arg-type]
