@@ -20,7 +20,7 @@ from .batches import Batches
 from .config import config_of
 from .evaluation import Evaluations
 from .schedule import schedule_of
-from .step import TrainingStep
+from .step import TrainingStep, refuse_what_a_runner_would_do
 
 
 class Lane:
@@ -38,6 +38,7 @@ class Lane:
     def begin(self, cell: Cell, steps: int, epoch: int, folder: Path, records: Path) -> None:
         """Make ready for the first step of a cell's training. If that fails, the next one begins with another model."""
         self.cfg, self.chosen = config_of(cell.request, folder, records)
+        refuse_what_a_runner_would_do(self.cfg)
         set_random_seed(self.cfg.randomness.seed)
         fresh = MODELS.build(self.cfg.model)
         count_ignored_pixels(fresh)

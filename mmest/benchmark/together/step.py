@@ -44,18 +44,14 @@ class TrainingStep:
     """Steps of one model through a sequence of batches; :meth:`start` begins another training of it.
 
     Args:
-        cfg: config of the training; see :func:`refuse_what_a_runner_would_do`.
+        cfg: config of the training, which :func:`refuse_what_a_runner_would_do` let pass.
         model: on its device.
         groups: parameters and weight decay of each group of the optimizer.
         batches: on the device. The steps read them in order; the caller may fill in others before a training.
-
-    Raises:
-        ValueError: the config asks for what these steps do not do.
     """
 
     def __init__(self, cfg: Config, model: nn.Module, groups: Sequence[dict], batches: Batches) -> None:
         self.model, device = model, batches['images'].device
-        refuse_what_a_runner_would_do(cfg)
         optimizer = {name: value for name, value in cfg.optim_wrapper.optimizer.items() if name not in _OF_GROUPS}
         clip = cfg.optim_wrapper.get('clip_grad')
         self.clip_grad = clip and {name: value for name, value in clip.items() if name != 'type'}
