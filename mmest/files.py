@@ -24,6 +24,12 @@ _PART = '.mmest-part'
 _LEFT = 24 * 3600
 
 
+def may_be_in(error: OSError, *folders: Path) -> bool:
+    """Whether an error is of something in one of some folders, as far as it says of what it is."""
+    place = Path(os.path.abspath(str(error.filename)))
+    return not error.filename or any(place.is_relative_to(os.path.abspath(folder)) for folder in folders)
+
+
 def beside(path: str | Path) -> Path:
     """The name under which this process writes a file before it is renamed."""
     return Path(f'{path}{_PART}{os.getpid()}-{_machine()}')

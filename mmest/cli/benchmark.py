@@ -23,7 +23,7 @@ from mmest.benchmark.together.run import TRAINS, run_together
 from mmest.cli._options import at_least, folder_to_write
 from mmest.cli._refusal import Refusal, refusing
 from mmest.engine.launch import default_launcher
-from mmest.files import NO_ACCESS
+from mmest.files import NO_ACCESS, may_be_in
 
 EPILOG = """\
 examples:
@@ -154,7 +154,7 @@ def run(args: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         sys.exit('Interrupted; the same command goes on.')
     except OSError as error:
-        if error.errno not in NO_ACCESS:
+        if error.errno not in NO_ACCESS or not may_be_in(error, out, work):
             raise
         raise Refusal(
             f'Writing to {out} or {work} failed: {error.strerror}. Make room; the same command goes on.'

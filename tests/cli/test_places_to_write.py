@@ -74,3 +74,15 @@ def test_an_error_of_a_device_keeps_its_traceback(mmest, monkeypatch, tmp_path):
     monkeypatch.setattr('mmest.cli.data.look.read', read)
     with pytest.raises(OSError, match='Input/output error'):
         mmest('data', 'look', tmp_path)
+
+
+def test_a_grid_tells_a_file_of_elsewhere_by_its_name(mmest, monkeypatch, tmp_path):
+    def read(*_, **__):
+        raise PermissionError(errno.EACCES, 'Permission denied', '/elsewhere/x.png')
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('mmest.cli.benchmark.run_grid', read)
+    grid = tmp_path / 'grid.py'
+    grid.write_text("memory = [dict(configs=['demo/fpn_swin_est'], sizes=[(64, 64)], tunings=['frozen'])]")
+    said = mmest('benchmark', grid, '--out', tmp_path / 'out')
+    assert said == 'benchmark: /elsewhere/x.png cannot be read or written: Permission denied.'

@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
 from mmengine.registry import HOOKS, METRICS
-from torch import nn
 from toy import METHODS, runner_cfg, write_weights
 
 from mmest.checkpoints.seal import broken
-from mmest.engine.failures import explain
 from mmest.engine.resume import latest_complete_checkpoint
 from mmest.engine.run import RunFailed, run_training
 
@@ -188,28 +185,6 @@ def test_what_a_machine_does(cfg, error, sentence, monkeypatch):
     assert re.search(sentence, fails(cfg(custom_hooks=[dict(type='Trouble')])))
 
 
-@pytest.mark.parametrize(
-    ('changes', 'tries'),
-    [
-        (
-            {},
-            'Try --memory lowest, or --amp, or --cfg-options train_dataloader.batch_size=2 (--batch 2 beside --data), '
-            'or smaller images; `mmest plan',
-        ),
-        ({'memory': ['side_bf16']}, 'Try --amp, or --cfg-options'),
-        (
-            {'memory': ['side_bf16'], 'optim_wrapper.type': 'AmpOptimWrapper', 'train_dataloader.batch_size': 1},
-            'Try smaller images; `mmest plan',
-        ),
-        ({'model.backbone.tuning.type': 'LoRA'}, 'or --tuning est, which keeps less, or smaller images; `mmest plan'),
-    ],
-)
-def test_too_little_memory_says_what_is_left_to_try(cfg, changes, tries):
-    tried = cfg()
-    tried.merge_from_dict(changes)
-    assert tries in explain(MemoryError(), tried)
-
-
 @pytest.mark.parametrize('full', ['train.log', 'epoch_2.pth'])
 def test_a_full_disk_is_one_sentence_and_what_was_written_stays(cfg, monkeypatch, tmp_path, full):
     work = tmp_path / 'work'
@@ -373,43 +348,3 @@ def test_a_model_whose_backbone_is_not_wrapped(cfg, capsys):
     run_training(plain, 'none')
     said = capsys.readouterr().out
     assert 'no backbone is tuned by a method' in said and 'Trained, ' in said and 'by a bit' not in said
-
-
-class Pooling(nn.Module):
-    """Of UPerHead what ends with one image."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm = nn.BatchNorm2d(4)
-
-    def forward(self, x):
-        return self.norm(x.mean((2, 3), keepdim=True))
-
-
-class Segmentor(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.decode_head = Pooling()
-
-    def train_step(self, data):
-        return self.decode_head(data)
-
-
-@pytest.mark.parametrize('head', [dict(norm_cfg=dict(type='SyncBN')), dict()])
-def test_a_batch_norm_of_one_image_says_what_to_set(head):
-    with pytest.raises(ValueError) as raised:
-        Segmentor().train_step(torch.rand(1, 4, 3, 3))
-    said = explain(raised.value, Config(dict(model=dict(decode_head=head))))
-    assert (
-        said.startswith('A batch norm of decode_head was given one image') and 'train_dataloader.batch_size=2' in said
-    )
-    assert ('model.decode_head.norm_cfg.type=GN' in said) == bool(head)
-
-
-@pytest.mark.parametrize('wrapper, said', [('Bfloat16OptimWrapper', 'Train without --amp'), ('OptimWrapper', '')])
-def test_rotated_boxes_in_half_precision_get_a_sentence(wrapper, said):
-    inside = dict(__name__='mmrotate.structures.bbox')
-    exec('def turn():\n    raise TypeError("Got unsupported ScalarType BFloat16")', inside)
-    with pytest.raises(TypeError) as raised:
-        inside['turn']()
-    assert said in (explain(raised.value, Config(dict(optim_wrapper=dict(type=wrapper)))) or '')
