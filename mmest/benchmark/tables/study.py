@@ -40,7 +40,8 @@ without a part of them and scored there, each at all rates of its sweep. The for
 fine-tuning here.
 """
 _PARTS = """One part changed at a time, at the rate that EST as it is chose;
-[`ablation.py`](../benchmarks/grids/ablation.py) says what the names stand for.
+[`ablation.py`](../benchmarks/grids/ablation.py) says what the names stand for. "Scaled corrections" had a rate of
+their own.
 """
 _AT_ONE_SIZE = """LST has an eighth of the backbone's width, as published for backbones four times as wide; EST's width
 was chosen on these data. Here EST is as small as LST too, at the rate that EST as it is chose, and LST as wide as EST,
