@@ -11,8 +11,8 @@ from mmengine.logging import MMLogger
 from rich.console import Console
 from rich.table import Table
 
-from mmest.cli._options import add_step_options, at_least
-from mmest.configs import load_tuning, open_config, tuned_backbone_of
+from mmest.cli._options import add_step_options, at_least, step_of
+from mmest.configs import load_tuning, tuned_backbone_of
 from mmest.files import write_json
 from mmest.measure.environment import commit, environment
 from mmest.measure.profile import profile_step
@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--steps', type=at_least(1), default=3, metavar='N', help='steps of each method (default: 3)')
     args = parser.parse_args(arguments)
     MMLogger.get_current_instance().setLevel('ERROR')
-    cfg, size = open_config(args.config, backbone=args.backbone), tuple(args.size)
+    cfg, size = step_of(args)
     if args.compile:
         tuned_backbone_of(cfg).compile = True
     profiles = {}
@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
                 device=args.device,
                 precision=args.precision,
                 compile=args.compile,
+                memory=args.memory or [],
                 commit=commit(),
                 profiles=profiles,
                 **environment(args.device),

@@ -10,6 +10,7 @@ from typing import TypeVar
 from mmengine.config import Config, DictAction
 
 from mmest.checkpoints.safe import TRUST, trust
+from mmest.configs import open_config
 from mmest.pictures.decoders.bands import check_choice
 from mmest.prediction.training_scale import shown_in_training
 
@@ -220,3 +221,11 @@ def add_step_options(parser: argparse.ArgumentParser) -> None:
         help='of the forward pass; fp16 on CUDA alone (default: fp32)',
     )
     parser.add_argument('--out', type=file_to_write, metavar='FILE.json', help='also write all figures there')
+
+
+def step_of(args: argparse.Namespace) -> tuple[Config, tuple[int, int]]:
+    """The config by :func:`add_step_options`, with the levers on memory, and the size of an image: height and width."""
+    cfg = open_config(args.config, backbone=args.backbone)
+    if args.memory:
+        cfg.memory = args.memory
+    return cfg, size_of(args, cfg)

@@ -4,9 +4,8 @@ import argparse
 
 from mmengine.logging import MMLogger
 
-from mmest.cli._options import add_step_options, as_given, at_least, folder_to_write, size_of
+from mmest.cli._options import add_step_options, as_given, at_least, folder_to_write, step_of
 from mmest.cli._refusal import refusing
-from mmest.configs import open_config
 from mmest.files import write_json
 from mmest.measure.memory.report import measure_and_show
 
@@ -71,14 +70,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     with refusing(TypeError):
-        cfg = open_config(args.config, backbone=args.backbone)
-        if args.memory:
-            cfg.memory = args.memory
+        cfg, size = step_of(args)
         record = measure_and_show(
             as_given(args),
             cfg,
             [] if args.ladder else args.tunings,
-            size_of(args, cfg),
+            size,
             args.batch_size,
             args.device,
             args.precision,

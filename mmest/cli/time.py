@@ -8,9 +8,9 @@ from mmengine.logging import MMLogger
 from rich.progress import Progress
 from rich.table import Table
 
-from mmest.cli._options import add_step_options, as_given, at_least, size_of
+from mmest.cli._options import add_step_options, as_given, at_least, step_of
 from mmest.cli._refusal import refusing
-from mmest.configs import head_and_backbone, load_tuning, open_config
+from mmest.configs import head_and_backbone, load_tuning
 from mmest.console import plain_console
 from mmest.files import write_json
 from mmest.measure.environment import environment
@@ -41,10 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would list how every parameter is initialised
     with refusing(TypeError):
-        cfg = open_config(args.config, backbone=args.backbone)
-        size = size_of(args, cfg)
-        if args.memory:
-            cfg.memory = args.memory
+        cfg, size = step_of(args)
         tunings = {name: load_tuning(name) for name in args.tunings}
         models = {name: prepare(cfg, tuning, size, args.device, args.precision) for name, tuning in tunings.items()}
         levers = {name: list(with_method(cfg, tuning).get('memory') or []) for name, tuning in tunings.items()}

@@ -78,3 +78,12 @@ def test_the_script_writes_what_it_shows(tmp_path, capsys):
     record = json.loads(out.read_text())
     assert record['size'] == [32, 32] and not record['compile'] and record['versions']['torch']
     assert f'frozen: a step of {record["profiles"]["frozen"]["seconds"]:.3f} s' in capsys.readouterr().out
+
+
+def test_the_script_takes_the_size_of_the_config_and_levers(tmp_path):
+    out = tmp_path / 'profile.json'
+    words = ['detection/hrplanes/retinanet', '--backbone', 'deit-t', '--tunings', 'est', '--memory', 'side_bf16']
+    script.main([*words, '--batch-size', '1', '--steps', '1', '--out', str(out)])
+    record = json.loads(out.read_text())
+    assert record['size'] == [192, 192] and record['memory'] == ['side_bf16']
+    assert record['profiles']['est']['parts']['method']['operations'] > 0
