@@ -8,8 +8,10 @@ import re
 import time
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mmest.machine import machine, runs
 
@@ -22,12 +24,47 @@ NO_ACCESS = (
 _PART = '.mmest-part'
 # Processes of another machine cannot be looked at; what one has not written to for so long, in seconds, it has left.
 _LEFT = 24 * 3600
+_CHUNK = 2**24
+
+
+def place_of(error: OSError) -> str:
+    """The file or folder that an error is of, under its final name: of two, as of a copy, the one that was to be
+    written; empty where the error does not say.
+    """
+    return str(error.filename2 or error.filename or '').partition(_PART)[0]
 
 
 def may_be_in(error: OSError, *folders: Path) -> bool:
     """Whether an error is of something in one of some folders, as far as it says of what it is."""
-    place = Path(os.path.abspath(str(error.filename)))
-    return not error.filename or any(place.is_relative_to(os.path.abspath(folder)) for folder in folders)
+    place = place_of(error)
+    return not place or any(Path(os.path.abspath(place)).is_relative_to(os.path.abspath(folder)) for folder in folders)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an error name the file that could not be written inside: systems name one that cannot be opened, and none on
+    whose disk there is no room.
+    """
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def reserve(file: BinaryIO, size: int) -> None:
+    """Give an empty file so many bytes on the disk. One that is only said to be large may find the disk full later, and
+    a process that then writes to a map of it is killed.
+
+    Raises:
+        OSError: there is no room for them.
+    """
+    if hasattr(os, 'posix_fallocate'):
+        os.posix_fallocate(file.fileno(), 0, size)
+        return
+    for start in range(0, size, _CHUNK):  # macOS
+        file.write(bytes(min(_CHUNK, size - start)))
+    file.flush()
 
 
 def beside(path: str | Path) -> Path:
@@ -51,7 +88,7 @@ def write_bytes(path: Path, *parts: bytes | memoryview, durable: bool = False) -
     path.parent.mkdir(parents=True, exist_ok=True)
     part = beside(path)
     try:
-        with part.open('wb') as file:
+        with naming(path), part.open('wb') as file:
             file.writelines(parts)
             if durable:
                 file.flush()

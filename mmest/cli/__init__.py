@@ -79,11 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f'{name}: interrupted.', file=sys.stderr)
         sys.exit(130)  # as shells have it
     except OSError as error:
-        from mmest.files import NO_ACCESS
+        from mmest.files import NO_ACCESS, place_of
 
         if error.errno not in NO_ACCESS:
             raise
-        sys.exit(f'{name}: {error.filename or "A file"} cannot be read or written: {error.strerror}.')
+        sys.exit(f'{name}: {place_of(error) or "A file"} cannot be read or written: {error.strerror}.')
     except (MemoryError, RuntimeError) as error:
         from mmest.measure.device import memory_shortage
 

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 
 from mmest.datasets.own.results import note_results, noted_results
+from mmest.files import naming
 from mmest.pictures import ImageFile
 from mmest.pictures.reading import reading_of
 
@@ -54,7 +55,8 @@ class PredictionPictures(Hook):
                 image = opened.read()
             picture = self._pictures[str(sample.img_path)]
             note_results([picture])
-            runner.visualizer.add_datasample(path.stem, image, sample, out_file=str(picture))
+            with naming(picture):
+                runner.visualizer.add_datasample(path.stem, image, sample, out_file=str(picture))
 
 
 def picture_names(images: Sequence[str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from mmest.backbones.image_channels import READ, channels_of
 from mmest.config_parts import parts_of
 from mmest.engine.processes import unwrapped
-from mmest.files import NO_ACCESS, may_be_in
+from mmest.files import NO_ACCESS, may_be_in, place_of
 from mmest.measure.device import memory_shortage
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
@@ -232,7 +232,7 @@ def _disk(error: BaseException, cfg: Config) -> str | None:
     if not isinstance(error, OSError) or error.errno not in NO_ACCESS:
         return None
     if not may_be_in(error, Path(cfg.work_dir)):
-        return f'{error.filename} cannot be read or written: {error.strerror}.'
+        return f'{place_of(error)} cannot be read or written: {error.strerror}.'
     return f'Writing to {cfg.work_dir} failed: {error.strerror}. Make room, or name another one by --work-dir.'
 
 

@@ -1,5 +1,6 @@
 """Ground cover of a whole image: GeoTIFF or PNG, and an overlay."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mmest.datasets.own.results import note_results, noted_results
-from mmest.files import beside, write_bytes
+from mmest.files import beside, reserve, write_bytes
 from mmest.pictures import ImageFile
 from mmest.pictures.decoders.raster import rasterio
 from mmest.pictures.georeference import Georeference
@@ -61,6 +62,7 @@ def segmenting(
     counts = np.zeros(256, np.int64)
     # A file without a name, which nothing leaves behind.
     with tempfile.TemporaryFile(dir=out) as raw:
+        reserve(raw, image.height * image.width)
         mask = np.memmap(raw, np.uint8, 'w+', shape=(image.height, image.width))
         for box, part in tiles_with_parts(image.width, image.height, tile, overlap):
             pixels, valid = image.read(box), image.valid(box)
@@ -111,13 +113,16 @@ def _percent(share: float) -> str:
 
 
 def _write_geotiff(path: Path, mask: np.ndarray, ground: Georeference, model: Model) -> None:
+    """What is written is read again: GDAL writes the last of a file as it closes it, and says nothing where that fails.
+
+    Raises:
+        OSError: the file does not hold the mask.
+    """
     height, width = mask.shape
     place = (
         dict(gcps=ground.control_points) if ground.control_points else dict(transform=rasterio.Affine(*ground.affine))
     )
-    with rasterio.open(
-        path,
-        'w',
+    profile = dict(
         driver='GTiff',
         height=height,
         width=width,
@@ -130,12 +135,19 @@ def _write_geotiff(path: Path, mask: np.ndarray, ground: Georeference, model: Mo
         blockysize=_BLOCK,
         compress='deflate',
         BIGTIFF='IF_SAFER',
-        **place,
-    ) as target:
-        target.write_colormap(1, {number: (*colour, 255) for number, colour in enumerate(model.palette.tolist())})
-        for _, window in target.block_windows(1):
-            rows, columns = window.toslices()
-            target.write(mask[rows, columns], 1, window=window)
+    )
+    try:
+        with rasterio.open(path, 'w', **profile, **place) as target:
+            target.write_colormap(1, {number: (*colour, 255) for number, colour in enumerate(model.palette.tolist())})
+            for _, window in target.block_windows(1):
+                target.write(mask[window.toslices()], 1, window=window)
+        with rasterio.open(path) as written:
+            windows = (window for _, window in written.block_windows(1))
+            whole = all(np.array_equal(written.read(1, window=window), mask[window.toslices()]) for window in windows)
+    except rasterio.errors.RasterioIOError:
+        whole = False
+    if not whole:
+        raise OSError(errno.EIO, 'The disk did not take all of the mask')
 
 
 def _write_png(path: Path, mask: np.ndarray, model: Model, holes: bool) -> None:

@@ -2,8 +2,11 @@
 
 import errno
 import os
+import resource
 
 import pytest
+
+from mmest.files import beside, may_be_in, write_bytes
 
 FILES = [
     ('test', ['c.py', 'm.pth'], '--out'),
@@ -65,6 +68,32 @@ def test_what_fails_all_the_same_is_a_sentence(mmest, monkeypatch, tmp_path, num
     monkeypatch.setattr('mmest.cli.data.look.read', write)
     said = mmest('data', 'look', tmp_path)
     assert said == f'data look: {tmp_path}/x.png cannot be read or written: {os.strerror(number)}.'
+
+
+def test_of_a_copy_the_file_that_was_to_be_written_is_named(mmest, monkeypatch, tmp_path):
+    def copy(*_, **__):
+        raise OSError(errno.ENOSPC, 'No space left on device', 'from.png', None, str(beside(tmp_path / 'to.png')))
+
+    monkeypatch.setattr('mmest.cli.data.look.read', copy)
+    assert (
+        mmest('data', 'look', tmp_path)
+        == f'data look: {tmp_path}/to.png cannot be read or written: No space left on device.'
+    )
+
+
+@pytest.mark.parametrize('durable', [False, True])
+def test_a_file_that_finds_no_room_is_named(tmp_path, durable):
+    """What a full disk does, the limit on the size of files does here; systems name no file then."""
+    file, limits = tmp_path / 'a/b.bin', resource.getrlimit(resource.RLIMIT_FSIZE)
+    write_bytes(file, b'earlier', durable=durable)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=f"File too large: '{file}'") as found:
+            write_bytes(file, bytes(900), bytes(200), durable=durable)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert may_be_in(found.value, tmp_path) and not may_be_in(found.value, tmp_path / 'c')
+    assert file.read_bytes() == b'earlier' and list(file.parent.iterdir()) == [file]
 
 
 def test_an_error_of_a_device_keeps_its_traceback(mmest, monkeypatch, tmp_path):

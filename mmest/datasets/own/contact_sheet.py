@@ -1,5 +1,6 @@
 """A page of example images with their labels."""
 
+import io
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
 from mmest.datasets.own.sample import OwnData, Sample
-from mmest.files import beside
+from mmest.files import write_bytes
 from mmest.pictures.levels import Scale
 from mmest.tiles.grid import Box
 
@@ -52,9 +53,9 @@ def contact_sheet(
         caption = _shortened(f'{sample.split or "not split"}{count}  ·  {name}', font, _CELL[0])
         draw.text((x, y + height + 4), caption, _FAINT, font)
     page.paste(legend, (_GAP, _GAP + rows * step))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    page.save(beside(out), 'PNG')
-    beside(out).replace(out)
+    stream = io.BytesIO()
+    page.save(stream, 'PNG')
+    write_bytes(out, stream.getvalue())
     return len({sample.name for sample, _ in views})
 
 

@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from mmest.files import write_bytes
+
 from .canvas import OBJECT_CLASSES, PALETTE
 from .domains import DOMAINS
 from .scene import Scene, render
@@ -148,7 +150,7 @@ def _draw_all(folder: Path, images, size: int, seed: int, workers: int, progress
 def _draw(task: _Task) -> tuple[_Task, list]:
     scene = render(DOMAINS[task.domain], scene_seed(task.seed, task.domain, task.split, task.index), task.size)
     for kind, encoded in (('images', _encode(scene.image[..., ::-1])), ('masks', _encode_mask(scene))):
-        (Path(task.folder) / task.domain / kind / task.split / f'{task.index:05d}.png').write_bytes(encoded)
+        write_bytes(Path(task.folder) / task.domain / kind / task.split / f'{task.index:05d}.png', encoded)
     return task, scene.boxes()
 
 

@@ -9,16 +9,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
-from mmest.files import beside, remove_leftovers, write_json
+from mmest.files import beside, remove_leftovers, reserve, write_json
 
 # Of the journal: the key of an image, the checksum of its slot, that of the record itself. Record n is of slot n.
 _RECORD = struct.Struct('<16sII')
 KEY_BYTES = 16
-_CHUNK = 2**24
 
 
 class NoSpace(ValueError):
@@ -159,7 +157,7 @@ class FeatureStore:
         part = beside(self._maps_path)
         try:
             with part.open('wb') as file:
-                _reserve(file, self._bytes)
+                reserve(file, self._bytes)
             os.replace(part, self._maps_path)
         except OSError as error:
             raise NoSpace(
@@ -176,14 +174,6 @@ class FeatureStore:
         with (self.folder / 'lock').open('a') as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _reserve(file: BinaryIO, size: int) -> None:
-    if hasattr(os, 'posix_fallocate'):
-        os.posix_fallocate(file.fileno(), 0, size)
-        return
-    for start in range(0, size, _CHUNK):  # macOS: a file that is only said to be large may find the disk full later
-        file.write(bytes(min(_CHUNK, size - start)))
 
 
 def gibibytes(number: int) -> str:

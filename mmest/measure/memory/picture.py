@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from mmest.files import naming
+
 from .categories import CATEGORIES, STYLE
 from .timeline import Timeline
 
@@ -49,4 +51,5 @@ def draw_timeline(path: Path, timeline: Timeline, title: str) -> None:
         *(entries[::-1] for entries in axes.get_legend_handles_labels()), loc='outside right upper', frameon=False
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    with naming(path):
+        figure.savefig(path, dpi=120)

@@ -113,7 +113,7 @@ def test_a_disk_without_room_is_said_before_anything_is_written(tmp_path, monkey
 @pytest.mark.parametrize('chunk', [700, 4000, 2**20])
 def test_where_the_system_reserves_no_room_it_is_written(tmp_path, monkeypatch, chunk):
     monkeypatch.delattr(os, 'posix_fallocate')  # macOS
-    monkeypatch.setattr(module, '_CHUNK', chunk)
+    monkeypatch.setattr('mmest.files._CHUNK', chunk)
     store = opened(tmp_path / 'store')
     largest = max((tmp_path / 'store').iterdir(), key=lambda path: path.stat().st_size)
     assert largest.stat().st_size == 4 * SIZE
