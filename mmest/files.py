@@ -77,19 +77,19 @@ def _machine() -> str:
     return f'{zlib.crc32(machine().encode()):08x}'
 
 
-def write_bytes(path: Path, *parts: bytes | memoryview, durable: bool = False) -> None:
-    """Write beside the file and rename it; folders on the way are made.
+@contextmanager
+def whole_file(path: Path, durable: bool = False) -> Iterator[BinaryIO]:
+    """A file to write to, beside its name, which it takes at the end; folders on the way are made.
 
     Args:
         path: the file.
-        *parts: what it shall hold, one behind the other.
         durable: wait until disk and folder have it, so that a power cut leaves the old file or the new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = beside(path)
     try:
         with naming(path), part.open('wb') as file:
-            file.writelines(parts)
+            yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
@@ -98,6 +98,12 @@ def write_bytes(path: Path, *parts: bytes | memoryview, durable: bool = False) -
         part.unlink(missing_ok=True)
     if durable:
         _sync_folder(path.parent)
+
+
+def write_bytes(path: Path, *parts: bytes | memoryview, durable: bool = False) -> None:
+    """Write these, one behind the other, by :func:`whole_file`."""
+    with whole_file(path, durable) as file:
+        file.writelines(parts)
 
 
 def _sync_folder(folder: Path) -> None:

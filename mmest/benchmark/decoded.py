@@ -11,7 +11,7 @@ import numpy as np
 from mmengine.registry import DATASETS, TRANSFORMS
 
 from mmest.config_parts import parts_of
-from mmest.files import beside, write_json
+from mmest.files import whole_file, write_json
 from mmest.pictures import ImageFile
 from mmest.pictures.transforms import LoadImage
 
@@ -94,13 +94,11 @@ def _digest(paths: list[str]) -> str:
 
 
 def _decode(paths: list[str], store: Path) -> None:
-    store.parent.mkdir(parents=True, exist_ok=True)
-    index, start, target = {}, 0, store.with_suffix('.bin')
-    with open(beside(target), 'wb') as file:
+    index, start = {}, 0
+    with whole_file(store.with_suffix('.bin')) as file:
         for path in paths:
             pixels = LoadImage()(dict(img_path=path))['img']
             file.write(pixels.tobytes())
             index[path] = [start, *pixels.shape[:2]]
             start += pixels.size
-    os.replace(beside(target), target)
     write_json(store.with_suffix('.json'), index, indent=None)

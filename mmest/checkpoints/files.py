@@ -14,7 +14,7 @@ from mmengine.logging import HistoryBuffer, print_log
 from torch import Tensor
 
 from mmest.checkpoints.seal import sealed
-from mmest.files import write_bytes
+from mmest.files import whole_file, write_bytes
 
 _HISTORY = 'history_buffer'
 _BACKEND = 'mmest'
@@ -61,6 +61,21 @@ def save_file(checkpoint: dict, path: Path) -> None:
     with io.BytesIO() as stream:
         torch.save(checkpoint, stream)
         SealedLocalBackend().put(stream.getvalue(), path)
+
+
+def save_tensors(content: Any, path: Path) -> None:
+    """Write what is too large to be in memory twice, and no checkpoint, so without a seal.
+
+    Raises:
+        OSError: the system refuses. torch has an error of its own in its place.
+    """
+    with whole_file(path) as file:
+        try:
+            torch.save(content, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def is_complete(filename: str | Path) -> bool:

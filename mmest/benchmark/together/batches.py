@@ -4,7 +4,6 @@ import copy
 import fcntl
 import hashlib
 import json
-import os
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from mmengine.runner import Runner, set_random_seed
 from torch import Tensor
 
 from mmest.benchmark.data_digest import data_digest
+from mmest.checkpoints.files import save_tensors
 from mmest.engine.random_numbers import reseed_workers
-from mmest.files import beside
 from mmest.frameworks import framework_of
 
 #: What of a segmentor's data preprocessor smaller images are padded by.
@@ -50,8 +49,7 @@ def batches_of(cfg: Config, folder: Path) -> Batches:
     with open(path.with_suffix('.lock'), 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # made once, however many ask for it at the same time
         if not path.is_file():
-            torch.save(_make(cfg), beside(path))
-            os.replace(beside(path), path)
+            save_tensors(_make(cfg), path)
     return torch.load(path, weights_only=True, mmap=True)
 
 

@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,8 +12,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.registry import MODELS
 from torch import nn
 
+from mmest.checkpoints.files import save_tensors
 from mmest.configs import set_tuning
-from mmest.files import beside
 from mmest.pictures.reading import reading_of
 
 from ..data_digest import data_digest
@@ -37,10 +36,7 @@ def cached_views(cfg: Config, views: int, folder: Path) -> dict:
     """
     path = folder / f'{digest(cfg, views)}.pth'
     if not path.is_file():
-        content = _compute(cfg, views)
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.save(content, beside(path))
-        os.replace(beside(path), path)
+        save_tensors(_compute(cfg, views), path)
     content = torch.load(path, weights_only=True, mmap=True)
     for part in content.values():
         for sample in part['samples']:

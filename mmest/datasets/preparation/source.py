@@ -1,7 +1,6 @@
 """The files of a download as one list, however it is unpacked, in zip archives, or in archives inside archives."""
 
 import functools
-import os
 import shutil
 import zipfile
 import zlib
@@ -11,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from mmest.datasets.own.results import visible_files
 from mmest.datasets.preparation.problems import DamagedInput, Problem
-from mmest.files import beside
+from mmest.files import whole_file
 
 # Inside the output folder of a preparation: the journal, copies of archives out of archives, and the lock for large
 # pictures.
@@ -187,10 +186,5 @@ def _copy_out(path: Path, member: zipfile.ZipInfo, copy: Path) -> None:
     copy.parent.mkdir(parents=True, exist_ok=True)
     if member.file_size > shutil.disk_usage(copy.parent).free:
         raise ValueError(f'it needs {member.file_size:,} bytes, more than are free in {copy.parent}')
-    part = beside(copy)
-    try:
-        with _archive(str(path)).open(member) as stream, part.open('wb') as target:
-            shutil.copyfileobj(stream, target, 1 << 20)
-        os.replace(part, copy)
-    finally:
-        part.unlink(missing_ok=True)
+    with _archive(str(path)).open(member) as stream, whole_file(copy) as target:
+        shutil.copyfileobj(stream, target, 1 << 20)

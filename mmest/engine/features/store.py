@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmest.files import beside, remove_leftovers, reserve, write_json
+from mmest.files import remove_leftovers, reserve, whole_file, write_json
 
 # Of the journal: the key of an image, the checksum of its slot, that of the record itself. Record n is of slot n.
 _RECORD = struct.Struct('<16sII')
@@ -154,18 +154,14 @@ class FeatureStore:
             raise NoSpace(
                 f'The feature cache needs {gibibytes(self._bytes)} in {self.folder}, and {gibibytes(free)} are free.'
             )
-        part = beside(self._maps_path)
         try:
-            with part.open('wb') as file:
+            with whole_file(self._maps_path) as file:
                 reserve(file, self._bytes)
-            os.replace(part, self._maps_path)
         except OSError as error:
             raise NoSpace(
                 f'The feature cache needs {gibibytes(self._bytes)} in {self.folder}, which cannot be reserved: '
                 f'{error.strerror}.'
             ) from error
-        finally:
-            part.unlink(missing_ok=True)
         self._journal_path.touch()
         write_json(self.folder / 'about.json', about)
 
