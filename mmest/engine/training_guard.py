@@ -30,7 +30,7 @@ class TrainingGuard(Hook):
       hold the same weights.
     - While training: losses are finite.
     - At each checkpoint and at the end: no frozen tensor has changed a bit, every trained one is finite.
-    - At the end: what trains has moved.
+    - At the first checkpoint that finds none of it moved, a warning; at the end, what trains has moved.
     """
 
     def __init__(self) -> None:
@@ -39,6 +39,7 @@ class TrainingGuard(Hook):
         self._start: dict[str, str] = {}
         self._first_step = 0
         self._bad_steps = 0
+        self._asked_for_moves = False
 
     def before_train(self, runner: Runner) -> None:
         model = bare(runner)
@@ -71,12 +72,19 @@ class TrainingGuard(Hook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         self._prove(runner)
+        if not self._asked_for_moves:
+            # Not an end yet: a schedule may hold the method back at first.
+            self._asked_for_moves = True
+            still = self._still(bare(runner))
+            if still:
+                runner.logger.warning(f'Up to this checkpoint: {still}')
 
     def after_train(self, runner: Runner) -> None:
         model = bare(runner)
         self._prove(runner)
-        if runner.iter > self._first_step:
-            self._prove_moved(model)
+        still = self._still(model) if runner.iter > self._first_step else ''
+        if still:
+            raise InvalidTraining(still)
         tensors = sum(len(names) for names in self.frozen.values())
         runner.logger.info(f'All {tensors} frozen tensors are bit-identical to what they were before training.')
 
@@ -96,20 +104,22 @@ class TrainingGuard(Hook):
                 f'diverged, and no checkpoint of it is written. {_REMEDY.format(rates="")}'
             )
 
-    def _prove_moved(self, model: nn.Module) -> None:
+    def _still(self, model: nn.Module) -> str:
+        """What should have moved and has not, in a sentence; empty if all has."""
         if self._start and not any(digest(tensor) != self._start[name] for name, tensor in _trained(model)):
-            raise InvalidTraining(
+            return (
                 f'None of the {len(self._start)} tensors that train has moved: every step was empty. Look at the '
                 'learning rate (optim_wrapper.optimizer.lr, param_scheduler), and with --amp at the loss scale.'
             )
         for path, tuned in tuned_backbones(model):
             own = [(name, tensor) for name, tensor in _trained(model) if name.startswith(f'{path}.')]
             if own and all(digest(tensor) == self._start[name] for name, tensor in own):
-                raise InvalidTraining(
+                return (
                     f'None of the {len(own)} tensors that {type(tuned.method).__name__} trains in or beside {path} has '
                     'moved: no gradient has reached them, or their rate was 0. Look for what detaches or leaves out '
                     'the maps of the backbone behind it, and at optim_wrapper.paramwise_cfg.'
                 )
+        return ''
 
     @staticmethod
     def _frozen_digests(runner: Runner) -> dict[str, dict[str, str]]:

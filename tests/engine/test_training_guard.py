@@ -1,5 +1,7 @@
 """ESTHook: a run that ends well has trained, and no config can lose the hook."""
 
+import re
+
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -23,6 +25,10 @@ def train(tmp_path, swin, hook: Hook | None = None, method: str = 'est', **chang
         runner.register_hook(hook)
     runner.train()
     return runner
+
+
+def logged(work_dir) -> str:
+    return ''.join(path.read_text() for path in work_dir.rglob('*.log'))
 
 
 class Act(Hook):
@@ -96,8 +102,22 @@ def test_a_run_in_which_the_method_does_not_move(swin, tmp_path):
     detach.before_train = lambda runner: runner.model.backbone.register_forward_hook(
         lambda _, args, maps: tuple(x.detach() for x in maps)
     )
-    with pytest.raises(InvalidTraining, match='None of the .* tensors that EST trains in or beside backbone has moved'):
-        train(tmp_path, swin, detach)
+    said = 'None of the .* tensors that EST trains in or beside backbone has moved'
+    with pytest.raises(InvalidTraining, match=said):
+        train(tmp_path, swin, detach, epochs=3)
+    warnings = re.findall(f'Up to this checkpoint: {said}', logged(tmp_path))
+    assert len(warnings) == 1, 'at the first checkpoint, not hours later, and once'
+
+
+def test_a_method_that_a_schedule_holds_back_at_first(swin, tmp_path):
+    late = Act(lambda runner, outputs: None)
+    late.before_train_epoch = lambda runner: [
+        group.update(lr=0.01 * runner.epoch) for group in runner.optim_wrapper.optimizer.param_groups
+    ]
+    train(tmp_path / 'late', swin, late, param_scheduler=[])
+    assert 'Up to this checkpoint: None of the' in logged(tmp_path / 'late')
+    train(tmp_path / 'soon', swin)
+    assert 'Up to this checkpoint' not in logged(tmp_path / 'soon')
 
 
 def test_a_run_that_was_over_already(swin, tmp_path):
@@ -135,7 +155,5 @@ def test_two_guards_are_refused(swin, tmp_path):
 def test_a_rate_that_the_constructor_leaves_out_is_said(swin, tmp_path, constructor, factor):
     tuning, optim = dict(backbone=dict(tuning=dict(lr_mult=factor))), dict(constructor=constructor)
     train(tmp_path, swin, epochs=1, model=tuning, optim_wrapper=optim)
-    said = ''.join(path.read_text() for path in tmp_path.rglob('*.log'))
-    assert ('EST wants 7 times the rate of the config (lr_mult), but OneRate asks no method' in said) == (
-        constructor == 'OneRate' and factor == 7
-    )
+    said = 'EST wants 7 times the rate of the config (lr_mult), but OneRate asks no method'
+    assert (said in logged(tmp_path)) == (constructor == 'OneRate' and factor == 7)
