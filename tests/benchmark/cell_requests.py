@@ -1,5 +1,8 @@
-"""What a cell of a small model is asked."""
+"""What a cell of a small model is asked, and one that is taken."""
 
+import json
+
+from mmest.benchmark import claims
 from mmest.configs import configs_root
 
 FPN = str(configs_root() / 'demo' / 'fpn_swin_est.py')
@@ -22,3 +25,7 @@ def request(**changes) -> dict:
         ),
         **changes,
     )
+
+
+def owned_elsewhere(record):
+    claims.claim_of(record).write_text(json.dumps(dict(host='elsewhere', process=1)))
