@@ -56,7 +56,7 @@ class GateLayer(nn.Module):
             logit = self.logit
         else:
             logit = self.choose(torch.cat([new.mean((1, 2)), state.mean((1, 2))], 1))[:, None, None]
-        return state + torch.sigmoid(logit) * (new - state)
+        return torch.addcmul(state, torch.sigmoid(logit), new - state)
 
 
 class MultiChannelAdapterFusion(nn.Module):
