@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
         models = {name: prepare(cfg, tuning, size, args.device, args.precision) for name, tuning in tunings.items()}
         levers = {name: list(with_method(cfg, tuning).get('memory') or []) for name, tuning in tunings.items()}
         batch = synthetic_batch(next(iter(models.values()))[0], size, args.batch_size)
-    with Progress() as progress:
+    with refusing(), Progress() as progress:
         task = progress.add_task('steps', total=len(models) * (3 + args.steps))
         times = alternating_step_times(models, batch, 3, args.steps, lambda: progress.advance(task))
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}

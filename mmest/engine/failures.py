@@ -96,9 +96,13 @@ def _channels(error: BaseException, cfg: Config) -> str | None:
     return None
 
 
+def lone_values(error: BaseException) -> bool:
+    """Whether an error is of a norm over a batch of one image whose map is one pixel, as UPerHead and ASPP pool it."""
+    return str(error).startswith('Expected more than 1 value per channel when training')
+
+
 def _lone_values(error: BaseException, cfg: Config) -> str | None:
-    """A norm over the batch of one image, whose map is one pixel, as UPerHead and ASPP pool it."""
-    if not str(error).startswith('Expected more than 1 value per channel when training'):
+    if not lone_values(error):
         return None
     model = next((unwrapped(f.f_locals['self']) for f in _frames(error) if f.f_code.co_name == 'train_step'), None)
     inside = [frame.f_locals.get('self') for frame in _frames(error)]

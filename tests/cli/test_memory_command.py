@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, init_default_scope
 
@@ -159,3 +160,19 @@ def test_bad_input_is_a_sentence(mmest, config, tmp_path):
         compare_tunings(cfg, METHODS, (64, 64), 1)
     assert 'nothing.py' in mmest('memory', tmp_path / 'nothing.py')
     assert 'no tuning method "ful"' in mmest('memory', config, '--tunings', 'ful')
+
+
+@pytest.mark.parametrize(
+    'command, step',
+    [
+        ('memory', 'mmest.measure.memory.compare.measure_training_step'),
+        ('time', 'mmest.cli.time.alternating_step_times'),
+    ],
+)
+def test_a_batch_of_one_that_a_head_cannot_norm_is_said(mmest, config, monkeypatch, command, step):
+    def norm(*_, **__):
+        torch.nn.BatchNorm2d(8)(torch.rand(1, 8, 1, 1))
+
+    monkeypatch.setattr(step, norm)
+    said = mmest(command, config, '--size', 32, 32, '--batch-size', 1, '--tunings', 'est')
+    assert said.startswith(f'{command}: The head pools each image to one pixel') and 'take --batch-size 2' in said
