@@ -6,7 +6,7 @@ import pytest
 from few_records import training
 
 from mmest.benchmark.grid import read_asked
-from mmest.benchmark.tables.held_out import read_sweeps
+from mmest.benchmark.tables.held_out import parts_held_out, read_sweeps
 from mmest.benchmark.tables.results import Result, read_results
 from mmest.benchmark.tables.study import read_trials, study
 from mmest.cli import main
@@ -59,6 +59,13 @@ def test_what_is_said_and_what_is_missing(folder):
     assert '| frozen | 40.5 ± 0.7 | -10.5 | +2.0 | 1 | 3.0 |' in page
     assert 'seeds differ: full 2, frozen 2, est 1' in page
     assert 'net_small on dubai_neighbouring' in page and 'trials' not in page
+    assert 'On dubai_neighbouring, training and validation patches are neighbours' in page
+
+
+def test_of_other_grounds_nothing_is_said_but_their_names(folder):
+    (folder / 'old.json').write_text(json.dumps(accuracy('lakes', 'est', 0, 60)))
+    page = study('../grid.py', ASKED, read_results([folder]))
+    assert 'records of other grounds: net_small on lakes. [benchmarks.md](benchmarks.md) has them.' in page
 
 
 def test_memory_stands_beside_and_ranks_those_that_need_little(folder):
@@ -107,7 +114,8 @@ def test_the_form_that_held_out_images_choose_stands_beside_both(folder):
 
 def test_held_out_images_say_what_each_method_scores_at_its_best_rate(folder):
     def sweep(method, factor, seed, score, dataset='sea', **changes):
-        record = accuracy(dataset, method, seed, score, **dict(dict(kind='sweep', variant=''), **changes))
+        of_sweeps = dict(kind='sweep', variant='', held_out=0.2)
+        record = accuracy(dataset, method, seed, score, **dict(of_sweeps, **changes))
         path = folder / f'sweep_{dataset}_{method}_x{factor}_{seed}{changes.get("variant", "")}.json'
         path.write_text(json.dumps(dict(record, factor=factor)))
 
@@ -125,6 +133,14 @@ def test_held_out_images_say_what_each_method_scores_at_its_best_rate(folder):
     assert table[0] == '| method | sea, net_small | against full, points | EST there | settings |'
     assert table[2:] == ['| full | 42.0 ± 2.8 | +0.0 | +4.0 | 1 |', '| est | **46.0** | +4.0 | +4.0 | 1 |']
     assert '## What held-out' not in study('../grid.py', ASKED, read_results([folder]))
+    assert 'these trainings did not see:\n20% of sea. So' in said and 'tiles' not in said
+
+
+def test_the_part_that_chose_is_that_of_the_records():
+    configs = [f'configs/detection/{data}/net_small_est.py' for data in ('sea', 'land', 'sea', 'moon')]
+    parts = (0.2, ['*/t1_*', '*/t6_*'], 0.2, 0.2)
+    said = parts_held_out([dict(config=config, held_out=part) for config, part in zip(configs, parts)])
+    assert said == '20% of sea and moon, the images `*/t1_*` and `*/t6_*` of land'
 
 
 def test_few_images_stand_beside_all_of_them(folder):

@@ -40,6 +40,24 @@ def held_out_scores(sweeps: Sequence[dict]) -> Table:
     return Table('', [*columns, *AGAINST_FULL], rows)
 
 
+def parts_held_out(sweeps: Sequence[dict]) -> str:
+    """Which part of the training images of each data set scored: a share, or those with certain names.
+
+    Args:
+        sweeps: of :func:`read_sweeps`.
+    """
+    datasets: dict[str, list[str]] = defaultdict(list)
+    for record in sweeps:
+        datasets[_part(record['held_out'])].append(ground_of(record['config'])[0])
+    return ', '.join(f'{part} of {" and ".join(unique(names))}' for part, names in datasets.items())
+
+
+def _part(held_out: float | Sequence[str]) -> str:
+    if isinstance(held_out, int | float):
+        return f'{held_out:.0%}'
+    return f'the images {" and ".join(f"`{pattern}`" for pattern in held_out)}'
+
+
 def _best(by_rate: dict[float, list[float]]) -> Spread:
     most = max(map(len, by_rate.values()))
     return max((Spread.of(values) for values in by_rate.values() if len(values) == most), key=lambda s: s.mean)

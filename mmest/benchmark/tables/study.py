@@ -12,7 +12,7 @@ from .changed_parts import changed_parts
 from .chosen import chosen
 from .comparison import by_seed, mean_shares, methods_in_order, scores, unique, without_variants
 from .few_images import few_images
-from .held_out import held_out_scores
+from .held_out import held_out_scores, parts_held_out
 from .more_steps import MOST_TIME, equal_time, more_steps
 from .repeated import repeated
 from .results import Result, ground_of, read_chosen
@@ -22,17 +22,18 @@ from .table import Column, Spread, Table
 
 _OURS = {'est': 'EST', 'steered_est': 'SteeredEST'}
 _FROZEN = 'frozen'
+_NEIGHBOURING = 'dubai_neighbouring'
 _HEAD = """# Study
 
 Made by `mmest tables --study` from the JSON files of measurements; nobody types a figure. The grid
 [`{name}`]({link}) says what is compared, at which rates, and
 which part of the training images chooses among them. All compare at equal steps, unless a table says otherwise.
 """
-_HELD_OUT = """Rates were chosen on a part of the training images, which these trainings did not see: whole tiles of
-dubai, a fifth of the images elsewhere. So each method has a score on other images than those above. It is that of the
+_HELD_OUT = """Rates were chosen on a part of the training images, which these trainings did not see:
+{parts}. So each method has a score on other images than those above. It is that of the
 rate that is best there, which flatters all, and the more, the more rates a method had; the width and the taps of EST
-were chosen on such images too. Many scores are of one seed, and some of few rates. Points from full fine-tuning are as
-above.
+were chosen on such images of dubai, hrplanes and epfl_road. Some scores may be of one seed, or of few rates. Points
+from full fine-tuning are as above.
 """
 _CHOSEN = """Whether a backbone has to be steered is asked of the training images: both forms of EST were trained
 without a part of them and scored there, each at all rates of its sweep. The form that scores higher is taken.
@@ -92,9 +93,10 @@ def study(
     parts = [_HEAD.format(name=Path(grid).name, link=grid), '## What is measured\n', *_measured(asked, mine, old)]
     if mine:
         parts += ['## What the records say\n', *_said(ground, mine, results)]
-    swept = held_out_scores([record for record in sweeps if ground_of(record['config']) in ground])
-    if swept.rows:
-        parts += ['## What held-out training images say\n', _HELD_OUT, swept.markdown()]
+    swept = [record for record in sweeps if ground_of(record['config']) in ground]
+    if swept:
+        text = _HELD_OUT.format(parts=parts_held_out(swept))
+        parts += ['## What held-out training images say\n', text, held_out_scores(swept).markdown()]
     table, verdict = chosen(mine)
     if table.rows:
         parts += ['## Which of the two forms\n', _CHOSEN, table.markdown(), f'{verdict}\n']
@@ -143,11 +145,12 @@ def _measured(asked: Sequence[dict], mine: Sequence[Result], old: Sequence[Resul
     yield ''
     if old:
         names = ', '.join(f'{model} on {dataset}' for dataset, model in unique((r.dataset, r.model) for r in old))
-        yield (
-            f'Beside it there are records of other grounds: {names}. On dubai_neighbouring, training and validation '
-            'patches are neighbours, cut from the same tiles: what a method learns by heart counts there, so these '
-            'records do not say which method is best. [benchmarks.md](benchmarks.md) has them.\n'
+        neighbours = (
+            f' On {_NEIGHBOURING}, training and validation patches are neighbours, cut from the same tiles: what a '
+            'method learns by heart counts there, so these records do not say which method is best.'
         )
+        more = neighbours if any(r.dataset == _NEIGHBOURING for r in old) else ''
+        yield f'Beside it there are records of other grounds: {names}.{more} [benchmarks.md](benchmarks.md) has them.\n'
 
 
 def _number(asked: Sequence[dict], dataset: str, model: str) -> int:
