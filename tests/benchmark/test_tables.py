@@ -192,6 +192,17 @@ def test_files_change_with_a_record_and_not_otherwise(folder, tmp_path):
     )
 
 
+def test_without_full_fine_tuning_it_is_said_in_place_of_tables_without_figures(folder, tmp_path):
+    records = {path: json.loads(path.read_text()) for path in folder.glob('*.json')}
+    for path, record in records.items():
+        if record.get('kind') != 'accuracy' or record['method'] == 'full':
+            path.unlink()
+    text = _page(folder, tmp_path / 'out')
+    assert 'full fine-tuning, which has no score here' in text and '[net_small](benchmarks/net_small.md)' in text
+    assert '| method | against full' not in text and 'What it costs' not in text
+    assert not (tmp_path / 'out' / 'benchmarks' / 'files' / 'overview.csv').exists()
+
+
 def test_attribution_adds_up(folder):
     for row in by_method(attribution(read_results([folder]), 'net_small', '2 × 64², fp32')).values():
         if row['live peak'] != 'failed':

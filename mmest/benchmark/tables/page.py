@@ -37,6 +37,8 @@ points from full fine-tuning, in mIoU or COCO's AP; points of EST in the same se
 shares of full fine-tuning's, with the same models. "recomputed" runs the backbone's blocks again in the backward pass:
 the score is the same, memory is less, time is more. Where a model was not timed, the mean is over the others.
 """
+_WITHOUT_FULL = """Methods are compared with full fine-tuning, which has no score here: train it too (`--tuning full`).
+"""
 _COSTS = """Mean shares of full fine-tuning over all models and sizes in which both were measured, trained or not. The
 numbers of these differ, so compare methods in the tables behind this one.
 """
@@ -71,16 +73,12 @@ class Page:
 
     def _first_page(self, behind: dict[str, tuple[str, list[str]]]) -> list[str]:
         table, over_all = summary(self._results), costs(self._results)
-        parts = [
-            _HEAD,
-            *([_NOTES] if self._notes else []),
-            f'## {table.title}\n',
-            _SUMMARY,
-            self._table(table, _OVERVIEW),
-        ]
+        parts = [_HEAD, *([_NOTES] if self._notes else []), f'## {table.title}\n']
+        parts += [_SUMMARY, self._table(table, _OVERVIEW)] if table.rows else [_WITHOUT_FULL]
         if accuracy_against_memory(self._root / ASSETS / _OVERVIEW, table):
             parts.append(f'![Accuracy against memory]({ASSETS}/{_OVERVIEW}.svg)\n')
-        parts += [f'## {over_all.title}\n', _COSTS, self._table(over_all, over_all.title)]
+        if any(share is not None for _, *shares in over_all.rows for share in shares):
+            parts += [f'## {over_all.title}\n', _COSTS, self._table(over_all, over_all.title)]
         for table in accuracy_overviews(self._results):
             parts += [f'## {table.title}\n', self._table(table, table.title)]
         parts += self._losses('Accuracy')
