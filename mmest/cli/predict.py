@@ -147,7 +147,8 @@ def run(args: argparse.Namespace) -> None:
                 if args.resume:
                     task.left = set(unfinished(images, task.out, task.model.detects, task.options))
         left = [image for image in images if any(task.wants(image) for task in tasks)]
-        groups = share_backbones([task.model for task in tasks], [task.tile for task in tasks])
+        places_by_backbone = share_backbones([task.model for task in tasks], [task.tile for task in tasks])
+        groups = [[tasks[place] for place in group] for group in places_by_backbone]
         if processes.first:
             for task in tasks:
                 remove_leftovers(task.out)
@@ -155,7 +156,7 @@ def run(args: argparse.Namespace) -> None:
             if len(left) < len(images):
                 print(f'{len(images) - len(left)} of {len(images)} images have their results.')
             if len(tasks) > 1:
-                print(_who_shares([[tasks[place] for place in group] for group in groups]))
+                print(_who_shares(groups))
         processes.wait()  # nothing is written before all have looked at what is there
         # As Ctrl-C: what is half written is removed on the way out.
         before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -164,7 +165,7 @@ def run(args: argparse.Namespace) -> None:
         finally:
             signal.signal(signal.SIGTERM, before)
     if len(tasks) > 1 and processes.first:
-        print(_who_took_what([tasks[place] for group in groups for place in group]))
+        print(_who_took_what(groups))
     if failed and processes.first:
         raise Refusal(f'{failed} of {len(images)} images could not be used.')
 
@@ -269,11 +270,13 @@ def _who_shares(groups: list[list[Task]]) -> str:
     return '; '.join(said) + '.'
 
 
-def _who_took_what(tasks: list[Task]) -> str:
-    """The first of those that share a backbone carries the time of its forward passes."""
-    first = tasks[0].seconds or 1.0
-    said = [f'{tasks[0].out.name} {tasks[0].seconds:.1f} s']
-    said += [f'{task.out.name} {task.seconds:.1f} s, {task.seconds / first:.2f} of that' for task in tasks[1:]]
+def _who_took_what(groups: list[list[Task]]) -> str:
+    """The first of those that share a backbone carries the time of its forward passes; the others are beside it."""
+    said = []
+    for first, *others in groups:
+        said.append(f'{first.out.name} {first.seconds:.1f} s')
+        shares = [task.seconds / (first.seconds or 1.0) for task in others]
+        said += [f'{task.out.name} {task.seconds:.1f} s, {share:.2f} of that' for task, share in zip(others, shares)]
     return f'Time: {"; ".join(said)}.'
 
 
