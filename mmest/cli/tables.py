@@ -74,7 +74,9 @@ def run(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('ERROR')  # it would tell of every environment variable in a config
     with refusing():
         notes = args.notes.read_text() if args.notes else None
-        results = read_results(args.sources)
+        tried = families.read_families(args.sources)
+        of_results = args.notes or args.texts or args.into or args.study or args.model_index
+        results = read_results(args.sources, may_be_none=bool(tried) and not of_results)
         texts = {args.out / path.name: fill(path.read_text(), results) for path in args.texts}
         texts |= {path: with_overview(path.read_text(), results) for path in args.into}
         if args.study:
@@ -83,12 +85,13 @@ def run(args: argparse.Namespace) -> None:
             texts[args.out / 'study.md'] = study(
                 grid, read_asked(args.study), results, trials, read_again(args.sources), read_sweeps(args.sources)
             )
-        tried = families.read_families(args.sources)
-    Page(results, notes).write(args.out)
+    if results:
+        Page(results, notes).write(args.out)
     if tried:
         texts[args.out / families.PAGE] = families.families_page(tried)
     if args.model_index:
         write_index(results, args.model_index)
+    args.out.mkdir(parents=True, exist_ok=True)
     for path, text in texts.items():
         path.write_text(text)
-    print(f'Wrote {args.out / PAGE} and what it shows.')
+    print(f'Wrote {args.out / (PAGE if results else families.PAGE)} and what it shows.')

@@ -36,6 +36,18 @@ def test_command_and_page(mmest, tmp_path, monkeypatch, capsys):
     assert f'mmdet {record["versions"]["mmdet"]}' in page
 
 
+def test_the_page_of_what_was_tried_needs_no_other_records(mmest, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run, 'available_tunings', lambda: ['frozen'])
+    assert mmest('backbones', '--only', 'mmdet,swin', '--out', tmp_path / 'tried') == 0
+    assert mmest('tables', tmp_path / 'tried', '--out', tmp_path / 'docs') == 0
+    assert f'Wrote {tmp_path / "docs" / "backbones.md"}' in capsys.readouterr().out.replace('\n', '')
+    assert '| Swin | mmdet | ✓ |' in (tmp_path / 'docs' / 'backbones.md').read_text()
+    assert not (tmp_path / 'docs' / 'benchmarks.md').exists()
+    (tmp_path / 'notes.md').write_text('Of tables.')
+    said = mmest('tables', tmp_path / 'tried', '--out', tmp_path / 'docs', '--notes', tmp_path / 'notes.md')
+    assert 'neither records nor trainings' in said and 'mmest time and mmest backbones' in said
+
+
 def test_what_the_same_code_tried_is_kept(mmest, tmp_path, monkeypatch):
     tried = []
     monkeypatch.setattr(run, 'available_tunings', lambda: ['frozen'])

@@ -38,11 +38,12 @@ class Result:
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def read_results(sources: Sequence[Path]) -> list[Result]:
+def read_results(sources: Sequence[Path], may_be_none: bool = False) -> list[Result]:
     """All results in files and folders.
 
     Args:
         sources: JSON files, folders of them, and work folders of trainings (or folders that hold some).
+        may_be_none: give an empty list where there is nothing in the sources.
 
     Raises:
         FileNotFoundError: a source is not there.
@@ -59,10 +60,10 @@ def read_results(sources: Sequence[Path]) -> list[Result]:
             trainings |= {Path(record['source']).resolve(): record for record in records_of_trainings(source)}
     for record in told_apart(list(trainings.values())):
         results += _results(record)
-    if not results:
+    if not (results or may_be_none):
         raise ValueError(
             f'There are neither records nor trainings in {", ".join(map(str, sources))}. Records are the JSON files '
-            'of mmest benchmark, mmest memory and mmest time.'
+            'of mmest benchmark, mmest memory, mmest time and mmest backbones.'
         )
     results = _with_data_sets(results)
     _refuse_doubles(results)
