@@ -103,7 +103,7 @@ def _export_onnx(args: argparse.Namespace) -> None:
             made = export_onnx(args.delta, out, args.config, args.tile, args.fp16, args.resolution, args.dynamic)
     pictures = f'pictures of {made.side}×{made.side} pixels'
     if made.multiple:
-        pictures = f'pictures with sides of multiples of {made.multiple} pixels, such as {made.side}×{made.side}'
+        pictures = f'pictures with sides of multiples of {made.multiple} pixels from {made.least} on'
     print(
         f'Wrote {out}: {pictures}, {made.nbytes / 2**20:.1f} MB. onnxruntime and torch differ by {made.error:.1g} at '
         f'most: {made.compared} compared.'

@@ -34,6 +34,7 @@ class Exported(NamedTuple):
         nbytes: size of the file.
         side: of the square pictures that it takes; of a tile, where it takes others too.
         multiple: of which height and width are multiples where it takes others too; else None.
+        least: the least height and width.
         error: the largest difference to torch: of probabilities, or of scores and boxes as a share of the side.
         compared: what was compared, in words.
     """
@@ -41,6 +42,7 @@ class Exported(NamedTuple):
     nbytes: int
     side: int
     multiple: int | None
+    least: int
     error: float
     compared: str
 
@@ -116,6 +118,7 @@ def export_onnx(
         len(content),
         graph.side,
         graph.multiple,
+        graph.least,
         max(error for error, _ in compared),
         ', '.join(words for _, words in compared),
     )

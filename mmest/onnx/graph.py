@@ -47,8 +47,11 @@ class Graph(nn.Module):
         divisor = getattr(preprocessor, 'pad_size_divisor', None) or for_tests.get('size_divisor') or 1
         self._divisor, self._padded_to = divisor, tuple(for_tests.get('size') or (0, 0))
         self.multiple = math.lcm(_STRIDE, divisor) if dynamic else None
-        # One position of a map says nothing of how its size depends on the picture's.
-        self.least = up_to_multiple(max(2 * self.multiple, *self._padded_to), self.multiple) if self.multiple else side
+        self.least = side
+        if self.multiple:
+            # One position of a map says nothing of how its size depends on the picture's.
+            two_positions = 2 * max(self.multiple, *_strides(model))
+            self.least = up_to_multiple(max(two_positions, *self._padded_to), self.multiple)
         self.side = max(self.least, up_to_multiple(side, self.multiple)) if self.multiple else side
         self._pad_value = getattr(preprocessor, 'pad_value', getattr(preprocessor, 'pad_val', 0))
 
@@ -80,6 +83,12 @@ class Graph(nn.Module):
         size = tuple(image.shape[-2:])
         padded = self.padded(size)
         return dict(img_shape=size, ori_shape=size, pad_shape=padded, batch_input_shape=padded, scale_factor=(1.0, 1.0))
+
+
+def _strides(model: nn.Module) -> list[int]:
+    """Those of the maps that a dense head sees; a pyramid adds coarser ones to the backbone's."""
+    generator = getattr(getattr(model, 'bbox_head', None), 'prior_generator', None)
+    return [max(pair) for pair in getattr(generator, 'strides', [])] or [_STRIDE]
 
 
 def up_to_multiple(side: int, multiple: int) -> int:

@@ -46,6 +46,7 @@ def write_model(
         cfg.default_scope, pack = 'mmdet', 'PackDetInputs'
         cfg.model.neck = dict(cfg.fpn, in_channels=channels, num_outs=4, add_extra_convs='on_output')
         cfg.model.bbox_head.update(num_classes=3, stacked_convs=1)
+        cfg.model.bbox_head.anchor_generator.strides = [4, 8, 16, 32]
         cfg.model.test_cfg.update(score_thr=0.3, max_per_img=40)
     else:
         cfg = Config.fromfile(configs_root() / '_base_/models/light-segformer.py')
@@ -166,6 +167,18 @@ def compare_predictions(exported, tmp_path: Path, *options: str) -> None:
 @pytest.mark.parametrize('height, width', [(64, 64), (128, 64), (96, 160)])
 def test_a_graph_of_dynamic_size_gives_what_torch_gives(dynamic, height, width):
     compare(dynamic, height, width)
+
+
+def test_a_graph_of_dynamic_size_is_made_where_the_coarsest_map_of_a_pyramid_has_two_positions(tmp_path):
+    """One position would be taken for a fixed number."""
+    strides = [4, 8, 16, 32, 64, 128]
+    pyramid = {'neck.num_outs': 6, 'bbox_head.anchor_generator.strides': strides}
+    checkpoint = write_model(tmp_path / 'model.pth', 'detection', METHODS['est'], backbone=RESNET, changes=pyramid)
+    made = export_onnx(checkpoint, tmp_path / 'model.onnx', dynamic=True)
+    assert (made.multiple, made.least) == (32, 256)
+    assert made.error < 1e-4 and '256×256' in made.compared and '256×288' in made.compared
+    for height, width in ((256, 256), (320, 288)):
+        compare(('detection', checkpoint, tmp_path / 'model.onnx'), height, width)
 
 
 def test_predict_takes_tiles_of_any_size_with_a_graph_of_dynamic_size(dynamic, tmp_path):
