@@ -21,10 +21,4 @@ def refusing(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except (ValueError, FileNotFoundError, *kinds) as error:
-        from mmest.engine.failures import lone_values
-
-        if lone_values(error):  # of a measured step; what trains has a sentence with its own options
-            error = ValueError(
-                'The head pools each image to one pixel, and a batch norm behind that needs two: take --batch-size 2.'
-            )
         raise Refusal(str(error)) from error

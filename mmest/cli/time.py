@@ -17,7 +17,7 @@ from mmest.measure.environment import environment
 from mmest.measure.memory.compare import FULL
 from mmest.measure.ready import prepare, with_method
 from mmest.measure.step_time import alternating_step_times
-from mmest.measure.synthetic_batch import synthetic_batch
+from mmest.measure.synthetic_batch import explaining_batches_of_one, synthetic_batch
 
 EPILOG = """\
 examples:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
         models = {name: prepare(cfg, tuning, size, args.device, args.precision) for name, tuning in tunings.items()}
         levers = {name: list(with_method(cfg, tuning).get('memory') or []) for name, tuning in tunings.items()}
         batch = synthetic_batch(next(iter(models.values()))[0], size, args.batch_size)
-    with refusing(), Progress() as progress:
+    with refusing(), explaining_batches_of_one(), Progress() as progress:
         task = progress.add_task('steps', total=len(models) * (3 + args.steps))
         times = alternating_step_times(models, batch, 3, args.steps, lambda: progress.advance(task))
     medians = {name: statistics.median(seconds) for name, seconds in times.items()}

@@ -30,7 +30,7 @@ class TrainingGuard(Hook):
       hold the same weights.
     - While training: losses are finite.
     - At each checkpoint and at the end: no frozen tensor has changed a bit, every trained one is finite.
-    - At the first checkpoint that finds none of it moved, a warning; at the end, what trains has moved.
+    - At the first checkpoint a warning if nothing has moved; at the end, what trains has moved.
     """
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from mmest.measure.device import memory_shortage
 from mmest.measure.environment import versions
 from mmest.measure.parameters import parameter_counts
 from mmest.measure.ready import check, optim_config, prepare, with_method
-from mmest.measure.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
+from mmest.measure.synthetic_batch import BOXES_PER_IMAGE, explaining_batches_of_one, synthetic_batch
 
 from .step import MemoryReport, measure_training_step
 from .timeline import Timeline
@@ -56,7 +56,8 @@ def compare_tunings(
     for name, tuning in tunings.items():
         own = with_method(cfg, tuning, None if memory is None else memory[name])
         try:
-            report, timeline, parameters = _measure(own, tuning, size, batch_size, device, precision)
+            with explaining_batches_of_one():
+                report, timeline, parameters = _measure(own, tuning, size, batch_size, device, precision)
         except RuntimeError as error:
             if device != 'cuda' or memory_shortage(error) is None:
                 raise
