@@ -1,10 +1,12 @@
 """What weight decay leaves alone, and how an optimizer steps."""
 
 import copy
+import logging
 from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.logging import MMLogger
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from toy import METHODS, build
@@ -76,7 +78,7 @@ def test_outside_of_a_config_they_do_not_decay_either(method, decays):
     """Where a method trains matrices too, all decays, as torch's own default has it."""
     tuned = build('swin', METHODS[method])
     groups = trainable_parameters(tuned, lr=1e-4, weight_decay=0.05)
-    assert {group['weight_decay'] for group in groups} == {0.05 if decays else 0.0}
+    assert [group['weight_decay'] for group in groups] == [0.05 if decays else 0.0], 'equal options are one group'
     assert sum(len(group['params']) for group in groups) == sum(p.requires_grad for p in tuned.parameters())
 
 
@@ -209,3 +211,22 @@ def test_a_layer_that_two_parts_share_is_stepped_once(paramwise):
     model['a'].bias.grad = torch.ones_like(before)
     wrapper.step()
     torch.testing.assert_close(model['a'].bias, before - 0.1)
+
+
+@pytest.mark.parametrize('paramwise', PARAMWISE)
+def test_the_log_has_no_line_for_each_tensor(paramwise):
+    """Of mmengine there is one for each that is frozen, and for each option of each that trains."""
+    model = nn.ModuleDict(dict(backbone=build('swin', METHODS['est']), head=nn.Conv2d(2, 2, 1)))
+    logger, seen = MMLogger.get_current_instance(), logging.Handler(logging.DEBUG)
+    lines = []
+    seen.emit = lambda record: lines.append(record.getMessage())
+    level = logger.level
+    logger.addHandler(seen)
+    try:
+        logger.setLevel('INFO')
+        TrainableOptimWrapperConstructor(dict(optimizer=dict(type='AdamW', lr=0.1, weight_decay=0.1)), paramwise)(model)
+        logger.info('paramwise_options of others are not hidden')
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(seen)
+    assert lines == ['paramwise_options of others are not hidden']

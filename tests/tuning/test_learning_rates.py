@@ -73,3 +73,10 @@ def test_the_factor_of_a_method_is_beside_those_of_the_config():
     found = rates(tuned, paramwise_cfg=paramwise)
     assert (found['head.weight'], found['method.blocks.0.reduce.weight']) == (3, 5)
     assert found['method.blocks.1.reduce.weight'] == 10
+
+
+def test_each_of_two_tuned_backbones_has_the_rates_of_its_own_method():
+    first, second = (build('swin', dict(METHODS['est'], lr_mult=factor)) for factor in (2.0, 5.0))
+    found = rates(torch.nn.ModuleDict(dict(first=first, second=second)))
+    for name in ('method.blocks.0.reduce.weight', 'method.blocks.1.reduce.weight'):
+        assert (found[f'first.{name}'], found[f'second.{name}']) == (2, 5)
