@@ -1,5 +1,6 @@
 """What cannot be resumed, and what would be mixed, is refused."""
 
+import os
 import re
 import shutil
 from types import SimpleNamespace
@@ -226,4 +227,19 @@ def test_workers_draw_other_numbers_in_every_epoch_and_the_same_after_resuming(w
 def test_a_damaged_marker_names_no_checkpoint(folder, tmp_path, marker):
     shutil.copy(folder / 'epoch_1.pth', tmp_path)
     (tmp_path / 'last_checkpoint').write_bytes(marker)
+    assert latest_complete_checkpoint(tmp_path) == tmp_path / 'epoch_1.pth'
+
+
+def test_of_several_checkpoints_without_a_marker_the_newest_is_meant(folder, tmp_path):
+    """Whatever its number: of a folder that was trained in anew, those of the run before may be higher."""
+    for number, time in ((1, 200), (2, 300), (3, 100)):
+        shutil.copy(folder / 'epoch_1.pth', tmp_path / f'epoch_{number}.pth')
+        os.utime(tmp_path / f'epoch_{number}.pth', (time, time))
+    assert latest_complete_checkpoint(tmp_path) == tmp_path / 'epoch_2.pth'
+
+
+def test_a_marked_checkpoint_that_is_cut_off_is_passed_over(folder, tmp_path):
+    shutil.copy(folder / 'epoch_1.pth', tmp_path)
+    (tmp_path / 'epoch_2.pth').write_bytes((folder / 'epoch_2.pth').read_bytes()[:-1000])
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
     assert latest_complete_checkpoint(tmp_path) == tmp_path / 'epoch_1.pth'
