@@ -41,15 +41,15 @@ def check_load_from(cfg: Config) -> None:
 
 
 def check_same_method(cfg: Config, checkpoint: str | Path) -> None:
-    """A delta to resume from was trained by the method of the config. Looked at before a runner is built, which writes
-    its config into the work folder.
+    """A delta to resume from was trained by the method of the config, where its ``model.backbone`` has one. Looked at
+    before a runner is built, which writes its config into the work folder.
 
     Raises:
         FileNotFoundError: the checkpoint is not there.
         ValueError: it was trained by another method, is damaged, or not safe to load.
     """
-    tuning = (cfg.model.get('backbone') or {}).get('tuning') or {}
-    here = getattr(TUNINGS.get(tuning.get('type', '')), '__name__', None)
+    kind = ((cfg.model.get('backbone') or {}).get('tuning') or {}).get('type')
+    here = getattr(TUNINGS.get(kind), '__name__', None) if kind else None
     for key, entry in load_file(checkpoint).get('state_dict', {}).items():
         there = decode_info(entry).get('method') if key.endswith(f'.{DELTA_KEY}') else None
         if there and here and there != here:

@@ -158,6 +158,17 @@ def test_another_method_is_known_before_a_runner_is_built(folder, weights, tmp_p
             check_same_method(cfg, folder / 'epoch_1.pth')
 
 
+@pytest.mark.parametrize(
+    'around',
+    [lambda model: dict(type='Student', student=model), lambda model: dict(model, backbone=dict(type='Plain'))],
+)
+def test_where_the_backbone_of_the_config_has_no_method_none_is_compared(folder, weights, tmp_path, around):
+    """As where a semi-supervised detector has it in its student."""
+    cfg = runner_cfg('swin', METHODS['est'], weights['swin'], tmp_path)
+    cfg.model = around(cfg.model)
+    check_same_method(cfg, folder / 'epoch_1.pth')
+
+
 def test_another_model(resume):
     with pytest.raises(ValueError, match='tensors of ToyModel are not in the checkpoint, first: size mismatch'):
         resume(model=dict(classes=3))
