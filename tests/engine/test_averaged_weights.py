@@ -177,3 +177,20 @@ def test_the_mean_of_all_processes_leaves_what_is_frozen(train, monkeypatch, kin
     hooks = [dict(type='ESTHook'), dict(type=kind, priority=48), Validate()]
     runner = train('est', custom_hooks=hooks, epochs=1)  # which proves the bytes of what is frozen
     assert any(averaged) and runner.iter == 3
+
+
+def test_the_mean_of_all_processes_is_that_of_norms_that_train(train, monkeypatch):
+    monkeypatch.setattr(sync_norm_hook, 'get_dist_info', lambda: (0, 3))
+    monkeypatch.setattr(
+        sync_norm_hook,
+        'all_reduce_dict',
+        lambda values, op: {name: torch.full_like(value, 7) for name, value in values.items()},
+    )
+
+    class Validate(Hook):
+        def after_train_epoch(self, runner) -> None:
+            runner.call_hook('before_val_epoch')
+
+    hooks = [dict(type='ESTHook'), dict(type='SyncNormHook', priority=48), Validate()]
+    backbone = train('full', custom_hooks=hooks, epochs=1).model.backbone.backbone
+    assert all((value == 7).all() for name, value in backbone.bn1.state_dict().items())

@@ -85,6 +85,7 @@ COSINE = dict(type='CosineAnnealingLR', T_max=2, begin=0, end=2)
         ),
         (dict(param_scheduler=[COSINE, COSINE]), 'schedules: 1, not 2.'),
         (dict(param_scheduler=[COSINE]), 'a schedule other than CosineAnnealingLR.'),
+        (dict(param_scheduler=[]), 'schedules: 1, not 0.'),
     ],
 )
 def test_settings_that_are_kept_are_said(resume, monkeypatch, changes, said):
@@ -135,7 +136,15 @@ def test_images_that_a_process_keeps_from_epoch_to_epoch_are_said(resume, monkey
     assert any('CachedMosaic mixes in images of epochs before' in text for text in warned)
 
 
-@pytest.mark.parametrize('edit', [lambda f: f['meta'].pop('epoch'), lambda f: f.pop('message_hub')])
+@pytest.mark.parametrize(
+    'edit',
+    [
+        lambda f: f['meta'].pop('epoch'),
+        lambda f: f['meta'].pop('iter'),
+        lambda f: f.pop('message_hub'),
+        lambda f: f.pop('state_dict'),
+    ],
+)
 def test_it_does_not_say_how_far_it_was(resume, edit):
     with pytest.raises(ValueError, match='cannot be resumed from: .* load_from=FILE'):
         resume(edit)
