@@ -70,6 +70,12 @@ def test_an_empty_sweep_is_that_of_the_defaults(grid):
     assert [cell.kind for cell in grid(entry % 'None')] == ['accuracy']
 
 
+def test_the_text_of_a_step_says_which_memory_options_it_has(grid):
+    cells = grid(f"memory = [dict(configs=['{FPN}'], tunings=['est'], options=dict(memory=['frozen_bf16']))]")
+    cfg = Config.fromstring(cells[0].request['config_text'], '.py')
+    assert cfg.memory == ['frozen_bf16'] and 'train_dataloader' not in cfg
+
+
 @pytest.mark.parametrize(
     'sweep, found',
     [
