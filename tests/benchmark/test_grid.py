@@ -102,6 +102,11 @@ def test_a_sweep_of_several_seeds(grid):
     assert cells[-1].request['sweep']['cells'] == [cell.name for cell in cells if cell.kind == 'sweep']
 
 
+def test_a_trial_of_every_rate_and_seed(grid):
+    cells = grid(f"trial = [dict(configs=['{FPN}'], tunings=['est'], factors=[0.5, 2], seeds=[0, 3])]")
+    assert [(cell.request['factor'], cell.request['seed']) for cell in cells] == [(0.5, 0), (0.5, 3), (2, 0), (2, 3)]
+
+
 def test_a_rate_is_chosen_by_the_sweep_of_another_variant(grid):
     entry = f"dict(configs=['{FPN}'], tunings=['est'], seeds=[1], variant='%s', sweep=dict(held_out=0.3%s))"
     cells = grid(f'accuracy = [{entry % ("", "")}, {entry % ("few", ", variant=" + repr(""))}]')
