@@ -92,6 +92,16 @@ class Crashes(Scales):
         raise IndexError('no such map\nand more')
 
 
+class CrashesWhenBuilt(Scales):
+    def __init__(self, backbone: nn.Module) -> None:
+        raise IndexError('no such block')
+
+
+class Refuses(Scales):
+    def __init__(self, backbone: nn.Module) -> None:
+        raise ValueError('Refuses takes no backbone.')
+
+
 FAULTS = {
     Scales: None,
     StartsElsewhere: 'at the start, output 0 for images of 64×96 is not that of the plain backbone',
@@ -104,6 +114,7 @@ FAULTS = {
     Diverges: 'two steps of training leave a map that is not finite',
     Forgets: 'its delta, loaded into another copy, gives other maps',
     Crashes: 'IndexError: no such map',
+    CrashesWhenBuilt: 'IndexError: no such block',
 }
 
 
@@ -119,6 +130,11 @@ def test_every_fault_is_seen(method, monkeypatch):
     found = verdict(backbone, dict(type=method.__name__), plain_maps(backbone, (64, 96)))
     assert found == (('fails', said) if said else ('works', None))
     assert all(torch.equal(value, before[name]) for name, value in backbone.state_dict().items())
+
+
+def test_a_sentence_in_place_of_a_method_is_no_fault(monkeypatch):
+    monkeypatch.setitem(TUNINGS._module_dict, 'Refuses', Refuses)
+    assert verdict(nn.Conv2d(3, 2, 1), dict(type='Refuses'), {}) == ('refused', 'Refuses takes no backbone.')
 
 
 def test_members_are_the_same_every_time_and_start_at_no_special_value():
