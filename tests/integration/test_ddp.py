@@ -131,7 +131,11 @@ def test_processes_with_parts_of_a_batch_have_the_gradients_of_one_with_all(proc
 
 
 def train_from_own_file(rank, checkpoints, folder):
-    runner = build_runner(runner_cfg('swin', METHODS['est'], checkpoints[rank], folder / 'work', epochs=1), 'pytorch')
+    cfg = runner_cfg('swin', METHODS['est'], checkpoints[rank], folder / 'work', epochs=1)
+    cfg.model_wrapper_cfg = dict(find_unused_parameters=True)
+    runner = build_runner(cfg, 'pytorch')
+    assert runner.model.find_unused_parameters, 'what the config says goes before what mmest would have'
+    assert not runner.model.broadcast_buffers, 'nor is a buffer sent at every step'
     own = torch.load(checkpoints[rank])['state_dict']
     with pytest.raises(
         ValueError, match='Process 1 starts from other weights than process 0: 1 tensors differ'
