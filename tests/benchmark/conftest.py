@@ -42,19 +42,24 @@ def config(data, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def relabel(config, data, tmp_path, monkeypatch):
-    """Corrects masks or boxes of the training images in their place, in a copy of the data that configs train on."""
+def own_data(config, data, tmp_path, monkeypatch):
+    """A copy of the data, which configs train on."""
     shutil.copytree(data, tmp_path / 'own')
     monkeypatch.setenv('MMEST_DEMO_DIR', str(tmp_path / 'own'))
-    target = tmp_path / 'own' / 'data' / 'target'
+    return tmp_path / 'own' / 'data' / 'target'
+
+
+@pytest.fixture
+def relabel(own_data):
+    """Corrects masks or boxes of the training images in their place."""
 
     def correct(name: str) -> None:
         data_digest._known.clear()  # as a later process has it
         if name.startswith('fpn'):
-            for mask in (target / 'masks' / 'train').iterdir():
+            for mask in (own_data / 'masks' / 'train').iterdir():
                 cv2.imwrite(str(mask), np.ones((64, 64), np.uint8))
             return
-        path = target / 'annotations' / 'train.json'
+        path = own_data / 'annotations' / 'train.json'
         content = json.loads(path.read_text())
         for annotation in content['annotations']:
             annotation['bbox'][2] += 1

@@ -5,6 +5,8 @@ import json
 import traceback
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -12,6 +14,7 @@ from mmengine.hooks import Hook
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import PixelData
+from PIL import Image
 from rich.console import Console
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -93,10 +96,7 @@ class Log(Hook):
         self.metrics = metrics
 
 
-@pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
-@pytest.mark.parametrize('method', ['est', 'full'])
-def test_a_training_is_that_of_a_runner(cell, tmp_path, name, method):
-    one = cell(name, method)
+def as_a_runner(one: Cell, tmp_path: Path) -> None:
     cfg, _ = training_config(one.request, tmp_path / 'runner', tmp_path)
     check_training(cfg)
     runner, log = training_runner(cfg), Log()
@@ -110,7 +110,7 @@ def test_a_training_is_that_of_a_runner(cell, tmp_path, name, method):
     for _ in range(lane.steps):
         lane.step()
     result = lane.end()
-    assert len(log.losses) == (4 if name.startswith('fpn') else 8)
+    assert len(log.losses) == lane.steps
     torch.testing.assert_close(lane.step.losses, torch.tensor(log.losses), rtol=1e-4, atol=1e-5)
     for key, value in lane.step.model.state_dict().items():
         torch.testing.assert_close(value, runner.model.state_dict()[key], rtol=1e-3, atol=1e-4)
@@ -118,6 +118,36 @@ def test_a_training_is_that_of_a_runner(cell, tmp_path, name, method):
     logged = losses(tmp_path / 'runner')
     assert [step for step, _ in result['losses']] == [step for step, _ in logged]
     assert [loss for _, loss in result['losses']] == pytest.approx([loss for _, loss in logged], rel=1e-3)
+
+
+@pytest.mark.parametrize('name', ['fpn_swin_est', 'retinanet_swin_est'])
+@pytest.mark.parametrize('method', ['est', 'full'])
+def test_a_training_is_that_of_a_runner(cell, tmp_path, name, method):
+    as_a_runner(cell(name, method), tmp_path)
+
+
+def test_ignored_pixels_are_those_of_a_runner(cell, own_data, tmp_path):
+    """Beside weights of classes."""
+    for path in (own_data / 'masks' / 'train').iterdir():
+        mask = np.array(Image.open(path))
+        mask[:32] = 255
+        cv2.imwrite(str(path), mask)
+    one = cell('fpn_swin_est')
+    one.request['config_text'] += (
+        "head = model['decode_head']\n"
+        "head['loss_decode']['class_weight'] = list(range(1, 1 + head['num_classes']))\n"
+        'del head\n'
+    )
+    as_a_runner(one, tmp_path)
+
+
+def test_ignored_objects_are_those_of_a_runner(cell, own_data, tmp_path):
+    path = own_data / 'annotations' / 'train.json'
+    content = json.loads(path.read_text())
+    for annotation in content['annotations'][::2]:
+        annotation['iscrowd'] = 1
+    path.write_text(json.dumps(content))
+    as_a_runner(cell('retinanet_swin_est'), tmp_path)
 
 
 class Waits(TorchDispatchMode):

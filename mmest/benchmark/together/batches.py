@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mmest.benchmark.data_digest import data_digest
 from mmest.checkpoints.files import save_tensors
+from mmest.datasets.ignored_boxes import MOST, pass_over_ignored_boxes
 from mmest.engine.random_numbers import reseed_workers
 from mmest.frameworks import framework_of
 
@@ -70,6 +71,7 @@ def key_of(cfg: Config) -> str:
     if framework_of(cfg).detects:
         parts['head'] = cfg.model.bbox_head
         parts['assigner'] = cfg.model.train_cfg
+        parts['ignored'] = MOST
     else:
         parts['padding'] = {key: cfg.model.data_preprocessor.get(key) for key in _PADDING}
     text = json.dumps(json.loads(json.dumps(parts, default=str)), sort_keys=True)
@@ -138,7 +140,9 @@ def _masks(samples: list) -> Batches:
 
 
 class _BoxTargets:
-    """What the head of a detector gives its anchors to learn, which depends on boxes and anchors only."""
+    """What the head of a detector gives its anchors to learn, which depends on boxes and anchors only: no background
+    from those in ignored objects.
+    """
 
     def __init__(self, cfg: Config) -> None:
         head, train_cfg = dict(cfg.model.bbox_head), cfg.model.train_cfg
@@ -147,18 +151,20 @@ class _BoxTargets:
             raise ValueError(
                 f'{head["type"]} has no anchors: of detectors only those of one stage with anchors train side by side.'
             )
+        pass_over_ignored_boxes(self.head)
 
     def __call__(self, samples: list) -> Batches:
+        from mmdet.models.utils import unpack_gt_instances
+        from mmdet.models.utils.misc import samplelist_boxtype2tensor
+
         height, width = samples[0].img_shape
         sizes = [(-(-height // stride[1]), -(-width // stride[0])) for stride in self.head.prior_generator.strides]
         for sample in samples:
             sample.set_metainfo(dict(pad_shape=(height, width)))
-        metas = [sample.metainfo for sample in samples]
-        boxes = [sample.gt_instances for sample in samples]
-        for one in boxes:
-            one.bboxes = getattr(one.bboxes, 'tensor', one.bboxes)
+        samplelist_boxtype2tensor(samples)
+        boxes, ignored, metas = unpack_gt_instances(samples)
         anchors, valid = self.head.get_anchors(sizes, metas, device='cpu')
-        labels, label_weights, targets, _, positives = self.head.get_targets(anchors, valid, boxes, metas)
+        labels, label_weights, targets, _, positives = self.head.get_targets(anchors, valid, boxes, metas, ignored)
         return dict(
             labels=torch.cat(labels, 1).to(torch.int16),
             label_weights=torch.cat(label_weights, 1),

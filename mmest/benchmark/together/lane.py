@@ -14,7 +14,6 @@ from torch import nn
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.training import scored
 from mmest.datasets.class_weights import count_ignored_pixels
-from mmest.datasets.ignored_boxes import pass_over_ignored_boxes
 
 from .batches import Batches
 from .config import config_of
@@ -42,7 +41,6 @@ class Lane:
         set_random_seed(self.cfg.randomness.seed)
         fresh = MODELS.build(self.cfg.model)
         count_ignored_pixels(fresh)
-        pass_over_ignored_boxes(fresh)
         fresh.init_weights()
         groups = _groups(self.cfg, fresh)
         self.weights = {name: value.detach().clone() for name, value in fresh.state_dict().items()}
