@@ -25,7 +25,7 @@ from mmest.benchmark.together.batches import _of_one_size, batches_of, key_of
 from mmest.benchmark.together.bundle import make_batches, train_bundle
 from mmest.benchmark.together.evaluation import Evaluations
 from mmest.benchmark.together.lane import Lane
-from mmest.benchmark.together.run import run_together
+from mmest.benchmark.together.run import _needed, run_together
 from mmest.benchmark.together.schedule import schedule_of
 from mmest.benchmark.together.step import TrainingStep, refuse_what_a_runner_would_do
 from mmest.benchmark.training import losses, training_config
@@ -203,6 +203,35 @@ def test_cells_of_a_grid_are_trained_in_processes_and_a_sweep_comes_first(cell, 
     # Of the rate of the method alone, so a method that trains nothing of its own has equal scores.
     assert len(set(chosen[1]['sweep_scores'].values())) == 1
     assert run_together(cells, tmp_path / 'out', tmp_path / 'work', Console(quiet=True), 1, 1) == []
+
+
+def test_trainings_wait_for_a_sweep_that_is_not_trained_before_them(cell):
+    sweep = [cell('fpn_swin_est', kind='sweep', factor=factor) for factor in (0.5, 2.0)]
+    names = [one.name for one in sweep]
+    score = cell('fpn_swin_est', sweep=dict(cells=names))
+    assert _needed([score]) == set(names) and _needed([sweep[1], score]) == {names[0]}
+    assert not _needed([*sweep, score]) and not _needed(sweep)
+
+
+def test_a_training_that_broke_has_no_score(cell, tmp_path):
+    lane, _ = begun(cell('fpn_swin_est'), tmp_path)
+    lane.step.losses[1] = float('nan')
+    with pytest.raises(RuntimeError, match='The loss became infinite or NaN'):
+        lane.end()
+    lane.step.losses.zero_()
+    name, frozen = next(iter(lane.step.model.backbone.frozen_state()))
+    frozen.add_(1)
+    with pytest.raises(RuntimeError, match=f'The frozen tensor {name} has changed'):
+        lane.end()
+
+
+def test_batches_are_of_one_way_to_assign_anchors(cell, tmp_path):
+    def key(positive: float) -> str:
+        cfg, _ = training_config(cell('retinanet_swin_est').request, tmp_path / 'cell', tmp_path)
+        cfg.model.train_cfg.assigner.pos_iou_thr = positive
+        return key_of(cfg)
+
+    assert key(0.5) == key(0.5) != key(0.6)
 
 
 def test_a_sweep_has_the_same_batches_at_every_rate(cell, tmp_path):

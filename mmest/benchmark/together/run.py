@@ -96,9 +96,9 @@ def _records(
 
 def _series(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
     """Cells of the same model, in order: a sweep, and the trainings at the rate that it chose."""
-    by_model: dict[tuple, list[Cell]] = {}
+    by_model: dict[str, list[Cell]] = {}
     for cell in cells:
-        by_model.setdefault((cell.request['config_text'], cell.request['variant']), []).append(cell)
+        by_model.setdefault(cell.request['config_text'], []).append(cell)
     yield from by_model.values()
 
 
