@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import DATASETS, MODELS
@@ -133,9 +134,12 @@ def test_processes_with_parts_of_a_batch_have_the_gradients_of_one_with_all(proc
 def train_from_own_file(rank, checkpoints, folder):
     cfg = runner_cfg('swin', METHODS['est'], checkpoints[rank], folder / 'work', epochs=1)
     cfg.model_wrapper_cfg = dict(find_unused_parameters=True)
+    cfg.randomness.diff_rank_seed = True
     runner = build_runner(cfg, 'pytorch')
     assert runner.model.find_unused_parameters, 'what the config says goes before what mmest would have'
     assert not runner.model.broadcast_buffers, 'nor is a buffer sent at every step'
+    drawn = float(next(runner.model.module.backbone.backbone.parameters()).sum())
+    assert len(set(all_gather_object(drawn))) == 2, 'nor is what is frozen sent before it is loaded'
     own = torch.load(checkpoints[rank])['state_dict']
     with pytest.raises(
         ValueError, match='Process 1 starts from other weights than process 0: 1 tensors differ'
