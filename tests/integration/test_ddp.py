@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.model import MMDistributedDataParallel
 from mmengine.registry import DATASETS, MODELS
 from processes import run_in_processes
+from torch import nn
 from torch.utils.data import Dataset
 from toy import METHODS, ToyModel, runner_cfg
 
@@ -140,6 +141,14 @@ def train_from_own_file(rank, checkpoints, folder):
     assert not runner.model.broadcast_buffers, 'nor is a buffer sent at every step'
     drawn = float(next(runner.model.module.backbone.backbone.parameters()).sum())
     assert len(set(all_gather_object(drawn))) == 2, 'nor is what is frozen sent before it is loaded'
+    model = bare(runner)
+    init_weights = model.init_weights
+
+    def init_and_draw() -> None:  # as heads of mmdet do
+        init_weights()
+        torch.nn.init.normal_(model.head[0].weight)
+
+    model.init_weights = init_and_draw
     own = torch.load(checkpoints[rank])['state_dict']
     with pytest.raises(
         ValueError, match='Process 1 starts from other weights than process 0: 1 tensors differ'
@@ -156,3 +165,17 @@ def test_frozen_weights_are_not_sent_but_compared(weights, tmp_path):
     content['state_dict']['backbone.stages.0.blocks.0.norm1.bias'] += 1
     torch.save(content, tmp_path / 'other.pth')
     run_in_processes(train_from_own_file, 2, tmp_path / 'run', (weights['swin'], tmp_path / 'other.pth'), tmp_path)
+
+
+def train_with_frozen_statistics(rank, checkpoint, folder):
+    cfg = runner_cfg('resnet', METHODS['est'], checkpoint, folder / 'work', epochs=1)
+    cfg.model.backbone.backbone.norm_cfg = dict(type='SyncBN')
+    runner = build_runner(cfg, 'pytorch')
+    # Those of torch that synchronise refuse what is not on a card.
+    assert torch.cuda.is_available() or not any(isinstance(m, nn.SyncBatchNorm) for m in runner.model.modules())
+    runner.train()
+
+
+def test_frozen_statistics_of_norms_are_not_averaged(weights, tmp_path):
+    """The mean of three equal floats is another number now and then, which the proof of a training would find."""
+    run_in_processes(train_with_frozen_statistics, 3, tmp_path / 'run', weights['resnet'], tmp_path)
