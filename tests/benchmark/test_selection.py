@@ -47,3 +47,11 @@ def test_words_of_one_kind_are_alternatives(words, count):
 def test_words_that_fit_nothing_get_a_sentence(words, message):
     with pytest.raises(ValueError, match=message):
         select(CELLS, words.split(','))
+
+
+def test_a_kind_goes_before_a_variant_of_its_name():
+    cells = [
+        cell('memory', 'dior', 'retinanet_swin-b', 'est'),
+        cell('time', 'dior', 'retinanet_swin-b', 'est', variant='memory'),
+    ]
+    assert select(cells, ['memory']) == cells[:1]
