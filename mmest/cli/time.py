@@ -13,11 +13,12 @@ from mmest.cli._refusal import refusing
 from mmest.configs import head_and_backbone, load_tuning
 from mmest.console import plain_console
 from mmest.files import write_json
+from mmest.measure.batch_of_one import explaining_batches_of_one
 from mmest.measure.environment import environment
 from mmest.measure.memory.compare import FULL
 from mmest.measure.ready import prepare, with_method
 from mmest.measure.step_time import alternating_step_times
-from mmest.measure.synthetic_batch import explaining_batches_of_one, synthetic_batch
+from mmest.measure.synthetic_batch import synthetic_batch
 
 EPILOG = """\
 examples:

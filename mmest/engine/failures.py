@@ -15,6 +15,7 @@ from mmest.backbones.image_channels import READ, channels_of
 from mmest.config_parts import parts_of
 from mmest.engine.processes import unwrapped
 from mmest.files import NO_ACCESS, may_be_in, place_of
+from mmest.measure.batch_of_one import lone_values
 from mmest.measure.device import memory_shortage
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
@@ -94,11 +95,6 @@ def _channels(error: BaseException, cfg: Config) -> str | None:
                 'give them one for each channel, or one for all.'
             )
     return None
-
-
-def lone_values(error: BaseException) -> bool:
-    """Whether an error is of a norm over a batch of one image whose map is one pixel, as UPerHead and ASPP pool it."""
-    return str(error).startswith('Expected more than 1 value per channel when training')
 
 
 def _lone_values(error: BaseException, cfg: Config) -> str | None:

@@ -1,7 +1,5 @@
 """Batches that need no data set: the same for every method and machine."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,7 +7,6 @@ import torch
 from torch import nn
 
 from mmest.backbones.image_channels import channels_of
-from mmest.engine.failures import lone_values
 from mmest.frameworks import framework_of_model, predicts_oriented
 
 #: Objects in every image. Detection losses need memory for their targets, so
@@ -137,20 +134,3 @@ def _label_map(size: tuple[int, int], num_classes: int) -> torch.Tensor:
     rows = torch.arange(size[0]) * _PATCHES // size[0]
     columns = torch.arange(size[1]) * _PATCHES // size[1]
     return ((rows[:, None] * _PATCHES + columns) % num_classes)[None]
-
-
-@contextmanager
-def explaining_batches_of_one() -> Iterator[None]:
-    """Put around a step: what a head cannot do with one image is said with the option that mends it.
-
-    Raises:
-        ValueError: the head norms over a batch of one image that it pools to one pixel, as UPerHead does.
-    """
-    try:
-        yield
-    except ValueError as error:
-        if lone_values(error):
-            raise ValueError(
-                'The head pools each image to one pixel, and a batch norm behind that needs two: take --batch-size 2.'
-            ) from error
-        raise

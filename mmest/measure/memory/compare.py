@@ -6,11 +6,12 @@ from typing import Any
 from mmengine.config import Config
 
 from mmest.frameworks import framework_of
+from mmest.measure.batch_of_one import explaining_batches_of_one
 from mmest.measure.device import memory_shortage
 from mmest.measure.environment import versions
 from mmest.measure.parameters import parameter_counts
 from mmest.measure.ready import check, optim_config, prepare, with_method
-from mmest.measure.synthetic_batch import BOXES_PER_IMAGE, explaining_batches_of_one, synthetic_batch
+from mmest.measure.synthetic_batch import BOXES_PER_IMAGE, synthetic_batch
 
 from .step import MemoryReport, measure_training_step
 from .timeline import Timeline
