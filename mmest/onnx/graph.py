@@ -47,12 +47,12 @@ class Graph(nn.Module):
         divisor = getattr(preprocessor, 'pad_size_divisor', None) or for_tests.get('size_divisor') or 1
         self._divisor, self._padded_to = divisor, tuple(for_tests.get('size') or (0, 0))
         self.multiple = math.lcm(_STRIDE, divisor) if dynamic else None
-        self.least = side
+        self.least = self.side = side
         if self.multiple:
             # One position of a map says nothing of how its size depends on the picture's.
-            two_positions = 2 * max(self.multiple, *_strides(model))
+            two_positions = 2 * max([self.multiple, *_strides(model)])
             self.least = up_to_multiple(max(two_positions, *self._padded_to), self.multiple)
-        self.side = max(self.least, up_to_multiple(side, self.multiple)) if self.multiple else side
+            self.side = max(self.least, up_to_multiple(side, self.multiple))
         self._pad_value = getattr(preprocessor, 'pad_value', getattr(preprocessor, 'pad_val', 0))
 
     def prepared(self, image: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class Graph(nn.Module):
 def _strides(model: nn.Module) -> list[int]:
     """Those of the maps that a dense head sees; a pyramid adds coarser ones to the backbone's."""
     generator = getattr(getattr(model, 'bbox_head', None), 'prior_generator', None)
-    return [max(pair) for pair in getattr(generator, 'strides', [])] or [_STRIDE]
+    return [max(pair) for pair in getattr(generator, 'strides', [])]
 
 
 def up_to_multiple(side: int, multiple: int) -> int:
