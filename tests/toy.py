@@ -145,6 +145,20 @@ def image(*size: int, batch: int = 2) -> torch.Tensor:
     return torch.rand(batch, 3, *(size or (64, 64)), generator=torch.Generator().manual_seed(5))
 
 
+def randomised(module: nn.Module) -> nn.Module:
+    """A module with other weights than those that it starts with, zeros among them."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in module.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator) * 0.3)
+    return module.eval()
+
+
+def images(x: torch.Tensor) -> torch.Tensor:
+    """B×H×W×C as B×C×H×W."""
+    return x.permute(0, 3, 1, 2)
+
+
 @MODELS.register_module(force=True)
 class ToyModel(BaseModel):
     """Any backbone, a 1×1 convolution per output as its head, dropout."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from mmest.configs import config_from_text
+from mmest.measure.batch_of_one import lone_values
 from mmest.measure.device import memory_shortage
 from mmest.measure.memory.compare import compare_tunings
 from mmest.measure.ready import prepare
@@ -61,10 +62,12 @@ def measure_time(request: dict, folder: Path) -> dict:
 
 
 def largest_batch(fits: Callable[[int], bool]) -> int:
-    """The largest batch that fits: by doubling, then by halves in between; 0 if not even one image does."""
-    if not fits(1):
-        return 0
-    low = 1
+    """The largest batch that fits: by doubling, then by halves in between; 0 if not even one image does. It begins with
+    two, because some heads cannot take one.
+    """
+    low = 2
+    if not fits(low):
+        return int(fits(1))
     while fits(2 * low):
         low *= 2
     high = 2 * low
@@ -91,6 +94,10 @@ def measure_largest_batch(request: dict, folder: Path) -> dict:
             batch = synthetic_batch(model, size, batch_size)
             alternating_step_times({'': (model, optim_wrapper)}, batch, warm_up=1, steps=1)
             return True
+        except ValueError as error:
+            if not lone_values(error):
+                raise
+            return False
         except RuntimeError as error:  # of torch's allocator, or of a library that takes memory beside it
             if memory_shortage(error) is None:
                 raise

@@ -2,14 +2,13 @@
 
 import argparse
 import math
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeVar
 
 from mmengine.config import Config, DictAction
 
 from mmest.checkpoints.safe import TRUST, trust
+from mmest.cli._places import file_to_write, folder_to_write
 from mmest.configs import open_config
 from mmest.pictures.decoders.bands import check_choice
 from mmest.prediction.training_scale import shown_in_training
@@ -76,32 +75,6 @@ def add_bands(parser: argparse._ActionsContainer, default: str = 'the first thre
         help='bands of TIFF and JPEG 2000 files that are red, green and blue, such as 3,2,1; one is shown as grey '
         f'(default: {default})',
     )
-
-
-def file_to_write(text: str) -> Path:
-    """A file that can be written, as the type of an argument: what is computed for hours is not lost at its end."""
-    if os.path.exists(text) and not os.path.isfile(text):
-        raise argparse.ArgumentTypeError(
-            f'{text} is a {"folder" if os.path.isdir(text) else "device"}; name a file to write'
-        )
-    _refuse_what_takes_no_files(Path(text).absolute().parent)
-    return Path(text)
-
-
-def folder_to_write(text: str) -> Path:
-    """A folder that can be written to, or made, as the type of an argument."""
-    _refuse_what_takes_no_files(Path(text).absolute())
-    return Path(text)
-
-
-def _refuse_what_takes_no_files(folder: Path) -> None:
-    place = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
-    if not os.path.exists(place):
-        raise argparse.ArgumentTypeError(f'{place} is a link to {os.readlink(place)}, which is not there')
-    if not place.is_dir():
-        raise argparse.ArgumentTypeError(f'{place} is a file, and no folder')
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise argparse.ArgumentTypeError(f'nothing can be written to {place}')
 
 
 #: The seed of all random numbers, as NumPy takes it.

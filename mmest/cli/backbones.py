@@ -8,7 +8,7 @@ from mmengine.logging import MMLogger
 from mmest.benchmark.families.libraries import LIBRARIES
 from mmest.benchmark.families.promises import FAILS, REFUSED, WORKS
 from mmest.benchmark.families.run import FOLDER, choose, try_members
-from mmest.cli._options import folder_to_write
+from mmest.cli._places import folder_to_write
 from mmest.cli._refusal import refusing
 
 EPILOG = """\

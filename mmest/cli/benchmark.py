@@ -20,7 +20,8 @@ from mmest.benchmark.run import run_grid
 from mmest.benchmark.tables.repeated import read_again, repeated
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.together.run import TRAINS, run_together
-from mmest.cli._options import at_least, folder_to_write
+from mmest.cli._options import at_least
+from mmest.cli._places import folder_to_write
 from mmest.cli._refusal import Refusal, refusing
 from mmest.engine.launch import default_launcher
 from mmest.files import NO_ACCESS, may_be_in

@@ -16,8 +16,9 @@ from rich.markdown import Markdown
 from mmest.benchmark.choice import FACTORS, candidates, choice_of, remarks, table
 from mmest.benchmark.run import run_grid
 from mmest.benchmark.tables.chosen import FORMS
-from mmest.cli._options import Settings, above_zero, add_config, add_memory, add_trust, at_least, folder_to_write
+from mmest.cli._options import Settings, above_zero, add_config, add_memory, add_trust, at_least
 from mmest.cli._own_data import OPTIONS, add_own_data, config_to_train
+from mmest.cli._places import folder_to_write
 from mmest.cli._refusal import Refusal, refusing
 from mmest.configs import head_and_backbone
 from mmest.engine.launch import default_launcher

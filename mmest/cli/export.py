@@ -8,7 +8,8 @@ from pathlib import Path
 from mmengine.logging import MMLogger
 
 from mmest.checkpoints.delta import DELTA_KEY
-from mmest.cli._options import add_trust, at_least, between, file_to_write
+from mmest.cli._options import add_trust, at_least, between
+from mmest.cli._places import default_to_write, file_to_write
 from mmest.cli._refusal import Refusal, refusing
 from mmest.engine.export import export
 from mmest.onnx.export import export_onnx
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
     for_onnx = [name for name in ('tile', 'dynamic', 'fp16', 'resolution') if getattr(args, name)]
     if for_onnx:
         raise Refusal(f'--{for_onnx[0]} is for ONNX graphs; add --onnx, or leave it out.')
-    out = args.out or args.delta.with_name(f'{args.delta.stem}_whole.pth')
+    out = args.out or default_to_write(args.delta.with_name(f'{args.delta.stem}_whole.pth'))
     with refusing(RuntimeError):
         state = export(args.delta, out, args.config, args.merge)
     print(f'Wrote {out}: {len(state)} tensors, {out.stat().st_size / 2**20:.1f} MB')
@@ -93,11 +94,11 @@ def run(args: argparse.Namespace) -> None:
 
 def _export_onnx(args: argparse.Namespace) -> None:
     MMLogger.get_current_instance().setLevel('WARNING')
-    out = args.out or args.delta.with_suffix('.onnx')
+    out = args.out or default_to_write(args.delta.with_suffix('.onnx'))
     with refusing():
         if args.merge:
             raise ValueError('--merge is for checkpoints: a graph holds what the method added in any case.')
-        if out.is_dir() or out.resolve() == args.delta.resolve():
+        if out.resolve() == args.delta.resolve():
             raise ValueError(f'The graph cannot go to {out}; name a file of its own by --out.')
         with redirect_stdout(io.StringIO()):  # mmengine prints what it loads
             made = export_onnx(args.delta, out, args.config, args.tile, args.fp16, args.resolution, args.dynamic)

@@ -4,7 +4,8 @@ import argparse
 
 from mmengine.logging import MMLogger
 
-from mmest.cli._options import add_step_options, as_given, at_least, folder_to_write, step_of
+from mmest.cli._options import add_step_options, as_given, at_least, step_of
+from mmest.cli._places import folder_to_write
 from mmest.cli._refusal import refusing
 from mmest.files import write_json
 from mmest.measure.memory.report import measure_and_show

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from mmest.cli._options import add_config
 from mmest.cli._refusal import refusing
-from mmest.configs import available_tunings, load_tuning, open_config, tuned_backbone_of
+from mmest.configs import available_tunings, load_tuning, open_config, own_methods, tuned_backbone_of
 from mmest.frameworks import import_framework
 from mmest.measure.overview import overview
 
@@ -26,6 +26,7 @@ examples:
 "trains" counts what trains in and beside the backbone. "graph" tells how many blocks, counted back from the last one,
 the gradient has to cross: their activations are kept, and that is what memory is spent on. Methods that merge leave
 an ordinary backbone behind (mmest export --merge). Any of the names goes with mmest train CONFIG --tuning NAME.
+Methods of yours that the config registers by its custom_imports are listed too, by their classes.
 No data set and no weights are needed.
 """
 
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
         backbone = tuned_backbone_of(cfg)['backbone']
     init_default_scope(cfg.get('default_scope', 'mmengine'))
     found, refused = {}, {}
-    for name in track(available_tunings(), 'methods', transient=True, console=Console(stderr=True)):
+    for name in track([*available_tunings(), *own_methods()], 'methods', transient=True, console=Console(stderr=True)):
         try:
             found[name] = overview(backbone, load_tuning(name))
         except ValueError as error:

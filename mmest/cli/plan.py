@@ -6,7 +6,8 @@ from collections import Counter
 from mmengine.logging import MMLogger
 from rich.progress import Progress
 
-from mmest.cli._options import add_config, add_memory, add_size, as_given, at_least, file_to_write, size_of
+from mmest.cli._options import add_config, add_memory, add_size, as_given, at_least, size_of
+from mmest.cli._places import file_to_write
 from mmest.cli._refusal import refusing
 from mmest.configs import available_tunings, load_tuning, read_config
 from mmest.console import plain_console

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from mmest.cli._options import file_to_write
+from mmest.cli._places import default_to_write, file_to_write
 from mmest.cli._refusal import refusing
 from mmest.console import plain_console
 from mmest.engine.quiet import LogFile, all_to
@@ -35,10 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    out = args.out or args.folders[0] / 'report.html'
     console = plain_console()
     with refusing(), Progress(console=console, transient=True) as bars:
         runs = [read_run(folder) for folder in args.folders]
+        out = args.out or default_to_write(args.folders[0] / 'report.html')
         tasks: dict[str, int] = {}
 
         def progress(what: str, done: int, total: int) -> None:

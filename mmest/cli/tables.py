@@ -15,7 +15,7 @@ from mmest.benchmark.tables.repeated import read_again
 from mmest.benchmark.tables.results import read_results
 from mmest.benchmark.tables.study import read_trials, study
 from mmest.benchmark.tables.texts import fill, with_overview
-from mmest.cli._options import folder_to_write
+from mmest.cli._places import folder_to_write
 from mmest.cli._refusal import refusing
 
 EPILOG = """\

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from mmengine.dist import is_main_process
 
-from mmest.cli._options import add_config, add_run_options, file_to_write, folder_to_write
+from mmest.cli._options import add_config, add_run_options
+from mmest.cli._places import file_to_write, folder_to_write
 from mmest.cli._refusal import refusing
 from mmest.configs import check_parts, read_config
 from mmest.engine.drawing import PredictionPictures
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
     if not is_main_process():
         return
     print(metrics_table(metrics) if metrics else 'No score, as where a model detects nothing.')
-    if metrics:
+    if metrics and not args.submission:
         print(f'Scores of each class, where the metric has them: {Path(cfg.work_dir, "test.log")}')
     if args.show_dir:
         print(f'Wrote images with predictions into {args.show_dir}')

@@ -7,8 +7,9 @@ from pathlib import Path
 from mmengine.config import Config
 
 from mmest.checkpoints.files import is_complete
-from mmest.cli._options import add_config, add_memory, add_run_options, folder_to_write, seed
+from mmest.cli._options import add_config, add_memory, add_run_options, seed
 from mmest.cli._own_data import add_own_data, config_to_train
+from mmest.cli._places import folder_to_write
 from mmest.cli._refusal import refusing
 from mmest.engine.features.hook import VIEWS
 from mmest.engine.launch import CURVES, all_or_none, default_work_dir, send_curves, use_amp

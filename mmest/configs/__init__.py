@@ -14,7 +14,7 @@ from .reading import (
     set_options,
     variable_behind,
 )
-from .tunings import load_tuning, set_tuning, tuned_backbone_of
+from .tunings import load_tuning, own_methods, set_tuning, tuned_backbone_of
 
 __all__ = [
     'available_backbones',
@@ -30,6 +30,7 @@ __all__ = [
     'load_backbone',
     'load_tuning',
     'open_config',
+    'own_methods',
     'read_config',
     'run_stem',
     'set_backbone',

@@ -15,9 +15,9 @@ from mmest.frameworks import framework_of, import_framework
 from mmest.unused_options import refuse_unused
 
 from .backbones import backbone_in, set_backbone
-from .names import available_tunings, configs_root, find_config, run_stem
+from .names import available_tunings, configs_root, find_config, head_and_backbone, run_stem
 from .pure_python import with_names
-from .tunings import is_wrapped, set_tuning, use_rates_of_wrapped
+from .tunings import is_wrapped, load_tuning, set_tuning, use_rates_of_wrapped
 
 
 def open_config(path: str, tuning: str | None = None, backbone: str | None = None) -> Config:
@@ -77,10 +77,22 @@ def _swap_what_it_names(cfg: Config, path: Path) -> None:
 def _named(cfg: Config, path: str, tuning: str | None, backbone: str | None) -> Config:
     """The config under the name of its run: mmengine names the copy in the work folder after it."""
     file = Path(cfg.filename)
-    named = file.with_name(f'{run_stem(path, backbone, tuning)}.py')
+    named = file.with_name(f'{_with_method_of(cfg, run_stem(path, backbone, tuning))}.py')
     if named == file:
         return cfg
     return Config(cfg.to_dict(), cfg_text=cfg.text, filename=str(named), env_variables=cfg.env_variables)
+
+
+def _with_method_of(cfg: Config, stem: str) -> str:
+    """A name that ends with a method ends with the one that the model has: a key inside the model, or an option, may
+    have set another than the names of the config say.
+    """
+    backbone = (cfg.get('model') or {}).get('backbone')
+    method = (backbone.get('tuning') or {}).get('type') if isinstance(backbone, dict) else None
+    head = head_and_backbone(stem)
+    if not method or head == stem or load_tuning(stem.removeprefix(f'{head}_')).type == method:
+        return stem
+    return f'{head}_{next((name for name in available_tunings() if load_tuning(name).type == method), method)}'
 
 
 def _reason(error: BaseException) -> str:

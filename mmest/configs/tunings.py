@@ -27,13 +27,17 @@ def load_tuning(name: str) -> ConfigDict:
     path = configs_root() / '_base_' / 'tunings' / f'{name}.py'
     if path.is_file():
         return Config.fromfile(path).tuning
-    own = TUNINGS.module_dict.get(name)
-    if own is None or own.__module__.startswith('mmest.'):  # whose classes have files, with their rates
+    if name not in own_methods():
         raise ValueError(
             f'There is no tuning method "{name}"; choose one of {", ".join(available_tunings())}, or the class of a '
             'method of yours in a module that the config names in custom_imports.'
         )
     return ConfigDict(type=name)
+
+
+def own_methods() -> list[str]:
+    """Classes of methods that others than mmest, whose have files with their rates, have registered."""
+    return sorted(name for name, own in TUNINGS.module_dict.items() if not own.__module__.startswith('mmest.'))
 
 
 def set_tuning(cfg: Config, tuning: str | dict) -> None:

@@ -29,7 +29,7 @@ def largest_batch(cfg: Config, side: int) -> tuple[int, str]:
         it is from.
 
     Raises:
-        ValueError: not even one image fits.
+        ValueError: not even the smallest batch that the head can take fits.
     """
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     free = _free_of_each_process(cfg)
@@ -44,7 +44,7 @@ def largest_batch(cfg: Config, side: int) -> tuple[int, str]:
     each = ' of each process' if get_world_size() > 1 else ''
     if batch < 1:
         raise ValueError(
-            f'--batch auto: not even one image of {side}×{side} fits into {_SHARE:.0%} of the free {free / 2**30:.1f} '
+            f'--batch auto: no batch of {side}×{side} images fits into {_SHARE:.0%} of the free {free / 2**30:.1f} '
             f'GiB{each}. Choose a smaller --size, a lighter --backbone, or --tuning est or frozen.'
         )
     return batch, f'a batch of {batch} fits into {_SHARE:.0%} of the free {free / 2**30:.1f} GiB{each}, by the planner'

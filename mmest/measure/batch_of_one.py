@@ -3,6 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+NEEDS_TWO = 'The head pools each image to one pixel, and a batch norm behind that needs two: take --batch-size 2.'
+
 
 def lone_values(error: BaseException) -> bool:
     """Whether an error is of a norm over a batch of one image whose map is one pixel, as UPerHead and ASPP pool it."""
@@ -20,7 +25,25 @@ def explaining_batches_of_one() -> Iterator[None]:
         yield
     except ValueError as error:
         if lone_values(error):
-            raise ValueError(
-                'The head pools each image to one pixel, and a batch norm behind that needs two: take --batch-size 2.'
-            ) from error
+            raise ValueError(NEEDS_TWO) from error
         raise
+
+
+@contextmanager
+def norms_of_one_pixel(model: nn.Module) -> Iterator[list[nn.Module]]:
+    """Put around a step of several images: the batch norms that train on one pixel of each, and so need several, are
+    in the list afterwards.
+    """
+    found: list[nn.Module] = []
+
+    def look(norm: nn.Module, args: tuple) -> None:
+        if norm.training and args[0].shape[2:].numel() == 1:
+            found.append(norm)
+
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    hooks = [norm.register_forward_pre_hook(look) for norm in norms]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()

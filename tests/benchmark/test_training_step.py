@@ -82,19 +82,13 @@ def test_the_largest_batch_is_found_in_few_trials(most):
     assert len(trials) == len(set(trials)) <= 2 * max(most, 1).bit_length() + 1
 
 
-@pytest.mark.parametrize('text', ['CUDA out of memory.', 'CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `x`'])
-def test_the_largest_batch_ends_at_whatever_says_that_the_card_is_full(monkeypatch, tmp_path, text):
-    def step(models, batch, **_):
-        if batch > 5:
-            raise RuntimeError(text)
-        if batch == 5:
-            raise RuntimeError('another error')
-
+@pytest.fixture
+def card(monkeypatch):
+    """A card of 2 GiB, and steps that are to be set."""
     for name, stand_in in dict(
         config_of_cell=lambda _: None,
         prepare=lambda *_: (None, None),
         synthetic_batch=lambda model, size, batch: batch,
-        alternating_step_times=step,
     ).items():
         monkeypatch.setattr(training_step, name, stand_in)
     for name, value in dict(is_available=True, mem_get_info=(0, 2**31), current_device=0).items():
@@ -103,8 +97,35 @@ def test_the_largest_batch_ends_at_whatever_says_that_the_card_is_full(monkeypat
     monkeypatch.setattr(torch.cuda, 'get_device_properties', lambda _: card)
     monkeypatch.setattr(torch.cuda, 'set_per_process_memory_fraction', lambda share: None)
     monkeypatch.setattr(torch.cuda, 'empty_cache', lambda: None)
-    asked = request(device='cuda', budget_gib=1)
+    return request(device='cuda', budget_gib=1)
+
+
+@pytest.mark.parametrize('text', ['CUDA out of memory.', 'CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `x`'])
+def test_the_largest_batch_ends_at_whatever_says_that_the_card_is_full(card, monkeypatch, tmp_path, text):
+    def step(models, batch, **_):
+        if batch > 5:
+            raise RuntimeError(text)
+        if batch == 5:
+            raise RuntimeError('another error')
+
+    monkeypatch.setattr(training_step, 'alternating_step_times', step)
     with pytest.raises(RuntimeError, match='another error'):
-        training_step.measure_largest_batch(asked, tmp_path)
+        training_step.measure_largest_batch(card, tmp_path)
     monkeypatch.setattr(training_step, 'synthetic_batch', lambda model, size, batch: batch + (batch > 3) * 9)
-    assert training_step.measure_largest_batch(asked, tmp_path) == dict(batch_size=3)
+    assert training_step.measure_largest_batch(card, tmp_path) == dict(batch_size=3)
+
+
+@pytest.mark.parametrize('most', [1, 2, 3])
+def test_the_largest_batch_of_a_head_that_cannot_take_one_image(most, card, monkeypatch, tmp_path):
+    norm = torch.nn.BatchNorm2d(2)
+
+    def step(models, batch, **_):
+        if batch > most:
+            raise RuntimeError('CUDA out of memory.')
+        norm(torch.randn(batch, 2, 1, 1))
+
+    monkeypatch.setattr(training_step, 'alternating_step_times', step)
+    assert training_step.measure_largest_batch(card, tmp_path) == dict(batch_size=most if most > 1 else 0)
+    monkeypatch.setattr(training_step, 'alternating_step_times', lambda *_, **__: norm(torch.randn(1, 2)))
+    with pytest.raises(ValueError, match='expected 4D input'):
+        training_step.measure_largest_batch(card, tmp_path)

@@ -60,6 +60,30 @@ def test_a_folder_that_cannot_be_written_to(mmest, capsys, monkeypatch, tmp_path
     assert f'argument {option}: nothing can be written to {tmp_path}' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    'arguments, file',
+    [
+        (['export', 'm.pth'], 'm_whole.pth'),
+        (['export', 'm.pth', '--onnx'], 'm.onnx'),
+        (['report', '.'], 'report.html'),
+    ],
+)
+def test_where_nothing_was_named(mmest, monkeypatch, tmp_path, arguments, file):
+    """The place of what was read is where a result goes; it is looked at as one that was named is."""
+    name, place, *more = arguments
+    monkeypatch.setattr('mmest.cli.report.read_run', lambda folder: None)
+    (tmp_path / file).mkdir()
+    assert mmest(name, tmp_path / place, *more) == (
+        f'{name}: {tmp_path / file} is a folder; name a file to write. Name another place by --out.'
+    )
+    (tmp_path / file).rmdir()
+    monkeypatch.setattr(os, 'access', lambda place, mode: str(place) != str(tmp_path))  # of root all is writable
+    assert mmest(name, tmp_path / place, *more) == (
+        f'{name}: nothing can be written to {tmp_path}. Name another place by --out.'
+    )
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize('number', [errno.ENOSPC, errno.EFBIG, errno.EACCES, errno.ENOTDIR, errno.EEXIST])
 def test_what_fails_all_the_same_is_a_sentence(mmest, monkeypatch, tmp_path, number):
     def write(*_, **__):

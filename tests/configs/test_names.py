@@ -125,6 +125,12 @@ def test_own_configs_inherit_from_shipped_ones_by_their_names(monkeypatch, tmp_p
             "model = dict(backbone=dict(tuning=dict(_delete_=True, type='SSF')))",
             dict(type='SSF'),
             96,
+            'mine_swin-t_ssf',
+        ),
+        (
+            'model = dict(backbone=dict(tuning=dict(lr_mult=3.0)))',
+            dict(type='EST', lr_mult=3.0),
+            96,
             'mine_swin-t_est',
         ),
     ],
@@ -135,12 +141,22 @@ def test_what_a_config_names_on_top_of_a_shipped_one_is_what_runs(tmp_path, text
     mine.write_text(f"_base_ = 'mmest::segmentation/loveda/upernet'\n{text}")
     cfg = open_config(str(mine))
     assert cfg.model.backbone.tuning == method and cfg.model.backbone.backbone.embed_dims == width
-    assert run_stem(mine) == stem
-    assert open_config(str(mine), tuning='e3va').model.backbone.tuning.type == 'E3VA'
+    assert Path(cfg.filename).stem == stem
+    swapped = open_config(str(mine), tuning='e3va')
+    assert swapped.model.backbone.tuning.type == 'E3VA' and swapped.filename.endswith('_e3va.py')
     cfg.model.backbone.tuning.lr_mult = 3.0
     cfg.dump(of_a_run)
     again = open_config(str(of_a_run)).model.backbone
     assert again.tuning.lr_mult == 3.0 and again.backbone.embed_dims == width
+
+
+@pytest.mark.parametrize(
+    'type, stem', [('LoRA', 'upernet_swin-t_lora'), ('Own', 'upernet_swin-t_Own'), ('EST', 'upernet_swin-t_est')]
+)
+def test_an_option_that_changes_the_method_changes_the_name(type, stem):
+    pytest.importorskip('mmseg')
+    cfg = read_config('segmentation/loveda/upernet', {'model.backbone.tuning': dict(_delete_=True, type=type)})
+    assert Path(cfg.filename).stem == stem
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from mmest.configs import load_tuning, open_config
+from mmest.configs import load_tuning, open_config, own_methods
 from mmest.registry import TUNINGS
 
 METHOD = """
@@ -35,6 +35,7 @@ def test_it_goes_by_the_name_of_its_class(config, monkeypatch):
     monkeypatch.syspath_prepend(config.parent)
     assert open_config(str(config), tuning='OfMine').model.backbone.tuning == dict(type='OfMine')
     assert load_tuning('OfMine') == dict(type='OfMine')
+    assert 'OfMine' in own_methods() and 'EST' not in own_methods()
 
 
 def test_a_module_that_is_not_found_says_where_it_is_looked_for(config):

@@ -44,7 +44,7 @@ def test_processes_of_one_machine_share_its_memory(machine, monkeypatch):
 
 def test_too_little_memory_is_said(machine):
     machine(free=2**30, image=2**30)
-    with pytest.raises(ValueError, match='not even one image of 128×128 fits into 80% of the free 1.0 GiB'):
+    with pytest.raises(ValueError, match='no batch of 128×128 images fits into 80% of the free 1.0 GiB'):
         batch.largest_batch(Config(), 100)
 
 

@@ -103,7 +103,9 @@ def call(monkeypatch):
     CASES,
     ids=[case[0] + (' oriented' if case[2] is ORIENTED else '') for case in CASES],
 )
-def test_from_the_download_to_the_score(name, data, text, batch, checkpoint, metric, call, tmp_path, monkeypatch):
+def test_from_the_download_to_the_score(
+    name, data, text, batch, checkpoint, metric, call, tmp_path, monkeypatch, capsys
+):
     if text is ORIENTED:
         pytest.importorskip('mmrotate')
     monkeypatch.chdir(tmp_path)
@@ -118,6 +120,7 @@ def test_from_the_download_to_the_score(name, data, text, batch, checkpoint, met
     assert torch.load(f'work/{checkpoint}.pth')['meta']['iter'] == 2
     arguments = [config, f'work/{checkpoint}.pth', '--out', 'metrics.json']
     assert call('test.py', *arguments, *quiet, 'test_dataloader.num_workers=0') == 0
+    assert 'Scores of each class' in capsys.readouterr().out
     metrics = json.loads(Path('metrics.json').read_text())
     assert 0 <= metrics[metric] <= 100
     if name == 'dior':
@@ -134,6 +137,8 @@ def test_from_the_download_to_the_score(name, data, text, batch, checkpoint, met
         assert 'has no submission_dataloader' in refused and not Path('submission').exists()
         return
     assert not refused
+    said = capsys.readouterr().out
+    assert 'submission/' in said and 'Scores of each class' not in said
     members = {path.name: zipfile.ZipFile(path).namelist() for path in Path('submission').iterdir()}
     if name == 'dota':
         assert {key: len(names) for key, names in members.items()} == {'Task1.zip': 15, 'Task2.zip': 15}

@@ -219,6 +219,8 @@ def test_attention_keeps_what_it_keeps_on_a_cpu(mask):
 class LinearPlanner:
     """Every method needs a constant and the pixels."""
 
+    least_batch = 1
+
     def __init__(self, cfg):
         pass
 
@@ -265,6 +267,24 @@ def test_the_largest_is_found_in_few_looks(most, peak, estimate):
     expected = max(n for n in range(1, 129) if rising(n) <= rising(most))
     assert planning._largest(look, lambda n: guess(n, rising(n)), rising(most), 1, 128) == expected
     assert len(tried) <= looks
+
+
+def test_a_head_that_cannot_take_one_image_is_planned_from_two_on(tmp_path):
+    cfg, size, tunings = Config.fromfile(config('fcn', tmp_path)), (96, 96), dict(frozen=dict(type='Frozen'))
+    assert plan(cfg, tunings, 2**40, size, 1)['frozen'].peak
+    cfg.model.decode_head = dict(
+        type='UPerHead',
+        in_channels=[48] * 4,
+        in_index=[0, 1, 2, 3],
+        channels=16,
+        norm_cfg=dict(type='BN'),
+        num_classes=2,
+    )
+    with pytest.raises(ValueError, match='take --batch-size 2'):
+        plan(cfg, tunings, 2**40, size, 1)
+    two = plan(cfg, tunings, 2**40, size, 2)['frozen'].peak
+    assert [plan(cfg, tunings, budget, size, 2)['frozen'].largest_batch for budget in (two - 1, two)] == [0, 2]
+    assert planning.largest_batch_within(cfg, two - 1, size, 4) == 0
 
 
 def test_a_method_that_looks_at_values_is_told_of(monkeypatch):

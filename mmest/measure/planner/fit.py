@@ -62,10 +62,14 @@ class StepFit:
         backbone: under a method.
         optimizer: of what trains in and beside the backbone.
         head: the rest.
+
+    Attributes:
+        least_batch: images that a step needs.
     """
 
     def __init__(self, backbone: MetaBackbone, optimizer: OptimizerMemory, head: Head) -> None:
         self._backbone, self._optimizer, self._head = backbone, optimizer, head
+        self.least_batch = head.least_batch
 
     def peak(self, batch_size: int, size: tuple[int, int]) -> int:
         """Predicted bytes."""

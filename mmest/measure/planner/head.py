@@ -11,6 +11,7 @@ import torch
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
+from mmest.measure.batch_of_one import norms_of_one_pixel
 from mmest.measure.garbage import only_new_garbage
 from mmest.measure.memory.attribution import attribution, label_survivors, label_weights
 from mmest.measure.memory.categories import SAVED_BACKBONE, SAVED_HEADS, SAVED_SIDE, TRANSIENT
@@ -135,6 +136,7 @@ class Head:
 
     Attributes:
         reads: whether each output of the backbone gets a gradient, where it wants one.
+        least_batch: images that a step needs: two where a batch norm trains on one pixel of each.
         updates_are_fused: whether the optimizer was built to update weights in place, each by one operator.
     """
 
@@ -151,10 +153,11 @@ class Head:
         self.updates_are_fused = bool(optim_wrapper.optimizer.defaults.get('fused'))
         self._stand_in = StandIn(functools.cache(backbone.shapes), backbone.image_channels)
         # The first makes what stays: states of the optimizer, constants.
-        with only_new_garbage():
+        with only_new_garbage(), norms_of_one_pixel(self._model) as lone:
             self._all = [self._run(*run) for run in (SMALL_RUNS[0], *SMALL_RUNS)][1:]
         self._fits: dict[tuple[bool, ...], HeadFit] = {}
         self.reads = self._stand_in.reads
+        self.least_batch = 2 if lone else 1
 
     def padded(self, size: tuple[int, int]) -> tuple[int, int]:
         """The height and width that the model's data preprocessor pads images of a size to."""

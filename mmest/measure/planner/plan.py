@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from mmengine.config import Config
 
+from mmest.measure.batch_of_one import NEEDS_TWO
+
 from .fit import StepFit
 from .head import SMALL_RUNS
 from .planner import Planner
@@ -25,7 +27,7 @@ class Plan(NamedTuple):
 
     Attributes:
         peak: live bytes at the batch and size asked for.
-        largest_batch: at that size, up to :data:`LARGEST_BATCH`; 0 if not even one image fits.
+        largest_batch: at that size, up to :data:`LARGEST_BATCH`; 0 if not even the smallest that the head takes fits.
         largest_side: of square images at that batch, a multiple of 32 up to :data:`LARGEST_SIDE`; 0 if not even 64
             fits.
         error: why the method could not be planned; the rest is None then.
@@ -86,6 +88,8 @@ def plan(
 
         try:
             step = planner.under(tuning, advance)
+            if batch_size < step.least_batch:
+                raise ValueError(NEEDS_TWO)
             peak = step.peak(batch_size, size)
             advance()
             largest_batch = _largest_batch(step, budget, size, LARGEST_BATCH)
@@ -110,7 +114,8 @@ def plan(
 
 
 def largest_batch_within(cfg: Config, budget: int, size: tuple[int, int], most: int) -> int:
-    """The largest batch of a config under its own method, up to ``most``; 0 if not even one image fits.
+    """The largest batch of a config under its own method, up to ``most``; 0 if not even the smallest that the
+    head can take fits.
 
     Args:
         cfg: a config of mmdet or mmseg that uses TunedBackbone.
@@ -129,7 +134,7 @@ def _largest_batch(step: StepFit, budget: int, size: tuple[int, int], most: int)
     def peak(batch: int) -> int:
         return step.peak(batch, size)
 
-    return _largest(peak, peak, budget, 1, most)
+    return _largest(peak, peak, budget, step.least_batch, most)
 
 
 def _largest(peak: Callable[[int], int], estimate: Callable[[int], int], budget: int, low: int, high: int) -> int:
