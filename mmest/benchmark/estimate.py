@@ -25,7 +25,7 @@ from mmest.measure.synthetic_batch import synthetic_batch
 
 from .cell import Cell
 from .config_text import config_of_cell
-from .run import resumed_from
+from .measuring import resumed_from
 from .tables.table import Column, Table
 
 _TRAINED = ('accuracy', 'sweep')

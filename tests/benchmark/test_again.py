@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from mmest.benchmark import run
 from mmest.benchmark.again import AGAIN, draw_again
 from mmest.benchmark.cell import Cell
+from mmest.benchmark.measuring import measure
 from mmest.benchmark.tables.repeated import read_again, repeated
 from mmest.benchmark.tables.results import read_results
 from mmest.cli import main
@@ -112,7 +112,7 @@ def test_a_cell_whose_record_is_gone_begins_anew(tmp_path, monkeypatch):
     work.mkdir()
     (work / 'iter_1.pth').touch()  # of a run that was cut off: there is no record yet
     for _ in range(2):
-        run.measure(asked, tmp_path / 'record.json', work, None)
+        measure(asked, tmp_path / 'record.json', work, None)
         (tmp_path / 'record.json').unlink()
     assert seen == [['iter_1.pth'], []]
 
@@ -123,7 +123,7 @@ def test_trained_and_trained_again(config, tmp_path, monkeypatch, capsys):
     def run_grid(cells, out, work, console, jobs):
         for cell in cells:
             (work / cell.name).mkdir(parents=True, exist_ok=True)
-            run.measure(cell, out / f'{cell.name}.json', work / cell.name, None)
+            measure(cell, out / f'{cell.name}.json', work / cell.name, None)
         return []
 
     monkeypatch.setattr('mmest.cli.benchmark.run_grid', run_grid)

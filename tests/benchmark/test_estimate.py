@@ -18,8 +18,8 @@ from mmest.benchmark.estimate import (
     training_steps,
 )
 from mmest.benchmark.grid import read_grid
+from mmest.benchmark.measuring import measure, work_folder
 from mmest.benchmark.record import read_folder
-from mmest.benchmark.run import measure, work_folder
 from mmest.cli import main
 from mmest.measure.environment import hardware
 

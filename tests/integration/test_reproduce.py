@@ -11,6 +11,7 @@ from test_official_end_to_end import DETECTION, SEGMENTATION, call  # noqa: F401
 from toy import forget_instances
 
 from mmest.benchmark import run
+from mmest.benchmark.measuring import measure
 from mmest.configs import configs_root
 
 GRID = """
@@ -35,7 +36,7 @@ def in_this_process(monkeypatch):
         def start(self):
             forget_instances()
             self.args[2].mkdir(parents=True, exist_ok=True)
-            run.measure(*self.args)
+            measure(*self.args)
 
         def join(self):
             pass

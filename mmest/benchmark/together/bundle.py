@@ -12,7 +12,7 @@ import torch
 from mmest.benchmark import claims
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.done import is_settled
-from mmest.benchmark.run import failure, write_record
+from mmest.benchmark.measuring import failure, write_record
 from mmest.measure.environment import environment
 
 from .batches import Batches, batches_of, key_of

@@ -15,8 +15,9 @@ from rich.console import Console
 from mmest.benchmark import OUTPUT
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.done import cells_of_sweep, cells_to_run
+from mmest.benchmark.measuring import end_with_parent
 from mmest.benchmark.record import read_record
-from mmest.benchmark.run import end_with_parent, grid_progress, visible_cards
+from mmest.benchmark.run import grid_progress, visible_cards
 
 TRAINS = ('sweep', 'accuracy')
 _POLL = 2.0  # seconds between looks at what has been written
