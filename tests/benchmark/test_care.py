@@ -5,8 +5,8 @@ import json
 from few_records import by_method, training
 
 from mmest.benchmark.tables.care import unequal_care
-from mmest.benchmark.tables.comparison import training_details
 from mmest.benchmark.tables.results import read_results
+from mmest.benchmark.tables.training_details import training_details
 
 
 def test_unequal_care_is_said(folder):

@@ -5,10 +5,10 @@ import json
 import pytest
 from few_records import by_method, memory, training
 
-from mmest.benchmark.tables.comparison import training_details
 from mmest.benchmark.tables.page import Page
 from mmest.benchmark.tables.paper import paper_tables
 from mmest.benchmark.tables.results import read_results
+from mmest.benchmark.tables.training_details import training_details
 
 
 def test_the_form_of_a_paper(tmp_path):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mmest.benchmark.tables.comparison import unique
 from mmest.benchmark.tables.results import read_results
+from mmest.benchmark.tables.rows import unique
 from mmest.benchmark.tables.study import read_trials
 from mmest.benchmark.trials.trial import NOTE
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from few_records import by_method, memory, training
 
-from mmest.benchmark.tables.comparison import attribution, comparison, mean_shares, training_details
+from mmest.benchmark.tables.comparison import attribution, comparison
 from mmest.benchmark.tables.figures import pareto_front
 from mmest.benchmark.tables.overview import (
     accuracy_overviews,
@@ -18,10 +18,12 @@ from mmest.benchmark.tables.overview import (
 )
 from mmest.benchmark.tables.page import Page
 from mmest.benchmark.tables.results import read_results
+from mmest.benchmark.tables.shares import mean_shares
 from mmest.benchmark.tables.standing import where_est_does_not_win
 from mmest.benchmark.tables.summary import summary
 from mmest.benchmark.tables.table import FAILED, Column, Spread, Table
 from mmest.benchmark.tables.texts import fill, with_overview
+from mmest.benchmark.tables.training_details import training_details
 
 
 def test_the_comparison_against_figures_by_hand(folder):

@@ -8,8 +8,9 @@ import pytest
 from few_records import by_method
 from mmengine.config import Config
 
-from mmest.benchmark.tables.comparison import comparison, training_details
+from mmest.benchmark.tables.comparison import comparison
 from mmest.benchmark.tables.results import read_results
+from mmest.benchmark.tables.training_details import training_details
 from mmest.configs import configs_root
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from mmest.benchmark.config_text import meaning
 
-from .comparison import at_the_edge, methods_in_order, scored_factors, unique, without_variants
 from .results import Result
+from .rows import methods_in_order, unique, without_variants
+from .training_details import at_the_edge, scored_factors
 
 
 def unequal_care(results: Sequence[Result]) -> Iterator[str]:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from .comparison import scores, unique
 from .results import Result
+from .rows import unique
+from .scores import scores
 from .table import Column, Spread, Table
 
 #: What `benchmarks/grids/ablation.py` calls a change begins so.

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from mmest.measure.memory.compare import FULL
 
-from .comparison import find, scores, unique
 from .results import Result
+from .rows import find, unique
+from .scores import scores
 from .table import Column, Spread, Table
 
 FORMS = ('est', 'steered_est')

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from .comparison import methods_in_order, scores, trained_otherwise
 from .results import Result
+from .rows import methods_in_order, trained_otherwise
+from .scores import scores
 from .table import Column, Table
 
 #: How `benchmarks/grids/few_shot.py` calls a share; with all images a method has no variant.

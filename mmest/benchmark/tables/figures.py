@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from mmest.measure.memory.picture import STYLE
 
-from .comparison import methods_in_order, metric_of, scores_by_method, without_variants
 from .results import Result
+from .rows import methods_in_order, without_variants
+from .scores import metric_of, scores_by_method
 from .summary import RECOMPUTED
 from .table import Table
 

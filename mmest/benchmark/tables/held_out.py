@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mmest.benchmark.metrics import main_metric
 
-from .comparison import in_order, unique
 from .results import ground_of, read_chosen
+from .rows import in_order, unique
 from .summary import AGAINST_FULL, against_full
 from .table import Column, Spread, Table
 

@@ -12,8 +12,9 @@ from mmest.configs.names import shipped_configs
 from mmest.files import write_bytes
 from mmest.registry import TUNINGS
 
-from .comparison import methods_in_order, metric_of, scores, unique, without_variants
 from .results import Result
+from .rows import methods_in_order, unique, without_variants
+from .scores import metric_of, scores
 from .table import Spread
 
 INDEX, METAFILE = 'model-index.yml', 'metafile.yml'

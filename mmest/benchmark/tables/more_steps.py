@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from mmest.measure.memory.compare import FULL
 
-from .comparison import in_order, mean_shares, scores, trained_otherwise
 from .results import Result
+from .rows import in_order, trained_otherwise
+from .scores import scores
+from .shares import mean_shares
 from .table import Column, Spread, Table
 
 #: How `benchmarks/grids/longer.py` calls longer trainings; one of the usual length has no variant.

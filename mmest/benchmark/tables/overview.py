@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from .comparison import by_setting, methods_in_order, of_full, scores, shares_of_full, unique, without_variants
 from .results import Result
+from .rows import methods_in_order, unique, without_variants
+from .scores import scores
+from .shares import by_setting, of_full, shares_of_full
 from .table import Column, Table
 
 

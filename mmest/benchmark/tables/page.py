@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .care import unequal_care
-from .comparison import attribution, comparison, training_details, unique
+from .comparison import attribution, comparison
 from .figures import accuracy_against_memory, accuracy_over_memory, attribution_bars, loss_curves
 from .overview import accuracy_overviews, costs, memory_overviews, time_overviews
 from .paper import paper_tables, published_table
 from .results import Result
+from .rows import unique
 from .standing import where_est_does_not_win
 from .summary import summary
 from .table import MISSING, Table
+from .training_details import training_details
 
 PAGE, ASSETS, FILES = 'benchmarks.md', 'benchmarks', 'files'
 _OVERVIEW = 'overview'

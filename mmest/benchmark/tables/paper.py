@@ -7,8 +7,10 @@ from typing import Any
 
 from mmest.measure.memory.compare import FULL
 
-from .comparison import find, methods_in_order, scores, share, unique, without_variants
 from .results import Result
+from .rows import find, methods_in_order, unique, without_variants
+from .scores import scores
+from .shares import share
 from .table import FAILED, Column, Table
 
 #: The data sets of the paper, by the folder of their configs: what papers print, and the metric.

@@ -7,8 +7,8 @@ from pathlib import Path
 from mmest.benchmark.again import AGAIN
 from mmest.benchmark.metrics import main_metric
 
-from .comparison import scores_by_method
 from .results import Result, read_results
+from .scores import scores_by_method
 from .table import Column, Spread, Table
 
 #: How many deviations of seeds a training may be from its record.

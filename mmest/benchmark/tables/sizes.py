@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from .comparison import scores, unique
 from .results import Result
+from .rows import unique
+from .scores import scores
 from .table import Column, Table
 
 #: Each method as it is, and at the size of the other, as `benchmarks/grids/sizes.py` calls it.

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from .comparison import by_setting, of_full, scores_by_method, unique
 from .results import Result
+from .rows import unique
+from .scores import scores_by_method
+from .shares import by_setting, of_full
 from .table import Spread
 
 _EST, _FLOOR = 'est', 'frozen'

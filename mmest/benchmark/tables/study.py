@@ -10,12 +10,14 @@ from mmest.measure.memory.compare import FULL
 from .care import unequal_care
 from .changed_parts import changed_parts
 from .chosen import chosen
-from .comparison import by_seed, mean_shares, methods_in_order, scores, unique, without_variants
 from .few_images import few_images
 from .held_out import held_out_scores, parts_held_out
 from .more_steps import MOST_TIME, equal_time, more_steps
 from .repeated import repeated
 from .results import Result, ground_of, read_chosen
+from .rows import methods_in_order, unique, without_variants
+from .scores import by_seed, scores
+from .shares import mean_shares
 from .sizes import sizes
 from .summary import AGAINST_FULL, against_full, settings
 from .table import Column, Spread, Table

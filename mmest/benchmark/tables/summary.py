@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from mmest.measure.memory.compare import FULL
 
-from .comparison import mean_shares, methods_in_order, scores_by_method, unique, without_variants
 from .results import Result
+from .rows import methods_in_order, unique, without_variants
+from .scores import scores_by_method
+from .shares import mean_shares
 from .table import Column, Spread, Table
 
 _EST = 'est'

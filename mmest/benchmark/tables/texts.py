@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from .comparison import find
 from .results import Result
+from .rows import find
 from .summary import summary
 from .table import MISSING
 
