@@ -3,21 +3,24 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from mmest.datasets.own.class_table import Colour, find_table
+from mmest.datasets.own.mask_files import (
+    check_alpha,
+    colours_of,
+    is_lossy,
+    nodata_of,
+    packed,
+    parts,
+    read_pixels,
+    unpacked,
+)
 from mmest.datasets.own.sample import UNLABELLED, Notes, some
-from mmest.pictures import ImageFile, read_mask
-from mmest.pictures.decoders.damage import any_size
-from mmest.pictures.formats import LOSSY
 from mmest.pictures.masks import count_numbers
-from mmest.pictures.problems import check_pixels
-from mmest.pictures.tiff import is_tiff, read_tiff_header
 
 _MOST_CLASSES = 64
 _NEAR = 32  # what loss makes of black and white stays mostly this near to them
 _MOSTLY = 0.95
-_AT_ONCE = 2**20  # numbers of pixels
 
 
 class MaskReader:
@@ -50,7 +53,7 @@ class MaskReader:
         flat = True
         for file in files:
             pixels, palette = self._open(file)
-            _check_alpha(file)
+            check_alpha(file)
             self.palette = self.palette or palette
             flat = flat and pixels.ndim == 2
             if pixels.ndim == 2:
@@ -58,13 +61,13 @@ class MaskReader:
                 counts += of_level
                 pixels = of_level.nonzero()[0]
                 levels = dict.fromkeys(pixels.tolist(), file) | levels
-                unlabelled |= set(_colours_of(pixels[pixels == UNLABELLED], palette).tolist())
-            for part in _parts(pixels):
-                colours = dict.fromkeys(np.unique(_colours_of(part, palette)).tolist(), file) | colours
+                unlabelled |= set(colours_of(pixels[pixels == UNLABELLED], palette).tolist())
+            for part in parts(pixels):
+                colours = dict.fromkeys(np.unique(colours_of(part, palette)).tolist(), file) | colours
         if flat and not (levels.keys() <= {0, UNLABELLED} and len(self._table.names) <= 2):
             colours = {value: file for value, file in colours.items() if value not in unlabelled}
         self._colours = not flat or self._table_has(colours)
-        self._thresholded = not self._colours and any(map(_lossy, files))
+        self._thresholded = not self._colours and any(map(is_lossy, files))
         self.classes = self._by_colour(colours) if self._colours else self._by_value(levels, counts)
         if len(self.classes) > UNLABELLED:
             raise ValueError(
@@ -75,14 +78,14 @@ class MaskReader:
     def read(self, file: Path) -> np.ndarray:
         """H×W class numbers, 255 where nothing is labelled."""
         pixels, palette = self._open(file)
-        return np.concatenate([self._numbers_of(part, palette, _lossy(file)) for part in _parts(pixels)])
+        return np.concatenate([self._numbers_of(part, palette, is_lossy(file)) for part in parts(pixels)])
 
     def _open(self, file: Path) -> tuple[np.ndarray, list[Colour] | None]:
-        """As :func:`_open`, with 255 where a mask of one channel has the nodata value that its file declares, but for
+        """Pixels and palette, with 255 where a mask of one channel has the nodata value that its file declares, but for
         values and greys of the table.
         """
-        pixels, palette = _open(file)
-        nodata = _nodata(file)
+        pixels, palette = read_pixels(file)
+        nodata = nodata_of(file)
         named = nodata in self._table.values or (nodata, nodata, nodata) in self._table.colours
         if pixels.ndim == 2 and nodata and not named and (found := pixels == nodata).any():
             pixels[found] = UNLABELLED
@@ -91,7 +94,7 @@ class MaskReader:
 
     def _numbers_of(self, pixels: np.ndarray, palette: list[Colour] | None, lossy: bool) -> np.ndarray:
         if self._colours:
-            pixels = _colours_of(pixels, palette)
+            pixels = colours_of(pixels, palette)
             if lossy:
                 return self._nearest(pixels)
         elif self._thresholded:
@@ -102,9 +105,9 @@ class MaskReader:
 
     def _nearest(self, pixels: np.ndarray) -> np.ndarray:
         """For masks that were compressed with loss: the class of the nearest colour."""
-        colours = np.array([_unpacked(value) for value in self._numbers])
+        colours = np.array([unpacked(value) for value in self._numbers])
         found, where = np.unique(pixels, return_inverse=True)
-        distance = np.abs(np.array([_unpacked(value) for value in found.tolist()])[:, None] - colours).sum(-1)
+        distance = np.abs(np.array([unpacked(value) for value in found.tolist()])[:, None] - colours).sum(-1)
         numbers = np.array(list(self._numbers.values()), np.uint8)[distance.argmin(1)]
         return numbers[where].reshape(pixels.shape)
 
@@ -112,8 +115,8 @@ class MaskReader:
         """Whether masks of one channel show colours of the table: greys, or by their palette. With class numbers the
         colours are there to be looked at only.
         """
-        known = {_packed(colour) for colour in self._table.colours}
-        return bool(known) and all(value in known or _lossy(file) for value, file in colours.items())
+        known = {packed(colour) for colour in self._table.colours}
+        return bool(known) and all(value in known or is_lossy(file) for value, file in colours.items())
 
     def _by_value(self, found: dict[int, Path], counts: np.ndarray) -> list[str]:
         """Masks of one channel, by their values and how many pixels have each of the 256 that there may be."""
@@ -186,10 +189,10 @@ class MaskReader:
     def _without_loss(self, found: dict[int, Path], counts: np.ndarray) -> list[int]:
         """Black and white, where masks were compressed with loss and have nothing else."""
         near = counts[:_NEAR].sum() + counts[-_NEAR:].sum() >= _MOSTLY * counts.sum()
-        exact = any(0 < value < UNLABELLED and not _lossy(file) for value, file in found.items())
+        exact = any(0 < value < UNLABELLED and not is_lossy(file) for value, file in found.items())
         if not near or exact or not counts[-_NEAR:].any() or len(self._table.names) > 2 or self._table.values:
             raise ValueError(
-                f'The masks were compressed with loss, such as {next(filter(_lossy, self._files))}, so their values '
+                f'The masks were compressed with loss, such as {next(filter(is_lossy, self._files))}, so their values '
                 'are no class numbers. Export them as PNG.'
             )
         return [0, 255]
@@ -198,16 +201,16 @@ class MaskReader:
         """Masks of three channels, and others beside a table that has their colours."""
         colours = self._table.colours
         if colours:
-            self._numbers = {_packed(colour): number for colour, number in colours.items()}
+            self._numbers = {packed(colour): number for colour, number in colours.items()}
             self.palette = list(colours)
-            unknown = [value for value, file in found.items() if value not in self._numbers and not _lossy(file)]
+            unknown = [value for value, file in found.items() if value not in self._numbers and not is_lossy(file)]
             if unknown:
                 raise ValueError(
-                    f'The mask {found[unknown[0]]} has pixels of the colour {_unpacked(unknown[0])}, which the table '
+                    f'The mask {found[unknown[0]]} has pixels of the colour {unpacked(unknown[0])}, which the table '
                     f'of classes does not have: it has {some([str(colour) for colour in colours])}. Complete it.'
                 )
             return self._table.names
-        lossy = any(_lossy(file) for file in found.values())
+        lossy = any(is_lossy(file) for file in found.values())
         if len(found) > _MOST_CLASSES or lossy:
             raise ValueError(
                 f'The masks are colour images with {len(found)} colours{" and loss of quality" if lossy else ""}, such '
@@ -216,97 +219,9 @@ class MaskReader:
             )
         values = sorted(found)
         self._numbers = {value: number for number, value in enumerate(values)}
-        self.palette = [_unpacked(value) for value in values]
+        self.palette = [unpacked(value) for value in values]
         self._notes.say(
             f'masks have {len(values)} colours and no table names them: each is a class with its colour as name. '
             'class_dict.csv (name,r,g,b) beside them gives names'
         )
         return ['#{:02x}{:02x}{:02x}'.format(*colour) for colour in self.palette]
-
-
-def _lossy(file: Path) -> bool:
-    if file.suffix.lower() == '.webp':
-        with file.open('rb') as stream:
-            return b'VP8L' not in stream.read(64)  # which is WebP without loss
-    return file.suffix.lower() in LOSSY
-
-
-def _open(file: Path) -> tuple[np.ndarray, list[Colour] | None]:
-    """Pixels, H×W or H×W×3, and the palette of a palette image. Colours that are all grey become one channel."""
-    try:
-        with any_size(), Image.open(file) as image:
-            mode, flat = image.mode, []
-            if mode == 'P':
-                check_pixels(f'The mask {file}', *image.size)  # as PIL decodes it for its palette
-                flat = image.getpalette() or []
-    except UnidentifiedImageError:  # as kinds of TIFF that PIL does not know; of anything else the reader says it
-        mode, flat = '', []
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f'The mask {file} cannot be read: {error}. Copy or export it again.') from error
-    if mode not in ('RGB', 'RGBA', 'LA', 'CMYK', 'YCbCr'):
-        return read_mask(file), [tuple(flat[at : at + 3]) for at in range(0, len(flat), 3)] or None
-    with ImageFile(file) as image:
-        pixels = image.read()
-    grey = (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 0] == pixels[..., 2]).all()
-    return pixels[..., 0] if grey else pixels, None
-
-
-def _check_alpha(file: Path) -> None:
-    """Transparency says nothing that the colours do not say.
-
-    Raises:
-        ValueError: a colour is shown and hidden by it, or is all that there is.
-    """
-    try:
-        with any_size(), Image.open(file) as image:
-            if image.mode not in ('RGBA', 'LA'):
-                return
-            pixels = np.asarray(image)
-    except UnidentifiedImageError:  # as kinds of TIFF that PIL does not know
-        return
-    weights = np.array([1 << 24, 1 << 16, 1 << 8, 1] if pixels.shape[2] == 4 else [0x01010100, 1])
-    found = np.unique(np.concatenate([np.unique(part @ weights) for part in _parts(pixels)]))
-    colours, starts = np.unique(found >> 8, return_index=True)
-    least, most = found[starts] & 255, np.append(found[starts[1:] - 1], found[-1]) & 255
-    wrong = (least < most) & ((least == 0) | (len(colours) == 1))
-    if wrong.any():
-        at = wrong.argmax()
-        raise ValueError(
-            f'The mask {file} has the colour {_unpacked(int(colours[at]))} with different transparency (alpha '
-            f'{least[at]} to {most[at]}), and classes are read from colours alone. Flatten it onto a background of '
-            'another colour.'
-        )
-
-
-def _nodata(file: Path) -> int | None:
-    """The number from 1 to 255 that a TIFF file declares to stand for no data. 0 is a class all the same: it is
-    declared where ground of no object shall be transparent.
-    """
-    with file.open('rb') as stream:
-        tiff = is_tiff(stream.read(16))
-        stream.seek(0)
-        nodata = read_tiff_header(stream, f'The mask {file}').nodata if tiff else None
-    return int(nodata) if nodata in range(1, 256) else None
-
-
-def _parts(pixels: np.ndarray) -> list[np.ndarray]:
-    """Some rows at a time: numbers of colours take 8 bytes a pixel."""
-    return np.array_split(pixels, max(1, pixels.size // _AT_ONCE))
-
-
-def _colours_of(pixels: np.ndarray, palette: list[Colour] | None) -> np.ndarray:
-    """The colour of each pixel as one number, of H×W×3 colours, indices of a palette, or grey levels."""
-    if pixels.ndim == 3:
-        return pixels @ np.array([65536, 256, 1])
-    if palette is None:
-        return pixels * np.int64(65793)  # grey as a colour
-    table = np.array([_packed(colour) for colour in palette] + [-1] * (256 - len(palette)))
-    return table[pixels]
-
-
-def _packed(colour: Colour) -> int:
-    return colour[0] * 65536 + colour[1] * 256 + colour[2]
-
-
-def _unpacked(value: int) -> Colour:
-    return value // 65536, value // 256 % 256, value % 256
