@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from mmengine.config import ConfigDict
-from mmengine.logging import print_log
 from mmengine.registry import HOOKS, MODELS
 from mmengine.runner import Runner
 from torch import Tensor, nn
@@ -17,16 +16,11 @@ from mmest.anatomy.hooks import Pass
 from mmest.anatomy.probe import image_channels, maps_of, places_of_image
 from mmest.anatomy.taps import Tap, TapReader
 from mmest.backbones.compiled import CompiledForward
-from mmest.backbones.frozen_precision import FrozenPrecision
-from mmest.backbones.given_weights import given_by_file, names_in, say_what_is_rounded, share_of
-from mmest.backbones.partly_frozen import PartlyFrozen
-from mmest.backbones.random_layers import find_random_layer
+from mmest.backbones.known_weights import KnownWeights
 from mmest.backbones.refusals import refuse_fused, refuse_options, refuse_other_names, refuse_other_shapes, refuse_tuned
 from mmest.backbones.saved_precision import saving
-from mmest.backbones.sharded import shard_blocks
-from mmest.checkpoints.compiled_names import plain_name, use_names_of
-from mmest.checkpoints.delta import cast_to, check_and_complete, rename_plain_keys
-from mmest.checkpoints.pretrained import MIN_COVERAGE, Coverage, load_pretrained, pretrained_source
+from mmest.checkpoints.compiled_names import use_names_of
+from mmest.checkpoints.delta import check_and_complete, rename_plain_keys
 from mmest.checkpoints.safe import hold_models_to_the_rule
 from mmest.checkpoints.whole import watch_models_around
 from mmest.frameworks import calling_runner
@@ -35,7 +29,7 @@ from mmest.tuning import build_tuning, tuning_arguments
 
 
 @MODELS.register_module()
-class TunedBackbone(PartlyFrozen):
+class TunedBackbone(KnownWeights):
     """A pretrained backbone, tuned by one method.
 
     Takes a B×C×H×W image batch and returns a tuple of B×C_k×H_k×W_k maps of the shapes that the backbone has by itself,
@@ -82,7 +76,7 @@ class TunedBackbone(PartlyFrozen):
                 "backbone inside: backbone=dict(type='TunedBackbone', backbone=dict(..., "
                 "init_cfg=dict(type='Pretrained', checkpoint=...)))."
             )
-        super().__init__()
+        super().__init__(allow_random, frozen_dtype)
         watch_models_around(TunedBackbone)
         hold_models_to_the_rule(TunedBackbone)
         # mmdet's Swin reads its init_cfg by attribute.
@@ -98,17 +92,10 @@ class TunedBackbone(PartlyFrozen):
         self.method.to(next((p.device for p in self.backbone.parameters()), 'cpu'))
         #: All arguments of the method, as they are written into checkpoints.
         self.arguments = tuning_arguments(tuning)
-        self.allow_random = allow_random
         #: Whether a checkpoint has to bring every tensor of the model: before a training starts from fresh ones.
         self.expects_whole = True
         #: Whether what was trained lies in the backbone's own weights: this wrapper is of no use then.
         self.merged = False
-        self.coverage: Coverage | None = None
-        self._restorable: dict[str, str] = {}
-        self._has_weights = False
-        self._given: set[str] = set()  # plain names of the parameters that a file or a checkpoint gave
-        self._warned = False
-        self.precision = FrozenPrecision(frozen_dtype)
         refuse_options(self.method, frozen_dtype, saved_dtype, compile)
         self.saved_dtype = saved_dtype
         self.compiled = CompiledForward(compile)
@@ -124,21 +111,6 @@ class TunedBackbone(PartlyFrozen):
         if not self.precision.waits:
             self.precision.narrow(self.backbone)
 
-    def frozen_digests(self) -> dict[str, str]:
-        """Digest of each of :meth:`frozen_state`, of the tensor that the pretrained file gave where this is that one,
-        rounded by ``frozen_dtype``.
-        """
-        return self.precision.digests(self.frozen_state())
-
-    def use_precision_of_file(self) -> None:
-        """Keep frozen weights in float32 from here on; what was rounded stays so until weights are loaded."""
-        self.precision.widen(self.backbone)
-        self.precision = FrozenPrecision(None)
-
-    def restorable(self) -> dict[str, str]:
-        """Digests of the frozen tensors as the pretrained file gives them: what a delta checkpoint can leave out."""
-        return self._restorable
-
     def init_weights(self) -> None:
         """Load the backbone's weights, as its ``init_cfg`` says, then initialise the method. A runner that trains the
         model without ESTHook gets it.
@@ -153,33 +125,6 @@ class TunedBackbone(PartlyFrozen):
         self._is_init = True
         _guard(calling_runner())
 
-    def refuse_random_weights(self) -> None:
-        """Stop a training beside noise.
-
-        Raises:
-            ValueError: part of the backbone is frozen, neither a pretrained file nor a checkpoint has given it weights,
-                or one of its layers, and ``allow_random`` is not set.
-        """
-        if self.allow_random or not any(True for _ in self.frozen_state()):
-            return
-        kind = type(self.backbone).__name__
-        if not self._has_weights:
-            raise ValueError(
-                f'{kind} is frozen by {type(self.method).__name__} and has random weights: its init_cfg names no file, '
-                "and load_from brought none. Name one: backbone=dict(type='TunedBackbone', backbone=dict(..., "
-                "init_cfg=dict(type='Pretrained', checkpoint=...))); or allow it: dict(type='TunedBackbone', "
-                'allow_random=True, ...).'
-            )
-        layer = find_random_layer(self, self._given)
-        if layer is not None:
-            raise ValueError(
-                f'"{layer}" of {kind} is frozen by {type(self.method).__name__} and random: '
-                f'{self.coverage.source if self.coverage else "load_from"} does not have it, or not in its shape '
-                f'{tuple(self.backbone.get_parameter(layer).shape)}, and the maps depend on it. Build the backbone as '
-                'the file has it (in_channels, say), or name a file that fits; or allow it: '
-                "dict(type='TunedBackbone', allow_random=True, ...)."
-            )
-
     def refuse_merged(self) -> None:
         """Stop where what was trained would count twice.
 
@@ -192,66 +137,9 @@ class TunedBackbone(PartlyFrozen):
                 'Go on with the module that merge() returned, in place of the tuned one.'
             )
 
-    def load_backbone(self) -> None:
-        """Give the backbone the weights that its ``init_cfg`` names (or a fresh start, if it names none)."""
-        self.precision.widen(self.backbone)
-        cast = cast_to(self.backbone)
-        if cast is not None:
-            self.backbone.float()
-        self.coverage = load_pretrained(self.backbone)
-        self._has_weights = self.coverage is not None
-        self._given, self._restorable = set(), {}
-        if self.coverage is not None:
-            lost = set(self.coverage.missing)
-            self._given = {plain_name(name) for name, _ in self.backbone.named_parameters() if name not in lost}
-            self._restorable = given_by_file(self.backbone, self.coverage, self.frozen_state())
-        if not self.precision.waits:
-            self.precision.narrow(self.backbone)
-        self.precision.remember_rounded(self._restorable, self.frozen_state())
-        if cast is not None:
-            self._cast(lambda: self.backbone.to(cast))
-
-    def _cast(self, to: Callable[[], Any]) -> None:
-        of_file = self.frozen_digests() if self._restorable else {}
-        to()
-        self.precision.remember(of_file, self.frozen_state())
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> 'TunedBackbone':
-        """What ``model.bfloat16()``, ``model.to(...)`` and the like call. Cast, frozen tensors are still the file's."""
-        apply = super()._apply
-        if fn(torch.empty(0, dtype=torch.float32)).dtype == torch.float32:
-            apply(fn, recurse)
-        else:
-            self._cast(lambda: apply(fn, recurse))
-        return self
-
-    def settle(self) -> None:
-        """Keep frozen weights as ``frozen_dtype`` says, where that waits for the first run of the backbone."""
-        if self.precision.waits:
-            given = self.frozen_digests() if self._restorable else {}
-            self.precision.narrow(self.backbone)
-            self.precision.remember(given, self.frozen_state())
-
-    def shard(self) -> int:
-        """Spread over all processes what the pretrained file gave the backbone's blocks: each keeps a part, and has a
-        block whole while it runs. Proof and fingerprints are as before; of each tensor a process proves its own part.
-
-        Returns:
-            How many tensors are spread.
-        """
-        whole = self.frozen_digests()
-        spread = shard_blocks(self.backbone, {name for name, one in whole.items() if self._restorable.get(name) == one})
-        if spread:
-            self.precision.remember(whole, self.frozen_state())
-        return spread
-
-    def _settle_what_is_given(self) -> None:
-        if self._is_init or self._has_weights:  # some models look at maps of random weights while they are built
-            self.settle()
-
     def __deepcopy__(self, memo: dict) -> 'TunedBackbone':
         """As of any module; what averages weights copies a model and takes the parameters of both to be alike."""
-        self._settle_what_is_given()
+        self.settle_what_is_given()
         memo[id(self)] = copied = type(self).__new__(type(self))
         copied.__dict__ = copy.deepcopy(self.__dict__, memo)
         return copied
@@ -264,16 +152,9 @@ class TunedBackbone(PartlyFrozen):
 
     def run(self, x: Tensor) -> tuple[Any, list[Tensor]]:
         """What the backbone returned for an image batch B×C×H×W, and the tuned maps."""
-        if not (self._has_weights or self._warned) and pretrained_source(self.backbone) is not None:
-            self._warned = True  # say it once
-            print_log(
-                f'{type(self.backbone).__name__} runs with random weights: neither init_weights() nor a '
-                f'checkpoint has given it "{pretrained_source(self.backbone)}".',
-                logger='current',
-                level=30,
-            )
+        self.warn_of_random_weights()
         self.keep_in_eval_mode()
-        self._settle_what_is_given()
+        self.settle_what_is_given()
         self.compiled.prepare(self.backbone)
         with self.method.passing(self.backbone) as run:
             outputs = None
@@ -313,7 +194,7 @@ class TunedBackbone(PartlyFrozen):
     def read(self, x: Tensor) -> tuple[list[Tensor], list[Tap]]:
         """The backbone's maps of an image batch B×C×H×W, and its taps: all that a method that reads taps alone sees."""
         self.keep_in_eval_mode()
-        self._settle_what_is_given()
+        self.settle_what_is_given()
         self.compiled.prepare(self.backbone)
         with self.method.passing(self.backbone) as run:
             return self._read(x, run)[1:]
@@ -336,9 +217,7 @@ class TunedBackbone(PartlyFrozen):
         rename_plain_keys(self, state_dict, prefix)
         use_names_of(self, state_dict, prefix)
         check_and_complete(self, state_dict, prefix)
-        say_what_is_rounded(self.precision, self.backbone, state_dict, f'{prefix}backbone.')
-        self._given |= names_in(self.backbone, state_dict, f'{prefix}backbone.')
-        self._has_weights = self._has_weights or share_of(self.backbone, self._given) >= MIN_COVERAGE
+        self.take_note_of(state_dict, f'{prefix}backbone.')
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
