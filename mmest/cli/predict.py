@@ -1,37 +1,25 @@
 """Detect objects or segment ground in images of any size."""
 
 import argparse
-import hashlib
 import io
-import json
 import shlex
 import signal
 import sys
-import time
 from contextlib import ExitStack, closing, redirect_stdout
 from pathlib import Path
-from typing import Any
 
 from mmengine.logging import MMLogger
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from mmest.cli._options import add_bands, add_trust, at_least, between
+from mmest.cli._prediction_task import DEFAULT_SCORE, Task, is_graph, reading_of
 from mmest.cli._refusal import Refusal, refusing
-from mmest.configs import open_config
 from mmest.console import plain_console
 from mmest.files import remove_leftovers
-from mmest.measure.device import usable_device
-from mmest.onnx.devices import card_or_cpu
-from mmest.onnx.model import OnnxModel
 from mmest.pictures import ImageFile
-from mmest.pictures.reading import Reading
-from mmest.prediction.boxes import detecting
-from mmest.prediction.masks import segmenting
-from mmest.prediction.model import Model
-from mmest.prediction.options import digest_of
 from mmest.prediction.results import check_results, find_images, unfinished
 from mmest.prediction.shares import Processes, working_together
-from mmest.prediction.steps import Steps, in_turns
+from mmest.prediction.steps import in_turns
 from mmest.prediction.together import share_backbones
 from mmest.tiles.parts import tiles_with_parts
 
@@ -66,8 +54,6 @@ holds longitude and latitude. Without it GeoJSON holds coordinates of the map (w
 data (nodata, transparent, NaN) is 255 in masks and has no objects. Of more than three bands the first three are taken;
 a fourth that the file calls alpha says where there is data.
 """
-
-_SCORE = 0.3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +93,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='pixels that tiles share, by which objects are joined (default: a fifth of a tile)',
     )
     parser.add_argument(
-        '--score', type=between(0, 1), metavar='S', help=f'leave out boxes below (default: {_SCORE}); for detectors'
+        '--score',
+        type=between(0, 1),
+        metavar='S',
+        help=f'leave out boxes below (default: {DEFAULT_SCORE}); for detectors',
     )
     parser.add_argument(
         '--scale',
@@ -135,7 +124,7 @@ def run(args: argparse.Namespace) -> None:
                 raise ValueError(
                     'name a model and at least one image, or a folder of images: mmest predict MODEL IMAGE.'
                 )
-            if args.config and all(map(_is_graph, paths)):
+            if args.config and all(map(is_graph, paths)):
                 raise ValueError('--config is for checkpoints: an ONNX graph holds what its config said. Leave it out.')
             images = find_images(places)
             with redirect_stdout(io.StringIO()):  # mmengine prints it too
@@ -168,82 +157,6 @@ def run(args: argparse.Namespace) -> None:
         print(_who_took_what(groups))
     if failed and processes.first:
         raise Refusal(f'{failed} of {len(images)} images could not be used.')
-
-
-class Task:
-    """One model of the command, and where its results go.
-
-    Args:
-        path: its file.
-        args: the command line.
-        out: the folder.
-    """
-
-    def __init__(self, path: Path, args: argparse.Namespace, out: Path) -> None:
-        device, graph = usable_device(args.device), _is_graph(path)
-        if graph and args.device is None:
-            device = card_or_cpu(device)
-        self.path, self.out, self.args = path, out, args
-        self.model = OnnxModel(path, device) if graph else Model(path, args.config, device)
-        self.tile: int = args.tile or self.model.tile
-        if graph and self.tile != self.model.tile and not self.model.dynamic:
-            raise ValueError(
-                f'{path} takes tiles of {self.model.tile} pixels, not {self.tile}: leave --tile out, or export a graph '
-                'for it, or for tiles of any size (--dynamic).'
-            )
-        self.overlap: int = self.tile // 5 if args.overlap is None else args.overlap
-        if not 0 <= self.overlap < self.tile:
-            raise ValueError(
-                f'--overlap should be from 0 to below the side of a tile, {self.tile}, but it is {self.overlap}.'
-            )
-        self.score: float = _SCORE if args.score is None else args.score
-        #: All that a result depends on, as it is used: what is left out has its default.
-        self.options: dict[str, Any] = {
-            'MODEL': f'{path.name} ({digest_of(path)})',
-            '--config': None if graph or args.config is None else _config_in_words(args.config),
-            '--tile': self.tile,
-            '--overlap': self.overlap,
-            '--score': self.score if self.model.detects else None,
-            **{f'--{name}': value for name, value in _reading(args, self.model).items()},
-        }
-        self.left: set[Path] | None = None  # all
-        self.seconds = 0.0
-
-    def say_lowest_score(self) -> None:
-        """Where --score asks for boxes that the model leaves out itself."""
-        score, lowest = self.args.score, self.model.lowest_score if self.model.detects else 0
-        if score is not None and score < lowest:
-            print(f'{self.path} gives no boxes that score below {lowest:g}, the score_thr of its test_cfg.')
-
-    def wants(self, image: Path) -> bool:
-        return self.left is None or image in self.left
-
-    def steps(self, image: ImageFile) -> Steps:
-        """Work through an image; ``seconds`` grows by what it takes."""
-        shared = (self.model, image, self.out, self.tile, self.overlap)
-        if self.model.detects:
-            steps = detecting(*shared, self.score, self.options)
-        else:
-            steps = segmenting(*shared, self.options)
-        while True:
-            begun = time.perf_counter()
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value
-            finally:
-                self.seconds += time.perf_counter() - begun
-            yield
-
-
-def _config_in_words(config: Path) -> str:
-    """Its name, and a digest of all that it says, what it builds on among it."""
-    content = json.dumps(open_config(str(config)).to_dict(), default=str)
-    return f'{config.name} ({hashlib.sha256(content.encode()).hexdigest()[:16]})'
-
-
-def _is_graph(path: Path) -> bool:
-    return path.suffix.lower() == '.onnx'
 
 
 def _folders(paths: list[Path], out: Path) -> dict[Path, Path]:
@@ -280,11 +193,6 @@ def _who_took_what(groups: list[list[Task]]) -> str:
     return f'Time: {"; ".join(said)}.'
 
 
-def _reading(args: argparse.Namespace, model: Model | OnnxModel) -> Reading:
-    """How images are read: as the model's training read them, where nothing else is asked for."""
-    return Reading(scale=args.scale or model.reading['scale'], bands=args.bands or model.reading['bands'])
-
-
 def _predict(args: argparse.Namespace, tasks: list[Task], processes: Processes, images: list[Path]) -> int:
     """Predict on this process's share of the images; how many could not be used."""
     failed, said_alpha = 0, False
@@ -294,7 +202,7 @@ def _predict(args: argparse.Namespace, tasks: list[Task], processes: Processes, 
             mine = [task for task in tasks if task.wants(path)]
             with ExitStack() as open_files:
                 try:
-                    files = [open_files.enter_context(ImageFile(path, **_reading(args, task.model))) for task in mine]
+                    files = [open_files.enter_context(ImageFile(path, **reading_of(args, task.model))) for task in mine]
                     count = sum(
                         len(list(tiles_with_parts(file.width, file.height, task.tile, task.overlap)))
                         for task, file in zip(mine, files)

@@ -14,8 +14,8 @@ from PIL import Image
 from scenes import COLOURS, Colours, geotiff
 from test_model import write_model
 
+from mmest.cli import _prediction_task as task
 from mmest.cli import main
-from mmest.cli import predict as command
 from mmest.prediction.options import digest_of
 
 
@@ -41,8 +41,8 @@ def run(monkeypatch, capsys):
             code = end.code
         return code, capsys.readouterr()
 
-    monkeypatch.setattr(command, 'Model', Model)
-    monkeypatch.setattr(command, 'digest_of', lambda path: digest_of(path) if path.exists() else 'no file')
+    monkeypatch.setattr(task, 'Model', Model)
+    monkeypatch.setattr(task, 'digest_of', lambda path: digest_of(path) if path.exists() else 'no file')
     return call
 
 
@@ -67,11 +67,11 @@ def test_what_an_option_cannot_change_it_is_not_taken_for(run, tmp_path, monkeyp
     """The config of an ONNX graph is in the graph, and ground has no scores."""
     image = tmp_path / 'x.png'
     trees.write(image, COLOURS[np.zeros((60, 80), int)])
-    monkeypatch.setattr(command, 'OnnxModel', command.Model)
+    monkeypatch.setattr(task, 'OnnxModel', task.Model)
     out = '--out', tmp_path / 'out'
     for name in ('model.onnx', 'model.ONNX'):
         assert '--config is for checkpoints' in run(name, image, '--config', 'x.py', *out)[0]
-    monkeypatch.setattr(command, 'open_config', lambda name: Config(dict(name=name)))
+    monkeypatch.setattr(task, 'open_config', lambda name: Config(dict(name=name)))
     for options in ((), ('--model', 'b.pth', '--config', 'x.py')):  # which is for the checkpoint
         assert run('--model', 'a.onnx', *options, image, *out, '--overwrite')[0] == 0
     code, _ = run('model.pth', image, '--score', 0.5, *out)
@@ -114,7 +114,7 @@ def test_alpha_of_any_of_several_models_is_said(run, tmp_path, monkeypatch, orde
         self.detects = False
         self.reading = dict(scale=None, bands=(4, 1, 2) if path.stem == 'infrared' else None)
 
-    monkeypatch.setattr(command.Model, '__init__', init)
+    monkeypatch.setattr(task.Model, '__init__', init)
     geotiff(tmp_path / 'x.tif', np.full((60, 80, 4), 9, np.uint8))
     models = [word for name in order for word in ('--model', name)]
     code, output = run(*models, tmp_path / 'x.tif', '--out', tmp_path / 'out')
@@ -220,7 +220,7 @@ def test_bands_are_those_of_the_training_unless_others_are_asked_for(run, tmp_pa
 
     assert (found() != classes).any()
     np.testing.assert_array_equal(found('--bands', '3,2,1'), classes)
-    command.Model.reading['bands'] = [3, 2, 1]
+    task.Model.reading['bands'] = [3, 2, 1]
     np.testing.assert_array_equal(found(), classes)
     assert (found('--bands', '1,2,3') != classes).any()
     code, said = run('model.pth', tmp_path / 'bgr.tif', '--bands', '1,2', '--out', tmp_path / 'out')

@@ -11,8 +11,8 @@ from processes import run_in_processes
 from scenes import COLOURS, RECTANGLES, SIZE, Colours
 from test_predict_command import run  # noqa: F401
 
+from mmest.cli import _prediction_task as task
 from mmest.cli import main
-from mmest.cli import predict as command
 from mmest.prediction.shares import Processes
 
 
@@ -28,7 +28,7 @@ class Segmentor(Model):
 
 
 def predict(rank, model, *args):
-    command.Model = model
+    task.Model = model
     main(['predict', *map(str, args)])
 
 
@@ -53,7 +53,7 @@ def contents(folder):
 
 @pytest.mark.parametrize('model', [Model, Segmentor])
 def test_two_processes_write_exactly_the_files_of_one(model, images, monkeypatch):
-    monkeypatch.setattr(command, 'Model', model)
+    monkeypatch.setattr(task, 'Model', model)
     common = (images / 'model.pth', images / 'in', '--out')
     predict(0, model, *common, images / 'one')
     run_in_processes(predict, 2, images / 'errors', model, *common, images / 'two')
@@ -121,7 +121,7 @@ OPTIONS = [
 @pytest.mark.parametrize('options, said', OPTIONS, ids=[options[0] for options, _ in OPTIONS])
 def test_resume_refuses_results_of_other_options(run, images, monkeypatch, options, said, boxes):  # noqa: F811
     """And goes on where they are those of before, or the defaults written out."""
-    monkeypatch.setattr(command, 'open_config', lambda name: Config(dict(name=name)))
+    monkeypatch.setattr(task, 'open_config', lambda name: Config(dict(name=name)))
     if options[0] == '--score' and not boxes:
         return
     args, out = (images / 'model.pth', images / 'in', '--out', images / 'out'), images / 'out'
