@@ -127,7 +127,33 @@ def by_inferencer(task, config, checkpoint, folder):
     return inferencer(task, config, checkpoint).model
 
 
-PATHS = pytest.mark.parametrize('load', [by_runner_test, by_init_function, by_inferencer])
+def by_test_time_augmentation(task, config, checkpoint, folder):
+    """As ``--tta`` of mmdet's and mmseg's tools/test.py has it: images as they are and flipped."""
+    cfg = Config.fromfile(config)
+    cfg.work_dir = cfg.experiment_name = str(folder / 'flipped')
+    cfg.load_from = str(checkpoint)
+    flips = [dict(type='RandomFlip', prob=prob) for prob in (0.0, 1.0)]
+    kind, pack, more = ('Seg', 'PackSegInputs', {}) if task == 'segmentation' else ('Det', 'PackDetInputs', _MERGED)
+    steps = [[dict(type='Resize', scale=(64, 64))], flips, [dict(type='LoadAnnotations')]]
+    if task == 'detection':
+        steps[-1][0].update(with_bbox=True)
+    packed = dict(type=pack, meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', *_FLIPPED))
+    cfg.test_dataloader.dataset.pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='TestTimeAug', transforms=[*steps, [packed]]),
+    ]
+    cfg.model = dict(type=f'{kind}TTAModel', module=cfg.model, **more)
+    runner = Runner.from_cfg(cfg)
+    runner.test()
+    return runner.model.module
+
+
+_FLIPPED = ('flip', 'flip_direction')
+_MERGED = dict(tta_cfg=dict(nms=dict(type='nms', iou_threshold=0.5), max_per_img=100))
+
+PATHS = pytest.mark.parametrize(
+    'load', [by_runner_test, by_init_function, by_inferencer, by_test_time_augmentation], ids=lambda load: load.__name__
+)
 
 
 @PATHS
