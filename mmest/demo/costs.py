@@ -23,8 +23,8 @@ def measure(cfgs: dict[str, Config], progress: Callable[[float], None]) -> dict[
     """Measure one training step of several configs of one task, on the same batch.
 
     Args:
-        cfgs: Configs by method.
-        progress: Called with the share that is done, in [0, 1].
+        cfgs: configs by method.
+        progress: called with the share that is done, in [0, 1].
 
     Returns:
         Per method: ``peak`` and ``attribution`` of the live tensors in bytes; ``step``, the median in seconds; numbers

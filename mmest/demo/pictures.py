@@ -67,8 +67,8 @@ def accuracy_over_memory(path: Path, rows: list[dict]) -> None:
     """One panel per case: mIoU of each method over the live peak of its training step.
 
     Args:
-        path: Picture to write.
-        rows: Of the table, as :func:`mmest.demo.report.table_rows` gives them.
+        path: picture to write.
+        rows: of the table, as :func:`mmest.demo.report.table_rows` gives them.
     """
     cases = list(dict.fromkeys(row['case'] for row in rows))
     with matplotlib.rc_context({'axes.spines.top': False, 'axes.spines.right': False}):

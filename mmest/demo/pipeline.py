@@ -84,8 +84,8 @@ class Demo:
     """The demo in one folder.
 
     Args:
-        root: Folder of the data, the runs and the pictures.
-        console: Where to report.
+        root: folder of the data, the runs and the pictures.
+        console: where to report.
     """
 
     def __init__(self, root: Path, console: Console) -> None:
@@ -307,8 +307,8 @@ def run_demo(root: Path, fresh: bool = False) -> None:
     """Run the demo in a folder; what finished there before, with the same configs, is not run again.
 
     Args:
-        root: Folder of the demo.
-        fresh: Forget what finished before.
+        root: folder of the demo.
+        fresh: forget what finished before.
     """
     root = root.absolute()
     root.mkdir(parents=True, exist_ok=True)

@@ -9,8 +9,8 @@ def table_rows(metrics: dict[str, dict], costs: dict[str, dict]) -> list[dict]:
     """One row per case and method.
 
     Args:
-        metrics: Per 'case/method', the metrics of the run.
-        costs: Per case, what :func:`mmest.demo.costs.measure` gave.
+        metrics: per 'case/method', the metrics of the run.
+        costs: per case, what :func:`mmest.demo.costs.measure` gave.
     """
     rows = []
     for case in CASES:

@@ -45,8 +45,8 @@ def train(cfg: Config, progress: Callable[[float], None]) -> tuple[Runner, dict[
     """Train and evaluate as a config says.
 
     Args:
-        cfg: Config of the run.
-        progress: Called with the share that is done, in [0, 1].
+        cfg: config of the run.
+        progress: called with the share that is done, in [0, 1].
 
     Returns:
         The runner, with the trained model, and the metrics of the evaluation.

@@ -25,9 +25,8 @@ class ESTHook(Hook):
     """For every training of a model with a TunedBackbone, whatever its method: a bundle of hooks of one duty each.
 
     :class:`TrainingGuard` proves that the run trained what it should and nothing else, :class:`DeltaCheckpoint` says
-    what is written, :class:`RepeatableTraining` makes a resumed run the same,
-    :class:`PeakMemory` tells the largest memory on CUDA, and :class:`MemoryLevers` does what ``memory`` in the config
-    asks for.
+    what is written, :class:`RepeatableTraining` makes a resumed run the same, :class:`PeakMemory` tells the largest
+    memory on CUDA, and :class:`MemoryLevers` does what ``memory`` in the config asks for.
 
     A TunedBackbone adds this hook to a runner that lacks it.
 

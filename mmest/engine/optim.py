@@ -99,12 +99,12 @@ class TrainableOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """mmengine's default constructor, over trainable parameters only.
 
     All options of ``paramwise_cfg`` work as they do there; a parameter that several modules share is stepped once, by
-    the options of the first. The ``lr_mult`` of a tuning method multiplies the learning
-    rate of what it trains in and beside the backbone. Vectors among a method's own parameters never decay: scales that
-    start at 1 and gates would be pulled to 0, away from the pretrained features. Nor do norms and biases of the
-    backbone under a method that trains these alone. Groups of equal options are merged.
-    An optimizer that has ``fused`` gets it, unless it is told how to step: a side network's weights are many and small,
-    and one operator for each takes longer than what it does. How it steps stays so when it loads a checkpoint.
+    the options of the first. The ``lr_mult`` of a tuning method multiplies the learning rate of what it trains in and
+    beside the backbone. Vectors among a method's own parameters never decay: scales that start at 1 and gates would be
+    pulled to 0, away from the pretrained features. Nor do norms and biases of the backbone under a method that trains
+    these alone. Groups of equal options are merged. An optimizer that has ``fused`` gets it, unless it is told how to
+    step: a side network's weights are many and small, and one operator for each takes longer than what it does. How it
+    steps stays so when it loads a checkpoint.
 
     Args:
         optim_wrapper_cfg: config of the optimizer wrapper with its optimizer.

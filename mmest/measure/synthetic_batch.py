@@ -22,21 +22,18 @@ _REGION_PROPOSALS = 'RPNHead'  # its one class is "object"
 def synthetic_batch(model: nn.Module, size: tuple[int, int], batch_size: int) -> dict[str, list]:
     """A training batch for a detector of mmdet or a segmentor of mmseg.
 
-    Images are random bytes (fixed seed) in the channels C that the
-    backbone takes. Detectors get
-    :data:`BOXES_PER_IMAGE` boxes per image on a grid, from small to large,
-    of all classes in turn; masks and label maps too if the model's data
-    preprocessor pads them. Segmentors get a label map of 8 x 8 patches, of
-    all classes in turn.
+    Images are random bytes (fixed seed) in the channels C that the backbone takes. Detectors get
+    :data:`BOXES_PER_IMAGE` boxes per image on a grid, from small to large, of all classes in turn; masks and label maps
+    too if the model's data preprocessor pads them. Segmentors get a label map of 8 x 8 patches, of all classes in turn.
 
     Args:
-        model (nn.Module): The built detector or segmentor.
-        size (tuple[int, int]): Height and width of the images, in pixels.
-        batch_size (int): Number of images.
+        model: the built detector or segmentor.
+        size: height and width of the images, in pixels.
+        batch_size: number of images.
 
     Returns:
-        dict: ``inputs``, a list of ``batch_size`` uint8 tensors of shape
-        C×H×W, and ``data_samples``, as a data loader yields them.
+        ``inputs``, a list of ``batch_size`` uint8 tensors of shape C×H×W, and ``data_samples``, as a data loader yields
+        them.
 
     Raises:
         TypeError: If the model is neither a detector nor a segmentor.

@@ -17,8 +17,8 @@ class ImageFile:
 
     What is seen is the same for training, preparation and prediction: turned as its EXIF orientation says; grey, RGB,
     the first three of more bands or those of ``bands``, palettes, CMYK and MINISWHITE as RGB; other numbers than 8 bits
-    by ``scale``.
-    With rasterio, TIFF and JPEG 2000 are read window by window; everything else is decoded as a whole, once.
+    by ``scale``. With rasterio, TIFF and JPEG 2000 are read window by window; everything else is decoded as a whole,
+    once.
 
     Args:
         source: the file, or its content.
@@ -39,8 +39,8 @@ class ImageFile:
 
     Raises:
         FileNotFoundError: there is no such file.
-        UnusableImage: it is no image, is damaged or larger than is allowed, has two bands, or not those that are
-            asked for, or has other numbers than 8 bits and no ``scale`` is stated.
+        UnusableImage: it is no image, is damaged or larger than is allowed, has two bands, or not those that are asked
+            for, or has other numbers than 8 bits and no ``scale`` is stated.
         ValueError: ``scale`` or ``bands`` is no rule.
     """
 

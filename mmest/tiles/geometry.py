@@ -91,8 +91,7 @@ class Oriented:
 
     def join(self, boxes: np.ndarray, leader: np.ndarray, cut: np.ndarray) -> np.ndarray:
         """The leader; where it is cut off, the smallest rectangle around all. The corners of slanted pieces make it
-        larger than the
-        object: up to some tens of percent.
+        larger than the object: up to some tens of percent.
         """
         return smallest_rectangle(boxes.reshape(-1, 2)) if cut.any() and len(boxes) > 1 else leader
 

@@ -61,9 +61,8 @@ def step_report(model, **kwargs):
 
 
 def test_chain_by_hand():
-    """The fullest moment is ReLU's backward: there are the batch, ReLU's
-    output (the one map that is kept), the gradients of that output and of
-    ReLU's input, and the finished gradient of the second matrix.
+    """The fullest moment is ReLU's backward: there are the batch, ReLU's output (the one map that is kept), the
+    gradients of that output and of ReLU's input, and the finished gradient of the second matrix.
     """
     torch.manual_seed(0)
     report = step_report(Chain())
@@ -86,8 +85,8 @@ def test_chain_by_hand():
 
 
 def test_side_network_by_hand():
-    """No gradient reaches the frozen matrix. Its output is saved by the side
-    Linear, Sigmoid's output by Sigmoid and by the head.
+    """No gradient reaches the frozen matrix. Its output is saved by the side Linear, Sigmoid's output by Sigmoid and by
+    the head.
     """
 
     class Model(Chain):
@@ -107,8 +106,8 @@ def test_side_network_by_hand():
 
 
 def test_gradients_of_a_wide_chain_peak_in_the_optimizer():
-    """With one row, weights are all that counts: at the end of backward
-    there are weights, gradients, two moments, and AdamW's own matrix.
+    """With one row, weights are all that counts: at the end of backward there are weights, gradients, two moments, and
+    AdamW's own matrix.
     """
     model = Chain(width=128)
     report = measure_training_step(model, batch(1, 128), wrapper(model))

@@ -30,18 +30,18 @@ class Canvas:
     """A square scene under construction.
 
     Args:
-        size: Side of the final picture, in pixels.
-        domain: Looks of the scene.
-        rng: Source of all randomness of the scene.
+        size: side of the final picture, in pixels.
+        domain: looks of the scene.
+        rng: source of all randomness of the scene.
 
     Attributes:
-        side: Side of the canvas, in samples.
-        unit: Samples per scene unit.
+        side: side of the canvas, in samples.
+        unit: samples per scene unit.
         rgb: uint8 (side, side, 3).
         semantic: uint8 (side, side), index into CLASSES.
         instance: uint8 (side, side), 0 where no object is, else 1 + index into ``categories``.
         occupied: uint8 (side, side), 1 where something stands already.
-        categories: Index into OBJECT_CLASSES of each instance.
+        categories: index into OBJECT_CLASSES of each instance.
     """
 
     def __init__(self, size: int, domain: Domain, rng: np.random.Generator) -> None:

@@ -12,18 +12,18 @@ class Domain:
     Colours are RGB in 0..255. A pair is the two ends between which a noise texture mixes.
 
     Args:
-        name: Folder of the domain.
-        scale: Pixels per scene unit, the ground resolution: the sizes of all things are given in scene units.
-        sun: Direction in which shadows fall (x to the right, y downwards), a unit vector.
-        shadow_length: Length of a shadow over the height of what casts it.
-        shadow_depth: Share of the light that a shadow takes away.
-        ground, fields, forest, water: Land cover, as pairs.
-        sand, asphalt, concrete, marking: Plain surfaces.
-        roofs, hulls, cars, tanks, planes: Materials to choose from.
-        cast: Factor per channel, of the light and the sensor.
-        haze: Colour and share of the veil of the atmosphere.
-        blur: Standard deviation of the sensor's point spread, in pixels.
-        noise: Standard deviation of the sensor's noise, in grey levels.
+        name: folder of the domain.
+        scale: pixels per scene unit, the ground resolution: the sizes of all things are given in scene units.
+        sun: direction in which shadows fall (x to the right, y downwards), a unit vector.
+        shadow_length: length of a shadow over the height of what casts it.
+        shadow_depth: share of the light that a shadow takes away.
+        ground, fields, forest, water: land cover, as pairs.
+        sand, asphalt, concrete, marking: plain surfaces.
+        roofs, hulls, cars, tanks, planes: materials to choose from.
+        cast: factor per channel, of the light and the sensor.
+        haze: colour and share of the veil of the atmosphere.
+        blur: standard deviation of the sensor's point spread, in pixels.
+        noise: standard deviation of the sensor's noise, in grey levels.
     """
 
     name: str

@@ -19,7 +19,7 @@ class Scene:
         image: uint8 RGB, shape (H, W, 3).
         semantic: uint8 (H, W), index into CLASSES.
         instance: uint8 (H, W), 0 where no object is, else 1 + index into ``categories``.
-        categories: Index into OBJECT_CLASSES of each object; one that shows in no pixel has no box.
+        categories: index into OBJECT_CLASSES of each object; one that shows in no pixel has no box.
     """
 
     image: np.ndarray
@@ -43,8 +43,8 @@ def render(domain: Domain, seed, size: int = 128) -> Scene:
 
     Args:
         domain: Season, materials, sun and sensor.
-        seed: Anything that ``numpy.random.default_rng`` takes; the same seed gives the same bytes.
-        size: Side of the picture, in pixels.
+        seed: anything that ``numpy.random.default_rng`` takes; the same seed gives the same bytes.
+        size: side of the picture, in pixels.
 
     Returns:
         The scene, with its labels.

@@ -11,8 +11,8 @@ def expose(rgb: np.ndarray, domain: Domain, rng: np.random.Generator) -> np.ndar
 
     Args:
         rgb: uint8 RGB, shape (H, W, 3).
-        domain: Colour cast, haze, blur and noise to apply.
-        rng: Source of the noise and of the small differences between exposures.
+        domain: colour cast, haze, blur and noise to apply.
+        rng: source of the noise and of the small differences between exposures.
 
     Returns:
         uint8 RGB of the same shape.

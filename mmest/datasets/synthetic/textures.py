@@ -8,10 +8,10 @@ def fractal_noise(rng: np.random.Generator, size: int, cell: float, octaves: int
     """Smooth noise that sums ``octaves`` of halving cell and weight.
 
     Args:
-        rng: Source of the randomness.
-        size: Side of the square, in pixels.
-        cell: Side of the coarsest features, in pixels.
-        octaves: Number of scales.
+        rng: source of the randomness.
+        size: side of the square, in pixels.
+        cell: side of the coarsest features, in pixels.
+        octaves: number of scales.
 
     Returns:
         float32 array of shape (size, size) that spans [0, 1].

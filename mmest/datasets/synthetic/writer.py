@@ -70,12 +70,12 @@ def write_dataset(
     and ``annotations/{train,val}.json`` (COCO boxes of OBJECT_CLASSES). It is written beside ``out`` and renamed.
 
     Args:
-        out: Folder of the data set. A folder that this function did not write is never replaced.
-        images: Number of pictures per domain and split, such as ``dict(source=dict(train=64, val=16))``.
-        size: Side of the pictures, in pixels.
-        seed: Another seed gives another data set.
+        out: folder of the data set. A folder that this function did not write is never replaced.
+        images: number of pictures per domain and split, such as ``dict(source=dict(train=64, val=16))``.
+        size: side of the pictures, in pixels.
+        seed: another seed gives another data set.
         workers: Processes; by default one per core.
-        progress: Called with (pictures done, pictures in all).
+        progress: called with (pictures done, pictures in all).
 
     Returns:
         Whether anything was written.

@@ -1,9 +1,8 @@
 """Peak memory of training: exact on any device, allocator figures on CUDA.
 
-The *live peak* is the number of bytes of live tensor storages at the fullest
-moment of a training step, counted at every operator. It is the same on every
-machine that runs the same operators. At the peak every byte is of one of
-these categories, so they add up to it:
+The *live peak* is the number of bytes of live tensor storages at the fullest moment of a training step, counted at
+every operator. It is the same on every machine that runs the same operators. At the peak every byte is of one of these
+categories, so they add up to it:
 
 =================  ========================================================
 weights_frozen     parameters that do not require gradients, and buffers

@@ -18,9 +18,8 @@ def allocator_figures(device: torch.device) -> dict:
     """Peaks since the last reset, and the machine that they belong to.
 
     Returns:
-        dict: ``max_allocated`` and ``max_reserved`` in bytes, of the whole
-        process; ``card``, ``driver`` (None if ``nvidia-smi`` does not say),
-        ``cuda`` and ``torch`` versions.
+        ``max_allocated`` and ``max_reserved`` in bytes, of the whole process; ``card``, ``driver`` (None if
+        ``nvidia-smi`` does not say), ``cuda`` and ``torch`` versions.
     """
     return dict(
         max_allocated=torch.cuda.max_memory_allocated(device),
@@ -45,13 +44,11 @@ def driver_version() -> str | None:
 class RunningPeak:
     """The largest allocator peak of a whole run.
 
-    mmengine resets CUDA's peak statistics whenever it logs, so the peak of a
-    run is the maximum of what was read before each reset: call
-    :meth:`update` in every iteration, ahead of ``LoggerHook``.
+    mmengine resets CUDA's peak statistics whenever it logs, so the peak of a run is the maximum of what was read before
+    each reset: call :meth:`update` in every iteration, ahead of ``LoggerHook``.
 
     Args:
-        device (torch.device | str | int, optional): The card; the current
-            one by default.
+        device: the card; the current one by default.
     """
 
     def __init__(self, device=None) -> None:

@@ -24,8 +24,8 @@ _SAVED_BY = dict(backbone=SAVED_BACKBONE, side=SAVED_SIDE, heads=SAVED_HEADS)
 
 
 def label_weights(counter: LiveTensorCounter, model: nn.Module) -> None:
-    """Parameters by ``requires_grad``; a buffer is of the kind of the
-    parameters beside it, and frozen where there are none.
+    """Parameters by ``requires_grad``; a buffer is of the kind of the parameters beside it, and frozen where there are
+    none.
     """
     for name, module in model.named_modules():
         own = list(module.parameters(recurse=False))
@@ -37,8 +37,8 @@ def label_weights(counter: LiveTensorCounter, model: nn.Module) -> None:
 
 
 def label_survivors(counter: LiveTensorCounter, model: nn.Module, optim_wrapper: OptimWrapper) -> None:
-    """What the warm-up left behind: optimizer states, and cached constants
-    (anchors, say), which are inputs to the steps that follow.
+    """What the warm-up left behind: optimizer states, and cached constants (anchors, say), which are inputs to the
+    steps that follow.
     """
     owners = _owners(model)
     for parameter, state in optim_wrapper.optimizer.state.items():
@@ -54,8 +54,8 @@ def _owners(model: nn.Module) -> dict[nn.Parameter, str]:
 
 @contextmanager
 def attribution(counter: LiveTensorCounter, model: nn.Module, optim_wrapper: OptimWrapper) -> Iterator[None]:
-    """Keep ``counter`` told of the phase, of the part that runs, of what is
-    saved for backward and by whom, and of finished gradients.
+    """Keep ``counter`` told of the phase, of the part that runs, of what is saved for backward and by whom, and of
+    finished gradients.
     """
     owners = _owners(model)
 

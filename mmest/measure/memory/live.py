@@ -24,8 +24,8 @@ _PLAIN = {type(None), bool, int, float, str, torch.dtype, torch.layout, torch.de
 
 
 def tensors_in(data: Any) -> Iterator[torch.Tensor]:
-    """The tensors of nested containers: lists, tuples, dicts and what has
-    ``items()`` (OpenMMLab's data elements) or a ``tensor`` (its boxes).
+    """The tensors of nested containers: lists, tuples, dicts and what has ``items()`` (OpenMMLab's data elements) or a
+    ``tensor`` (its boxes).
     """
     if isinstance(data, torch.Tensor):
         yield data
@@ -56,9 +56,8 @@ def _called_by_autograd() -> bool:
 
 @dataclass
 class LiveStorage:
-    """One storage that is alive: its size in bytes, its category, the part of
-    the model that was running when it was first seen, and the module that it
-    is counted for: that one, or the one that owns or saved it.
+    """One storage that is alive: its size in bytes, its category, the part of the model that was running when it was
+    first seen, and the module that it is counted for: that one, or the one that owns or saved it.
     """
 
     nbytes: int
@@ -74,10 +73,8 @@ class LiveStorage:
 class Peak:
     """The totals at the moment when most was alive.
 
-    ``by_category`` and ``by_module`` (keys are pairs of module and category)
-    each add up to ``total`` (bytes). ``phase`` and ``part`` are
-    what the counter was told last, ``operator`` the ATen operator that had
-    just returned.
+    ``by_category`` and ``by_module`` (keys are pairs of module and category) each add up to ``total`` (bytes).
+    ``phase`` and ``part`` are what the counter was told last, ``operator`` the ATen operator that had just returned.
     """
 
     total: int
@@ -91,22 +88,19 @@ class Peak:
 class LiveTensorCounter(TorchDispatchMode):
     """Counts the bytes of all tensor storages that are alive.
 
-    Within the mode every ATen operator reports the tensors that it took and
-    returned. Each storage is counted once, however many views it has, from
-    the operator that made it until the storage itself is freed, which a weak
-    reference reports. What an operator allocates and frees inside itself
-    (workspaces) is not seen. Tensors that no operator of the mode made are
-    counted from the first operator that takes them, or from :meth:`label`.
+    Within the mode every ATen operator reports the tensors that it took and returned. Each storage is counted once,
+    however many views it has, from the operator that made it until the storage itself is freed, which a weak reference
+    reports. What an operator allocates and frees inside itself (workspaces) is not seen. Tensors that no operator of
+    the mode made are counted from the first operator that takes them, or from :meth:`label`.
 
-    Gradients that meet are added in place by autograd where nothing else
-    holds one of them, but never within a mode. Such a sum counts once
-    autograd has let go of its terms.
+    Gradients that meet are added in place by autograd where nothing else holds one of them, but never within a mode.
+    Such a sum counts once autograd has let go of its terms.
 
-    Leaving the mode stops the search for new storages; the ones it knows are
-    followed until they die, so the mode may be entered again.
+    Leaving the mode stops the search for new storages; the ones it knows are followed until they die, so the mode may
+    be entered again.
 
     Args:
-        device (torch.device | str): The device whose storages count.
+        device: the device whose storages count.
     """
 
     def __init__(self, device: torch.device | str = 'cpu') -> None:
@@ -132,11 +126,10 @@ class LiveTensorCounter(TorchDispatchMode):
         """Say what the storage of ``tensor`` is, known so far or not.
 
         Args:
-            tensor (Tensor): Any tensor; its whole storage is meant.
-            category (str): One of :data:`CATEGORIES`.
-            only_if (str, optional): Leave it as it is unless it is of this
-                category now.
-            module (str, optional): Count it for this module from now on.
+            tensor: any tensor; its whole storage is meant.
+            category: one of :data:`CATEGORIES`.
+            only_if: leave it as it is unless it is of this category now.
+            module: count it for this module from now on.
         """
         live = self._see(tensor, category)
         if live is not None and only_if in (None, live.category):

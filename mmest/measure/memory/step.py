@@ -30,19 +30,15 @@ class MemoryReport:
     """What one training step needs.
 
     Attributes:
-        peak (int): Bytes of live tensors at the fullest moment of the step.
-        attribution (dict[str, int]): Bytes per category at that moment. They
-            add up to ``peak``.
-        phase (str): When that was: ``forward``, ``backward`` or
+        peak: bytes of live tensors at the fullest moment of the step.
+        attribution: bytes per category at that moment. They add up to ``peak``.
+        phase: when that was: ``forward``, ``backward`` or ``optimizer``.
+        part: whose operators ran: ``inputs`` (the data preprocessor), ``backbone``, ``side``, ``heads``, or
             ``optimizer``.
-        part (str): Whose operators ran: ``inputs`` (the data preprocessor),
-            ``backbone``, ``side``, ``heads``, or ``optimizer``.
-        operator (str): The ATen operator that had just returned.
-        modules (dict[str, dict[str, int]]): Bytes per module and category at
-            that moment, adding up to ``peak`` as well; see
+        operator: the ATen operator that had just returned.
+        modules: bytes per module and category at that moment, adding up to ``peak`` as well; see
             :func:`mmest.measure.memory.modules.by_module`.
-        allocator (dict, optional): CUDA only, see
-            :func:`mmest.measure.memory.allocator.allocator_figures`.
+        allocator: CUDA only, see :func:`mmest.measure.memory.allocator.allocator_figures`.
     """
 
     peak: int
@@ -65,23 +61,19 @@ def measure_training_step(
 ) -> MemoryReport:
     """Train one step to warm up, then measure one; on a card, train a third for the allocator's figures.
 
-    A step is ``model.train_step``: data preprocessor, losses, backward,
-    optimizer. Where gradients are accumulated, or mixed precision skips an
-    update, it goes on until the optimizer has worked. Random numbers are the
-    same in every call, and the garbage collector rests during a step, so the
-    figure does not depend on when it would have run.
+    A step is ``model.train_step``: data preprocessor, losses, backward, optimizer. Where gradients are accumulated, or
+    mixed precision skips an update, it goes on until the optimizer has worked. Random numbers are the same in every
+    call, and the garbage collector rests during a step, so the figure does not depend on when it would have run.
 
     The model is trained by these steps: measure one that you throw away.
 
     Args:
-        model (nn.Module): An mmengine model on the device to measure. In a
-            model with a ``TunedBackbone``, ``side`` is its method and
-            ``backbone`` what it wraps; otherwise ``backbone`` is
-            ``model.backbone``, if there is one. All else is ``heads``.
-        data_batch (Any): What the data loader would yield. It is copied for
-            every step and left as it is.
-        optim_wrapper (OptimWrapper): Over the parameters of ``model``.
-        timeline (Timeline, optional): Filled with every moment of the step.
+        model: an mmengine model on the device to measure. In a model with a ``TunedBackbone``, ``side`` is its method
+            and ``backbone`` what it wraps; otherwise ``backbone`` is ``model.backbone``, if there is one. All else is
+            ``heads``.
+        data_batch: what the data loader would yield. It is copied for every step and left as it is.
+        optim_wrapper: over the parameters of ``model``.
+        timeline: filled with every moment of the step.
 
     Returns:
         MemoryReport: Bytes, and the moment of the peak.
@@ -117,9 +109,7 @@ def _allocated(model: nn.Module, data_batch: Any, optim_wrapper: OptimWrapper, d
 
 @contextmanager
 def repeatable(device: torch.device) -> Iterator[None]:
-    """The same random numbers, and no garbage collection at chance moments;
-    both are given back as they were.
-    """
+    """The same random numbers, and no garbage collection at chance moments; both are given back as they were."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     collected = gc.isenabled()
     gpus = [device] if device.type == 'cuda' else []

@@ -21,8 +21,8 @@ class SideTuning(TuningMethod):
     The source starts α at σ(0) = 0.5, for a side network that starts as a copy of the backbone. Here S starts at random
     and α, a free number, at 1, so that training begins at the pretrained features: in the first step α alone moves, as
     layers that start at zero do in other methods, and by AdamW, which steps by a gradient's direction, S follows at its
-    full rate; by SGD its rate carries the factor 1 − α. S is a pyramid of 3×3 convolutions
-    with stride 2, group norm and ReLU, and one 1×1 convolution per output.
+    full rate; by SGD its rate carries the factor 1 − α. S is a pyramid of 3×3 convolutions with stride 2, group norm
+    and ReLU, and one 1×1 convolution per output.
 
     Args:
         backbone: the backbone to tune.
