@@ -52,6 +52,16 @@ def test_a_rate_without_a_score_counts_as_none_that_was_tried(folder):
     assert rows['full']['swept'] == 'no'
 
 
+def test_trainings_that_failed_are_said_where_others_of_the_method_have_a_score(folder):
+    for method, seeds in dict(full=(1,), lora=(0, 1)).items():
+        for seed in seeds:
+            record = training('sea', method, seed, 0.5, failed=True, error=['InvalidTraining: it diverged'])
+            (folder / f'sea_{method}_{seed}.json').write_text(json.dumps(record))
+    [line] = unequal_care(read_results([folder]))
+    assert 'of the 2 trainings of full 1 failed, and its score is of the rest' in line
+    assert 'of lora' not in line and 'of est' not in line
+
+
 def test_records_of_other_data_are_named(folder):
     mine, other = dict(train='a', val='b'), dict(train='a', val='c')
     for method, seeds in dict(full=(mine, mine), est=(mine, other), lora=(None,)).items():

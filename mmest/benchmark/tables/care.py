@@ -1,5 +1,5 @@
-"""Whether methods were compared with equal care: as many rates and seeds, seeds that were trained alike, the same data
-and kind of machine, and no best rate at the edge of its sweep.
+"""Whether methods were compared with equal care: as many rates and seeds, none that failed, seeds that were trained
+alike, the same data and kind of machine, and no best rate at the edge of its sweep.
 """
 
 from collections import Counter
@@ -15,14 +15,23 @@ from .training_details import at_the_edge, scored_factors
 def unequal_care(results: Sequence[Result]) -> Iterator[str]:
     """One sentence per model and data set where methods were not compared with equal care."""
     for model, dataset in unique((r.model, r.dataset) for r in results if r.kind == 'accuracy'):
-        runs = [r for r in results if (r.kind, r.model, r.dataset) == ('accuracy', model, dataset) and not r.error]
+        asked = [r for r in results if (r.kind, r.model, r.dataset) == ('accuracy', model, dataset)]
+        runs = [r for r in asked if not r.error]
         by_method = {
             method: [r.values for r in runs if r.method == method]
             for method in without_variants(methods_in_order(runs))
         }
-        faults = list(_faults(by_method))
+        faults = [*_failures(asked, by_method), *_faults(by_method)]
         if faults:
             yield f'{model} on {dataset}: {"; ".join(faults)}.'
+
+
+def _failures(asked: Sequence[Result], by_method: dict[str, list[dict]]) -> Iterator[str]:
+    """Of methods that have a score; where all failed the tables say it."""
+    for method, runs in by_method.items():
+        count = sum(r.method == method for r in asked)
+        if len(runs) < count:
+            yield f'of the {count} trainings of {method} {count - len(runs)} failed, and its score is of the rest'
 
 
 def _faults(by_method: dict[str, list[dict]]) -> Iterator[str]:
