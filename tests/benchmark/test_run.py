@@ -15,7 +15,7 @@ from cell_requests import FPN, owned_elsewhere, request
 from mmengine.config import Config
 from rich.console import Console
 
-from mmest.benchmark import claims, run
+from mmest.benchmark import claims, measuring, run
 from mmest.benchmark.cell import Cell
 from mmest.benchmark.grid import read_grid
 from mmest.benchmark.together import run as together
@@ -135,7 +135,7 @@ def test_a_failure_names_files_without_the_folders_of_the_machine():
     try:
         Config.fromfile('nowhere.py')  # fails inside of a library
     except FileNotFoundError as error:
-        lines = run.failure(error)['error']
+        lines = measuring.failure(error)['error']
     files = [line.split('"')[1] for line in lines if line.startswith('  File "')]
     assert any(file.startswith(f'mmengine{os.sep}') for file in files)
     assert not any(os.path.isabs(file) for file in files), files
@@ -297,7 +297,7 @@ def test_a_trial_stays_on_the_cpu_and_its_record_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr('mmengine.device.get_device', lambda: 'cuda')
     monkeypatch.setattr('mmest.benchmark.trials.trial.run_trial', lambda *_: {})
     cell, path = Cell('trial', request(kind='trial', device=None)), tmp_path / 'trial.json'
-    run.measure(cell, path, tmp_path, None)
+    measuring.measure(cell, path, tmp_path, None)
     record = json.loads(path.read_text())
     assert not record['failed'] and record['hardware'] == hardware('cpu')
     assert Cell('one', request(kind='accuracy', device=None)).device == 'cuda'
@@ -330,7 +330,7 @@ def test_a_folder_that_another_works_in_is_waited_for(tmp_path, monkeypatch, fai
     words = [str(tmp_path / work_folder.TRAINING_LOCK), str(path), json.dumps(theirs)]
     with subprocess.Popen([sys.executable, '-c', LEAVES, *words], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == 'held\n'
-        run.measure(cell, path, tmp_path, None)
+        measuring.measure(cell, path, tmp_path, None)
         assert other.wait() == 0
     assert began_after == ([theirs] if failed else []), 'what the other has done is not done again'
     assert not json.loads(path.read_text())['failed']
