@@ -269,9 +269,9 @@ def test_the_largest_is_found_in_few_looks(most, peak, estimate):
     assert len(tried) <= looks
 
 
-def test_a_head_that_cannot_take_one_image_is_planned_from_two_on(tmp_path):
-    cfg, size, tunings = Config.fromfile(config('fcn', tmp_path)), (96, 96), dict(frozen=dict(type='Frozen'))
-    assert plan(cfg, tunings, 2**40, size, 1)['frozen'].peak
+def test_a_head_that_norms_one_pixel_of_each_image_needs_two(tmp_path):
+    cfg = Config.fromfile(config('fcn', tmp_path))
+    assert Planner(cfg).under(dict(type='Frozen')).least_batch == 1
     cfg.model.decode_head = dict(
         type='UPerHead',
         in_channels=[48] * 4,
@@ -280,11 +280,21 @@ def test_a_head_that_cannot_take_one_image_is_planned_from_two_on(tmp_path):
         norm_cfg=dict(type='BN'),
         num_classes=2,
     )
+    assert Planner(cfg).under(dict(type='Frozen')).least_batch == 2
+
+
+def test_plans_begin_with_the_batch_that_a_head_needs(monkeypatch):
+    class OfTwo(LinearPlanner):
+        least_batch = 2
+
+    monkeypatch.setattr(planning, 'Planner', OfTwo)
+    one, two = (OfTwo(None).peak(batch, (96, 96)) for batch in (1, 2))
+    assert [plan(Config(), dict(a={}), budget, (96, 96), 2)['a'].largest_batch for budget in (one, two)] == [0, 2]
     with pytest.raises(ValueError, match='take --batch-size 2'):
-        plan(cfg, tunings, 2**40, size, 1)
-    two = plan(cfg, tunings, 2**40, size, 2)['frozen'].peak
-    assert [plan(cfg, tunings, budget, size, 2)['frozen'].largest_batch for budget in (two - 1, two)] == [0, 2]
-    assert planning.largest_batch_within(cfg, two - 1, size, 4) == 0
+        plan(Config(), dict(a={}), two, (96, 96), 1)
+    cfg = Config(dict(model=dict(backbone=dict(tuning={}))))
+    monkeypatch.setattr(OfTwo, 'under', lambda self, tuning: self)
+    assert [planning.largest_batch_within(cfg, budget, (96, 96), 4) for budget in (one, two)] == [0, 2]
 
 
 def test_a_method_that_looks_at_values_is_told_of(monkeypatch):
