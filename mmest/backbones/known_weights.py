@@ -134,7 +134,8 @@ class KnownWeights(PartlyFrozen):
         return spread
 
     def settle_what_is_given(self) -> None:
-        if self._is_init or self._has_weights:  # some models look at maps of random weights while they are built
+        """:meth:`settle`, once there are weights: some models look at maps of random ones while they are built."""
+        if self._is_init or self._has_weights:
             self.settle()
 
     def take_note_of(self, state_dict: dict[str, Tensor], prefix: str) -> None:
